@@ -1,0 +1,1 @@
+"""Classifiers: rows and labels in, scores out. One file a family."""

@@ -1,0 +1,1 @@
+"""The command line: one file a command. The only floor that knows click and the terminal."""

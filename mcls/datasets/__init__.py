@@ -1,0 +1,1 @@
+"""Known datasets: a folder in, a manifest out. One file a dataset."""

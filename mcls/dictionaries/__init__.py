@@ -1,0 +1,1 @@
+"""Dictionaries: rows in, atoms out. One file a method."""

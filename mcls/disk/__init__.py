@@ -1,0 +1,1 @@
+"""Things on disk: formats, atomic writes, resuming."""

@@ -1,0 +1,150 @@
+"""The chain: every step from the audio to some rows, with what each step has learnt.
+
+A chain is a tuple of steps in an order in which each one's inputs come before it; the last step is
+the result. Feature steps have no inputs (they read audio); a ``concat`` step has several; every
+other step has one. Stores, dictionaries and runs carry their chain, so a run folder alone can
+score a raw file, and two things that were not made the same way are told apart by `chain_digest`.
+
+In HDF5 a chain is a group ``chain`` with a group per step, ``0``, ``1``, ...: attributes ``kind``,
+``name``, ``settings`` (JSON), ``inputs``; a dataset per array; ``learnt_from`` (the ids of the
+tracks it was learnt from, for learnt steps).
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import h5py
+import numpy as np
+
+from mcls.errors import FormatError
+from mcls.settings import canonical
+
+#: What a step may be.
+KINDS = ("feature", "dictionary", "pool", "concat")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step.
+
+    Parameters
+    ----------
+    kind : str
+        One of ``KINDS``.
+    name : str
+        Its name in the registry (the feature, the dictionary's method, the pooler).
+    settings : dict
+        JSON-like; everything needed to do the step again.
+    inputs : tuple of int
+        Which earlier steps it reads.
+    arrays : dict of str to np.ndarray
+        What it has learnt.
+    learnt_from : tuple of str
+        ``track_id`` of every track it was learnt from; empty if it learns nothing.
+    """
+
+    kind: str
+    name: str
+    settings: dict[str, Any]
+    inputs: tuple[int, ...] = ()
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    learnt_from: tuple[str, ...] = ()
+
+
+Chain = tuple[Step, ...]
+
+
+def chain_digest(chain: Chain) -> str:
+    """Return 16 hex digits that name a chain: its settings and its arrays."""
+    sha = hashlib.sha256()
+    for step in chain:
+        sha.update(canonical([step.kind, step.name, step.settings, step.inputs]).encode())
+        for name in sorted(step.arrays):
+            array = np.ascontiguousarray(step.arrays[name])
+            sha.update(f"{name}{array.dtype.str}{array.shape}".encode())
+            sha.update(array.tobytes())
+    return sha.hexdigest()[:16]
+
+
+def extend(chain: Chain, step: Step) -> Chain:
+    """Return the chain with one more step that reads its result."""
+    return (*chain, replace(step, inputs=(len(chain) - 1,)))
+
+
+def concatenate(chains: list[Chain]) -> Chain:
+    """Join several chains: their results side by side. Steps they share stay shared."""
+    if len(chains) == 1:
+        return chains[0]
+    steps: list[Step] = []
+    known: dict[str, int] = {}
+    results = []
+    for chain in chains:
+        place: dict[int, int] = {}
+        for i, step in enumerate(chain):
+            moved = replace(step, inputs=tuple(place[j] for j in step.inputs))
+            key = chain_digest((moved,))
+            if key not in known:
+                known[key] = len(steps)
+                steps.append(moved)
+            place[i] = known[key]
+        results.append(place[len(chain) - 1])
+    return (*steps, Step("concat", "concat", {}, inputs=tuple(results)))
+
+
+def write_chain(parent: h5py.Group, chain: Chain) -> None:
+    """Write a chain into a new group ``chain`` of `parent`."""
+    group = parent.create_group("chain")
+    for i, step in enumerate(chain):
+        item = group.create_group(str(i))
+        item.attrs["kind"] = step.kind
+        item.attrs["name"] = step.name
+        item.attrs["settings"] = canonical(step.settings)
+        item.attrs["inputs"] = np.asarray(step.inputs, dtype=np.int64)
+        for name, array in step.arrays.items():
+            item.create_dataset(name, data=array)
+        if step.learnt_from:
+            ids = [track_id.encode() for track_id in step.learnt_from]
+            item.create_dataset("learnt_from", data=np.array(ids, dtype=h5py.string_dtype()))
+
+
+def read_chain(parent: h5py.Group) -> Chain:
+    """Read the chain that `write_chain` wrote.
+
+    Raises
+    ------
+    FormatError
+        If the group is not a chain; nothing outside the file is ever followed.
+    """
+    file = parent.file.filename
+    group = parent.get("chain")
+    if not isinstance(group, h5py.Group):
+        raise FormatError(f"{file}: there is no chain in it")
+    steps = []
+    for i in range(len(group)):
+        if not isinstance(group.get(str(i), getlink=True), h5py.HardLink):
+            raise FormatError(f"{file}: step {i} of the chain is missing or is a link")
+        steps.append(_read_step(group[str(i)], i, file))
+    return tuple(steps)
+
+
+def _read_step(item: h5py.Group, i: int, file: str) -> Step:
+    try:
+        kind, name = str(item.attrs["kind"]), str(item.attrs["name"])
+        settings = json.loads(item.attrs["settings"])
+        inputs = tuple(int(j) for j in item.attrs["inputs"])
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise FormatError(f"{file}: step {i} of the chain is damaged ({error})") from error
+    if kind not in KINDS or any(not 0 <= j < i for j in inputs):
+        raise FormatError(f"{file}: step {i} of the chain is a {kind!r} that reads {inputs}")
+    arrays, learnt_from = {}, ()
+    for key in item:
+        dataset = item[key] if isinstance(item.get(key, getlink=True), h5py.HardLink) else None
+        if not isinstance(dataset, h5py.Dataset) or dataset.external:
+            raise FormatError(f"{file}: array {key!r} of step {i} is not stored in the file")
+        if key == "learnt_from":
+            learnt_from = tuple(dataset.asstr()[()])
+        else:
+            arrays[key] = dataset[()]
+    return Step(kind, name, settings, inputs, arrays, learnt_from)

@@ -1,0 +1,53 @@
+"""What can go wrong, in three kinds.
+
+Every message says what is wrong (with the value and the file), what was expected and what to do.
+The command line turns any of them into exit code 1.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class MclsError(Exception):
+    """The root of every error mcls raises on purpose."""
+
+
+class DataError(MclsError):
+    """The user's audio, labels or splits cannot be used as they are."""
+
+
+class FormatError(MclsError):
+    """A file is not what its name or its attributes promise."""
+
+
+class ConfigError(MclsError, ValueError):
+    """A setting is unknown, out of range or at odds with another."""
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """Name what is close to a misspelt word, or else everything there is.
+
+    Parameters
+    ----------
+    word : str
+        What was asked for.
+    known : iterable of str
+        What exists.
+
+    Returns
+    -------
+    str
+        ``"did you mean 'mfcc'?"`` or ``"there are: cqt, mel, mfcc"``.
+
+    Examples
+    --------
+    >>> suggest("mfc", ["mel", "mfcc"])
+    "did you mean 'mfcc'?"
+    >>> suggest("zzz", ["mel", "mfcc"])
+    'there are: mel, mfcc'
+    """
+    known = sorted(known)
+    close = get_close_matches(word, known, n=1)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return "there are: " + ", ".join(known) if known else "there are none"

@@ -1,0 +1,1 @@
+"""Evaluation: truth and scores in, metrics with intervals out."""

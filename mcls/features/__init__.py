@@ -1,0 +1,1 @@
+"""Features: audio in, rows out. One file a feature."""

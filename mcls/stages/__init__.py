@@ -1,0 +1,1 @@
+"""The stages: files in, files out, nothing printed. One file a stage."""
