@@ -1,3 +1,43 @@
-"""Music classification from MFCC + K-means to deep nets, over one data layer and one evaluation."""
+"""Music classification from MFCC + K-means to deep nets, over one data layer and one evaluation.
+
+The stages of the command line as functions::
+
+    import mcls
+
+    mcls.extract("music/", "mfcc.h5", features=["mfcc"], jobs=2)
+    mcls.learn_dict("mfcc.h5", "vq.h5", method="kmeans", size=256)
+    mcls.train("mfcc.h5", "runs/vq", dicts=["vq.h5"], pool=["histogram"], model="svm")
+    report = mcls.evaluate("runs/vq", metrics=["auc"])
+
+Nothing heavy is imported before the first call.
+"""
+
+from importlib import import_module
+from typing import Any
 
 __version__ = "0.1.0"
+
+#: Public names and the module that holds each.
+_PLACES = {
+    "extract": "mcls.stages.extract",
+    "learn_dict": "mcls.stages.learn",
+    "encode": "mcls.stages.encode",
+    "train": "mcls.stages.train",
+    "cross_validate": "mcls.stages.crossval",
+    "predict": "mcls.stages.predict",
+    "evaluate": "mcls.stages.evaluate",
+    "Store": "mcls.disk.store",
+    "MclsError": "mcls.errors",
+}
+
+__all__ = ["__version__", *_PLACES]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PLACES:
+        return getattr(import_module(_PLACES[name]), name)
+    raise AttributeError(f"module 'mcls' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
