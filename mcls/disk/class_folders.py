@@ -1,0 +1,125 @@
+"""A folder of class folders: the simplest data set there is.
+
+Every folder in it is a class, and its name is the label of the audio in it, however deep. Left
+alone, counted and said: files that are not audio by their suffix, audio beside the class folders,
+folders without audio. Left alone in silence: whatever begins with a dot. Links are followed; a
+loop of links ends where it began.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from mcls.errors import DataError
+
+#: File names that may be audio.
+AUDIO_SUFFIXES = frozenset(
+    {".wav", ".w64", ".rf64", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc"}
+    | {".au", ".caf", ".m4a", ".mp4", ".aac", ".ac3", ".wma", ".webm", ".mka", ".ape", ".wv"}
+)
+
+
+def scan_class_folders(folder: Path) -> tuple[list[str], list[str], list[str]]:
+    """List the audio in a folder of class folders.
+
+    Parameters
+    ----------
+    folder : Path
+        Its folders are the classes.
+
+    Returns
+    -------
+    paths : list of str
+        Relative to `folder`, with ``/``, class by class, sorted.
+    labels : list of str
+        The class of each.
+    notes : list of str
+        What was left alone.
+
+    Raises
+    ------
+    DataError
+        If there are no class folders, none holds audio, or a name is not UTF-8.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder} is not a folder")
+    classes = sorted(
+        entry.name for entry in folder.iterdir() if entry.is_dir() and entry.name[0] != "."
+    )
+    loose = sum(_is_audio(entry.name) for entry in folder.iterdir() if entry.is_file())
+    if not classes:
+        beside = f"{loose} audio files but no class folders" if loose else "no class folders"
+        raise DataError(
+            f"{folder}: {beside}; put the audio in one folder per class, or write a manifest "
+            "(CSV with the columns path and labels)"
+        )
+    paths: list[str] = []
+    labels: list[str] = []
+    others: Counter[str] = Counter()
+    empty = []
+    for name in classes:
+        found = sorted(_audio_below(folder / name, others))
+        if not found:
+            empty.append(name)
+        paths += [f"{name}/{path}" for path in found]
+        labels += [name] * len(found)
+    if not paths:
+        raise DataError(
+            f"{folder}: no audio in {len(classes)} class folders{_listed(others)}; looked for "
+            f"{' '.join(sorted(AUDIO_SUFFIXES))}"
+        )
+    _check_utf8(folder, paths)
+    if any("|" in name for name in classes):
+        raise DataError(f"{folder}: a class folder has '|' in its name, which joins labels; rename")
+    notes = []
+    if empty:
+        notes.append(f"no audio in folder {', '.join(map(repr, empty))}: not a class")
+    if loose:
+        notes.append(f"{loose} audio files beside the class folders were left out")
+    if others:
+        notes.append(f"{sum(others.values())} other files were left out{_listed(others)}")
+    return paths, labels, notes
+
+
+def _check_utf8(folder: Path, paths: list[str]) -> None:
+    for path in paths:
+        try:
+            path.encode("utf-8")
+        except UnicodeEncodeError:
+            raise DataError(f"{folder}: the name of {path!a} is not UTF-8; rename it") from None
+
+
+def _is_audio(name: str) -> bool:
+    return name[0] != "." and PurePosixPath(name).suffix.lower() in AUDIO_SUFFIXES
+
+
+def _audio_below(folder: Path, others: Counter[str]) -> Iterator[str]:
+    """Yield the audio files below a folder, relative to it; count the suffixes of other files.
+
+    Links to folders are followed, but no folder is entered twice, so a loop of links ends.
+    """
+    entered: set[tuple[int, int]] = set()
+    for place, folders, files in os.walk(folder, followlinks=True, onerror=_refuse):
+        status = Path(place).stat()
+        if (status.st_dev, status.st_ino) in entered:
+            folders.clear()
+            continue
+        entered.add((status.st_dev, status.st_ino))
+        folders[:] = sorted(name for name in folders if name[0] != ".")
+        for name in files:
+            if _is_audio(name):
+                yield (Path(place) / name).relative_to(folder).as_posix()
+            elif name[0] != ".":
+                others[PurePosixPath(name).suffix.lower() or "no suffix"] += 1
+
+
+def _refuse(error: OSError) -> None:
+    raise DataError(f"{error.filename}: cannot be read ({error.strerror})")
+
+
+def _listed(others: Counter[str]) -> str:
+    if not others:
+        return ""
+    kinds = ", ".join(f"{times} {suffix}" for suffix, times in others.most_common(4))
+    return f" (not audio: {kinds})"

@@ -1,0 +1,353 @@
+"""Manifests: one line of text per track, or a folder of class folders.
+
+A manifest is CSV with commas, tabs or semicolons (whichever makes the header hold ``path``), in
+UTF-8, with or without a byte order mark. The columns:
+
+``path``
+    The audio file, relative to the manifest or to `audio_root`; or absolute.
+``track_id``
+    The track's name, unique. Where there is no such column it is the path without its suffix; if
+    that would give two tracks one name (``a.wav`` and ``a.mp3``), both keep their suffix.
+anything else
+    Labels, splits, groups, notes. Cells are text; white space around them is dropped, except
+    around a path.
+
+Reading a manifest does not look for the audio: ``mcls data check`` does, and ``mcls extract``
+reports what it cannot open. Every error names the file and the line.
+"""
+
+import csv
+import io
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from mcls.disk.atomic import written_whole
+from mcls.disk.class_folders import scan_class_folders
+from mcls.errors import DataError
+from mcls.labels import LabelTable, parse_labels
+
+_DELIMITERS = (",", "\t", ";")
+
+
+@dataclass
+class Manifest:
+    """The tracks of a data set and what is known of each.
+
+    Parameters
+    ----------
+    columns : dict of str to list of str
+        Always begins with ``track_id`` and ``path``; all lists have one entry per track.
+    root : Path
+        What relative paths are relative to.
+    source : Path
+        The file or folder that was read.
+    lines : list of int or None
+        The line of `source` on which each track begins; None for a folder.
+    notes : list of str
+        What was left aside while reading, for the user.
+    header : list of str
+        The columns in the order of the file, so that it can be written as it was.
+    """
+
+    columns: dict[str, list[str]]
+    root: Path
+    source: Path
+    lines: list[int] | None = None
+    notes: list[str] = field(default_factory=list)
+    header: list[str] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.columns["path"])
+
+    @property
+    def track_ids(self) -> list[str]:
+        """The name of every track."""
+        return self.columns["track_id"]
+
+    def paths(self) -> list[Path]:
+        """Return the audio file of every track, absolute; it need not exist."""
+        root = self.root.absolute()
+        return [root / path for path in self.columns["path"]]
+
+    def column(self, name: str) -> list[str]:
+        """Return a column.
+
+        Raises
+        ------
+        DataError
+            If there is none of that name; the message lists the columns.
+        """
+        if name not in self.columns:
+            raise DataError(
+                f"{self.source}: no column {name!r}; the columns are {', '.join(self.columns)}"
+            )
+        return self.columns[name]
+
+    def where(self, track: int) -> str:
+        """Return where a track stands: ``tracks.csv:7``, or its file in a folder."""
+        if self.lines is None:
+            return str(self.source / self.columns["path"][track])
+        return f"{self.source}:{self.lines[track]}"
+
+    def labels(self, column: str = "labels", *, allow_empty: bool = False) -> LabelTable:
+        """Parse a label column.
+
+        Raises
+        ------
+        DataError
+            If the column is absent or a track has no label; the message names file and line.
+        """
+        values = self.column(column)
+        where = [self.where(track) for track in range(len(self))]
+        return parse_labels(values, allow_empty=allow_empty, where=where)
+
+    def missing(self) -> list[int]:
+        """Return the tracks whose audio is not a file, ascending."""
+        return [track for track, path in enumerate(self.paths()) if not path.is_file()]
+
+
+def open_source(path: str | Path, *, audio_root: str | Path | None = None) -> Manifest:
+    """Read a manifest file or a folder of class folders.
+
+    Raises
+    ------
+    DataError
+        If there is no such file or folder, or it cannot be used.
+    """
+    path = Path(path)
+    if path.is_dir():
+        if audio_root is not None:
+            raise DataError(f"{path} is a folder, so it is the audio root; drop --audio-root")
+        return manifest_from_folder(path)
+    return read_manifest(path, audio_root=audio_root)
+
+
+def read_manifest(path: str | Path, *, audio_root: str | Path | None = None) -> Manifest:
+    r"""Read a CSV or TSV manifest.
+
+    Parameters
+    ----------
+    path : path
+        The manifest.
+    audio_root : path or None
+        What its paths are relative to. None means the manifest's own folder.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, not UTF-8, empty, has no ``path`` column, uneven lines, an empty
+        path or a duplicate ``track_id``.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp(), "tracks.csv")
+    >>> _ = file.write_text("path,labels\nblues/1.wav,blues\njazz/7.wav,jazz\n")
+    >>> manifest = read_manifest(file)
+    >>> len(manifest), manifest.track_ids, manifest.column("labels")
+    (2, ['blues/1', 'jazz/7'], ['blues', 'jazz'])
+    """
+    path = Path(path)
+    lines, header, rows = _parse(path, _read_text(path))
+    columns: dict[str, list[str]] = {"track_id": [], "path": []}
+    for name, cells in zip(header, zip(*rows, strict=True), strict=True):
+        columns[name] = list(cells) if name == "path" else [cell.strip() for cell in cells]
+    root = Path(audio_root) if audio_root is not None else path.parent
+    if not root.is_dir():
+        raise DataError(f"audio root {root} is not a folder")
+    manifest = Manifest(columns, root, path, lines, header=header)
+    _check_filled(manifest, "path")
+    if "track_id" in header:
+        _check_filled(manifest, "track_id")
+    else:
+        columns["track_id"] = track_ids_of(columns["path"])
+    _check_unique(manifest)
+    return manifest
+
+
+def manifest_from_folder(folder: str | Path) -> Manifest:
+    """Read a folder of class folders: the label of a track is the class folder it is in.
+
+    Parameters
+    ----------
+    folder : path
+        Its folders are the classes; see `mcls.disk.class_folders`.
+
+    Returns
+    -------
+    Manifest
+        Columns ``track_id``, ``path`` (relative to the folder) and ``labels``; sorted by path.
+
+    Raises
+    ------
+    DataError
+        If there are no class folders, none holds audio, or a name is not UTF-8.
+    """
+    folder = Path(folder)
+    paths, labels, notes = scan_class_folders(folder)
+    columns = {"track_id": track_ids_of(paths), "path": paths, "labels": labels}
+    manifest = Manifest(columns, folder, folder, None, notes)
+    _check_unique(manifest)
+    return manifest
+
+
+def write_manifest(manifest: Manifest, path: str | Path) -> None:
+    """Write a manifest as CSV, or as TSV if the name ends in ``.tsv``; whole or not at all.
+
+    Relative paths are rewritten if `path` is in another folder than ``manifest.root``, so that the
+    new file finds the same audio. Names that reading would make again by itself get no
+    ``track_id`` column.
+
+    Raises
+    ------
+    DataError
+        If the columns have different lengths.
+    """
+    path = Path(path)
+    if len({len(cells) for cells in manifest.columns.values()}) > 1:
+        sizes = ", ".join(f"{name} {len(cells)}" for name, cells in manifest.columns.items())
+        raise DataError(f"{path}: columns have different lengths: {sizes}")
+    columns = dict(manifest.columns)
+    columns["path"] = _relocated(manifest, path.parent)
+    if "track_id" not in manifest.header and columns["track_id"] == track_ids_of(columns["path"]):
+        del columns["track_id"]
+    order = [name for name in manifest.header if name in columns]
+    order += [name for name in columns if name not in order]
+    delimiter = "\t" if path.suffix.lower() in (".tsv", ".tab") else ","
+    with written_whole(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as out:
+        writer = csv.writer(out, delimiter=delimiter, lineterminator="\n")
+        writer.writerow(order)
+        writer.writerows(zip(*(columns[name] for name in order), strict=True))
+
+
+def track_ids_of(paths: Sequence[str]) -> list[str]:
+    """Name tracks after their paths without suffix; those that clash keep their suffix.
+
+    Examples
+    --------
+    >>> track_ids_of(["rock/a.wav", "rock/b.wav", "rock/b.mp3", "./rock/c.1.ogg"])
+    ['rock/a', 'rock/b.wav', 'rock/b.mp3', 'rock/c.1']
+    """
+    whole = [str(PurePosixPath(path)) for path in paths]
+    short = [str(PurePosixPath(path).with_suffix("")) if path else "" for path in whole]
+    times = Counter(short)
+    return [name if times[name] == 1 else path for name, path in zip(short, whole, strict=True)]
+
+
+def _read_text(path: Path) -> str:
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise DataError(f"{path}:1: the file is UTF-16; save as UTF-8")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise DataError(
+            f"{path}:{line}: byte 0x{raw[error.start]:02x} is not UTF-8; save as UTF-8"
+        ) from None
+
+
+def _parse(path: Path, text: str) -> tuple[list[int], list[str], list[list[str]]]:
+    """Return the line of every row, the header and the rows."""
+    delimiter = _delimiter(path, text)
+    records = _records(path, text, delimiter)
+    first, header = next(records, (1, []))
+    header = [name.strip() for name in header]
+    if not header:
+        raise DataError(f"{path}:1: the file is empty; expected a header with a path column")
+    _check_header(f"{path}:{first}", header)
+    lines, rows = [], []
+    for line, row in records:
+        if len(row) != len(header):
+            raise DataError(
+                f"{path}:{line}: {len(row)} cells, expected {len(header)} "
+                f"({', '.join(header)}); quote cells that contain {delimiter!r}"
+            )
+        lines.append(line)
+        rows.append(row)
+    if not rows:
+        raise DataError(f"{path}: a header but no tracks")
+    return lines, header, rows
+
+
+def _delimiter(path: Path, text: str) -> str:
+    """Return the delimiter that makes the header hold ``path``; else the one of the suffix."""
+    usual = "\t" if path.suffix.lower() in (".tsv", ".tab") else ","
+    for delimiter in (usual, *_DELIMITERS):
+        try:
+            _, header = next(_records(path, text, delimiter), (1, []))
+        except DataError:
+            continue
+        if "path" in [name.strip() for name in header] and len(header) > 1:
+            return delimiter
+    return usual
+
+
+def _records(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the first line and the cells of every record that is not blank."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    line = 1
+    try:
+        for row in reader:
+            if row:
+                yield line, row
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise DataError(f"{path}:{line}: not a CSV line ({error}); is a quote open?") from None
+
+
+def _check_header(where: str, header: list[str]) -> None:
+    if "path" not in header:
+        raise DataError(
+            f"{where}: no column 'path' in the header ({', '.join(header)}); "
+            "name the column with the audio files 'path'"
+        )
+    twice = [name for name, times in Counter(header).items() if times > 1]
+    if "" in header:
+        raise DataError(
+            f"{where}: column {header.index('') + 1} has no name "
+            "(from pandas: write with to_csv(index=False))"
+        )
+    if twice:
+        raise DataError(f"{where}: column {twice[0]!r} is there twice")
+    odd = [name for name in header if "/" in name or name in (".", "..") or "\0" in name]
+    if odd:
+        raise DataError(f"{where}: column {odd[0]!r} cannot be stored; rename it without '/'")
+
+
+def _check_filled(manifest: Manifest, column: str) -> None:
+    for track, cell in enumerate(manifest.columns[column]):
+        if not cell.strip():
+            raise DataError(f"{manifest.where(track)}: empty {column}")
+        if "\0" in cell:
+            raise DataError(f"{manifest.where(track)}: {column} {cell!r} has a zero byte")
+
+
+def _check_unique(manifest: Manifest) -> None:
+    seen: dict[str, int] = {}
+    for track, name in enumerate(manifest.track_ids):
+        if name in seen:
+            raise DataError(
+                f"{manifest.where(track)}: duplicate track_id {name!r}, "
+                f"first at {manifest.where(seen[name])}"
+            )
+        seen[name] = track
+
+
+def _relocated(manifest: Manifest, folder: Path) -> list[str]:
+    """Return the paths as `folder` sees them."""
+    old, new = manifest.root.resolve(), folder.resolve()
+    if old == new:
+        return manifest.columns["path"]
+    return [
+        path if os.path.isabs(path) else Path(os.path.relpath(old / path, new)).as_posix()  # noqa: PTH117
+        for path in manifest.columns["path"]
+    ]

@@ -1,0 +1,144 @@
+"""Labels: text as people write it in a manifest, and a table of booleans as classifiers read it.
+
+A cell holds one label, or several joined by ``|``. White space around a label is not part of it,
+an empty piece (``rock|``) is nothing, and a label written twice counts once.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mcls.errors import DataError, suggest
+
+#: What joins the labels of one track.
+SEPARATOR = "|"
+
+
+@dataclass(frozen=True)
+class LabelTable:
+    """Which track has which labels.
+
+    Parameters
+    ----------
+    names : list of str
+        The labels, one per column; sorted unless they were given.
+    matrix : np.ndarray, shape (n_tracks, n_labels), bool
+        True where the track has the label.
+    multi_label : bool
+        Whether some track has several labels.
+    """
+
+    names: list[str]
+    matrix: np.ndarray
+    multi_label: bool
+
+    def __len__(self) -> int:
+        return len(self.matrix)
+
+    def classes(self) -> np.ndarray:
+        """Return the column of each track's only label, int64 ``(n_tracks,)``.
+
+        Raises
+        ------
+        DataError
+            If some track has several labels, or none.
+        """
+        counts = self.matrix.sum(axis=1)
+        if (counts > 1).any():
+            raise DataError(
+                f"{int((counts > 1).sum())} of {len(self)} tracks have several labels; "
+                "this needs exactly one label per track"
+            )
+        if (counts == 0).any():
+            raise DataError(f"{int((counts == 0).sum())} of {len(self)} tracks have no label")
+        return self.matrix.argmax(axis=1).astype(np.int64)
+
+    def texts(self) -> list[str]:
+        """Return the labels of each track joined by ``|``, in the order of `names`.
+
+        Examples
+        --------
+        >>> parse_labels(["b|a", "b"]).texts()
+        ['a|b', 'b']
+        """
+        return [
+            SEPARATOR.join(self.names[column] for column in np.flatnonzero(row))
+            for row in self.matrix
+        ]
+
+
+def parse_labels(
+    values: Sequence[str],
+    *,
+    names: Sequence[str] | None = None,
+    allow_empty: bool = False,
+    where: Sequence[str] | None = None,
+) -> LabelTable:
+    """Read the cells of a label column.
+
+    Parameters
+    ----------
+    values : sequence of str, length n_tracks
+        One label each, or several joined by ``|``.
+    names : sequence of str or None
+        The labels that exist, in the order wanted. None takes those that occur, sorted.
+    allow_empty : bool
+        Whether a track may have no label; it then gets a row without True.
+    where : sequence of str or None
+        What to call each track in a message, such as ``"tracks.csv:7"``.
+
+    Returns
+    -------
+    LabelTable
+
+    Raises
+    ------
+    DataError
+        If a track has no label and may not, if a label is not among `names`, or if there are
+        no labels at all.
+
+    Examples
+    --------
+    >>> table = parse_labels(["rock", "jazz|live", "rock"])
+    >>> table.names, table.multi_label
+    (['jazz', 'live', 'rock'], True)
+    >>> table.matrix.astype(int).tolist()
+    [[0, 0, 1], [1, 1, 0], [0, 0, 1]]
+    """
+    if names is not None and len(set(names)) < len(names):
+        raise DataError(f"a label is named twice: {', '.join(names)}")
+    cells = [split_labels(value) for value in values]
+    empty = [i for i, cell in enumerate(cells) if not cell]
+    if empty and not allow_empty:
+        more = f" (and {len(empty) - 1} more tracks)" if len(empty) > 1 else ""
+        raise DataError(f"{_name(where, empty[0])}: no label{more}; every track needs one")
+    found = sorted({label for cell in cells for label in cell})
+    if not found and names is None:
+        raise DataError("there are no labels: the label column is empty")
+    known = list(names) if names is not None else found
+    column = {name: i for i, name in enumerate(known)}
+    matrix = np.zeros((len(cells), len(known)), dtype=bool)
+    for i, cell in enumerate(cells):
+        for label in cell:
+            if label not in column:
+                raise DataError(
+                    f"{_name(where, i)}: unknown label {label!r}; {suggest(label, known)}"
+                )
+            matrix[i, column[label]] = True
+    return LabelTable(known, matrix, bool((matrix.sum(axis=1) > 1).any()))
+
+
+def split_labels(value: str) -> list[str]:
+    """Split one cell into its labels, in the order written, each once.
+
+    Examples
+    --------
+    >>> split_labels(" rock | live|rock|")
+    ['rock', 'live']
+    """
+    return list(dict.fromkeys(label.strip() for label in value.split(SEPARATOR) if label.strip()))
+
+
+def _name(where: Sequence[str] | None, track: int) -> str:
+    return where[track] if where is not None else f"track {track + 1}"
