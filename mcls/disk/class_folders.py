@@ -59,7 +59,7 @@ def scan_class_folders(folder: Path) -> tuple[list[str], list[str], list[str]]:
     others: Counter[str] = Counter()
     empty = []
     for name in classes:
-        found = sorted(_audio_below(folder / name, others))
+        found = sorted(audio_below(folder / name, others))
         if not found:
             empty.append(name)
         paths += [f"{name}/{path}" for path in found]
@@ -94,10 +94,11 @@ def _is_audio(name: str) -> bool:
     return name[0] != "." and PurePosixPath(name).suffix.lower() in AUDIO_SUFFIXES
 
 
-def _audio_below(folder: Path, others: Counter[str]) -> Iterator[str]:
+def audio_below(folder: Path, others: Counter[str]) -> Iterator[str]:
     """Yield the audio files below a folder, relative to it; count the suffixes of other files.
 
-    Links to folders are followed, but no folder is entered twice, so a loop of links ends.
+    Files and folders that begin with a dot are passed over in silence. Links to
+    folders are followed, but no folder is entered twice, so a loop of links ends.
     """
     entered: set[tuple[int, int]] = set()
     for place, folders, files in os.walk(folder, followlinks=True, onerror=_refuse):
