@@ -230,7 +230,7 @@ def _refuse_straddling(groups: list[str], parts: list[str], column: str | None) 
     if torn:
         first = sorted(torn)[0]
         raise DataError(
-            f"{len(torn)} of {len(where)} groups of column {column!r} are in several parts (such as "
+            f"{len(torn)} of {len(where)} groups of column {column!r} are in several parts (as "
             f"{first!r}, in {' and '.join(sorted(torn[first]))}), so the score would be too good; "
             "split by group (mcls data split --by), or say --group none if that is meant"
         )

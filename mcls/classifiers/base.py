@@ -1,0 +1,243 @@
+"""What all classifiers share: checking, standardising, one column per label.
+
+A classifier is a scikit-learn estimator with one method more, `scores`. It is thin: the learning is
+scikit-learn's. The rules that `RowClassifier` keeps for all of them:
+
+* ``y`` is either one class per row, ``(n,)``, or a bool matrix of labels, ``(n, n_labels)``;
+* rows are standardised inside (`scale`), so a saved classifier cannot be used with other scaling;
+* scores are ``(n, n_labels)`` float64, higher = likelier, and a label counts as present from
+  `threshold` on: 0.5 for probabilities, 0 for margins and log ratios;
+* a label that no training row has (or every one) cannot be learnt: its score is constant, the
+  lowest (or highest) there is.
+"""
+
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+
+#: Folds of the train rows when a setting is chosen and there is no valid part.
+N_INNER_FOLDS = 5
+
+Valid = tuple[np.ndarray, np.ndarray]
+
+
+class RowClassifier(ClassifierMixin, BaseEstimator):
+    """A classifier of rows. Subclasses write `_fit` and `_scores`.
+
+    Attributes
+    ----------
+    classes_ : np.ndarray
+        The classes seen in ``fit``, sorted; for a matrix of labels, the numbers of its columns.
+    multi_label_ : bool
+        Whether ``fit`` was given a matrix of labels.
+    scaler_ : StandardScaler or None
+        Learnt from the training rows.
+    """
+
+    #: Score of a label that no training row has, of one that all have, and where "present" begins.
+    lowest: ClassVar[float] = 0.0
+    highest: ClassVar[float] = 1.0
+    threshold: float = 0.5
+
+    classes_: np.ndarray
+    multi_label_: bool
+
+    def fit(
+        self,
+        X: np.ndarray,
+        y: np.ndarray,
+        *,
+        groups: np.ndarray | None = None,
+        valid: Valid | None = None,
+    ) -> "RowClassifier":
+        """Learn from rows.
+
+        Parameters
+        ----------
+        X : np.ndarray, shape (n_rows, n_dims)
+            Training rows.
+        y : np.ndarray, shape (n_rows,) or (n_rows, n_labels) bool
+            The class of each row, or its labels.
+        groups : np.ndarray, shape (n_rows,), or None
+            Rows with the same value (of one track, of one artist) stay together when settings are
+            chosen by inner folds.
+        valid : (X, y) or None
+            Rows to choose settings on, instead of inner folds. Nothing else is learnt from them.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If there are fewer than two classes, or the shapes do not fit.
+        """
+        X, y = self._checked(X, y)
+        self.multi_label_ = y.ndim == 2
+        self.classes_ = np.arange(y.shape[1]) if self.multi_label_ else np.unique(y)
+        Y = self._columns(y)
+        known = Y.any(axis=0)
+        if self.multi_label_:
+            self.always_ = Y.all(axis=0)
+            known = known & ~self.always_
+            if not known.any():
+                raise ValueError("every label is on all rows or on none: nothing to tell apart")
+        elif len(self.classes_) < 2:
+            raise ValueError(
+                f"all rows are of one class ({self.classes_[0]}): nothing to tell apart"
+            )
+        self.known_ = known
+        self.scaler_ = StandardScaler().fit(X) if self._scales() else None
+        if valid is not None and len(valid[0]):
+            X_valid = validate_data(self, valid[0], reset=False, dtype=np.float64)
+            valid = (self._scaled(X_valid), self._columns(np.asarray(valid[1]))[:, known])
+        else:
+            valid = None
+        groups = None if groups is None else np.unique(groups, return_inverse=True)[1]
+        self._fit(
+            self._scaled(X), Y[:, known], weights=self._weights(y), groups=groups, valid=valid
+        )
+        return self
+
+    def scores(self, X: np.ndarray) -> np.ndarray:
+        """Return how likely each label is on each row.
+
+        Parameters
+        ----------
+        X : np.ndarray, shape (n_rows, n_dims)
+            Rows.
+
+        Returns
+        -------
+        np.ndarray, shape (n_rows, n_labels)
+            float64, one column per item of ``classes_``, higher = likelier.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, dtype=np.float64)
+        found = np.asarray(self._scores(self._scaled(X)), dtype=np.float64)
+        if self.known_.all():
+            return found
+        full = np.full((len(X), len(self.classes_)), self.lowest)
+        full[:, self.always_] = self.highest
+        full[:, self.known_] = found
+        return full
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        """Return the class of each row, or its labels as a bool matrix.
+
+        Parameters
+        ----------
+        X : np.ndarray, shape (n_rows, n_dims)
+            Rows.
+        """
+        scores = self.scores(X)
+        if self.multi_label_:
+            return scores >= self.threshold
+        return self.classes_[scores.argmax(axis=1)]
+
+    def _fit(
+        self,
+        X: np.ndarray,
+        Y: np.ndarray,
+        *,
+        weights: np.ndarray | None,
+        groups: np.ndarray | None,
+        valid: Valid | None,
+    ) -> None:
+        """Learn from scaled rows and a bool column per label that varies."""
+        raise NotImplementedError
+
+    def _scores(self, X: np.ndarray) -> np.ndarray:
+        """Return a score per scaled row and column of `_fit`'s ``Y``."""
+        raise NotImplementedError
+
+    def _scales(self) -> bool:
+        return bool(getattr(self, "scale", False))
+
+    def _scaled(self, X: np.ndarray) -> np.ndarray:
+        return X if self.scaler_ is None else self.scaler_.transform(X)
+
+    def _checked(self, X: np.ndarray, y: Any) -> tuple[np.ndarray, np.ndarray]:
+        if y is None:
+            raise ValueError("requires y to be passed, but the target y is None")
+        matrix = getattr(y, "ndim", 1) == 2 and (
+            y.dtype == bool or type_of_target(y) == "multilabel-indicator"
+        )
+        X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True)
+        if matrix:
+            return X, y.astype(bool)
+        check_classification_targets(y)
+        return X, column_or_1d(y, warn=True)
+
+    def _columns(self, y: np.ndarray) -> np.ndarray:
+        """Return ``y`` as bool ``(n_rows, n_labels)``."""
+        return y.astype(bool) if self.multi_label_ else y[:, None] == self.classes_
+
+    def _weights(self, y: np.ndarray) -> np.ndarray | None:
+        """Return row weights from `class_weight`: ``(n_rows,)``, or a column per known label."""
+        class_weight = getattr(self, "class_weight", None)
+        if class_weight is None:
+            return None
+        if not self.multi_label_:
+            return compute_sample_weight(class_weight, y)
+        known = self._columns(y)[:, self.known_]
+        return np.column_stack([compute_sample_weight(class_weight, column) for column in known.T])
+
+
+def column_weights(weights: np.ndarray | None, column: int) -> np.ndarray | None:
+    """Return the row weights of one label."""
+    return weights if weights is None or weights.ndim == 1 else weights[:, column]
+
+
+def inner_folds(
+    Y: np.ndarray, groups: np.ndarray | None, *, single_label: bool, random_state: int | None
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Split training rows for choosing a setting: whole groups, stratified where possible.
+
+    Parameters
+    ----------
+    Y : np.ndarray, shape (n_rows, n_labels) bool
+        Labels.
+    groups : np.ndarray, shape (n_rows,), or None
+        What stays together; None: each row is on its own.
+    single_label : bool
+        Whether each row has exactly one label, so that folds can be stratified.
+    random_state : int or None
+        Of the shuffle.
+
+    Returns
+    -------
+    list of (train, test) row indices
+        Up to ``N_INNER_FOLDS``; empty if there are too few groups or rows to split.
+    """
+    if groups is None or len(np.unique(groups)) < 2:
+        groups = np.arange(len(Y))
+    alone = len(np.unique(groups)) == len(groups)
+    if single_label:
+        kinds = Y.argmax(axis=1)
+        per_class = [len(np.unique(groups[kinds == k])) for k in np.unique(kinds)]
+        n_folds = min(N_INNER_FOLDS, max(2, min(per_class)), max(per_class))
+    else:
+        kinds = np.zeros(len(Y), dtype=int)
+        n_folds = min(N_INNER_FOLDS, len(np.unique(groups)))
+    if n_folds < 2:
+        return []
+    shuffled: dict[str, Any] = {"n_splits": n_folds, "shuffle": True, "random_state": random_state}
+    if single_label:
+        maker = StratifiedGroupKFold(**shuffled)
+    else:
+        maker = KFold(**shuffled) if alone else GroupKFold(**shuffled)
+        groups = None if alone else groups
+    return [(train, test) for train, test in maker.split(Y, kinds, groups) if len(test)]

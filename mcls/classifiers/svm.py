@@ -1,0 +1,278 @@
+"""Support vector machines, one per label against the rest."""
+
+from itertools import product
+from typing import ClassVar, Literal
+
+import numpy as np
+from sklearn.metrics import roc_auc_score
+from sklearn.metrics.pairwise import additive_chi2_kernel, euclidean_distances
+from sklearn.svm import SVC, LinearSVC
+
+from mcls.classifiers.base import RowClassifier, Valid, column_weights, inner_folds
+from mcls.errors import ConfigError
+from mcls.registry import register
+
+#: What C and gamma are chosen from when they are not given. C of a linear machine is divided by the
+#: mean squared norm of the rows, gamma multiplies 1 / (mean squared distance of two rows / 2).
+C_GRID = (0.1, 1.0, 10.0, 100.0)
+GAMMA_GRID = (0.25, 1.0, 4.0)
+_BLOCK = 4096  # rows scored at once, which bounds the memory of the kernel
+
+
+@register("classifiers", "svm")
+class SVM(RowClassifier):
+    """Support vector machine: one margin per label against the rest.
+
+    One machine per label gives margins that rank the tracks of each label (a better per-label AUC
+    than pairwise votes; measured, also a better accuracy). The kernel is computed once for all of
+    them, and once per gamma for the choice of C and gamma.
+
+    Parameters
+    ----------
+    kernel : {'rbf', 'linear', 'chi2'}
+        ``rbf``: exp(-gamma |a - b|^2). ``chi2``: exp(-gamma sum (a - b)^2 / (a + b)), for
+        histograms, which must not be negative.
+    C : float or None
+        Cost of a row on the wrong side, > 0; none: chosen on the valid part, or by inner folds of
+        the train part, from 0.1, 1, 10, 100 (for a linear kernel times 1 / mean squared norm).
+    gamma : float, 'scale' or None
+        Width of the kernel, > 0; ``scale``: 1 / (dims x variance) for rbf, 1 / mean distance for
+        chi2; none: chosen like C from 0.25, 1 and 4 times ``scale``.
+    scale : bool or None
+        Standardise each dimension; none: yes, but not for chi2.
+    class_weight : {'balanced'} or None
+        ``balanced``: a rare class weighs as much as a frequent one.
+    max_rows : int
+        A kernel over n rows takes 8 n^2 bytes: from more rows than this, so many are drawn; the
+        linear kernel then chooses C on them and learns from all rows.
+    random_state : int
+        Of that draw and of the inner folds.
+
+    Attributes
+    ----------
+    C_, gamma_ : float
+        The values used.
+    support_ : np.ndarray, shape (n_support, n_dims)
+        The rows, scaled, that carry the machines; none for a linear kernel.
+    coef_ : np.ndarray, shape (n_labels, n_support) or (n_labels, n_dims)
+        Weight of each support row, or the weight vector of a linear machine.
+    intercept_ : np.ndarray, shape (n_labels,)
+        Added to the margins.
+    choice_ : list of (C, gamma, figure)
+        What was tried and its accuracy (single-label: share of rows right; with `class_weight`,
+        mean over classes) or macro ROC-AUC (multi-label). The first best is taken.
+
+    References
+    ----------
+    Cortes & Vapnik (1995), Support-vector networks; Rifkin & Klautau (2004), In defense of
+    one-vs-all classification.
+    """
+
+    lowest: ClassVar[float] = -1e6
+    highest: ClassVar[float] = 1e6
+    threshold: float = 0.0
+
+    def __init__(
+        self,
+        *,
+        kernel: Literal["rbf", "linear", "chi2"] = "rbf",
+        C: float | None = None,
+        gamma: float | Literal["scale"] | None = "scale",
+        scale: bool | None = None,
+        class_weight: Literal["balanced"] | None = None,
+        max_rows: int = 5000,
+        random_state: int = 0,
+    ) -> None:
+        self.kernel = kernel
+        self.C = C
+        self.gamma = gamma
+        self.scale = scale
+        self.class_weight = class_weight
+        self.max_rows = max_rows
+        self.random_state = random_state
+
+    def _scales(self) -> bool:
+        return self.kernel != "chi2" if self.scale is None else bool(self.scale)
+
+    def _fit(
+        self,
+        X: np.ndarray,
+        Y: np.ndarray,
+        *,
+        weights: np.ndarray | None,
+        groups: np.ndarray | None,
+        valid: Valid | None,
+    ) -> None:
+        self._check_settings(X)
+        drawn = self._drawn(Y)
+        Z, labels, groups = X[drawn], Y[drawn], None if groups is None else groups[drawn]
+        row_weights = None if weights is None else weights[drawn]
+        rows = len(Z)
+        tried = self._grid(Z)
+        if len(tried) == 1:
+            self.gamma_, self.C_ = tried[0]
+            self.choice_: list[tuple[float, float, float]] = []
+            distances = self._distances(Z, Z)
+        else:
+            if valid is not None:
+                some = _spread(len(valid[0]), self.max_rows)
+                Z, labels = (
+                    np.concatenate([Z, valid[0][some]]),
+                    np.concatenate([labels, valid[1][some]]),
+                )
+                folds = [(np.arange(rows), np.arange(rows, len(Z)))]
+            else:
+                folds = inner_folds(
+                    labels,
+                    groups,
+                    single_label=not self.multi_label_,
+                    random_state=self.random_state,
+                )
+            distances = self._distances(Z, Z)
+            self._choose(tried, distances, labels, row_weights, folds)
+            Z, labels, distances = Z[:rows], labels[:rows], distances[:rows, :rows]
+        if self.kernel == "linear" and rows < len(X):
+            self._fit_linear(X, Y, weights)
+            return
+        kernel = self._kernel(distances, self.gamma_)
+        coef, self.intercept_ = _machines(kernel, labels, self.C_, row_weights)
+        if self.kernel == "linear":
+            self.coef_, self.support_ = coef @ Z, None
+        else:
+            carries = np.any(coef != 0, axis=0)
+            self.coef_, self.support_ = coef[:, carries], Z[carries]
+
+    def _scores(self, X: np.ndarray) -> np.ndarray:
+        if self.support_ is None:
+            return X @ self.coef_.T + self.intercept_
+        scores = np.empty((len(X), len(self.coef_)))
+        for start in range(0, len(X), _BLOCK):
+            block = slice(start, start + _BLOCK)
+            kernel = self._kernel(self._distances(X[block], self.support_), self.gamma_)
+            scores[block] = kernel @ self.coef_.T + self.intercept_
+        return scores
+
+    def _check_settings(self, X: np.ndarray) -> None:
+        for name in ("C", "gamma"):
+            value = getattr(self, name)
+            if value not in (None, "scale") and not (np.isfinite(value) and value > 0):
+                raise ConfigError(f"svm: {name}={value} must be above 0")
+        if self.kernel not in ("rbf", "linear", "chi2"):
+            raise ConfigError(f"svm: kernel {self.kernel!r} is not one of rbf, linear, chi2")
+        if self.kernel == "chi2" and X.min() < 0:
+            raise ConfigError(
+                "svm: kernel=chi2 compares histograms, but rows hold negative values; "
+                "use kernel=rbf, or rows from the histogram pooler and scale=none"
+            )
+
+    def _drawn(self, Y: np.ndarray) -> np.ndarray:
+        """Return the rows a kernel is computed over, at least one of every label."""
+        if len(Y) <= self.max_rows:
+            return np.arange(len(Y))
+        order = np.random.default_rng(self.random_state).permutation(len(Y))
+        firsts = [order[Y[order, label]][:1] for label in range(Y.shape[1])]
+        return np.unique(np.concatenate([order[: self.max_rows], *firsts]))
+
+    def _grid(self, Z: np.ndarray) -> list[tuple[float, float]]:
+        """Return every (gamma, C) to try: one if both are given."""
+        if self.kernel == "linear":
+            base = _inverse(np.mean(np.sum(Z**2, axis=1)))
+            gammas, costs = [1.0], [C * base for C in C_GRID]
+        else:
+            some = Z[_spread(len(Z), 1000)]
+            typical = (
+                np.mean(self._distances(some, some))
+                if self.kernel == "chi2"
+                else Z.shape[1] * Z.var()
+            )
+            gammas, costs = [_inverse(typical)], list(C_GRID)
+            if self.gamma is None:
+                gammas = [factor * gammas[0] for factor in GAMMA_GRID]
+            elif self.gamma != "scale":
+                gammas = [float(self.gamma)]
+        if self.C is not None:
+            costs = [float(self.C)]
+        return list(product(gammas, costs))
+
+    def _distances(self, A: np.ndarray, B: np.ndarray) -> np.ndarray:
+        """Return what the kernel is a function of, ``(n_a, n_b)``."""
+        if self.kernel == "linear":
+            return A @ B.T
+        if self.kernel == "chi2":
+            return -additive_chi2_kernel(A, B)
+        return euclidean_distances(A, B, squared=True)
+
+    def _kernel(self, distances: np.ndarray, gamma: float) -> np.ndarray:
+        return distances if self.kernel == "linear" else np.exp(-gamma * distances)
+
+    def _choose(
+        self,
+        tried: list[tuple[float, float]],
+        distances: np.ndarray,
+        Y: np.ndarray,
+        weights: np.ndarray | None,
+        folds: list[tuple[np.ndarray, np.ndarray]],
+    ) -> None:
+        """Set ``gamma_`` and ``C_`` to the first best of those tried, the middle without folds."""
+        figures = np.zeros(len(tried))
+        kernel, of = distances, None
+        for i, (gamma, C) in enumerate(tried):
+            if gamma != of:
+                kernel, of = self._kernel(distances, gamma), gamma
+            for train, test in folds:
+                row_weights = None if weights is None else weights[train]
+                coef, intercept = _machines(kernel[np.ix_(train, train)], Y[train], C, row_weights)
+                scores = kernel[np.ix_(test, train)] @ coef.T + intercept
+                figures[i] += self._figure(scores, Y[test]) / len(folds)
+        best = int(figures.argmax()) if folds else len(tried) // 2
+        self.gamma_, self.C_ = tried[best]
+        self.choice_ = [(C, g, float(f)) for (g, C), f in zip(tried, figures, strict=True)]
+
+    def _figure(self, scores: np.ndarray, Y: np.ndarray) -> float:
+        if self.multi_label_:
+            both = np.flatnonzero(Y.any(axis=0) & ~Y.all(axis=0))
+            aucs = [roc_auc_score(Y[:, label], scores[:, label]) for label in both]
+            return float(np.mean(aucs)) if aucs else 0.0
+        right = Y[np.arange(len(Y)), scores.argmax(axis=1)]
+        if self.class_weight is None:
+            return float(np.mean(right))
+        return float(
+            np.mean([right[Y[:, label]].mean() for label in np.flatnonzero(Y.any(axis=0))])
+        )
+
+    def _fit_linear(self, X: np.ndarray, Y: np.ndarray, weights: np.ndarray | None) -> None:
+        machines = [
+            LinearSVC(C=self.C_, random_state=self.random_state).fit(
+                X, column, sample_weight=column_weights(weights, label)
+            )
+            for label, column in enumerate(Y.T)
+        ]
+        self.coef_ = np.concatenate([machine.coef_ for machine in machines])
+        self.intercept_ = np.concatenate([machine.intercept_ for machine in machines])
+        self.support_ = None
+
+
+def _machines(
+    kernel: np.ndarray, Y: np.ndarray, C: float, weights: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Train one machine per column; return the weight of every row and the intercepts.
+
+    A column that does not vary (in an inner fold) gets the margin -1 or 1 everywhere.
+    """
+    coef = np.zeros((Y.shape[1], len(Y)))
+    intercept = np.where(Y.any(axis=0), 1.0, -1.0)
+    for label in map(int, np.flatnonzero(Y.any(axis=0) & ~Y.all(axis=0))):
+        machine = SVC(C=C, kernel="precomputed", cache_size=400)
+        machine.fit(kernel, Y[:, label], sample_weight=column_weights(weights, label))
+        coef[label, machine.support_] = machine.dual_coef_[0]
+        intercept[label] = machine.intercept_[0]
+    return coef, intercept
+
+
+def _spread(n: int, at_most: int) -> np.ndarray:
+    """Return up to `at_most` evenly spaced indices below `n`."""
+    return np.unique(np.linspace(0, n - 1, min(n, at_most)).astype(int))
+
+
+def _inverse(value: float) -> float:
+    return 1.0 / float(value) if value > 0 else 1.0
