@@ -25,6 +25,7 @@ T = TypeVar("T")
 #: Where each family lives: a module or a folder of modules below ``mcls``.
 FAMILIES = {
     "features": "features",
+    "augmentations": "augmentations",
     "dictionaries": "dictionaries",
     "encoders": "encoders",
     "poolers": "pooling",

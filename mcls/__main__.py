@@ -1,0 +1,5 @@
+"""``python -m mcls`` is the command ``mcls``."""
+
+from mcls.cli.main import main
+
+main()

@@ -1,0 +1,270 @@
+"""Augmented copies of audio: what is changed, by how much, and which labels it threatens.
+
+An augmentation changes audio by an amount drawn from a range. It is written ``name=low..high``, or
+``name`` for its default range::
+
+    pitch-shift=-2..2      semitones          threatens key, pitch
+    time-stretch=0.9..1.1  speed              threatens tempo, length
+    equalise=-6..6         dB in seven bands
+    noise=20..40           dB below the signal
+    gain=-6..6             dB                 threatens loudness
+
+A copy gets all that are asked for, one after the other in the order of the list above; each amount
+is drawn from the copy's own seed, so the same copy is the same audio whenever it is made.
+
+The audio is changed by audiomentations; this module draws the amounts and lends that library's
+global generators a state for the call, so that no other state is touched.
+"""
+
+import random
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from mcls.errors import ConfigError
+from mcls.registry import find, register
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """One augmentation with the range its amount is drawn from."""
+
+    name: str
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.name}={self.low:g}..{self.high:g}"
+
+
+@register("augmentations", "pitch-shift", order=0, threatens=["key", "pitch"], unit="semitones")
+def pitch_shift(
+    y: np.ndarray, sr: int, rng: np.random.Generator, *, low: float = -2.0, high: float = 2.0
+) -> np.ndarray:
+    """Shift the pitch and keep the tempo.
+
+    Parameters
+    ----------
+    y : np.ndarray, shape (n_samples,), float32
+        Audio.
+    sr : int
+        Its rate in Hz.
+    rng : np.random.Generator
+        Draws the amount.
+    low, high : float in [-24, 24]
+        Semitones.
+    """
+    from audiomentations import PitchShift
+
+    amount = rng.uniform(low, high)
+    return _apply(PitchShift(min_semitones=amount, max_semitones=amount, p=1.0), y, sr, rng)
+
+
+@register(
+    "augmentations", "time-stretch", order=1, threatens=["tempo", "length"], unit="times as fast"
+)
+def time_stretch(
+    y: np.ndarray, sr: int, rng: np.random.Generator, *, low: float = 0.9, high: float = 1.1
+) -> np.ndarray:
+    """Play faster or slower and keep the pitch; the copy is shorter or longer.
+
+    Parameters
+    ----------
+    y : np.ndarray, shape (n_samples,), float32
+        Audio.
+    sr : int
+        Its rate in Hz.
+    rng : np.random.Generator
+        Draws the amount.
+    low, high : float in [0.1, 10]
+        Times as fast.
+    """
+    from audiomentations import TimeStretch
+
+    rate = rng.uniform(low, high)
+    change = TimeStretch(min_rate=rate, max_rate=rate, leave_length_unchanged=False, p=1.0)
+    return _apply(change, y, sr, rng)
+
+
+@register("augmentations", "equalise", order=2, threatens=[], unit="dB in each of seven bands")
+def equalise(
+    y: np.ndarray, sr: int, rng: np.random.Generator, *, low: float = -6.0, high: float = 6.0
+) -> np.ndarray:
+    """Raise or lower seven bands, as a parametric equaliser does.
+
+    Bands above half the sampling rate are left out.
+
+    Parameters
+    ----------
+    y : np.ndarray, shape (n_samples,), float32
+        Audio.
+    sr : int
+        Its rate in Hz.
+    rng : np.random.Generator
+        Draws the gains, centres and widths.
+    low, high : float
+        dB.
+    """
+    from audiomentations import HighShelfFilter, LowShelfFilter, PeakingFilter
+
+    edges = [42, 91, 196, 421, 909, 1957, 4216, 9486]
+    for band, (start, end) in enumerate(pairwise(edges)):
+        centre, decibels = float(rng.uniform(start, end)), float(rng.uniform(low, high))
+        if centre >= 0.45 * sr:
+            continue
+        kind = LowShelfFilter if band == 0 else HighShelfFilter if band == 6 else PeakingFilter
+        change = kind(
+            min_center_freq=centre,
+            max_center_freq=centre,
+            min_gain_db=decibels,
+            max_gain_db=decibels,
+            p=1.0,
+        )
+        y = _apply(change, y, sr, rng)
+    return y
+
+
+@register("augmentations", "noise", order=3, threatens=[], unit="dB below the signal")
+def noise(
+    y: np.ndarray, sr: int, rng: np.random.Generator, *, low: float = 20.0, high: float = 40.0
+) -> np.ndarray:
+    """Add white noise at a drawn signal-to-noise ratio.
+
+    Parameters
+    ----------
+    y : np.ndarray, shape (n_samples,), float32
+        Audio.
+    sr : int
+        Its rate in Hz.
+    rng : np.random.Generator
+        Draws the ratio and the noise.
+    low, high : float
+        Signal-to-noise ratio in dB.
+    """
+    from audiomentations import AddGaussianSNR
+
+    ratio = rng.uniform(low, high)
+    return _apply(AddGaussianSNR(min_snr_db=ratio, max_snr_db=ratio, p=1.0), y, sr, rng)
+
+
+@register("augmentations", "gain", order=4, threatens=["loudness"], unit="dB")
+def gain(
+    y: np.ndarray, sr: int, rng: np.random.Generator, *, low: float = -6.0, high: float = 6.0
+) -> np.ndarray:
+    """Make louder or quieter.
+
+    Parameters
+    ----------
+    y : np.ndarray, shape (n_samples,), float32
+        Audio.
+    sr : int
+        Its rate in Hz; not used.
+    rng : np.random.Generator
+        Draws the amount.
+    low, high : float
+        dB.
+    """
+    return (y * 10 ** (rng.uniform(low, high) / 20)).astype(np.float32)
+
+
+def parse_augmentations(words: Sequence[str], *, label_safe: bool = False) -> list[Augmentation]:
+    """Read ``name=low..high`` words, in the order in which a copy gets them.
+
+    Parameters
+    ----------
+    words : sequence of str
+        What is asked for.
+    label_safe : bool
+        Leave out what threatens any label.
+
+    Raises
+    ------
+    ConfigError
+        If a name is unknown or comes twice, or a range is not one.
+
+    Examples
+    --------
+    >>> [str(one) for one in parse_augmentations(["gain", "pitch-shift=-1..1"])]
+    ['pitch-shift=-1..1', 'gain=-6..6']
+    """
+    parsed: dict[str, Augmentation] = {}
+    for word in words:
+        name, equals, text = word.partition("=")
+        entry = find("augmentations", name)
+        low, high = entry.settings["low"].default, entry.settings["high"].default
+        if equals:
+            low, high = _range(word, text)
+        if name in parsed:
+            raise ConfigError(f"augmentation {name!r} is given twice")
+        parsed[name] = Augmentation(name, low, high)
+    if label_safe:
+        parsed = {name: one for name, one in parsed.items() if not threatens(name)}
+    return sorted(parsed.values(), key=lambda one: find("augmentations", one.name).facts["order"])
+
+
+def threatens(name: str) -> list[str]:
+    """Return the kinds of label an augmentation may make wrong."""
+    return find("augmentations", name).facts["threatens"]
+
+
+def augment(
+    y: np.ndarray, sr: int, augmentations: Sequence[Augmentation], seed: Sequence[int]
+) -> np.ndarray:
+    """Return an augmented copy of audio.
+
+    Parameters
+    ----------
+    y : np.ndarray, shape (n_samples,), float32
+        Audio.
+    sr : int
+        Its rate in Hz.
+    augmentations : sequence of Augmentation
+        From `parse_augmentations`.
+    seed : sequence of int
+        Of this copy: the same seed and audio give the same bytes.
+
+    Returns
+    -------
+    np.ndarray, shape (n,), float32
+        Longer or shorter than `y` after a time stretch.
+    """
+    rng = np.random.default_rng(list(seed))
+    for one in augmentations:
+        y = find("augmentations", one.name).load()(y, sr, rng, low=one.low, high=one.high)
+    return np.ascontiguousarray(y, dtype=np.float32)
+
+
+def _range(word: str, text: str) -> tuple[float, float]:
+    match = re.fullmatch(r"([-+\d.eE]+?)(?:\.\.([-+\d.eE]+))?", text)
+    try:
+        assert match is not None
+        low = float(match[1])
+        high = float(match[2]) if match[2] is not None else low
+    except (AssertionError, ValueError):
+        raise ConfigError(f"{word!r}: write a range as name=low..high") from None
+    if low > high:
+        raise ConfigError(f"{word!r}: the low end {low:g} is above the high end {high:g}")
+    return low, high
+
+
+def _apply(change: Any, y: np.ndarray, sr: int, rng: np.random.Generator) -> np.ndarray:
+    with _global_generators(int(rng.integers(2**32))):
+        return np.asarray(change(y, sample_rate=sr), dtype=np.float32)
+
+
+@contextmanager
+def _global_generators(seed: int) -> Iterator[None]:
+    """Seed the global generators audiomentations draws from, and put them back afterwards."""
+    kept = random.getstate(), np.random.get_state()
+    random.seed(seed)
+    np.random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(kept[0])
+        np.random.set_state(kept[1])
