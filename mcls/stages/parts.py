@@ -14,7 +14,7 @@ made for the fold.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from mcls.disk.store import Store
 from mcls.errors import ConfigError, DataError, suggest
 from mcls.labels import parse_labels
 from mcls.settings import digest
-from mcls.splits import parts_of_fold
+from mcls.splits import Leaks, find_leaks, parts_of_fold
 
 #: The parts, in the order in which they are used.
 PARTS = ("train", "valid", "test")
@@ -42,12 +42,15 @@ class Parts:
         The column it was read from.
     fold : str or None
         The fold held out as test, for a fold column.
+    notes : list of str
+        What a reader of the score should know, such as the same audio in two parts.
     """
 
     values: list[str]
     id: str
     split: str
     fold: str | None = None
+    notes: list[str] = field(default_factory=list)
 
     def of(self, *parts: str) -> np.ndarray:
         """Return the indices of the tracks in any of `parts`, int64 ``(n,)``, ascending."""
@@ -117,8 +120,6 @@ def resolve_parts(
     """
     values = [value.strip() for value in store.column(split)]
     groups = _optional_column(store, group, default="group")
-    if groups is not None:
-        groups = [name or f"track {i}" for name, i in zip(groups, store.track_ids, strict=True)]
     folds = fold_names(values, split)
     if not folds:
         if fold is not None:
@@ -129,10 +130,16 @@ def resolve_parts(
         values = _held_out(store, values, folds, split, fold, valid, groups, labels, seed)
     if "train" not in values:
         raise DataError(f"{store.path}: column {split!r} leaves no track in the train part")
-    if groups is not None:
-        _refuse_straddling(groups, values, group)
+    leaks = find_leaks(values, groups, store.tracks.get("sha1"))
+    _refuse_straddling(leaks, group)
+    notes = []
+    if leaks.audio:
+        first = store.track_ids[leaks.audio[0][0]]
+        notes.append(
+            f"{len(leaks.audio)} recordings are in several parts under other names (as {first!r})"
+        )
     used = sorted((i, part) for i, part in zip(store.track_ids, values, strict=True) if part)
-    return Parts(values, digest(used), split, fold)
+    return Parts(values, digest(used), split, fold, notes)
 
 
 def fold_names(values: Sequence[str], split: str = "split") -> list[str]:
@@ -207,6 +214,7 @@ def _held_out(
         groups=None if groups is None else [groups[i] for i in used],
         strata=strata,
         seed=seed,
+        ids=[store.track_ids[i] for i in used],
     )
     parts = [""] * len(values)
     for i, part in zip(used, drawn, strict=True):
@@ -221,18 +229,13 @@ def _optional_column(store: Store, name: str | None, *, default: str) -> list[st
     return store.column(name)
 
 
-def _refuse_straddling(groups: list[str], parts: list[str], column: str | None) -> None:
-    where: dict[str, set[str]] = {}
-    for group, part in zip(groups, parts, strict=True):
-        if group and part:
-            where.setdefault(group, set()).add(part)
-    torn = {group: parts for group, parts in where.items() if len(parts) > 1}
-    if torn:
-        first = sorted(torn)[0]
+def _refuse_straddling(leaks: Leaks, column: str | None) -> None:
+    if leaks.groups:
+        first = min(leaks.groups)
         raise DataError(
-            f"{len(torn)} of {len(where)} groups of column {column!r} are in several parts (as "
-            f"{first!r}, in {' and '.join(sorted(torn[first]))}), so the score would be too good; "
-            "split by group (mcls data split --by), or say --group none if that is meant"
+            f"{len(leaks.groups)} groups of column {column!r} are in several parts (as {first!r}, "
+            f"in {' and '.join(leaks.groups[first])}), so the score would be too good; split by "
+            "group (mcls data split --by), or say --group none if that is meant"
         )
 
 
