@@ -1,0 +1,303 @@
+"""The run folder: what `train` leaves, enough to score a raw audio file somewhere else.
+
+============== =====================================================================
+run.toml       every setting of the run, with where it came from; a recipe of `train`
+chain.h5       the steps from the audio to the classifier's rows, with their arrays
+model.skops    the classifier
+predictions.csv scores of the valid and the test part (`mcls.disk.predictions`)
+metrics.json   figures on them
+about.json     labels, aggregation, split id, versions, machine, seconds
+============== =====================================================================
+
+A run folder appears whole or not at all. Nothing in it is pickled: the classifier is read with
+skops, which makes objects of the types listed here and no others, so a folder from a stranger can
+be wrong but cannot run code.
+"""
+
+import json
+import os
+import shutil
+import tomllib
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from mcls.disk.chain import Chain, read_chain, write_chain
+from mcls.errors import ConfigError, FormatError
+from mcls.registry import entries
+
+#: What makes a folder a run, in the order in which it is written.
+FILES = ("run.toml", "chain.h5", "model.skops", "predictions.csv", "metrics.json", "about.json")
+
+FORMAT = 1
+
+#: What `predict` needs to know, kept in about.json.
+_KEYS = {"format": int, "labels": list, "multi_label": bool, "aggregate": str, "threshold": float}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder that has been opened. Arrays and the classifier are read when asked for.
+
+    Parameters
+    ----------
+    path : Path
+        The folder.
+    settings : dict
+        The table of run.toml.
+    about : dict
+        about.json: ``labels`` (names, in the order of the scores), ``multi_label``,
+        ``aggregate``, ``threshold`` and how the run was made.
+    """
+
+    path: Path
+    settings: dict[str, Any]
+    about: dict[str, Any]
+
+    @property
+    def labels(self) -> list[str]:
+        """Names of the labels, in the order of the scores."""
+        return list(self.about["labels"])
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether a track may have several labels."""
+        return bool(self.about["multi_label"])
+
+    def chain(self) -> Chain:
+        """Return the steps from the audio to the classifier's rows."""
+        with _opened(self.path / "chain.h5") as file:
+            return read_chain(file)
+
+    def model(self) -> Any:
+        """Return the fitted classifier."""
+        return read_model(self.path / "model.skops")
+
+    def metrics(self) -> dict[str, Any]:
+        """Return metrics.json."""
+        return _read_json(self.path / "metrics.json")
+
+
+def open_run(path: Path | str) -> Run:
+    """Open a run folder.
+
+    Raises
+    ------
+    FormatError
+        If it is not one, or a file in it is missing or damaged.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise FormatError(f"{path}: no such run folder")
+    missing = [name for name in FILES if not (path / name).is_file()]
+    if missing:
+        raise FormatError(
+            f"{path}: not a run folder that `mcls train` made: no {', '.join(missing)}"
+        )
+    about = _read_json(path / "about.json")
+    for key, kind in _KEYS.items():
+        value = about.get(key)
+        if not isinstance(value, (int, float) if kind is float else kind):
+            raise FormatError(f"{path / 'about.json'}: {key!r} is {value!r}, not a {kind.__name__}")
+    if about["format"] != FORMAT:
+        raise FormatError(f"{path}: a run of format {about['format']}; this mcls reads {FORMAT}")
+    if not all(isinstance(name, str) for name in about["labels"]) or len(about["labels"]) < 2:
+        raise FormatError(f"{path / 'about.json'}: labels are not a list of names")
+    try:
+        settings = tomllib.loads((path / "run.toml").read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise FormatError(f"{path / 'run.toml'}: {error}") from error
+    return Run(path, settings, about)
+
+
+@contextmanager
+def written_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Give a folder beside `path` to fill; rename it to `path` when all of it is on the disk.
+
+    Parameters
+    ----------
+    path : Path
+        The folder to make. An empty one may be there.
+    overwrite : bool
+        Replace a run folder that is there. Anything else that is there stays.
+
+    Raises
+    ------
+    ConfigError
+        If something is there that may not be replaced.
+    """
+    path = Path(path)
+    refuse_other(path, overwrite=overwrite)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    try:
+        yield temporary
+        for file in temporary.rglob("*"):
+            _sync(file)
+        _sync(temporary)
+        old = path.with_name(f".{path.name}.{os.getpid()}.old")
+        if path.exists():
+            path.rename(old)
+        temporary.rename(path)
+        _sync(path.parent)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def refuse_other(path: Path, *, overwrite: bool) -> None:
+    """Refuse to write where something else is.
+
+    Raises
+    ------
+    ConfigError
+        If `path` is a file or a folder of something else, or a run and not to be overwritten.
+    """
+    if not path.exists():
+        return
+    if not path.is_dir():
+        raise ConfigError(f"{path}: is a file; a run is a folder")
+    inside = sorted(item.name for item in path.iterdir())
+    if inside and "run.toml" not in inside:
+        raise ConfigError(
+            f"{path}: is a folder with other things in it ({', '.join(inside[:3])}), not a run; "
+            "choose another name"
+        )
+    if inside and not overwrite:
+        raise ConfigError(f"{path}: exists; --overwrite replaces it")
+
+
+def write_parts(
+    folder: Path,
+    *,
+    command: str,
+    settings: Mapping[str, Any],
+    origins: Mapping[str, str],
+    chain: Chain,
+    model: Any,
+    metrics: Mapping[str, Any],
+    about: Mapping[str, Any],
+) -> None:
+    """Write all of a run but predictions.csv into `folder` (see `written_folder`)."""
+    write_settings(folder / "run.toml", command, settings, origins)
+    with h5py.File(folder / "chain.h5", "w") as file:
+        file.attrs["kind"] = "chain"
+        file.attrs["format"] = FORMAT
+        write_chain(file, chain)
+    write_model(folder / "model.skops", model)
+    write_json(folder / "metrics.json", metrics)
+    write_json(folder / "about.json", {"format": FORMAT, **about})
+
+
+def write_settings(
+    path: Path, command: str, settings: Mapping[str, Any], origins: Mapping[str, str]
+) -> None:
+    """Write settings as a recipe: one table, a key per option, its origin as a comment.
+
+    An option that is None is left out of the table and stands in a comment.
+    """
+    lines = [
+        f"# Every setting of the run and where it came from. Again: mcls -c THIS {command} ...",
+        "",
+    ]
+    lines.append(f"[{command}]")
+    for key, value in settings.items():
+        said = f"# {key} is not set" if value is None else f"{key} = {toml_value(value)}"
+        lines.append(f"{said}  # {origins.get(key, 'default')}")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def toml_value(value: Any) -> str:
+    r"""Return a value as TOML.
+
+    Examples
+    --------
+    >>> toml_value(["max@1s", "mean"]), toml_value(True), toml_value(0.1), toml_value('a"b')
+    ('["max@1s", "mean"]', 'true', '0.1', '"a\\"b"')
+    """
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(toml_value(item) for item in value) + "]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return repr(value)
+    # JSON's escapes are a subset of TOML's; DEL is the one character JSON leaves and TOML bars.
+    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def write_model(path: Path, model: Any) -> None:
+    """Write a classifier with skops."""
+    from skops.io import dump
+
+    dump(model, path)
+
+
+def read_model(path: Path) -> Any:
+    """Read a classifier, making only objects of mcls's classifiers and of scikit-learn.
+
+    Raises
+    ------
+    FormatError
+        If the file is damaged, or names any other type.
+    """
+    from skops.io import get_untrusted_types, load
+
+    own = {f"{entry.module}.{entry.attribute}" for entry in entries("classifiers").values()}
+    try:
+        foreign = sorted(set(get_untrusted_types(file=path)) - own)
+        if foreign:
+            raise FormatError(f"{path}: refused, it holds types mcls does not make: {foreign}")
+        model = load(path, trusted=sorted(own))
+    except (
+        zipfile.BadZipFile,
+        KeyError,
+        ValueError,
+        TypeError,
+        ImportError,
+        AttributeError,
+    ) as error:
+        raise FormatError(f"{path}: damaged ({type(error).__name__}: {error})") from error
+    if f"{type(model).__module__}.{type(model).__qualname__}" not in own:
+        raise FormatError(f"{path}: holds a {type(model).__name__}, not a classifier of mcls")
+    return model
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write JSON people can read; NaN is refused."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise FormatError(f"{path}: not JSON ({error})") from error
+    if not isinstance(value, dict):
+        raise FormatError(f"{path}: not a JSON object")
+    return value
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[h5py.File]:
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        raise FormatError(f"{path}: not an HDF5 file ({error})") from error
+    with file:
+        yield file
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
