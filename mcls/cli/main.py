@@ -1,0 +1,164 @@
+"""The command ``mcls``: finds the commands, reads the recipe, turns errors into exit codes.
+
+A command is a module of this folder with a click command named ``command``; ``learn_dict.py`` is
+``mcls learn-dict``. Exit codes: 0 done, 1 could not, 2 wrong usage, 130 interrupted.
+"""
+
+import sys
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from mcls import __version__
+from mcls.errors import ConfigError, MclsError, suggest
+
+#: The order of ``mcls --help``. A command that is not named here comes last.
+SECTIONS = {
+    "Pipeline": ["data", "extract", "learn-dict", "encode", "train", "cv", "predict", "eval"],
+    "Look": ["info", "list", "demo"],
+}
+
+
+class Failure(click.ClickException):
+    """What could not be done: one message on stderr, exit code 1."""
+
+    exit_code = 1
+
+    def show(self, file: Any = None) -> None:
+        """Print ``error: message`` on stderr."""
+        click.echo(f"error: {self.message}", err=True)
+
+
+class Commands(click.Group):
+    """A group whose commands are the modules of this folder."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the commands in the order of the sections."""
+        found = {path.stem.replace("_", "-") for path in Path(__file__).parent.glob("*.py")}
+        found -= {"--init--", "main", "options", "progress", "tables"}
+        ordered = [name for names in SECTIONS.values() for name in names if name in found]
+        return ordered + sorted(found - set(ordered))
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """Import a command."""
+        if name not in self.list_commands(ctx):
+            return None
+        return import_module(f"mcls.cli.{name.replace('-', '_')}").command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command of a command line; an unknown one is an error with a suggestion."""
+        name = args[0]
+        if not name.startswith("-") and name not in self.list_commands(ctx):
+            hint = suggest(name, self.list_commands(ctx))
+            raise click.UsageError(f"There is no command {name!r}; {hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands in sections."""
+        left = self.list_commands(ctx)
+        width = max(map(len, left), default=0)
+        for section, names in {**SECTIONS, "More": left}.items():
+            rows = []
+            for name in [name for name in names if name in left]:
+                command = self.get_command(ctx, name)
+                left = [other for other in left if other != name]
+                if command is not None:
+                    rows.append((name.ljust(width), command.get_short_help_str(60)))
+            if rows:
+                with formatter.section(section):
+                    formatter.write_dl(rows)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; errors of mcls become exit code 1, Ctrl-C becomes 130."""
+        try:
+            return super().invoke(ctx)
+        except MclsError as error:
+            raise Failure(str(error)) from error
+        except BrokenPipeError:
+            ctx.exit(0)
+        except KeyboardInterrupt:
+            click.echo("interrupted; the same command again continues where it can", err=True)
+            ctx.exit(130)
+
+
+def use_recipe(ctx: click.Context, _: click.Parameter, path: Path | None) -> Path | None:
+    """Make a recipe's tables the defaults of the commands they are named after."""
+    if path is not None:
+        from mcls.recipe import read_recipe
+
+        try:
+            ctx.default_map = {
+                name: _defaults(ctx, name, table, path) for name, table in read_recipe(path).items()
+            }
+        except MclsError as error:
+            raise Failure(str(error)) from error
+    return path
+
+
+def _defaults(
+    ctx: click.Context, name: str, table: Mapping[str, Any], path: Path
+) -> dict[str, Any]:
+    """Return a recipe table with click's parameter names for keys."""
+    group = ctx.command
+    assert isinstance(group, click.Group)
+    command = group.get_command(ctx, name)
+    if command is None:
+        hint = suggest(name, group.list_commands(ctx))
+        raise ConfigError(f"{path}: there is no command {name!r}; {hint}")
+    known = {}
+    for parameter in command.params:
+        if isinstance(parameter, click.Option) and parameter.name:
+            for option in (*parameter.opts, *parameter.secondary_opts):
+                known[option.lstrip("-")] = parameter.name
+    defaults = {}
+    for key, value in table.items():
+        option = key.replace("_", "-")
+        if option not in known:
+            raise ConfigError(f"{path}: [{name}] has no option {key!r}; {suggest(option, known)}")
+        defaults[known[option]] = value
+    return defaults
+
+
+@click.command(
+    cls=Commands,
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "auto_envvar_prefix": "MCLS",
+        "max_content_width": 100,
+        "show_default": True,
+    },
+)
+@click.option(
+    "-c",
+    "--config",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="RECIPE",
+    callback=use_recipe,
+    is_eager=True,
+    expose_value=False,
+    help="TOML file of option defaults, a table a command.",
+)
+@click.version_option(__version__, prog_name="mcls")
+def cli() -> None:
+    """Classify music: from MFCC + K-means to deep nets.
+
+    One data layer, one evaluation. Audio becomes a store of rows, rows
+    become codes, a classifier turns rows into scores.
+
+    \b
+    Example:
+      mcls extract FOLDER mfcc.h5 --feature mfcc --jobs 2
+      mcls learn-dict mfcc.h5 vq.h5 --method kmeans --size 256
+      mcls train mfcc.h5 runs/vq --dict vq.h5 --pool histogram
+      mcls eval runs/vq --metric auc
+    """
+
+
+def main() -> NoReturn:
+    """Run the command line."""
+    sys.exit(cli(prog_name="mcls"))

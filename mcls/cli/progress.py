@@ -1,0 +1,68 @@
+"""Progress on stderr: a bar on a terminal, nothing elsewhere; one line when a command is done."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import click
+
+Progress = Callable[[int, int, float], None]
+
+
+@contextmanager
+def progress_bar(doing: str, unit: str = "tracks") -> Iterator[Progress]:
+    """Give a stage its progress callback ``(done, total, seconds of audio)``.
+
+    On a terminal a bar shows how much is done, the rate, the rate in times real time (where seconds
+    of audio are told) and the time left. Elsewhere nothing is shown.
+    """
+    if not sys.stderr.isatty():
+        yield lambda done, total, seconds: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(doing, total=None, rate="")
+        started = time.monotonic()
+
+        def show(done: int, total: int, seconds: float) -> None:
+            spent = max(time.monotonic() - started, 1e-3)
+            rate = f"{done / spent:.1f} {unit}/s"
+            if seconds:
+                rate += f", {seconds / spent:.0f} x real time"
+            bar.update(task, completed=done, total=total, rate=rate)
+
+        yield show
+
+
+def done_line(text: str, started: float) -> None:
+    """Say on stderr what was written and how long it took; `started` is ``time.monotonic()``."""
+    click.echo(f"{text} in {spell_seconds(time.monotonic() - started)}", err=True)
+
+
+def spell_seconds(seconds: float) -> str:
+    """Write a duration as people say it.
+
+    Examples
+    --------
+    >>> spell_seconds(0.123), spell_seconds(12.34), spell_seconds(754), spell_seconds(7384)
+    ('0.12 s', '12.3 s', '12 min 34 s', '2 h 03 min')
+    """
+    if seconds < 10:
+        return f"{seconds:.2f} s"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
