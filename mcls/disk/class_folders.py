@@ -122,5 +122,8 @@ def _refuse(error: OSError) -> None:
 def _listed(others: Counter[str]) -> str:
     if not others:
         return ""
-    kinds = ", ".join(f"{times} {suffix}" for suffix, times in others.most_common(4))
+    kinds = ", ".join(
+        f"{times} {suffix}"
+        for suffix, times in sorted(others.items(), key=lambda kind: (-kind[1], kind[0]))[:4]
+    )
     return f" (not audio: {kinds})"

@@ -86,6 +86,18 @@ class Manifest:
             )
         return self.columns[name]
 
+    def optional_column(self, name: str | None, *, default: str) -> list[str] | None:
+        """Return a column; None if `name` is None, empty or ``none``, or the default and absent.
+
+        Raises
+        ------
+        DataError
+            If another column than the default is asked for and absent.
+        """
+        if not name or name == "none" or (name == default and name not in self.columns):
+            return None
+        return self.column(name)
+
     def where(self, track: int) -> str:
         """Return where a track stands: ``tracks.csv:7``, or its file in a folder."""
         if self.lines is None:
@@ -207,6 +219,14 @@ def write_manifest(manifest: Manifest, path: str | Path) -> None:
         If the columns have different lengths.
     """
     path = Path(path)
+    text = render_manifest(manifest, path)
+    with written_whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="")
+
+
+def render_manifest(manifest: Manifest, path: str | Path) -> str:
+    """Return the text that `write_manifest` would write to `path`."""
+    path = Path(path)
     if len({len(cells) for cells in manifest.columns.values()}) > 1:
         sizes = ", ".join(f"{name} {len(cells)}" for name, cells in manifest.columns.items())
         raise DataError(f"{path}: columns have different lengths: {sizes}")
@@ -216,11 +236,11 @@ def write_manifest(manifest: Manifest, path: str | Path) -> None:
         del columns["track_id"]
     order = [name for name in manifest.header if name in columns]
     order += [name for name in columns if name not in order]
-    delimiter = "\t" if path.suffix.lower() in (".tsv", ".tab") else ","
-    with written_whole(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as out:
-        writer = csv.writer(out, delimiter=delimiter, lineterminator="\n")
-        writer.writerow(order)
-        writer.writerows(zip(*(columns[name] for name in order), strict=True))
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, delimiter=_usual_delimiter(path), lineterminator="\n")
+    writer.writerow(order)
+    writer.writerows(zip(*(columns[name] for name in order), strict=True))
+    return out.getvalue()
 
 
 def track_ids_of(paths: Sequence[str]) -> list[str]:
@@ -280,7 +300,7 @@ def _parse(path: Path, text: str) -> tuple[list[int], list[str], list[list[str]]
 
 def _delimiter(path: Path, text: str) -> str:
     """Return the delimiter that makes the header hold ``path``; else the one of the suffix."""
-    usual = "\t" if path.suffix.lower() in (".tsv", ".tab") else ","
+    usual = _usual_delimiter(path)
     for delimiter in (usual, *_DELIMITERS):
         try:
             _, header = next(_records(path, text, delimiter), (1, []))
@@ -289,6 +309,10 @@ def _delimiter(path: Path, text: str) -> str:
         if "path" in [name.strip() for name in header] and len(header) > 1:
             return delimiter
     return usual
+
+
+def _usual_delimiter(path: Path) -> str:
+    return "\t" if path.suffix.lower() in (".tsv", ".tab") else ","
 
 
 def _records(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:

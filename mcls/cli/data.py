@@ -1,0 +1,246 @@
+"""``mcls data``: manifests of known data sets, audits, splits, toy music."""
+
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mcls.cli.options import FILE, Name, json_option, overwrite_option, settings_option
+from mcls.cli.progress import done_line, progress_bar
+
+if TYPE_CHECKING:
+    from mcls.stages.dataset_check import Checked
+
+audio_root_option = click.option(
+    "--audio-root", type=FILE, metavar="DIR", help="What paths are relative to."
+)
+
+
+@click.group()
+def command() -> None:
+    """Manifests: prepare, check, split, synthesise.
+
+    A manifest is a CSV with a line per track: the column path, and any of
+    labels, split, group (the names can be chosen).
+
+    \b
+    Example:
+      mcls data prepare esc10 ESC-10/ esc10.csv
+      mcls data check esc10.csv --split fold
+    """
+
+
+@command.command()
+@click.argument("name", type=Name("datasets"))
+@click.argument("root", type=FILE)
+@click.argument("out", type=FILE, metavar="OUT.csv")
+@settings_option("data set")
+@overwrite_option
+def prepare(name: str, root: Path, out: Path, settings: tuple[str, ...], overwrite: bool) -> None:
+    """Write the manifest of a known data set.
+
+    NAME is one of `mcls list datasets`, ROOT the folder with its audio.
+    What is missing is an error, by name; -p partial=true goes on.
+
+    \b
+    Example:
+      mcls data prepare esc10 ESC-10/ esc10.csv
+      mcls data prepare gtzan GTZAN/ gtzan.csv -p split_lists=lists/
+    """
+    from mcls.settings import parse_pairs
+    from mcls.stages import dataset
+
+    started = time.monotonic()
+    made = dataset.prepare(name, root, out, settings=parse_pairs(settings), overwrite=overwrite)
+    _notes(made.manifest.notes)
+    columns = ", ".join(column for column in made.manifest.columns if column != "track_id")
+    said = "written" if made.written else "already there"
+    done_line(f"{out}: {len(made.manifest)} tracks ({columns}) {said}", started)
+
+
+@command.command()
+@click.argument("manifest", type=FILE)
+@click.option("--labels", default="labels", help="Column of labels; none for none.")
+@click.option("--split", default="split", help="Column of parts or folds; none for none.")
+@click.option("--group", default="group", help="Column that must not straddle; none for none.")
+@audio_root_option
+@click.option("--decode", is_flag=True, help="Decode every file; finds bad and re-encoded ones.")
+@json_option
+def check(
+    manifest: Path,
+    labels: str,
+    split: str,
+    group: str,
+    audio_root: Path | None,
+    decode: bool,
+    as_json: bool,
+) -> None:
+    """Count labels and parts; find what is wrong.
+
+    Missing files, groups and identical audio in two parts, and labels that
+    cannot be learnt are problems: exit code 1. MANIFEST may be a folder of
+    class folders.
+
+    \b
+    Example:
+      mcls data check toy/manifest.csv
+      mcls data check toy/manifest.csv --labels tags --json
+    """
+    from mcls.stages.dataset_check import check as audit
+
+    with progress_bar("checking", "files") as progress:
+        found = audit(
+            manifest,
+            labels=labels,
+            split=split,
+            group=group,
+            audio_root=audio_root,
+            decode=decode,
+            progress=progress,
+        )
+    if as_json:
+        click.echo(json.dumps(asdict(found), indent=2, ensure_ascii=False))
+    else:
+        _show(found)
+        _notes(found.notes)
+        for problem in found.problems:
+            click.echo(f"problem: {problem}", err=True)
+    if found.problems:
+        click.get_current_context().exit(1)
+
+
+@command.command()
+@click.argument("manifest", type=FILE)
+@click.option("-o", "--out", type=FILE, metavar="OUT.csv", help="Write here, not in place.")
+@click.option("--by", default="group", help="Column that stays together; none for none.")
+@click.option("--parts", metavar="A,B,C", help="Shares: train,valid,test or train,test.")
+@click.option("--folds", type=int, metavar="N", help="Folds instead of parts.")
+@click.option("--column", help="The new column; split or fold if not given.", show_default=False)
+@click.option("--labels", default="labels", help="Column to stratify by; none for none.")
+@audio_root_option
+@click.option("--seed", type=int, default=0, help="Decides between equals.")
+@overwrite_option
+@json_option
+def split(
+    manifest: Path,
+    out: Path | None,
+    by: str,
+    parts: str | None,
+    folds: int | None,
+    column: str | None,
+    labels: str,
+    audio_root: Path | None,
+    seed: int,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
+    """Add a split column, stratified, groups kept whole.
+
+    Parts are 0.6,0.2,0.2 unless --parts or --folds say otherwise. How it
+    was made goes into NAME.splits.json beside the manifest.
+
+    \b
+    Example:
+      mcls data split toy/manifest.csv --column again --by group --parts 0.6,0.2,0.2
+      mcls data split toy/manifest.csv --folds 5
+    """
+    from mcls.stages import dataset
+
+    started = time.monotonic()
+    shares = None if parts is None else _shares(parts)
+    made = dataset.split(
+        manifest,
+        out,
+        by=by,
+        parts=shares,
+        folds=folds,
+        column=column,
+        labels=labels,
+        audio_root=audio_root,
+        seed=seed,
+        overwrite=overwrite,
+    )
+    if as_json:
+        click.echo(json.dumps({"column": made.column, "counts": made.counts, **made.record}))
+    said = "written" if made.written else "already there"
+    counts = ", ".join(f"{n} {name}" for name, n in made.counts.items())
+    if folds is not None:
+        counts = f"{folds} folds of {min(made.counts.values())} to {max(made.counts.values())}"
+    how = f"whole {by}s" if made.record["by"] else "single tracks"
+    done_line(f"{made.path}: column {made.column!r} ({counts}; {how}) {said}", started)
+
+
+@command.command()
+@click.argument("folder", type=FILE, metavar="DIR")
+@click.option("--seed", type=int, default=0, help="Other seeds, other music.")
+@click.option("--tracks", type=int, default=180, help="How many, 18 or more.")
+@click.option("--seconds", type=float, default=4.0, help="Length of each.")
+@overwrite_option
+def synth(folder: Path, seed: int, tracks: int, seconds: float, overwrite: bool) -> None:
+    """Make a small set of toy music from a seed.
+
+    Six styles by artists with a sound of their own; labels, tags, group
+    and split in DIR/manifest.csv. DIR/audio is a folder of class folders.
+
+    \b
+    Example:
+      mcls data synth toy
+      mcls data check toy/manifest.csv
+    """
+    from mcls.synth import is_made, make_synth
+
+    started = time.monotonic()
+    if is_made(folder, seed=seed, n_tracks=tracks, seconds=seconds) and not overwrite:
+        done_line(f"{folder}/manifest.csv: {tracks} tracks already there", started)
+        return
+    with progress_bar("composing") as progress:
+        made = make_synth(
+            folder,
+            seed=seed,
+            n_tracks=tracks,
+            seconds=seconds,
+            overwrite=overwrite,
+            progress=progress,
+        )
+    n_artists = len(set(made.columns["group"]))
+    what = f"{len(made)} tracks of {seconds:g} s by {n_artists} artists"
+    done_line(f"{folder}/manifest.csv: {what} written", started)
+
+
+def _shares(text: str) -> list[float]:
+    try:
+        return [float(share) for share in text.split(",")]
+    except ValueError:
+        raise click.BadParameter(
+            f"{text!r} is not a list of numbers such as 0.6,0.2,0.2", param_hint="--parts"
+        ) from None
+
+
+def _notes(notes: list[str]) -> None:
+    for note in notes:
+        click.echo(f"note: {note}", err=True)
+
+
+def _show(found: "Checked") -> None:
+    """Print the counts: a row per label, a column per part."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    names = [name or "no part" for name in found.parts]
+    columns = names or ["tracks"]
+    table = Table(title=escape(f"{found.source}: {found.n_tracks} tracks"), title_justify="left")
+    table.add_column("label")
+    for name in columns:
+        table.add_column(escape(name), justify="right")
+    for label, row in (found.labels or {}).items():
+        counts = [row.get(name, 0) for name in (found.parts or ["all"])]
+        table.add_row(escape(label), *(str(n) if n else "[red]0[/red]" for n in counts))
+    table.add_section()
+    table.add_row("tracks", *(str(n) for n in found.parts.values() or [found.n_tracks]))
+    if found.groups:
+        table.add_row("groups", *(str(found.groups.get(name, "")) for name in found.parts))
+    Console().print(table)
