@@ -18,6 +18,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from mcls.disk.hdf5 import member, members
 from mcls.errors import FormatError
 from mcls.settings import canonical
 
@@ -117,19 +118,12 @@ def read_chain(parent: h5py.Group) -> Chain:
     FormatError
         If the group is not a chain; nothing outside the file is ever followed.
     """
-    file = parent.file.filename
-    group = parent.get("chain")
-    if not isinstance(group, h5py.Group):
-        raise FormatError(f"{file}: there is no chain in it")
-    steps = []
-    for i in range(len(group)):
-        if not isinstance(group.get(str(i), getlink=True), h5py.HardLink):
-            raise FormatError(f"{file}: step {i} of the chain is missing or is a link")
-        steps.append(_read_step(group[str(i)], i, file))
-    return tuple(steps)
+    group = member(parent, "chain", h5py.Group)
+    return tuple(_read_step(member(group, str(i), h5py.Group), i) for i in range(len(group)))
 
 
-def _read_step(item: h5py.Group, i: int, file: str) -> Step:
+def _read_step(item: h5py.Group, i: int) -> Step:
+    file = item.file.filename
     try:
         kind, name = str(item.attrs["kind"]), str(item.attrs["name"])
         settings = json.loads(item.attrs["settings"])
@@ -139,10 +133,8 @@ def _read_step(item: h5py.Group, i: int, file: str) -> Step:
     if kind not in KINDS or any(not 0 <= j < i for j in inputs):
         raise FormatError(f"{file}: step {i} of the chain is a {kind!r} that reads {inputs}")
     arrays, learnt_from = {}, ()
-    for key in item:
-        dataset = item[key] if isinstance(item.get(key, getlink=True), h5py.HardLink) else None
-        if not isinstance(dataset, h5py.Dataset) or dataset.external:
-            raise FormatError(f"{file}: array {key!r} of step {i} is not stored in the file")
+    for key in members(item):
+        dataset = member(item, key, h5py.Dataset)
         if key == "learnt_from":
             learnt_from = tuple(dataset.asstr()[()])
         else:

@@ -1,0 +1,356 @@
+"""Stores: rows of numbers per track, several features, in one HDF5 file.
+
+Layout::
+
+    /                       attrs: kind="features", format=1, version, settings, split_note
+    /tracks/<column>        every manifest column as UTF-8; seconds, sample_rate, sha1
+    /features/<name>        attrs: settings (JSON), digest, frame_rate in rows/s
+       /rows                (n_rows, n_dims) float32, float16 or int16, contiguous
+       /offsets             (n_tracks + 1,) int64
+       /chain/<i>           the steps from the audio to these rows
+    /failed                 track_id, path, reason
+
+The file holds no date, so the same rows give the same bytes. ``rows`` is memory-mapped straight
+from the file: a `Store` holds no HDF5 handle, can be pickled and may be shared by processes.
+Nothing outside the file is ever followed.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from mcls import __version__
+from mcls.disk.atomic import written_whole
+from mcls.disk.chain import Chain, chain_digest, read_chain, write_chain
+from mcls.disk.hdf5 import member, members, open_hdf5
+from mcls.errors import ConfigError, DataError, FormatError, suggest
+from mcls.settings import canonical
+
+KIND, FORMAT = "features", 1
+_DTYPES = ("float32", "float16", "int16")
+#: Columns that extraction measures, with the type they are kept in.
+MEASURED = {"seconds": np.float64, "sample_rate": np.int64}
+
+Columns = Mapping[str, Sequence[Any]]
+
+
+@dataclass(frozen=True)
+class StoredRows:
+    """The rows of one feature.
+
+    Attributes
+    ----------
+    name : str
+        The feature's name in the store.
+    settings : dict
+        Of the last step of its chain.
+    digest : str
+        Names the chain, learnt arrays included.
+    frame_rate : float or None
+        Rows per second; None where a row is a whole track.
+    chain : Chain
+        Every step from the audio to these rows.
+    offsets : np.ndarray, shape (n_tracks + 1,), int64
+        Where each track begins.
+    rows : np.ndarray, shape (n_rows, n_dims)
+        Read-only memory map.
+    """
+
+    name: str
+    settings: dict[str, Any]
+    digest: str
+    frame_rate: float | None
+    chain: Chain
+    offsets: np.ndarray
+    path: Path
+    start: int
+    shape: tuple[int, int]
+    dtype: np.dtype
+
+    @property
+    def rows(self) -> np.ndarray:
+        """All rows, memory-mapped."""
+        if self.shape[0] * self.shape[1] == 0:
+            return np.empty(self.shape, self.dtype)
+        return np.memmap(self.path, self.dtype, "r", self.start, self.shape)
+
+    @property
+    def n_dims(self) -> int:
+        """Numbers per row."""
+        return self.shape[1]
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def track(self, i: int) -> np.ndarray:
+        """Return the rows of track `i`, read (not mapped), ``(n, n_dims)``."""
+        return self.read(int(self.offsets[i]), int(self.offsets[i + 1]))
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """Return rows `start` to `stop`, read from the file: nothing stays resident."""
+        width = self.n_dims * self.dtype.itemsize
+        with self.path.open("rb") as file:
+            file.seek(self.start + start * width)
+            count = (stop - start) * self.n_dims
+            return np.fromfile(file, self.dtype, count).reshape(stop - start, self.n_dims)
+
+
+class Store:
+    """A store opened for reading; every claim of the file is checked before it is believed.
+
+    Parameters
+    ----------
+    path : path
+        An HDF5 file written by `write_store`.
+
+    Raises
+    ------
+    FormatError
+        If it is not a store, is damaged or points outside itself.
+
+    Attributes
+    ----------
+    tracks : dict of str to list
+        The columns; text but for the measured ones.
+    features : dict of str to StoredRows
+        By name.
+    failed : list of dict
+        ``track_id``, ``path`` and ``reason`` of each track without rows.
+    settings : dict
+        What the command that made it was asked for.
+    split_note : str
+        How the split was made, if mcls made it.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        with open_hdf5(self.path, KIND, FORMAT) as file:
+            self.settings: dict[str, Any] = json.loads(file.attrs.get("settings", "{}"))
+            self.split_note = str(file.attrs.get("split_note", ""))
+            self.tracks = _read_columns(file, "tracks", self.path)
+            failed = _read_columns(file, "failed", self.path)
+            self.features = _read_features(file, self.n_tracks, self.path)
+        self.failed = [
+            dict(zip(failed, values, strict=True)) for values in zip(*failed.values(), strict=True)
+        ]
+
+    @property
+    def n_tracks(self) -> int:
+        """Tracks with rows."""
+        return len(self.tracks["track_id"])
+
+    @property
+    def track_ids(self) -> list[str]:
+        """The name of every track."""
+        return self.tracks["track_id"]
+
+    def column(self, name: str) -> list[str]:
+        """Return a column as text.
+
+        Raises
+        ------
+        DataError
+            If there is none of that name; the message lists the columns.
+        """
+        if name not in self.tracks:
+            raise DataError(
+                f"{self.path}: there is no column {name!r}; {suggest(name, self.tracks)}"
+            )
+        return [str(value) for value in self.tracks[name]]
+
+    def feature(self, name: str | None = None) -> StoredRows:
+        """Return a feature; without a name, the only one.
+
+        Raises
+        ------
+        ConfigError
+            If there is none of that name, or several and no name.
+        """
+        if name is None:
+            if len(self.features) != 1:
+                raise ConfigError(
+                    f"{self.path} holds {', '.join(self.features)}; say which with --feature"
+                )
+            return next(iter(self.features.values()))
+        if name not in self.features:
+            raise ConfigError(
+                f"{self.path}: there is no feature {name!r}; {suggest(name, self.features)}"
+            )
+        return self.features[name]
+
+
+@dataclass
+class NewRows:
+    """The rows of one feature, to be written.
+
+    Parameters
+    ----------
+    name : str
+        The feature's name in the store.
+    chain : Chain
+        How the rows were made.
+    frame_rate : float or None
+        Rows per second.
+    n_dims : int
+        Numbers per row.
+    lengths : sequence of int
+        Rows per track.
+    blocks : iterable of np.ndarray
+        The rows of all tracks in order, in blocks of any size.
+    dtype : str
+        ``float32``, ``float16`` or ``int16``.
+    """
+
+    name: str
+    chain: Chain
+    frame_rate: float | None
+    n_dims: int
+    lengths: Sequence[int]
+    blocks: Iterable[np.ndarray]
+    dtype: str = "float32"
+
+
+@dataclass
+class StoreContents:
+    """What goes into a store besides rows."""
+
+    tracks: Columns
+    failed: Columns = field(default_factory=lambda: {"track_id": [], "path": [], "reason": []})
+    settings: dict[str, Any] = field(default_factory=dict)
+    split_note: str = ""
+
+
+def write_store(path: str | Path, contents: StoreContents, features: Iterable[NewRows]) -> None:
+    """Write a store; it appears whole or not at all, and memory does not grow with it.
+
+    Parameters
+    ----------
+    path : path
+        The file to write; replaced if it is there.
+    contents : StoreContents
+        Columns, failed tracks, settings.
+    features : iterable of NewRows
+        Taken and written one after the other.
+
+    Raises
+    ------
+    DataError
+        If rows and lengths do not fit, or the file cannot be written.
+    """
+    try:
+        with written_whole(Path(path)) as temporary, h5py.File(temporary, "w") as file:
+            file.attrs["kind"] = KIND
+            file.attrs["format"] = FORMAT
+            file.attrs["version"] = __version__
+            file.attrs["settings"] = canonical(contents.settings)
+            if contents.split_note:
+                file.attrs["split_note"] = contents.split_note
+            write_columns(file.create_group("tracks"), contents.tracks)
+            write_columns(file.create_group("failed"), contents.failed)
+            group = file.create_group("features")
+            for feature in features:
+                _write_feature(group, feature)
+    except OSError as error:
+        raise DataError(f"{path} could not be written: {error}") from error
+
+
+def write_columns(group: h5py.Group, columns: Columns) -> None:
+    """Write columns as datasets: measured ones as numbers, others as UTF-8."""
+    for name, values in columns.items():
+        if name in MEASURED:
+            group.create_dataset(name, data=np.asarray(values, MEASURED[name]))
+        else:
+            text = np.array([str(value) for value in values], dtype=object)
+            group.create_dataset(name, data=text, dtype=h5py.string_dtype())
+
+
+def _write_feature(parent: h5py.Group, new: NewRows) -> None:
+    group = parent.create_group(new.name)
+    group.attrs["settings"] = canonical(new.chain[-1].settings)
+    group.attrs["digest"] = chain_digest(new.chain)
+    if new.frame_rate is not None:
+        group.attrs["frame_rate"] = float(new.frame_rate)
+    write_chain(group, new.chain)
+    offsets = np.concatenate([[0], np.cumsum(new.lengths, dtype=np.int64)]).astype(np.int64)
+    group.create_dataset("offsets", data=offsets)
+    shape = (int(offsets[-1]), new.n_dims)
+    rows = group.create_dataset("rows", shape, new.dtype)
+    done = 0
+    for block in new.blocks:
+        rows[done : done + len(block)] = block
+        done += len(block)
+    if done != shape[0]:
+        raise DataError(f"feature {new.name!r}: {done} rows for lengths that add up to {shape[0]}")
+
+
+def _read_columns(file: h5py.File, name: str, path: Path) -> dict[str, list[Any]]:
+    group = member(file, name, h5py.Group)
+    columns: dict[str, list[Any]] = {}
+    for column in members(group):
+        dataset = member(group, column, h5py.Dataset)
+        if dataset.ndim != 1:
+            raise FormatError(f"{path}: column {column!r} has the shape {dataset.shape}")
+        if h5py.check_string_dtype(dataset.dtype):
+            columns[column] = list(dataset.asstr()[()])
+        elif dataset.dtype.kind in "iuf":
+            columns[column] = dataset[()].tolist()
+        else:
+            raise FormatError(f"{path}: column {column!r} is of type {dataset.dtype}")
+    if "track_id" not in columns:
+        raise FormatError(f"{path}: /{name} has no track_id")
+    if len({len(values) for values in columns.values()}) > 1:
+        raise FormatError(f"{path}: the columns of /{name} differ in length")
+    first = ["track_id", "path"]
+    return {key: columns[key] for key in [*first, *columns] if key in columns}
+
+
+def _read_features(file: h5py.File, n_tracks: int, path: Path) -> dict[str, StoredRows]:
+    group = member(file, "features", h5py.Group)
+    return {
+        name: _read_feature(name, member(group, name, h5py.Group), n_tracks, path)
+        for name in members(group)
+    }
+
+
+def _read_feature(name: str, group: h5py.Group, n_tracks: int, path: Path) -> StoredRows:
+    rows = member(group, "rows", h5py.Dataset)
+    offsets = member(group, "offsets", h5py.Dataset)
+    where = f"{path}: feature {name!r}"
+    if rows.ndim != 2 or rows.dtype.name not in _DTYPES or rows.dtype.byteorder == ">":
+        raise FormatError(f"{where}: rows are {rows.dtype} {rows.shape}; expected 2-d {_DTYPES}")
+    if rows.chunks is not None:
+        raise FormatError(f"{where}: rows are in chunks and cannot be memory-mapped")
+    size, start = rows.size * rows.dtype.itemsize, rows.id.get_offset()
+    if size and (start is None or start + size > path.stat().st_size):
+        raise FormatError(f"{where}: rows of {size} bytes do not fit in the file; it is cut short")
+    if offsets.shape != (n_tracks + 1,) or offsets.dtype != np.int64:
+        raise FormatError(f"{where}: offsets are {offsets.dtype} {offsets.shape}")
+    at = offsets[()]
+    if at[0] != 0 or at[-1] != len(rows) or np.any(np.diff(at) < 0):
+        raise FormatError(f"{where}: offsets do not divide {len(rows)} rows into {n_tracks} tracks")
+    chain = read_chain(group)
+    rate = group.attrs.get("frame_rate")
+    try:
+        settings, digest = json.loads(group.attrs["settings"]), str(group.attrs["digest"])
+    except (KeyError, ValueError, TypeError) as error:
+        raise FormatError(f"{where}: settings are damaged ({error})") from error
+    if digest != chain_digest(chain):
+        raise FormatError(f"{where}: the chain does not match its digest; the file was changed")
+    frame_rate = None if rate is None else float(rate)
+    return StoredRows(
+        name,
+        settings,
+        digest,
+        frame_rate,
+        chain,
+        at,
+        path.absolute(),
+        start or 0,
+        rows.shape,
+        rows.dtype,
+    )

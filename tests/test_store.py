@@ -1,0 +1,183 @@
+import pickle
+
+import h5py
+import numpy as np
+import pytest
+
+from mcls.disk.chain import Step
+from mcls.disk.store import NewRows, Store, StoreContents, write_store
+from mcls.errors import ConfigError, DataError, FormatError
+
+CHAIN = (Step("feature", "mel", {"n_mels": 3}),)
+LENGTHS = [2, 0, 5]
+
+
+def write(path, rows=None, lengths=LENGTHS, names=("mel",), dtype="float32"):
+    rows = np.arange(sum(lengths) * 3, dtype=dtype).reshape(-1, 3) if rows is None else rows
+    ids = ["ä/one", "two\nlines", "three"]
+    tracks = {"track_id": ids, "path": ids, "labels": ["a", "b|c", ""], "seconds": [1.0, 2.0, 3.0]}
+    failed = {"track_id": ["x"], "path": ["x.wav"], "reason": ["empty"]}
+    contents = StoreContents(tracks, failed, {"sr": 8000}, "made here")
+    new = [NewRows(name, CHAIN, 43.0, 3, lengths, np.array_split(rows, 3), dtype) for name in names]
+    write_store(path, contents, new)
+    return rows
+
+
+def test_what_is_written_is_read(tmp_path):
+    rows = write(tmp_path / "s.h5")
+    store = Store(tmp_path / "s.h5")
+    mel = store.feature()
+    assert store.track_ids == ["ä/one", "two\nlines", "three"]
+    assert store.tracks["seconds"] == [1.0, 2.0, 3.0]
+    assert store.column("labels") == ["a", "b|c", ""]
+    assert store.failed == [{"track_id": "x", "path": "x.wav", "reason": "empty"}]
+    assert (store.settings, store.split_note) == ({"sr": 8000}, "made here")
+    assert (mel.frame_rate, mel.n_dims, len(mel)) == (43.0, 3, 7)
+    assert mel.chain == CHAIN
+    np.testing.assert_array_equal(mel.rows, rows)
+    np.testing.assert_array_equal(mel.track(2), rows[2:])
+    assert mel.track(1).shape == (0, 3)
+
+
+def test_the_same_contents_are_the_same_bytes(tmp_path):
+    for name in ("a.h5", "b.h5"):
+        write(tmp_path / name, names=("mel", "again"))
+    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
+
+
+def test_a_store_is_pickled_without_a_handle_and_rows_cannot_be_written(tmp_path):
+    rows = write(tmp_path / "s.h5")
+    again = pickle.loads(pickle.dumps(Store(tmp_path / "s.h5")))
+    np.testing.assert_array_equal(again.feature("mel").rows, rows)
+    with pytest.raises(ValueError, match="read-only"):
+        again.feature("mel").rows[0] = 0
+
+
+def test_a_store_without_rows(tmp_path):
+    write(tmp_path / "s.h5", lengths=[0, 0, 0])
+    assert Store(tmp_path / "s.h5").feature("mel").rows.shape == (0, 3)
+
+
+def test_which_feature_must_be_said_where_there_are_several(tmp_path):
+    write(tmp_path / "s.h5", names=("mel", "mfcc"))
+    store = Store(tmp_path / "s.h5")
+    with pytest.raises(ConfigError, match=r"holds mel, mfcc; say which with --feature"):
+        store.feature()
+    with pytest.raises(ConfigError, match=r"did you mean 'mfcc'"):
+        store.feature("mfc")
+    with pytest.raises(DataError, match=r"no column 'label'; did you mean 'labels'"):
+        store.column("label")
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    rows = write(tmp_path / "s.h5")
+    with pytest.raises(DataError, match="rows for lengths"):
+        write(tmp_path / "s.h5", rows=rows[:3])
+    assert [path.name for path in tmp_path.iterdir()] == ["s.h5"]
+    np.testing.assert_array_equal(Store(tmp_path / "s.h5").feature().rows, rows)
+
+
+def spoil(name):
+    """Return a function that makes a store one that must be refused."""
+
+    def offsets(file):
+        file["features/mel/offsets"][1] = 99
+
+    def offsets_shape(file):
+        del file["features/mel/offsets"]
+        file["features/mel/offsets"] = np.zeros(2, np.int64)
+
+    def dtype(file):
+        del file["features/mel/rows"]
+        file["features/mel/rows"] = np.zeros((7, 3), np.complex64)
+
+    def chunks(file):
+        del file["features/mel/rows"]
+        file["features/mel"].create_dataset("rows", (7, 3), "f4", chunks=(1, 3))
+
+    def no_rows(file):
+        del file["features/mel/rows"]
+
+    def external_link(file):
+        del file["features/mel/rows"]
+        file["features/mel/rows"] = h5py.ExternalLink("other.h5", "/rows")
+
+    def soft_link(file):
+        del file["features/mel/rows"]
+        file["features/mel/rows"] = h5py.SoftLink("/features/mel/offsets")
+
+    def external_data(file):
+        del file["features/mel/rows"]
+        file["features/mel"].create_dataset(
+            "rows", (7, 3), "f4", external=[("secret.bin", 0, h5py.h5f.UNLIMITED)]
+        )
+
+    def huge(file):
+        del file["features/mel/rows"]
+        file["features/mel"].create_dataset("rows", (2**40, 3), "f4")
+
+    def settings(file):
+        file["features/mel"].attrs["settings"] = "{"
+
+    def digest(file):
+        file["features/mel/chain/0"].attrs["settings"] = '{"n_mels":4}'
+
+    def kind(file):
+        file.attrs["kind"] = "dictionary"
+
+    def later(file):
+        file.attrs["format"] = 2
+
+    def ragged(file):
+        del file["tracks/labels"]
+        file["tracks/labels"] = np.array(["a"], dtype=h5py.string_dtype())
+
+    def no_tracks(file):
+        del file["tracks"]
+
+    return locals()[name]
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("offsets", "offsets do not divide"),
+        ("offsets_shape", "offsets are"),
+        ("dtype", "rows are complex64"),
+        ("chunks", "in chunks"),
+        ("no_rows", "missing, a link"),
+        ("external_link", "missing, a link"),
+        ("soft_link", "missing, a link"),
+        ("external_data", "in another file"),
+        ("huge", "the file is shorter"),
+        ("settings", "settings are damaged"),
+        ("digest", "does not match its digest"),
+        ("kind", "is of kind 'dictionary'"),
+        ("later", "has format 2"),
+        ("ragged", "differ in length"),
+        ("no_tracks", "missing, a link"),
+    ],
+)
+def test_what_cannot_be_trusted_is_refused_with_a_reason(tmp_path, how, message):
+    write(tmp_path / "s.h5")
+    with h5py.File(tmp_path / "s.h5", "r+") as file:
+        spoil(how)(file)
+    with pytest.raises(FormatError, match=message):
+        Store(tmp_path / "s.h5")
+
+
+def test_a_store_cut_short_anywhere_is_refused(tmp_path):
+    write(tmp_path / "s.h5")
+    whole = (tmp_path / "s.h5").read_bytes()
+    for length in range(0, len(whole), 97):
+        (tmp_path / "cut.h5").write_bytes(whole[:length])
+        with pytest.raises(FormatError):
+            Store(tmp_path / "cut.h5")
+
+
+def test_what_is_not_there_or_not_hdf5_is_named(tmp_path):
+    (tmp_path / "text.h5").write_text("hello")
+    with pytest.raises(FormatError, match=r"text\.h5 is not an HDF5 file"):
+        Store(tmp_path / "text.h5")
+    with pytest.raises(DataError, match=r"no file .*none\.h5"):
+        Store(tmp_path / "none.h5")
