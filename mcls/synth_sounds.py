@@ -108,7 +108,7 @@ def make_room(rng: np.random.Generator) -> Room:
 
 
 def produce(y: np.ndarray, room: Room, rng: np.random.Generator) -> np.ndarray:
-    """Put dry audio into a room, tilt its spectrum, add noise; return it with a peak below 1."""
+    """Add noise to dry audio, put it into a room, tilt its spectrum; the peak stays below 1."""
     size = 1 << int(np.ceil(np.log2(len(y) + SR)))
     time = np.arange(int(min(room.reverb * 1.5, 1.0) * SR)) / SR
     tail = rng.standard_normal(len(time)) * np.exp(-6.9 * time / room.reverb)
@@ -116,8 +116,7 @@ def produce(y: np.ndarray, room: Room, rng: np.random.Generator) -> np.ndarray:
     tail[0] += 1
     frequency = np.maximum(np.fft.rfftfreq(size, 1 / SR), 40.0)
     tilt = 10 ** (room.tilt * np.log2(frequency / 1000) / 20)
-    wet = np.fft.irfft(np.fft.rfft(y, size) * np.fft.rfft(tail, size) * tilt, size)[: len(y)]
-    wet /= np.sqrt(np.mean(wet**2)) + 1e-9
-    wet += room.noise * np.cumsum(rng.standard_normal((2, len(y))), axis=1)[0] * 0.02
-    wet += room.noise * rng.standard_normal(len(y))
+    tilt[0] = 0  # no constant part
+    dry = y / (np.sqrt(np.mean(y**2)) + 1e-9) + room.noise * rng.standard_normal(len(y))
+    wet = np.fft.irfft(np.fft.rfft(dry, size) * np.fft.rfft(tail, size) * tilt, size)[: len(y)]
     return wet * (10 ** rng.uniform(-0.5, -0.05) / np.abs(wet).max())

@@ -1,6 +1,7 @@
 """``mcls data``: manifests of known data sets, audits, splits, toy music."""
 
 import json
+import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -232,7 +233,10 @@ def _show(found: "Checked") -> None:
 
     names = [name or "no part" for name in found.parts]
     columns = names or ["tracks"]
-    table = Table(title=escape(f"{found.source}: {found.n_tracks} tracks"), title_justify="left")
+    kinds = f", {len(found.labels)} labels" if found.labels is not None else ""
+    several = " (several per track)" if found.multi_label else ""
+    click.echo(f"{found.source}: {found.n_tracks} tracks{kinds}{several}")
+    table = Table()
     table.add_column("label")
     for name in columns:
         table.add_column(escape(name), justify="right")
@@ -243,4 +247,4 @@ def _show(found: "Checked") -> None:
     table.add_row("tracks", *(str(n) for n in found.parts.values() or [found.n_tracks]))
     if found.groups:
         table.add_row("groups", *(str(found.groups.get(name, "")) for name in found.parts))
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else 1000).print(table)

@@ -104,9 +104,9 @@ def _read_lists(folder: Path) -> dict[str, str]:
         if not file.is_file():
             raise DataError(f"{file}: no such file; expected {', '.join(_PARTS)}_filtered.txt")
         for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
-            name = stem(line.strip())
             if not line.strip():
                 continue
+            name = stem(line.strip())
             if name in part_of:
                 raise DataError(f"{file}:{number}: {name} is in {part_of[name]} already")
             part_of[name] = part

@@ -1,0 +1,220 @@
+from pathlib import Path
+
+import pytest
+
+from mcls.disk.manifest import Manifest, read_manifest
+from mcls.errors import ConfigError, DataError
+from mcls.registry import entries, find
+from mcls.stages.dataset import prepare
+
+GENRES = ["blues", "classical", "country", "disco", "hiphop"]
+GENRES += ["jazz", "metal", "pop", "reggae", "rock"]
+
+
+def touch(root: Path, *names: str) -> None:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b"")
+
+
+def read(name: str, root: Path, **settings) -> Manifest:
+    return find("datasets", name).load()(root, **settings)
+
+
+def make_esc10(root: Path) -> None:
+    for label in range(10):
+        folder = f"{label + 1:03d} - Sound {label}"
+        for fold in range(1, 6):
+            touch(
+                root,
+                *(f"{folder}/{fold}-{label}{fold}{n // 2}-{'AB'[n % 2]}.ogg" for n in range(8)),
+            )
+
+
+def make_gtzan(root: Path) -> None:
+    touch(root, *(f"genres/{genre}/{genre}.{n:05d}.wav" for genre in GENRES for n in range(100)))
+
+
+def make_lists(folder: Path, **lists: list[str]) -> Path:
+    folder.mkdir(exist_ok=True)
+    for part, names in lists.items():
+        (folder / f"{part}_filtered.txt").write_text("".join(f"{name}\n" for name in names))
+    return folder
+
+
+def make_annotated(root: Path, header: str, row: str, n: int) -> None:
+    touch(root, *(f"x/{i}.flac" for i in range(n)))
+    lines = [header, *(row.format(i=i) for i in range(n))]
+    (root / "annotations.csv").write_text("\n".join(lines) + "\n")
+
+
+@pytest.mark.parametrize("name", sorted(entries("datasets")))
+def test_wrong_folders_say_what_was_expected_and_where_it_is(name, tmp_path):
+    with pytest.raises(
+        DataError, match=rf"nowhere is not a folder; expected the {name} .*https://"
+    ):
+        read(name, tmp_path / "nowhere")
+    with pytest.raises(DataError, match=f"no audio; expected the {name} data set"):
+        read(name, tmp_path)
+    touch(tmp_path, "other/thing.wav")
+    with pytest.raises(DataError):
+        read(name, tmp_path)
+    with pytest.raises(DataError):
+        read(name, tmp_path, partial=True)
+
+
+def test_esc10(tmp_path):
+    make_esc10(tmp_path)
+    manifest = read("esc10", tmp_path)
+    assert len(manifest) == 400
+    assert manifest.notes == []
+    row = {name: cells[0] for name, cells in manifest.columns.items()}
+    assert row == {
+        "track_id": "001 - Sound 0/1-010-A",
+        "path": "001 - Sound 0/1-010-A.ogg",
+        "labels": "Sound 0",
+        "fold": "1",
+        "group": "010",
+    }
+    touch(tmp_path, "stranger.wav")
+    next((tmp_path / "003 - Sound 2").glob("4-*")).unlink()
+    with pytest.raises(
+        DataError, match="400 files expected in esc10, 399 found; missing: 1 of 8 in fold 4 of '003"
+    ):
+        read("esc10", tmp_path)
+    notes = read("esc10", tmp_path, partial=True).notes
+    assert "missing: 1 of 8 in fold 4" in notes[0]
+    assert notes[1].endswith("not part of esc10 and left out: stranger.wav")
+
+
+def test_fsdd(tmp_path):
+    speakers = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
+    names = [f"recordings/{d}_{s}_{n}.wav" for d in range(10) for s in speakers for n in range(3)]
+    touch(tmp_path, *names)
+    manifest = read("fsdd", tmp_path, takes=2)
+    assert len(manifest) == 120
+    assert manifest.notes == [
+        f"{tmp_path}: not part of fsdd and left out: recordings/0_george_2.wav, "
+        "recordings/0_jackson_2.wav, recordings/0_lucas_2.wav, recordings/0_nicolas_2.wav, "
+        "recordings/0_theo_2.wav and 55 more"
+    ]
+    assert manifest.track_ids[0] == "0_george_0"
+    assert set(manifest.column("labels")) == set("0123456789")
+    assert manifest.column("fold") == manifest.column("group")
+    (tmp_path / names[3]).unlink()
+    with pytest.raises(DataError, match=r"120 files expected in fsdd, 119 found; .*0_jackson_0; "):
+        read("fsdd", tmp_path, takes=2)
+    assert len(read("fsdd", tmp_path, takes=2, partial=True)) == 119
+
+
+def test_mridangam_and_philharmonia_go_by_their_table(tmp_path):
+    make_annotated(tmp_path / "m", "path,stroke,tonic", "x/{i}.flac,ta,b", 3)
+    with pytest.raises(DataError, match="2879 files expected in mridangam, 3 found"):
+        read("mridangam", tmp_path / "m")
+    touch(tmp_path / "m", "x/more.flac")
+    (tmp_path / "m/x/1.flac").unlink()
+    manifest = read("mridangam", tmp_path / "m", partial=True)
+    assert manifest.columns == {
+        "track_id": ["x/0", "x/2"],
+        "path": ["x/0.flac", "x/2.flac"],
+        "labels": ["ta", "ta"],
+        "fold": ["b", "b"],
+        "group": ["b", "b"],
+    }
+    assert "2 found; missing: x/1.flac" in manifest.notes[0]
+    assert "left out: x/more.flac" in manifest.notes[1]
+
+    header, row = "path,split,instrument,note,tags", "x/{i}.flac,train,banjo,A{i},a|b"
+    make_annotated(tmp_path / "p", header, row, 2)
+    manifest = read("philharmonia", tmp_path / "p", partial=True)
+    assert manifest.column("group") == ["banjo A0", "banjo A1"]
+    assert manifest.column("tags") == ["a|b", "a|b"]
+    make_annotated(tmp_path / "p", "path,split,instrument,note", "x/{i}.flac,train,banjo,A", 2)
+    with pytest.raises(DataError, match="no column 'tags'"):
+        read("philharmonia", tmp_path / "p", partial=True)
+    (tmp_path / "p/annotations.csv").unlink()
+    with pytest.raises(DataError, match=r"annotations.csv: no such file; expected annotations.csv"):
+        read("philharmonia", tmp_path / "p")
+
+
+def test_gtzan(tmp_path):
+    make_gtzan(tmp_path)
+    manifest = read("gtzan", tmp_path)
+    assert len(manifest) == 1000
+    assert manifest.track_ids[0] == "blues/blues.00000"
+    assert manifest.columns["path"][0] == "genres/blues/blues.00000.wav"
+    assert set(manifest.column("labels")) == set(GENRES)
+    assert "split" not in manifest.columns
+    assert "genres/jazz/jazz.00054.wav cannot be decoded in most copies" in manifest.notes[0]
+    assert "fault-filtered lists" in manifest.notes[1]
+    (tmp_path / "genres/pop/pop.00007.wav").unlink()
+    with pytest.raises(
+        DataError, match=r"1000 files expected in gtzan, 999 found; .*pop/pop.00007;"
+    ):
+        read("gtzan", tmp_path)
+
+
+def test_gtzan_lists(tmp_path):
+    make_gtzan(tmp_path / "g")
+    lists = {
+        "train": ["pop/pop.00001.wav", "", "pop/pop.00002.wav"],
+        "valid": ["jazz/jazz.00001.wav"],
+    }
+    folder = make_lists(tmp_path / "lists", **lists)
+    with pytest.raises(DataError, match=r"test_filtered\.txt: no such file"):
+        read("gtzan", tmp_path / "g", split_lists=str(folder))
+    make_lists(folder, test=["rock/rock.00009.wav"])
+    manifest = read("gtzan", tmp_path / "g", split_lists=str(folder))
+    part_of = dict(zip(manifest.track_ids, manifest.column("split"), strict=True))
+    assert part_of["pop/pop.00001"] == "train"
+    assert part_of["jazz/jazz.00001"] == "valid"
+    assert part_of["rock/rock.00009"] == "test"
+    assert manifest.notes[-1] == "996 tracks are on none of the lists"
+    make_lists(folder, test=["rock/rock.00009.wav", "pop/pop.00002.wav"])
+    with pytest.raises(DataError, match=r"test_filtered.txt:2: pop/pop.00002 is in train already"):
+        read("gtzan", tmp_path / "g", split_lists=str(folder))
+    make_lists(folder, test=["polka/polka.00001.wav"])
+    with pytest.raises(DataError, match=r"listed but not in .*: polka/polka.00001"):
+        read("gtzan", tmp_path / "g", split_lists=str(folder))
+
+
+def test_prepare_writes_once(tmp_path):
+    make_esc10(tmp_path / "esc")
+    out = tmp_path / "lists" / "esc10.csv"
+    assert prepare("esc10", tmp_path / "esc", out).written
+    assert read_manifest(out).missing() == []
+    assert not prepare("esc10", tmp_path / "esc", out).written
+    out.write_text("path\nmine.wav\n")
+    with pytest.raises(DataError, match=r"esc10.csv exists and says something else; --overwrite"):
+        prepare("esc10", tmp_path / "esc", out)
+    assert prepare("esc10", tmp_path / "esc", out, overwrite=True).written
+    with pytest.raises(ConfigError, match="did you mean 'gtzan'"):
+        prepare("gtzen", tmp_path, out)
+    with pytest.raises(ConfigError, match="did you mean 'partial'"):
+        prepare("esc10", tmp_path, out, settings={"partiel": "yes"})
+
+
+@pytest.mark.parametrize(
+    ("name", "n_tracks", "n_labels", "n_groups"),
+    [
+        ("esc10", 400, 10, 304),
+        ("mridangam", 2879, 9, 6),
+        ("philharmonia", 1493, 15, 417),
+        ("fsdd", 1200, 10, 6),
+    ],
+)
+def test_real_folders(real_data, name, n_tracks, n_labels, n_groups):
+    manifest = read(name, real_data / name)
+    assert len(manifest) == n_tracks
+    assert len(manifest.labels().names) == n_labels
+    assert len(set(manifest.column("group"))) == n_groups
+    assert manifest.notes == []
+    if name == "philharmonia":
+        assert len(manifest.labels("tags").names) == 36
+
+
+def test_published_gtzan_lists(real_data, tmp_path):
+    make_gtzan(tmp_path)
+    manifest = read("gtzan", tmp_path, split_lists=str(real_data / "splits" / "gtzan"))
+    counts = [manifest.column("split").count(part) for part in ("train", "valid", "test", "")]
+    assert counts == [443, 197, 290, 70]
