@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import click
 
 from mcls import __version__
-from mcls.errors import ConfigError, MclsError, suggest
+from mcls.errors import MclsError, suggest
 
 #: The order of ``mcls --help``. A command that is not named here comes last.
 SECTIONS = {
@@ -53,7 +53,7 @@ class Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command of a command line; an unknown one is an error with a suggestion."""
         name = args[0]
-        if not name.startswith("-") and name not in self.list_commands(ctx):
+        if name not in self.list_commands(ctx):
             hint = suggest(name, self.list_commands(ctx))
             raise click.UsageError(f"There is no command {name!r}; {hint}", ctx)
         return super().resolve_command(ctx, args)
@@ -79,11 +79,27 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except MclsError as error:
             raise Failure(str(error)) from error
+        except click.BadParameter as error:
+            raise _with_origin(error) from error
         except BrokenPipeError:
-            ctx.exit(0)
+            raise  # click knows: whoever read our output has gone, nobody wants to hear of it
+        except OSError as error:
+            what = error.strerror or str(error)
+            raise Failure(f"{error.filename}: {what}" if error.filename else what) from error
         except KeyboardInterrupt:
             click.echo("interrupted; the same command again continues where it can", err=True)
             ctx.exit(130)
+
+
+def _with_origin(error: click.BadParameter) -> click.BadParameter:
+    """Say where a bad value came from, if the user did not just type it."""
+    if error.ctx is not None and error.param is not None and error.param.name:
+        source = error.ctx.get_parameter_source(error.param.name)
+        if source is click.core.ParameterSource.DEFAULT_MAP:
+            error.message += " (from the recipe)"
+        elif source is click.core.ParameterSource.ENVIRONMENT:
+            error.message += " (from the environment)"
+    return error
 
 
 def use_recipe(ctx: click.Context, _: click.Parameter, path: Path | None) -> Path | None:
@@ -92,11 +108,10 @@ def use_recipe(ctx: click.Context, _: click.Parameter, path: Path | None) -> Pat
         from mcls.recipe import read_recipe
 
         try:
-            ctx.default_map = {
-                name: _defaults(ctx, name, table, path) for name, table in read_recipe(path).items()
-            }
+            tables = read_recipe(path)
         except MclsError as error:
             raise Failure(str(error)) from error
+        ctx.default_map = {name: _defaults(ctx, name, tables[name], path) for name in tables}
     return path
 
 
@@ -109,18 +124,26 @@ def _defaults(
     command = group.get_command(ctx, name)
     if command is None:
         hint = suggest(name, group.list_commands(ctx))
-        raise ConfigError(f"{path}: there is no command {name!r}; {hint}")
-    known = {}
+        raise click.UsageError(f"{path}: there is no command {name!r}; {hint}", ctx)
+    known: dict[str, click.Option] = {}
     for parameter in command.params:
         if isinstance(parameter, click.Option) and parameter.name:
-            for option in (*parameter.opts, *parameter.secondary_opts):
-                known[option.lstrip("-")] = parameter.name
+            for text in (*parameter.opts, *parameter.secondary_opts):
+                known[text.lstrip("-")] = parameter
     defaults = {}
     for key, value in table.items():
-        option = key.replace("_", "-")
-        if option not in known:
-            raise ConfigError(f"{path}: [{name}] has no option {key!r}; {suggest(option, known)}")
-        defaults[known[option]] = value
+        word = key.replace("_", "-")
+        if word not in known:
+            hint = suggest(word, [text for text in known if len(text) > 1])
+            raise click.UsageError(f"{path}: [{name}] has no option {key!r}; {hint}", ctx)
+        option = known[word]
+        assert option.name is not None
+        if option.multiple and not isinstance(value, list):
+            value = [value]
+        if isinstance(value, list) and not option.multiple and option.nargs == 1:
+            message = f"{path}: [{name}] {key} is a list; the option takes one value"
+            raise click.UsageError(message, ctx)
+        defaults[option.name] = value
     return defaults
 
 

@@ -51,8 +51,10 @@ class Name(click.ParamType):
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[Any]:
         """Complete from the registry."""
+        from click.shell_completion import CompletionItem
+
         names = [name for name in entries(self.family) if name.startswith(incomplete)]
-        return [click.shell_completion.CompletionItem(name) for name in names]
+        return [CompletionItem(name) for name in names]
 
 
 def split_options(function: F) -> F:

@@ -1,0 +1,251 @@
+"""predictions.csv: what a classifier said of every track, beside what is true.
+
+A line per track::
+
+    track_id,part,fold,labels,score:jazz,score:rock
+    one,test,,rock,0.25,0.75
+
+``labels`` is the truth, several joined by ``|``; ``score:<label>`` is higher where the label is
+likelier. ``part`` and ``fold`` may be missing or empty, and further columns are ignored, so that a
+table somebody else has made can be evaluated too.
+"""
+
+import csv
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mcls.disk.atomic import written_whole
+from mcls.errors import DataError, FormatError, suggest
+
+_SCORE = "score:"
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Truth and scores of some tracks.
+
+    Parameters
+    ----------
+    track_ids : list of str
+        The tracks. A track may come more than once, in different parts or folds.
+    parts : list of str
+        ``train``, ``valid`` or ``test``; empty if there is no saying.
+    folds : list of str
+        The fold held out as test when the track was scored; empty without folds.
+    names : list of str
+        The labels.
+    truth : np.ndarray, shape (n_tracks, n_labels), bool
+        What each track is.
+    scores : np.ndarray, shape (n_tracks, n_labels), float64
+        Higher = likelier.
+    multi_label : bool
+        Whether a track may have any number of labels, rather than exactly one.
+    """
+
+    track_ids: list[str]
+    parts: list[str]
+    folds: list[str]
+    names: list[str]
+    truth: np.ndarray
+    scores: np.ndarray
+    multi_label: bool
+
+    def __len__(self) -> int:
+        return len(self.track_ids)
+
+    def only(self, part: str | None = None, *, fold: str | None = None) -> "Predictions":
+        """Return the tracks of a part, of a fold, or of both.
+
+        Raises
+        ------
+        DataError
+            If there are none; the message says what there is.
+        """
+        keep = [
+            i
+            for i in range(len(self))
+            if part in (None, self.parts[i]) and fold in (None, self.folds[i])
+        ]
+        if not keep:
+            wanted = [
+                f"part {part!r}" if part is not None else "",
+                f"fold {fold!r}" if fold else "",
+            ]
+            counts = {name: self.parts.count(name) for name in dict.fromkeys(self.parts)}
+            found = ", ".join(
+                f"{count} {name or 'without a part'}" for name, count in counts.items()
+            )
+            raise DataError(f"no track in {' of '.join(filter(None, wanted))}; there are: {found}")
+        return Predictions(
+            [self.track_ids[i] for i in keep],
+            [self.parts[i] for i in keep],
+            [self.folds[i] for i in keep],
+            self.names,
+            self.truth[keep],
+            self.scores[keep],
+            self.multi_label,
+        )
+
+    def fold_names(self) -> list[str]:
+        """Return the folds in order of appearance."""
+        return [fold for fold in dict.fromkeys(self.folds) if fold]
+
+
+def join_predictions(several: Sequence[Predictions]) -> Predictions:
+    """Put predictions with the same labels one below the other."""
+    first = several[0]
+    if any(other.names != first.names for other in several):
+        raise DataError("predictions with different labels cannot be put into one table")
+    return Predictions(
+        [i for one in several for i in one.track_ids],
+        [part for one in several for part in one.parts],
+        [fold for one in several for fold in one.folds],
+        first.names,
+        np.concatenate([one.truth for one in several]),
+        np.concatenate([one.scores for one in several]),
+        any(one.multi_label for one in several),
+    )
+
+
+def write_predictions(path: Path | str, predictions: Predictions) -> None:
+    """Write predictions; what is read back is equal to the last bit.
+
+    Parameters
+    ----------
+    path : path
+        The CSV to write; it appears whole or not at all.
+    predictions : Predictions
+    """
+    names = predictions.names
+    with (
+        written_whole(Path(path)) as temporary,
+        temporary.open("w", encoding="utf-8", newline="") as file,
+    ):
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["track_id", "part", "fold", "labels", *(_SCORE + name for name in names)])
+        for i, track_id in enumerate(predictions.track_ids):
+            labels = "|".join(names[label] for label in np.flatnonzero(predictions.truth[i]))
+            scores = [repr(score) for score in predictions.scores[i].tolist()]
+            part, fold = predictions.parts[i], predictions.folds[i]
+            writer.writerow([track_id, part, fold, labels, *scores])
+
+
+def read_predictions(path: Path | str) -> Predictions:
+    """Read predictions and check every cell.
+
+    Parameters
+    ----------
+    path : path
+        A CSV with the columns ``track_id``, ``labels`` and ``score:<label>`` for two or more
+        labels; ``part`` and ``fold`` if there are any.
+
+    Returns
+    -------
+    Predictions
+        `multi_label` is true if some track has no label or several.
+
+    Raises
+    ------
+    DataError
+        If there is no such file.
+    FormatError
+        With the file and the line, if it cannot be used.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise DataError(f"there is no file {path}")
+    rows = _rows(path)
+    _, header = next(rows, (1, []))
+    columns = _columns(path, header)
+    labels = [(name.removeprefix(_SCORE), i) for name, i in columns.items() if _is_score(name)]
+    names = [name for name, _ in labels]
+    place = {name: i for i, name in enumerate(names)}
+    read: dict[tuple[str, str, str], int] = {}
+    truth, scores = [], []
+    for line, row in rows:
+        where = f"{path}:{line}"
+        if len(row) != len(header):
+            raise FormatError(f"{where}: {len(row)} cells where the header has {len(header)}")
+        cells = {name: row[i].strip() for name, i in columns.items()}
+        key = cells["track_id"], cells.get("part", ""), cells.get("fold", "")
+        if not key[0]:
+            raise FormatError(f"{where}: the track_id is empty")
+        if key in read:
+            raise FormatError(f"{where}: track {key[0]!r} is in line {read[key]} already")
+        read[key] = line
+        truth.append(_truth(where, cells["labels"], place))
+        scores.append([_score(where, name, row[i]) for name, i in labels])
+    if not read:
+        raise FormatError(f"{path}: there are no tracks in it, only a header")
+    matrix = np.array(truth, dtype=bool)
+    return Predictions(
+        [track_id for track_id, _, _ in read],
+        [part for _, part, _ in read],
+        [fold for _, _, fold in read],
+        names,
+        matrix,
+        np.array(scores, dtype=np.float64),
+        bool((matrix.sum(axis=1) != 1).any()),
+    )
+
+
+def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield the line number and the cells of each row that is not blank."""
+    line = 0
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, strict=True)
+            for row in reader:
+                line = reader.line_num
+                if row:
+                    yield line, row
+    except UnicodeDecodeError as error:
+        raise FormatError(f"{path}: not UTF-8 after line {line} ({error.reason})") from error
+    except csv.Error as error:
+        raise FormatError(f"{path}:{line + 1}: {error}") from error
+
+
+def _columns(path: Path, header: list[str]) -> dict[str, int]:
+    names = [name.strip() for name in header]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise FormatError(f"{path}:1: column {twice[0]!r} comes twice")
+    columns = {name: i for i, name in enumerate(names)}
+    for needed in ("track_id", "labels"):
+        if needed not in columns:
+            raise FormatError(
+                f"{path}:1: there is no column {needed!r}; expected track_id, labels and "
+                f"score:<label> per label, found: {', '.join(names[:8]) or 'nothing'}"
+            )
+    if sum(map(_is_score, names)) < 2:
+        raise FormatError(
+            f"{path}:1: expected a column score:<label> for each of two or more labels"
+        )
+    return columns
+
+
+def _is_score(column: str) -> bool:
+    return column.startswith(_SCORE) and len(column) > len(_SCORE)
+
+
+def _truth(where: str, cell: str, place: dict[str, int]) -> list[bool]:
+    row = [False] * len(place)
+    for label in filter(None, (piece.strip() for piece in cell.split("|"))):
+        if label not in place:
+            raise FormatError(f"{where}: no score for label {label!r}; {suggest(label, place)}")
+        row[place[label]] = True
+    return row
+
+
+def _score(where: str, name: str, cell: str) -> float:
+    try:
+        score = float(cell)
+    except ValueError:
+        score = math.nan
+    if math.isnan(score):
+        raise FormatError(f"{where}: score of {name!r} is {cell!r}, not a number")
+    return score
