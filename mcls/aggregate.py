@@ -1,6 +1,7 @@
 """From scores of rows to scores of tracks: mean, vote or max."""
 
-from typing import Literal
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,7 @@ def aggregate(
     scores: np.ndarray,
     lengths: np.ndarray,
     *,
-    how: Literal["mean", "vote", "max"] = "mean",
+    how: str = "mean",
     threshold: float | None = None,
 ) -> np.ndarray:
     """Return one row of scores per track from the scores of its rows.
@@ -69,3 +70,56 @@ def aggregate(
     elif how != "mean":
         raise ConfigError(f"aggregate {how!r} is not one of {', '.join(AGGREGATES)}")
     return np.add.reduceat(scores.astype(np.float64), starts, axis=0) / lengths[:, None]
+
+
+def score_tracks(
+    model: Any,
+    tracks: Iterable[np.ndarray],
+    *,
+    n_labels: int,
+    how: str = "mean",
+    block_rows: int = 16_384,
+) -> Iterator[np.ndarray]:
+    """Score tracks with a classifier, a label it never saw included.
+
+    Parameters
+    ----------
+    model : fitted classifier
+        With ``scores``, ``classes_`` (columns among the labels), ``multi_label_``, ``threshold``
+        and ``lowest``, which is the score of a label that is not among its classes.
+    tracks : iterable of np.ndarray, each (n_rows, n_dims)
+        The rows of each track.
+    n_labels : int
+        Columns wanted.
+    how : {'mean', 'vote', 'max', 'rows'}
+        As in `aggregate`; ``rows`` leaves the scores of the rows as they are.
+    block_rows : int
+        About how many rows are scored at once, whole tracks at a time.
+
+    Yields
+    ------
+    np.ndarray, shape (n_labels,), or (n_rows, n_labels) for ``rows``
+        One per track, in order.
+    """
+    waiting: list[np.ndarray] = []
+    for track in tracks:
+        waiting.append(track)
+        if sum(map(len, waiting)) >= block_rows:
+            yield from _score_block(model, waiting, n_labels, how)
+            waiting = []
+    if waiting:
+        yield from _score_block(model, waiting, n_labels, how)
+
+
+def _score_block(
+    model: Any, tracks: list[np.ndarray], n_labels: int, how: str
+) -> Iterator[np.ndarray]:
+    found = model.scores(np.concatenate(tracks))
+    scores = np.full((len(found), n_labels), model.lowest)
+    scores[:, model.classes_] = found
+    lengths = np.array([len(track) for track in tracks])
+    if how == "rows":
+        yield from np.split(scores, np.cumsum(lengths)[:-1])
+        return
+    threshold = model.threshold if model.multi_label_ else None
+    yield from aggregate(scores, lengths, how=how, threshold=threshold)

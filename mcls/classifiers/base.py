@@ -11,6 +11,7 @@ scikit-learn's. The rules that `RowClassifier` keeps for all of them:
   lowest (or highest) there is.
 """
 
+import warnings
 from typing import Any, ClassVar
 
 import numpy as np
@@ -198,7 +199,9 @@ class RowClassifier(ClassifierMixin, BaseEstimator):
 
 def column_weights(weights: np.ndarray | None, column: int) -> np.ndarray | None:
     """Return the row weights of one label."""
-    return weights if weights is None or weights.ndim == 1 else weights[:, column]
+    if weights is None or weights.ndim == 1:
+        return weights
+    return np.ascontiguousarray(weights[:, column])
 
 
 def inner_folds(
@@ -228,7 +231,7 @@ def inner_folds(
     if single_label:
         kinds = Y.argmax(axis=1)
         per_class = [len(np.unique(groups[kinds == k])) for k in np.unique(kinds)]
-        n_folds = min(N_INNER_FOLDS, max(2, min(per_class)), max(per_class))
+        n_folds = min(N_INNER_FOLDS, max(per_class))
     else:
         kinds = np.zeros(len(Y), dtype=int)
         n_folds = min(N_INNER_FOLDS, len(np.unique(groups)))
@@ -240,4 +243,7 @@ def inner_folds(
     else:
         maker = KFold(**shuffled) if alone else GroupKFold(**shuffled)
         groups = None if alone else groups
-    return [(train, test) for train, test in maker.split(Y, kinds, groups) if len(test)]
+    with warnings.catch_warnings():
+        # A class with fewer groups than folds is missing from some folds, which does no harm.
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+        return [(train, test) for train, test in maker.split(Y, kinds, groups) if len(test)]

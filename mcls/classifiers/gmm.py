@@ -84,8 +84,11 @@ class GaussianMixtures(RowClassifier):
         return scores - logsumexp(scores, axis=1, keepdims=True)
 
     def _mixture(self, rows: np.ndarray) -> GaussianMixture:
+        n_components = min(self.n_components, len(rows))
+        if len(rows) == 1:  # scikit-learn wants two
+            rows = rows.repeat(2, axis=0)
         return GaussianMixture(
-            n_components=min(self.n_components, len(rows)),
+            n_components=n_components,
             covariance_type="diag",
             reg_covar=self.reg_covar,
             max_iter=self.max_iter,

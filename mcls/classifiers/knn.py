@@ -48,7 +48,10 @@ class NearestNeighbours(RowClassifier):
         valid: Valid | None,
     ) -> None:
         self.model_ = KNeighborsClassifier(
-            n_neighbors=min(self.n_neighbors, len(X)), weights=self.weights, metric=self.metric
+            n_neighbors=min(self.n_neighbors, len(X)),
+            weights=self.weights,
+            metric=self.metric,
+            algorithm="brute",  # a search tree from a damaged file could read outside its memory
         )
         self.model_.fit(X, Y if self.multi_label_ else Y.argmax(axis=1))
 

@@ -59,8 +59,9 @@ class SVM(RowClassifier):
     intercept_ : np.ndarray, shape (n_labels,)
         Added to the margins.
     choice_ : list of (C, gamma, figure)
-        What was tried and its accuracy (single-label: share of rows right; with `class_weight`,
-        mean over classes) or macro ROC-AUC (multi-label). The first best is taken.
+        What was tried and how good it was: the share of rows right (with `class_weight`, the mean
+        over classes); with several labels per row, the mean over labels of the ROC-AUC of the
+        margins and of the decisions (ranks alone leave the threshold open). The first best wins.
 
     References
     ----------
@@ -232,6 +233,7 @@ class SVM(RowClassifier):
         if self.multi_label_:
             both = np.flatnonzero(Y.any(axis=0) & ~Y.all(axis=0))
             aucs = [roc_auc_score(Y[:, label], scores[:, label]) for label in both]
+            aucs += [roc_auc_score(Y[:, label], scores[:, label] >= 0) for label in both]
             return float(np.mean(aucs)) if aucs else 0.0
         right = Y[np.arange(len(Y)), scores.argmax(axis=1)]
         if self.class_weight is None:

@@ -9,16 +9,14 @@ metrics.json   figures on them
 about.json     labels, aggregation, split id, versions, machine, seconds
 ============== =====================================================================
 
-A run folder appears whole or not at all. Nothing in it is pickled: the classifier is read with
-skops, which makes objects of the types listed here and no others, so a folder from a stranger can
-be wrong but cannot run code.
+A run folder appears whole or not at all. Nothing in it is pickled (see `mcls.disk.model`), so a
+folder from a stranger can be wrong but cannot run code.
 """
 
 import json
 import os
 import shutil
 import tomllib
-import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,8 +26,8 @@ from typing import Any
 import h5py
 
 from mcls.disk.chain import Chain, read_chain, write_chain
+from mcls.disk.model import read_model, write_model
 from mcls.errors import ConfigError, FormatError
-from mcls.registry import entries
 
 #: What makes a folder a run, in the order in which it is written.
 FILES = ("run.toml", "chain.h5", "model.skops", "predictions.csv", "metrics.json", "about.json")
@@ -230,43 +228,6 @@ def toml_value(value: Any) -> str:
         return repr(value)
     # JSON's escapes are a subset of TOML's; DEL is the one character JSON leaves and TOML bars.
     return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def write_model(path: Path, model: Any) -> None:
-    """Write a classifier with skops."""
-    from skops.io import dump
-
-    dump(model, path)
-
-
-def read_model(path: Path) -> Any:
-    """Read a classifier, making only objects of mcls's classifiers and of scikit-learn.
-
-    Raises
-    ------
-    FormatError
-        If the file is damaged, or names any other type.
-    """
-    from skops.io import get_untrusted_types, load
-
-    own = {f"{entry.module}.{entry.attribute}" for entry in entries("classifiers").values()}
-    try:
-        foreign = sorted(set(get_untrusted_types(file=path)) - own)
-        if foreign:
-            raise FormatError(f"{path}: refused, it holds types mcls does not make: {foreign}")
-        model = load(path, trusted=sorted(own))
-    except (
-        zipfile.BadZipFile,
-        KeyError,
-        ValueError,
-        TypeError,
-        ImportError,
-        AttributeError,
-    ) as error:
-        raise FormatError(f"{path}: damaged ({type(error).__name__}: {error})") from error
-    if f"{type(model).__module__}.{type(model).__qualname__}" not in own:
-        raise FormatError(f"{path}: holds a {type(model).__name__}, not a classifier of mcls")
-    return model
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:

@@ -119,7 +119,7 @@ def resolve_parts(
         parts.
     """
     values = [value.strip() for value in store.column(split)]
-    groups = _optional_column(store, group, default="group")
+    groups = optional_column(store, group, default="group")
     folds = fold_names(values, split)
     if not folds:
         if fold is not None:
@@ -203,7 +203,7 @@ def _held_out(
     if not 0 <= valid < 1:
         raise ConfigError(f"--valid {valid} is not a fraction in [0, 1)")
     used = [i for i, value in enumerate(values) if value]
-    cells = _optional_column(store, labels, default="labels")
+    cells = optional_column(store, labels, default="labels")
     strata = (
         None if cells is None else parse_labels([cells[i] for i in used], allow_empty=True).matrix
     )
@@ -222,7 +222,7 @@ def _held_out(
     return parts
 
 
-def _optional_column(store: Store, name: str | None, *, default: str) -> list[str] | None:
+def optional_column(store: Store, name: str | None, *, default: str) -> list[str] | None:
     """Return a column; None if it is not wanted, or is the default and the store has none."""
     if not name or name == "none" or (name == default and name not in store.tracks):
         return None

@@ -1,0 +1,99 @@
+"""The classifier of a run on disk: skops, held to a list of types.
+
+A pickle can run any code when it is read. skops writes a schema that names the type of every object;
+only the types listed here are made, so a file from a stranger can be wrong but cannot run code.
+"""
+
+import json
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mcls.errors import FormatError
+from mcls.registry import entries
+
+#: What the classifiers consist of besides themselves: all a model file may name.
+_PIECES = {
+    *("builtins.dict", "builtins.list", "builtins.str", "builtins.tuple"),
+    *("numpy.ndarray", "numpy.bool", "numpy.float64", "numpy.int64"),
+    "sklearn.ensemble._forest.RandomForestClassifier",
+    "sklearn.linear_model._logistic.LogisticRegression",
+    "sklearn.mixture._gaussian_mixture.GaussianMixture",
+    "sklearn.neighbors._classification.KNeighborsClassifier",
+    "sklearn.preprocessing._data.StandardScaler",
+    "sklearn.tree._classes.DecisionTreeClassifier",
+    "sklearn.tree._tree.Tree",
+}
+
+
+def write_model(path: Path, model: Any) -> None:
+    """Write a classifier with skops."""
+    from skops.io import dump
+
+    dump(model, path)
+
+
+def read_model(path: Path) -> Any:
+    """Read a classifier, making objects of the types mcls's classifiers consist of and no others.
+
+    Raises
+    ------
+    FormatError
+        If the file is damaged, or names any other type.
+    """
+    from skops.io import load
+
+    own = {f"{entry.module}.{entry.attribute}" for entry in entries("classifiers").values()}
+    trusted = own | _PIECES
+    try:
+        with zipfile.ZipFile(path) as archive:
+            named = set(_named_types(json.loads(archive.read("schema.json"))))
+        if named - trusted:
+            foreign = ", ".join(sorted(named - trusted))
+            raise FormatError(f"{path}: refused, it names types that mcls does not make: {foreign}")
+        model = load(path, trusted=sorted(trusted))
+    except FormatError:
+        raise
+    except Exception as error:  # skops and numpy raise whatever a damaged file leads them to
+        raise FormatError(f"{path}: damaged ({type(error).__name__}: {error})") from error
+    if f"{type(model).__module__}.{type(model).__qualname__}" not in own:
+        raise FormatError(f"{path}: holds a {type(model).__name__}, not a classifier of mcls")
+    _check_trees(model, path, model.n_features_in_)
+    return model
+
+
+def _named_types(node: Any) -> Iterator[str]:
+    """Yield the full name of every type and function a skops file asks for."""
+    if isinstance(node, dict):
+        if "__class__" in node or "__module__" in node:
+            yield f"{node.get('__module__')}.{node.get('__class__')}"
+        if "module_path" in node or "function" in node:
+            yield f"{node.get('module_path')}.{node.get('function')}"
+        for value in node.values():
+            yield from _named_types(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _named_types(value)
+
+
+def _check_trees(thing: Any, path: Path, n_dims: int) -> None:
+    """Refuse decision trees that point outside themselves: scikit-learn follows them unchecked."""
+    if isinstance(thing, list | tuple):
+        for item in thing:
+            _check_trees(item, path, n_dims)
+    elif isinstance(thing, dict):
+        for item in thing.values():
+            _check_trees(item, path, n_dims)
+    elif type(thing).__name__ == "Tree":
+        here = np.arange(thing.node_count)
+        left, right, feature = thing.children_left, thing.children_right, thing.feature
+        leaf = left == -1
+        inside = [(child > here) & (child < len(here)) for child in (left, right)]
+        inside.append((feature >= 0) & (feature < n_dims))
+        if len(here) == 0 or not np.all(leaf | np.logical_and.reduce(inside)):
+            raise FormatError(f"{path}: damaged (a decision tree points outside itself)")
+    elif hasattr(thing, "get_params"):
+        _check_trees(vars(thing), path, n_dims)

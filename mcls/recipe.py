@@ -1,0 +1,135 @@
+"""Recipes: option defaults in TOML, a table per command, a key per option.
+
+A recipe of the whole of a system::
+
+    [extract]
+    feature = ["mfcc"]
+
+    [learn-dict]
+    size = 512
+
+    [train]
+    encoder = "triangle"
+    pool = ["mean:norm=sqrt"]
+    model = "svm"
+    param = ["C=10"]
+
+``mcls -c RECIPE train ...`` takes the table ``[train]`` as defaults; ``mcls cv`` and
+`cross_validate` run the tables ``[learn-dict]`` and ``[train]`` once per fold.
+"""
+
+import inspect
+import tomllib
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from mcls.errors import ConfigError, FormatError, suggest
+
+#: Options whose word differs from the parameter of the stage.
+_ARGUMENTS = {"dict": "dicts", "with": "dicts", "p": "settings", "param": "settings"}
+
+_LISTS = {"dicts", "pool", "settings", "features", "metrics"}
+
+
+def read_recipe(path: Path | str) -> dict[str, dict[str, Any]]:
+    """Read a recipe.
+
+    Parameters
+    ----------
+    path : path
+        A TOML file.
+
+    Returns
+    -------
+    dict of str to dict
+        Command (``learn-dict``) to option (dashes for underscores) to value.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such file, or something is outside a table.
+    FormatError
+        If it is not TOML.
+    """
+    path = Path(path)
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: no recipe there ({error.strerror})") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise FormatError(f"{path}: not a recipe ({error})") from error
+    loose = [key for key, table in tables.items() if not isinstance(table, dict)]
+    if loose:
+        raise ConfigError(
+            f"{path}: {', '.join(loose)} is in no table; write it below [train] or another command"
+        )
+    return {
+        command.replace("_", "-"): {
+            key.replace("_", "-"): _plain(value, f"{path}: [{command}] {key}")
+            for key, value in table.items()
+        }
+        for command, table in tables.items()
+    }
+
+
+def stage_arguments(
+    table: Mapping[str, Any],
+    stage: Callable[..., Any],
+    *,
+    where: str,
+    fixed: Collection[str] = (),
+) -> dict[str, Any]:
+    """Return a recipe's table as keyword arguments of a stage function.
+
+    Parameters
+    ----------
+    table : mapping of str to value
+        Options, with dashes or underscores.
+    stage : function
+        Whose keyword-only parameters the options are.
+    where : str
+        The table's name, for messages.
+    fixed : collection of str
+        Parameters that the caller sets and a recipe may not.
+
+    Raises
+    ------
+    ConfigError
+        Names every option the stage does not have, each with a suggestion.
+
+    Examples
+    --------
+    >>> def train(store, run, *, model="svm", settings=()):
+    ...     ...
+    >>> stage_arguments({"model": "knn", "param": "C=1"}, train, where="train")
+    {'model': 'knn', 'settings': ['C=1']}
+    """
+    known = {
+        name
+        for name, parameter in inspect.signature(stage).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY
+    } - {"progress", "origins", "overwrite", *fixed}
+    words = known | {word for word, name in _ARGUMENTS.items() if name in known and len(word) > 1}
+    found: dict[str, Any] = {}
+    bad = []
+    for key, value in table.items():
+        name = _ARGUMENTS.get(key, key.replace("-", "_"))
+        if name in fixed:
+            bad.append(f"{key!r} is decided by the command and cannot be set here")
+        elif name not in known:
+            bad.append(f"no option {key!r}: {suggest(key, words)}")
+        else:
+            found[name] = [value] if name in _LISTS and isinstance(value, str) else value
+    if bad:
+        raise ConfigError(f"recipe [{where}]: " + "; ".join(bad))
+    return found
+
+
+def _plain(value: Any, where: str) -> Any:
+    """Return a value an option can have."""
+    if isinstance(value, list):
+        return [_plain(item, where) for item in value]
+    if isinstance(value, str | bool | int | float):
+        return value
+    raise ConfigError(f"{where} is a {type(value).__name__}; an option is text, a number or a list")
