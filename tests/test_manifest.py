@@ -77,7 +77,7 @@ def test_delimiters_byte_order_mark_and_blank_lines(tmp_path, name, text):
         ("path,x,x\na.wav,1,2\n", ":1: column 'x' is there twice"),
         ("path,a/b\na.wav,1\n", ":1: column 'a/b' cannot be stored"),
         ('path,x\n"a.wav,1\nb.wav,2\n', ":2: not a CSV line"),
-        (b"path,x\na.wav,ok\nb.wav,caf\xe9\n", ":3: byte 0xe9 is not UTF-8; save as UTF-8"),
+        (b"path,x\na.wav,ok\nb.wav,\xe9\n", ":3: byte 0xe9 is not UTF-8; save as UTF-8"),
         ("path\na.wav\n".encode("utf-16"), ":1: the file is UTF-16; save as UTF-8"),
         ("path,x\na\0.wav,1\n", ":2: path .* zero byte"),
     ],
@@ -122,7 +122,7 @@ def test_clashing_names_keep_their_suffix():
 
 
 def test_written_manifest_reads_the_same(tmp_path):
-    names = ["ä b.wav", 'quo"te,1.wav', "two\nlines.wav", " lead.wav", "日本/x.y.wav"]
+    names = ["ä b.wav", 'q"1,2.wav', "two\nlines.wav", " lead.wav", "日本/x.y.wav"]
     columns = {"track_id": list("vwxyz"), "path": names, "labels": list("aabbb")}
     for file in (tmp_path / "t.csv", tmp_path / "t.tsv"):
         write_manifest(Manifest(columns, tmp_path, tmp_path), file)
@@ -202,7 +202,7 @@ def test_loops_of_links_end(tmp_path):
 def test_names_that_are_not_utf8_are_refused(tmp_path):
     (tmp_path / "rock").mkdir()
     try:
-        (tmp_path / "rock" / os.fsdecode(b"caf\xe9.wav")).write_bytes(b"")
+        (tmp_path / "rock" / os.fsdecode(b"\xe9.wav")).write_bytes(b"")
     except OSError:
         pytest.skip("the file system has UTF-8 names only")
     with pytest.raises(DataError, match=r"not UTF-8; rename it"):
