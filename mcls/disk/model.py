@@ -1,7 +1,8 @@
 """The classifier of a run on disk: skops, held to a list of types.
 
-A pickle can run any code when it is read. skops writes a schema that names the type of every object;
-only the types listed here are made, so a file from a stranger can be wrong but cannot run code.
+A pickle can run any code when it is read. skops writes a schema that names the type of every
+object; only the types listed here are made, so a file from a stranger can be wrong but cannot run
+code.
 """
 
 import json

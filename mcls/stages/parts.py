@@ -136,7 +136,8 @@ def resolve_parts(
     if leaks.audio:
         first = store.track_ids[leaks.audio[0][0]]
         notes.append(
-            f"{len(leaks.audio)} recordings are in several parts under other names (as {first!r})"
+            f"the same audio is in several parts under other names, {len(leaks.audio)} times "
+            f"(as {first!r})"
         )
     used = sorted((i, part) for i, part in zip(store.track_ids, values, strict=True) if part)
     return Parts(values, digest(used), split, fold, notes)

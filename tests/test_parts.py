@@ -1,0 +1,142 @@
+import numpy as np
+import pytest
+
+from mcls.disk.chain import Step
+from mcls.disk.store import NewRows, Store, StoreContents, write_store
+from mcls.errors import ConfigError, DataError
+from mcls.stages.parts import fold_names, resolve_parts
+
+
+@pytest.fixture
+def make_store(tmp_path):
+    """Write a store of tracks without much in their rows and the given columns."""
+
+    def make(**columns):
+        n = len(next(iter(columns.values())))
+        ids = [f"t{i:03d}" for i in range(n)]
+        tracks = {"track_id": ids, "path": [f"{i}.wav" for i in ids], **columns}
+        rows = NewRows(
+            "mfcc", (Step("feature", "mfcc", {}),), 1.0, 2, [1] * n, [np.zeros((n, 2), np.float32)]
+        )
+        write_store(tmp_path / "store.h5", StoreContents(tracks), [rows])
+        return Store(tmp_path / "store.h5")
+
+    return make
+
+
+def test_part_column(make_store):
+    store = make_store(split=["train", "test", "", "valid", "train"])
+    parts = resolve_parts(store)
+    assert parts.values == ["train", "test", "", "valid", "train"]
+    assert parts.of("train").tolist() == [0, 4]
+    assert parts.of("valid", "test").tolist() == [1, 3]
+    assert parts.counts() == {"train": 2, "valid": 1, "test": 1}
+    assert parts.describe() == f"split: 2 train, 1 valid, 1 test (split id {parts.id})"
+
+
+def test_id_names_the_split(make_store):
+    one = resolve_parts(make_store(split=["train", "test", ""])).id
+    assert resolve_parts(make_store(split=["train", "test", ""])).id == one
+    assert resolve_parts(make_store(split=["train", "test", "test"])).id != one
+    assert resolve_parts(make_store(split=["test", "train", ""])).id != one
+
+
+def test_fold_column(make_store):
+    folds = [str(i % 5 + 1) for i in range(100)]
+    labels = [["a", "b"][i % 2] for i in range(100)]
+    store = make_store(fold=folds, labels=labels)
+    parts = resolve_parts(store, split="fold", fold="2", valid=0.1, seed=3)
+    assert {folds[i] for i in parts.of("test")} == {"2"}
+    assert parts.counts() == {"train": 72, "valid": 8, "test": 20}
+    assert sorted(labels[i] for i in parts.of("valid")) == ["a"] * 4 + ["b"] * 4
+    again = resolve_parts(store, split="fold", fold="2", valid=0.1, seed=3)
+    assert again == parts
+    other = resolve_parts(store, split="fold", fold="2", valid=0.1, seed=4)
+    assert other.values != parts.values
+    assert parts.describe().startswith("fold 2: 72 train, 8 valid, 20 test")
+
+
+def test_no_valid_part(make_store):
+    store = make_store(fold=["1", "2", "1", "2"])
+    parts = resolve_parts(store, split="fold", fold="1", valid=0)
+    assert parts.values == ["test", "train", "test", "train"]
+
+
+def test_the_valid_part_takes_whole_groups(make_store):
+    groups = [f"g{i // 4}" for i in range(80)]
+    store = make_store(fold=[str(i // 40) for i in range(80)], group=groups)
+    parts = resolve_parts(store, split="fold", fold="0", valid=0.2)
+    valid = {groups[i] for i in parts.of("valid")}
+    assert len(parts.of("valid")) == 8
+    assert not valid & {groups[i] for i in parts.of("train")}
+
+
+def test_unused_tracks_stay_unused(make_store):
+    store = make_store(fold=["1", "2", "", "2", "1"])
+    assert resolve_parts(store, split="fold", fold="1", valid=0).values[2] == ""
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({}, r"holds folds \(1, 2, 10\): choose"),
+        ({"fold": "11"}, "no fold '11'"),
+        ({"fold": "1", "valid": 1.0}, "not a fraction"),
+    ],
+)
+def test_wrong_fold(make_store, given, message):
+    store = make_store(split=["1", "2", "10"])
+    with pytest.raises(ConfigError, match=message):
+        resolve_parts(store, **given)
+
+
+def test_a_fold_of_a_part_column(make_store):
+    with pytest.raises(ConfigError, match="holds parts, not folds"):
+        resolve_parts(make_store(split=["train", "test"]), fold="1")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (["train", "val", "test"], "mixes parts with 'val'"),
+        (["", ""], "is empty"),
+        (["1", "1"], "neither parts nor at least two folds"),
+        (["test", "valid"], "no track in the train part"),
+    ],
+)
+def test_wrong_column(make_store, values, message):
+    with pytest.raises(DataError, match=message):
+        resolve_parts(make_store(split=values))
+
+
+def test_missing_columns_are_named(make_store):
+    store = make_store(splits=["train", "test"])
+    with pytest.raises(DataError, match=r"no column 'split'; did you mean 'splits'\?"):
+        resolve_parts(store)
+    with pytest.raises(DataError, match="no column 'artist'"):
+        resolve_parts(store, split="splits", group="artist")
+    assert resolve_parts(store, split="splits", group="none").counts()["train"] == 1
+
+
+def test_groups_must_not_straddle(make_store):
+    store = make_store(split=["train", "test", "train"], group=["miles", "miles", ""])
+    with pytest.raises(DataError, match="'miles', in train and test"):
+        resolve_parts(store)
+    assert resolve_parts(store, group=None).counts()["test"] == 1
+
+
+def test_empty_groups_are_groups_of_their_own(make_store):
+    store = make_store(split=["train", "test"], group=["", ""])
+    assert resolve_parts(store).counts()["test"] == 1
+
+
+def test_the_same_audio_in_two_parts_is_noted(make_store):
+    store = make_store(split=["train", "test", "test"], sha1=["x", "x", "y"])
+    assert (
+        "in several parts under other names, 1 times (as 't000')" in resolve_parts(store).notes[0]
+    )
+
+
+def test_folds_in_natural_order():
+    assert fold_names(["fold10", "fold9", "fold1"]) == ["fold1", "fold9", "fold10"]
+    assert fold_names(["b", "a", "10", "2"]) == ["2", "10", "a", "b"]
