@@ -1,0 +1,178 @@
+"""What every feature is: rows that depend on nearby samples, finished row by row.
+
+A feature is computed in two steps, so that a file of any length can be worked off in chunks with
+the result of the whole:
+
+1. `Feature.local` turns a stretch of audio into rows. Row t depends only on the samples within
+   ``margin`` of ``t * hop_length``.
+2. `Feature.finish` turns local rows into what is stored. It may depend on the largest local value
+   of the whole track, ``peak``, and on nothing else outside the row.
+
+Deltas come last; they look `DELTA_REACH` rows around.
+"""
+
+from abc import ABC, abstractmethod
+from functools import lru_cache
+from typing import ClassVar
+
+import numpy as np
+from scipy.signal import savgol_coeffs, savgol_filter
+
+from mcls.errors import ConfigError
+from mcls.features.signal import Signal
+
+#: librosa.feature.delta's default width and half of it.
+DELTA_WIDTH = 9
+DELTA_REACH = DELTA_WIDTH // 2
+
+
+class Feature(ABC):
+    """A feature at one sampling rate.
+
+    Attributes
+    ----------
+    sr : int
+        Hz of the audio it takes.
+    hop_length : int
+        Samples from row to row.
+    margin : int
+        Samples around a row that it depends on.
+    n_local, n_dims : int
+        Numbers per local row; numbers per finished row, deltas included.
+    delta : int
+        Orders of delta that are appended: 0, 1 or 2.
+    axis : np.ndarray, shape (n_dims,), or None
+        The centre frequency of each dimension in Hz, where it has one.
+    """
+
+    sr: int
+    hop_length: int
+    margin: int
+    n_local: int
+    n_static: int
+    delta: int = 0
+    axis: np.ndarray | None = None
+    #: The type rows are stored in, where it is not the one asked for.
+    dtype: ClassVar[str | None] = None
+
+    @property
+    def frame_rate(self) -> float:
+        """Rows per second."""
+        return self.sr / self.hop_length
+
+    @property
+    def n_dims(self) -> int:
+        """Numbers per finished row."""
+        return self.n_static * (1 + self.delta)
+
+    @abstractmethod
+    def local(self, signal: Signal) -> np.ndarray:
+        """Return the local rows of a stretch of audio, ``(n_frames, n_local)`` float32."""
+
+    def finish(self, rows: np.ndarray, peak: float) -> np.ndarray:
+        """Return finished rows without deltas, ``(n_frames, n_static)`` float32."""
+        return rows
+
+    def rows(self, y: np.ndarray) -> np.ndarray:
+        """Return the finished rows of a whole signal.
+
+        Parameters
+        ----------
+        y : np.ndarray, shape (n_samples,)
+            Audio at ``sr``.
+
+        Returns
+        -------
+        np.ndarray, shape (n_frames, n_dims), float32
+        """
+        local = self.local(Signal(np.ascontiguousarray(y, np.float32), self.sr))
+        return add_deltas(self.finish(local, float(local.max(initial=0.0))), self.delta)
+
+
+def check(feature: str, **rules: tuple[bool, str]) -> None:
+    """Raise one ConfigError that names every setting whose rule does not hold."""
+    bad = [f"{name} {expected}" for name, (holds, expected) in rules.items() if not holds]
+    if bad:
+        raise ConfigError(f"{feature}: " + "; ".join(bad))
+
+
+def compressed(
+    rows: np.ndarray,
+    peak: float,
+    *,
+    compress: str,
+    power: float,
+    gain: float,
+    top_db: float | None,
+) -> np.ndarray:
+    """Compress the range of magnitudes.
+
+    Parameters
+    ----------
+    rows : np.ndarray, shape (n_frames, n)
+        Magnitudes to the power of `power`, >= 0.
+    peak : float
+        The largest of the whole track.
+    compress : {'db', 'log1p', 'none'}
+        ``db``: decibels re 1, equal to librosa's ``power_to_db`` (power 2) or
+        ``amplitude_to_db`` (power 1). ``log1p``: log10(1 + gain x).
+    power : float
+        Which power of the magnitude the rows are.
+    gain : float
+        For ``log1p``.
+    top_db : float or None
+        For ``db``: nothing is further than this below the peak.
+    """
+    if compress == "none":
+        return rows
+    if compress == "log1p":
+        return np.log10(1 + np.float32(gain) * rows)
+    factor, least = np.float32(20 / power), np.float32(1e-10 ** (power / 2))
+    decibels = np.maximum(rows, least)
+    np.log10(decibels, out=decibels)
+    decibels *= factor
+    if top_db is not None:
+        loudest = factor * np.log10(np.maximum(np.float32(peak), least))
+        np.maximum(decibels, loudest - np.float32(top_db), out=decibels)
+    return decibels
+
+
+def add_deltas(rows: np.ndarray, orders: int) -> np.ndarray:
+    """Append deltas: local slopes (and curvatures) over nine rows, as librosa's ``delta``.
+
+    Parameters
+    ----------
+    rows : np.ndarray, shape (n_frames, n)
+        Static rows.
+    orders : {0, 1, 2}
+        How many derivatives to append.
+
+    Returns
+    -------
+    np.ndarray, shape (n_frames, n * (1 + orders)), float32
+        With fewer than nine rows the ends are extended by their own values (librosa refuses).
+    """
+    if not orders:
+        return rows
+    columns = [rows]
+    for order in range(1, orders + 1):
+        if len(rows) >= DELTA_WIDTH:
+            slope = savgol_filter(
+                rows, DELTA_WIDTH, polyorder=order, deriv=order, axis=0, mode="interp"
+            )
+        else:
+            slope = _short_delta(rows, order)
+        columns.append(slope)
+    return np.concatenate(columns, axis=1).astype(np.float32, copy=False)
+
+
+def _short_delta(rows: np.ndarray, order: int) -> np.ndarray:
+    padded = np.pad(rows, ((DELTA_REACH, DELTA_REACH), (0, 0)), mode="edge")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, DELTA_WIDTH, axis=0)
+    return windows @ _delta_weights(order)
+
+
+@lru_cache
+def _delta_weights(order: int) -> np.ndarray:
+    weights = savgol_coeffs(DELTA_WIDTH, order, deriv=order, use="dot")
+    return weights.astype(np.float32)

@@ -1,0 +1,120 @@
+"""The mel spectrogram."""
+
+from typing import Literal
+
+import numpy as np
+
+from mcls.features.feature import check, compressed
+from mcls.features.filters import apply_grouped, grouped, mel_frequencies
+from mcls.features.signal import Signal
+from mcls.features.spectrogram import FramedFeature, raised
+from mcls.registry import register
+
+
+class MelFeature(FramedFeature):
+    """What features of mel bands share: the filter bank."""
+
+    def use_bands(
+        self, n_mels: int, fmin: float, fmax: float | None, htk: bool, norm: str, power: float
+    ) -> None:
+        """Check and keep the settings of the bands."""
+        top = self.sr / 2 if fmax is None else fmax
+        check(
+            type(self).__name__.lower(),
+            n_mels=(n_mels >= 1, f"must be 1 or more, not {n_mels}"),
+            fmin=(0 <= fmin < top, f"must be in 0..fmax ({top:g} Hz), not {fmin:g}"),
+            fmax=(
+                top <= self.sr / 2,
+                f"must be at most half the rate ({self.sr / 2:g} Hz), not {top:g}",
+            ),
+            power=(power > 0, f"must be above 0, not {power}"),
+        )
+        self.n_mels = n_mels
+        self.power = power
+        self.bands = (self.sr, self.n_fft, n_mels, float(fmin), float(top), htk, norm)
+        self.frequencies = mel_frequencies(n_mels + 2, fmin=fmin, fmax=top, htk=htk)[1:-1]
+
+    def local(self, signal: Signal) -> np.ndarray:
+        """Return the bands' energies, ``(n_frames, n_mels)``; computed once per signal."""
+        frame = (self.n_fft, self.hop_length, self.win_length, self.window, self.center)
+        return signal.once(
+            ("mel", self.bands, self.power, frame),
+            lambda: apply_grouped(
+                raised(self.power_spectrum(signal), self.power), grouped(*self.bands), self.n_mels
+            ),
+        )
+
+
+@register("features", "mel")
+class Mel(MelFeature):
+    """Mel spectrogram.
+
+    Parameters
+    ----------
+    sr : int
+        Rate of the audio in Hz.
+    n_fft : int
+        Frame length in samples.
+    hop_length : int
+        Samples from frame to frame.
+    win_length : int or None
+        Length of the window in samples, padded to n_fft; none: n_fft.
+    window : str
+        Window, by its name in scipy.signal.
+    center : bool
+        Centre frame t on sample t x hop_length, with zeros beyond the ends.
+    n_mels : int
+        Mel bands.
+    fmin : float
+        Where the first band begins, Hz.
+    fmax : float or None
+        Where the last band ends, Hz; none: half the rate.
+    htk : bool
+        HTK's mel scale instead of Slaney's.
+    norm : {'slaney', 'none'}
+        slaney: bands of equal area; none: of equal height.
+    power : float
+        1: bands of magnitudes, 2: of powers.
+    compress : {'db', 'log1p', 'none'}
+        db: decibels; log1p: log10(1 + gain x); none.
+    gain : float
+        Gain of log1p.
+    top_db : float or None
+        With db: the range kept below the track's peak, dB.
+    delta : int
+        Orders of delta appended: 0, 1 or 2.
+
+    References
+    ----------
+    Equal to ``librosa.power_to_db(librosa.feature.melspectrogram(...))``.
+    """
+
+    def __init__(
+        self,
+        sr: int,
+        *,
+        n_fft: int = 2048,
+        hop_length: int = 512,
+        win_length: int | None = None,
+        window: str = "hann",
+        center: bool = True,
+        n_mels: int = 128,
+        fmin: float = 0.0,
+        fmax: float | None = None,
+        htk: bool = False,
+        norm: Literal["slaney", "none"] = "slaney",
+        power: float = 2.0,
+        compress: Literal["db", "log1p", "none"] = "db",
+        gain: float = 10.0,
+        top_db: float | None = 80.0,
+        delta: int = 0,
+    ) -> None:
+        super().__init__(sr, n_fft, hop_length, win_length, window, center, delta)
+        self.use_bands(n_mels, fmin, fmax, htk, norm, power)
+        self.compression = {"compress": compress, "gain": gain, "top_db": top_db}
+        self.n_local = self.n_static = n_mels
+        self.axis = self.frequencies
+
+    def finish(self, rows: np.ndarray, peak: float) -> np.ndarray:
+        """Compress the energies."""
+        return compressed(rows, peak, power=self.power, **self.compression)

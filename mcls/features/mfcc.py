@@ -1,0 +1,96 @@
+"""Mel-frequency cepstral coefficients."""
+
+from typing import Literal
+
+import numpy as np
+from scipy import fft
+
+from mcls.features.feature import check, compressed
+from mcls.features.mel import MelFeature
+from mcls.registry import register
+
+
+@register("features", "mfcc")
+class MFCC(MelFeature):
+    """Mel-frequency cepstral coefficients.
+
+    Parameters
+    ----------
+    sr : int
+        Rate of the audio in Hz.
+    n_mfcc : int
+        Coefficients.
+    dct_type : {2, 3}
+        Type of the discrete cosine transform, orthonormal.
+    lifter : float
+        Cepstral liftering, 0 for none.
+    n_fft : int
+        Frame length in samples.
+    hop_length : int
+        Samples from frame to frame.
+    win_length : int or None
+        Length of the window in samples, padded to n_fft; none: n_fft.
+    window : str
+        Window, by its name in scipy.signal.
+    center : bool
+        Centre frame t on sample t x hop_length, with zeros beyond the ends.
+    n_mels : int
+        Mel bands.
+    fmin : float
+        Where the first band begins, Hz.
+    fmax : float or None
+        Where the last band ends, Hz; none: half the rate.
+    htk : bool
+        HTK's mel scale instead of Slaney's.
+    norm : {'slaney', 'none'}
+        slaney: bands of equal area; none: of equal height.
+    top_db : float or None
+        The range kept below the track's peak, dB.
+    delta : int
+        Orders of delta appended: 0, 1 or 2.
+
+    References
+    ----------
+    Davis & Mermelstein (1980); equal to ``librosa.feature.mfcc``.
+    """
+
+    def __init__(
+        self,
+        sr: int,
+        *,
+        n_mfcc: int = 20,
+        dct_type: Literal[2, 3] = 2,
+        lifter: float = 0.0,
+        n_fft: int = 2048,
+        hop_length: int = 512,
+        win_length: int | None = None,
+        window: str = "hann",
+        center: bool = True,
+        n_mels: int = 128,
+        fmin: float = 0.0,
+        fmax: float | None = None,
+        htk: bool = False,
+        norm: Literal["slaney", "none"] = "slaney",
+        top_db: float | None = 80.0,
+        delta: int = 0,
+    ) -> None:
+        super().__init__(sr, n_fft, hop_length, win_length, window, center, delta)
+        check(
+            "mfcc",
+            n_mfcc=(1 <= n_mfcc <= n_mels, f"must be in 1..n_mels ({n_mels}), not {n_mfcc}"),
+            lifter=(lifter >= 0, f"must be 0 or more, not {lifter}"),
+        )
+        self.use_bands(n_mels, fmin, fmax, htk, norm, 2.0)
+        self.top_db = top_db
+        self.n_local, self.n_static = n_mels, n_mfcc
+        cosines = fft.dct(np.eye(n_mels), type=dct_type, norm="ortho", axis=1)[:, :n_mfcc]
+        if lifter > 0:
+            cosines = cosines * (1 + lifter / 2 * np.sin(np.pi * np.arange(1, 1 + n_mfcc) / lifter))
+        self.cosines = cosines.astype(np.float32)
+
+    def finish(self, rows: np.ndarray, peak: float) -> np.ndarray:
+        """Return the cosine transform of the decibels."""
+        return (
+            compressed(rows, peak, compress="db", power=2.0, gain=0.0, top_db=self.top_db)
+            @ self.cosines
+        )

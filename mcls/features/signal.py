@@ -1,0 +1,93 @@
+"""A stretch of audio and what has been computed of it, so that features of one call share it."""
+
+from collections.abc import Callable, Hashable
+from functools import lru_cache
+from typing import Any, TypeVar
+
+import numpy as np
+from scipy import fft
+from scipy.signal import get_window
+
+T = TypeVar("T")
+
+_BLOCK_BYTES = 1 << 19  # of frames transformed at once: they and their spectra stay in the cache
+
+
+class Signal:
+    """Mono audio with a memory.
+
+    Parameters
+    ----------
+    y : np.ndarray, shape (n_samples,), float32
+        Audio.
+    sr : int
+        Its rate in Hz.
+    """
+
+    def __init__(self, y: np.ndarray, sr: int) -> None:
+        self.y = y
+        self.sr = sr
+        self._known: dict[Hashable, Any] = {}
+
+    def once(self, key: Hashable, compute: Callable[[], T]) -> T:
+        """Return what `compute` gives, computed the first time only."""
+        if key not in self._known:
+            self._known[key] = compute()
+        return self._known[key]
+
+    def power(
+        self, *, n_fft: int, hop_length: int, win_length: int, window: str, center: bool
+    ) -> np.ndarray:
+        """Return the power spectrum of every frame.
+
+        Parameters
+        ----------
+        n_fft, hop_length, win_length : int
+            In samples; the window is centred in the frame if it is shorter.
+        window : str
+            A name that `scipy.signal.get_window` knows.
+        center : bool
+            Whether frame t is centred on sample ``t * hop_length`` (zeros beyond the ends), or
+            begins there.
+
+        Returns
+        -------
+        np.ndarray, shape (n_frames, 1 + n_fft // 2), float32
+            ``1 + n_samples // hop_length`` frames if centred.
+        """
+        key = ("power", n_fft, hop_length, win_length, window, center)
+        return self.once(key, lambda: _power(self.y, n_fft, hop_length, win_length, window, center))
+
+
+def frames_of(y: np.ndarray, n_fft: int, hop_length: int, center: bool) -> np.ndarray:
+    """Return overlapping frames of a signal as a read-only view, ``(n_frames, n_fft)``."""
+    if center:
+        y = np.pad(y, n_fft // 2)
+    if len(y) < n_fft:
+        y = np.pad(y, (0, n_fft - len(y)))
+    return np.lib.stride_tricks.sliding_window_view(y, n_fft)[::hop_length]
+
+
+def _power(
+    y: np.ndarray, n_fft: int, hop_length: int, win_length: int, window: str, center: bool
+) -> np.ndarray:
+    frames = frames_of(y, n_fft, hop_length, center)
+    weights = centred_window(window, win_length, n_fft)
+    power = np.empty((len(frames), 1 + n_fft // 2), np.float32)
+    step = max(1, _BLOCK_BYTES // (4 * n_fft))
+    windowed = np.empty((step, n_fft), np.float32)
+    for start in range(0, len(frames), step):
+        block = frames[start : start + step]
+        spectrum = fft.rfft(np.multiply(block, weights, out=windowed[: len(block)]), axis=1)
+        parts = spectrum.view(np.float32).reshape(*spectrum.shape, 2)
+        np.multiply(parts, parts, out=parts)
+        np.add(parts[..., 0], parts[..., 1], out=power[start : start + step])
+    return power
+
+
+@lru_cache(maxsize=32)
+def centred_window(window: str, win_length: int, n_fft: int) -> np.ndarray:
+    """Return a periodic window padded with zeros to `n_fft` on both sides, float32."""
+    weights = get_window(window, win_length, fftbins=True)
+    left = (n_fft - win_length) // 2
+    return np.pad(weights, (left, n_fft - win_length - left)).astype(np.float32)

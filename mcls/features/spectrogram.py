@@ -1,0 +1,124 @@
+"""The short-time spectrum: magnitudes of windowed frames."""
+
+from typing import Literal
+
+import numpy as np
+
+from mcls.features.feature import Feature, check, compressed
+from mcls.features.signal import Signal
+from mcls.registry import register
+
+
+class FramedFeature(Feature):
+    """What features of the short-time spectrum share: the frame."""
+
+    def __init__(
+        self,
+        sr: int,
+        n_fft: int,
+        hop_length: int,
+        win_length: int | None,
+        window: str,
+        center: bool,
+        delta: int,
+    ) -> None:
+        self.sr = sr
+        self.n_fft = n_fft
+        self.hop_length = hop_length
+        self.win_length = n_fft if win_length is None else win_length
+        self.window = window
+        self.center = center
+        self.delta = delta
+        self.margin = n_fft
+        check(
+            type(self).__name__.lower(),
+            n_fft=(n_fft >= 2, f"must be 2 or more, not {n_fft}"),
+            hop_length=(hop_length >= 1, f"must be 1 or more, not {hop_length}"),
+            win_length=(
+                1 <= self.win_length <= n_fft,
+                f"must be in 1..n_fft ({n_fft}), not {win_length}",
+            ),
+            delta=(delta in (0, 1, 2), f"must be 0, 1 or 2, not {delta}"),
+        )
+
+    def power_spectrum(self, signal: Signal) -> np.ndarray:
+        """Return the frames' power spectra, ``(n_frames, 1 + n_fft // 2)``."""
+        return signal.power(
+            n_fft=self.n_fft,
+            hop_length=self.hop_length,
+            win_length=self.win_length,
+            window=self.window,
+            center=self.center,
+        )
+
+
+def raised(power_spectrum: np.ndarray, power: float) -> np.ndarray:
+    """Return magnitudes to the power of `power` from their squares."""
+    if power == 2:
+        return power_spectrum
+    return np.sqrt(power_spectrum) if power == 1 else power_spectrum ** np.float32(power / 2)
+
+
+@register("features", "spectrogram")
+class Spectrogram(FramedFeature):
+    """Magnitude of the short-time Fourier transform.
+
+    Parameters
+    ----------
+    sr : int
+        Rate of the audio in Hz.
+    n_fft : int
+        Frame length in samples.
+    hop_length : int
+        Samples from frame to frame.
+    win_length : int or None
+        Length of the window in samples, padded to n_fft; none: n_fft.
+    window : str
+        Window, by its name in scipy.signal.
+    center : bool
+        Centre frame t on sample t x hop_length, with zeros beyond the ends.
+    power : float
+        1: magnitude, 2: power.
+    compress : {'db', 'log1p', 'none'}
+        db: decibels; log1p: log10(1 + gain x); none.
+    gain : float
+        Gain of log1p.
+    top_db : float or None
+        With db: the range kept below the track's peak, dB.
+    delta : int
+        Orders of delta appended: 0, 1 or 2.
+
+    References
+    ----------
+    Equal to ``librosa.stft`` and ``librosa.amplitude_to_db``.
+    """
+
+    def __init__(
+        self,
+        sr: int,
+        *,
+        n_fft: int = 2048,
+        hop_length: int = 512,
+        win_length: int | None = None,
+        window: str = "hann",
+        center: bool = True,
+        power: float = 1.0,
+        compress: Literal["db", "log1p", "none"] = "db",
+        gain: float = 10.0,
+        top_db: float | None = 80.0,
+        delta: int = 0,
+    ) -> None:
+        super().__init__(sr, n_fft, hop_length, win_length, window, center, delta)
+        check("spectrogram", power=(power > 0, f"must be above 0, not {power}"))
+        self.power = power
+        self.compression = {"compress": compress, "gain": gain, "top_db": top_db}
+        self.n_local = self.n_static = 1 + n_fft // 2
+        self.axis = np.fft.rfftfreq(n_fft, 1.0 / sr)
+
+    def local(self, signal: Signal) -> np.ndarray:
+        """Return magnitudes."""
+        return raised(self.power_spectrum(signal), self.power)
+
+    def finish(self, rows: np.ndarray, peak: float) -> np.ndarray:
+        """Compress them."""
+        return compressed(rows, peak, power=self.power, **self.compression)
