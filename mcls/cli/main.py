@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import click
 
 from mcls import __version__
+from mcls.cli.options import ORIGINS
 from mcls.errors import MclsError, suggest
 
 #: The order of ``mcls --help``. A command that is not named here comes last.
@@ -93,13 +94,12 @@ class Commands(click.Group):
 
 def _with_origin(error: click.BadParameter) -> click.BadParameter:
     """Say where a bad value came from, if the user did not just type it."""
-    if error.ctx is not None and error.param is not None and error.param.name:
-        source = error.ctx.get_parameter_source(error.param.name)
-        if source is click.core.ParameterSource.DEFAULT_MAP:
-            error.message += " (from the recipe)"
-        elif source is click.core.ParameterSource.ENVIRONMENT:
-            error.message += " (from the environment)"
-    return error
+    if error.ctx is None or error.param is None or error.param.name is None:
+        return error
+    origin = ORIGINS.get(error.ctx.get_parameter_source(error.param.name), "")
+    if origin not in ("recipe", "environment"):
+        return error
+    return click.BadParameter(f"{error.message} (from the {origin})", error.ctx, error.param)
 
 
 def use_recipe(ctx: click.Context, _: click.Parameter, path: Path | None) -> Path | None:

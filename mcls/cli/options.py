@@ -13,7 +13,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 FILE = click.Path(path_type=Path)
 
-_ORIGINS = {
+#: What we call the places click takes values from; any other is a default.
+ORIGINS: dict[click.core.ParameterSource | None, str] = {
     click.core.ParameterSource.COMMANDLINE: "command line",
     click.core.ParameterSource.ENVIRONMENT: "environment",
     click.core.ParameterSource.DEFAULT_MAP: "recipe",
@@ -98,7 +99,7 @@ def origins(ctx: click.Context) -> dict[str, str]:
         Name to ``command line``, ``environment``, ``recipe`` or ``default``.
     """
     return {
-        name: _ORIGINS.get(source, "default")
+        name: ORIGINS.get(source, "default")
         for name in ctx.params
         if (source := ctx.get_parameter_source(name)) is not None
     }

@@ -1,1 +1,5 @@
-"""Evaluation: truth and scores in, metrics with intervals out."""
+"""Evaluation: truth and scores in, metrics with intervals out. `evaluate` does all of it."""
+
+from mcls.evaluation.report import Estimate, Measured, Report, evaluate
+
+__all__ = ["Estimate", "Measured", "Report", "evaluate"]
