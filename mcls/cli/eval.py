@@ -1,0 +1,166 @@
+"""``mcls eval``: figures of predictions, with n and a 95 % interval beside each."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mcls.cli.options import FILE, Name, json_option
+from mcls.cli.tables import show_table
+
+if TYPE_CHECKING:
+    from mcls.evaluation import Estimate, Report
+    from mcls.stages.evaluate import Evaluated
+
+
+@click.command()
+@click.argument("paths", type=FILE, nargs=-1, required=True, metavar="RUN|CSV...")
+@click.option(
+    "-m",
+    "--metric",
+    "metrics",
+    type=Name("metrics", spec=True),
+    multiple=True,
+    help="What to measure; repeatable. See mcls list metrics.",
+)
+@click.option("--part", help="train, valid or test; test if not given.")
+@click.option("--per-label", is_flag=True, help="A line per label too.")
+@click.option("--confusion", is_flag=True, help="Which label was taken for which.")
+@click.option("--threshold", type=float, help="Score from which a label is present.")
+@click.option(
+    "--bootstrap",
+    type=click.IntRange(0),
+    default=1000,
+    help="Replicates for the intervals; 0: none.",
+)
+@click.option("--seed", type=int, default=0, help="Of the replicates.")
+@json_option
+def command(
+    paths: tuple[Path, ...],
+    metrics: tuple[str, ...],
+    part: str | None,
+    per_label: bool,
+    confusion: bool,
+    threshold: float | None,
+    bootstrap: int,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Measure predictions: AUC, average precision, accuracy, F1.
+
+    Without --metric: accuracy, auc and f1 where a track has one label, auc
+    and ap where it has any number. Macro is the mean over labels, micro
+    takes all labels together; the interval is a 95 % bootstrap over tracks.
+    Labels that all tracks have, or none, are left out and named.
+
+    A CSV has the columns track_id, labels and score:LABEL per label, and
+    part and fold if you like. --json prints an object, or a list of them
+    for several paths.
+
+    \b
+    Example:
+      mcls eval runs/vq --metric auc
+      mcls eval runs/vq --metric accuracy --metric f1 --per-label --part valid
+      mcls eval runs/vq runs/stats --json
+    """
+    from mcls.stages.evaluate import evaluate
+
+    reports = [
+        evaluate(
+            path,
+            metrics,
+            part=part,
+            threshold=threshold,
+            n_bootstrap=bootstrap,
+            seed=seed,
+            confusion=confusion,
+        )
+        for path in paths
+    ]
+    if as_json:
+        said = [one.as_dict() for one in reports]
+        text = json.dumps(said[0] if len(said) == 1 else said, indent=2, ensure_ascii=False)
+        click.echo(text)
+        return
+    for i, one in enumerate(reports):
+        if i:
+            click.echo()
+        _show(one, per_label)
+
+
+def _show(evaluated: "Evaluated", per_label: bool) -> None:
+    report = evaluated.report
+    about = [f"part {report.part}" if report.part != "all" else "all tracks"]
+    about += [f"{report.n_tracks} tracks", f"{len(report.names)} labels"]
+    if evaluated.split_id:
+        about.append(f"split {evaluated.split_id}")
+    pooled = " (all folds pooled)" if evaluated.folds else ""
+    rows = []
+    for name, one in report.metrics.items():
+        n_labels = str(len(one.per_label)) if one.macro else ""
+        rows.append([name, *_cells(one.macro), *_cells(one.micro), n_labels, str(report.n_tracks)])
+    columns = ["metric", "macro", "95 %", "micro", "95 %", "labels", "tracks"]
+    show_table(columns, rows, title=f"{evaluated.path}: {', '.join(about)}{pooled}")
+    if evaluated.folds:
+        click.echo()
+        _show_folds(evaluated)
+    if per_label:
+        click.echo()
+        _show_labels(report)
+    if report.confusion is not None:
+        click.echo()
+        columns = ["truth \\ said", *report.names]
+        counts = [[str(n) if n else "." for n in row] for row in report.confusion]
+        show_table(columns, ([name, *row] for name, row in zip(report.names, counts, strict=True)))
+    _note_left_out(report)
+
+
+def _show_labels(report: "Report") -> None:
+    measured = {name: one.per_label for name, one in report.metrics.items() if one.per_label}
+    columns = ["label", "tracks"]
+    for name in measured:
+        columns += [name, "95 %"]
+    rows = []
+    for label in report.names:
+        row = [label, str(report.support[label])]
+        for figures in measured.values():
+            row += _cells(figures.get(label))
+        rows.append(row)
+    show_table(columns, rows)
+
+
+def _show_folds(evaluated: "Evaluated") -> None:
+    headlines = {name: one.headline for name, one in evaluated.report.metrics.items()}
+    rows = [
+        [fold, *(_cells(report[name].main)[0] for name in headlines), str(report.n_tracks)]
+        for fold, report in evaluated.folds.items()
+    ]
+    spread: dict[str, Any] = {
+        name: evaluated.spread[name][kind] for name, kind in headlines.items()
+    }
+    rows.append(["mean ± sd", *(_plus_minus(one) for one in spread.values()), ""])
+    show_table(["fold", *(f"{n} ({kind})" for n, kind in headlines.items()), "tracks"], rows)
+
+
+def _note_left_out(report: "Report") -> None:
+    """Name the labels without both classes; this belongs to the result, so it goes to stdout."""
+    if report.left_out:
+        named = [f"{label} ({why})" for label, why in report.left_out.items()]
+        n = f"{len(named)} of {len(report.names)} labels"
+        click.echo(f"left out of macro, {n}: {', '.join(named)}")
+
+
+def _cells(estimate: "Estimate | None") -> list[str]:
+    """Return a figure and its interval as text."""
+    if estimate is None:
+        return ["n/a", ""]
+    ends = "" if estimate.low is None else f"{estimate.low:.3f} to {estimate.high:.3f}"
+    return [f"{estimate.value:.3f}", ends]
+
+
+def _plus_minus(spread: dict[str, Any] | None) -> str:
+    if spread is None:
+        return "n/a"
+    sd = "" if spread["sd"] is None else f" ± {spread['sd']:.3f}"
+    return f"{spread['mean']:.3f}{sd}"
