@@ -135,9 +135,7 @@ class Store:
             self.tracks = _read_columns(file, "tracks", self.path)
             failed = _read_columns(file, "failed", self.path)
             self.features = _read_features(file, self.n_tracks, self.path)
-        self.failed = [
-            dict(zip(failed, values, strict=True)) for values in zip(*failed.values(), strict=True)
-        ]
+        self.failed = rows_of(failed)
 
     @property
     def n_tracks(self) -> int:
@@ -257,6 +255,11 @@ def write_store(path: str | Path, contents: StoreContents, features: Iterable[Ne
                 _write_feature(group, feature)
     except OSError as error:
         raise DataError(f"{path} could not be written: {error}") from error
+
+
+def rows_of(columns: Columns) -> list[dict[str, Any]]:
+    """Return columns as one dict per row."""
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 def write_columns(group: h5py.Group, columns: Columns) -> None:

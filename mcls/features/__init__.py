@@ -1,1 +1,55 @@
-"""Features: audio in, rows out. One file a feature."""
+"""Features: audio in, rows out. One file a feature.
+
+>>> import numpy as np
+>>> from mcls import features
+>>> y = np.sin(2 * np.pi * 440 * np.arange(22050) / 22050).astype(np.float32)
+>>> features.compute("mfcc", y, sr=22050, n_mfcc=13).shape
+(44, 13)
+"""
+
+from typing import Any
+
+import numpy as np
+
+from mcls.features.feature import Feature
+from mcls.registry import find
+from mcls.settings import resolve
+
+
+def make(name: str, sr: int, **settings: Any) -> Feature:
+    """Build a feature by name for audio at `sr` Hz.
+
+    Raises
+    ------
+    ConfigError
+        If the name or a setting is unknown or out of range.
+    """
+    entry = find("features", name)
+    return entry.load()(sr, **resolve(entry, settings))
+
+
+def compute(name: str, y: np.ndarray, *, sr: int, **settings: Any) -> np.ndarray:
+    """Return the rows of a feature.
+
+    Parameters
+    ----------
+    name : str
+        ``mel``, ``mfcc``, ``cqt``, ``spectrogram``, ...
+    y : np.ndarray, shape (n_samples,)
+        Mono audio.
+    sr : int
+        Its rate in Hz.
+    **settings
+        Of the feature; ``mcls list features NAME`` shows them.
+
+    Returns
+    -------
+    np.ndarray, shape (n_frames, n_dims), float32
+        Time first.
+
+    Raises
+    ------
+    ConfigError
+        If the name or a setting is unknown or out of range.
+    """
+    return make(name, sr, **settings).rows(y)

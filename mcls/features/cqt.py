@@ -2,7 +2,7 @@
 
 import math
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import soxr
@@ -94,7 +94,7 @@ class CQT(Feature):
         self.delta = delta
         self.n_local = self.n_static = n_bins
         self.axis = fmin * 2.0 ** (np.arange(n_bins) / bins_per_octave)
-        self.compression = {"compress": compress, "gain": gain, "top_db": top_db}
+        self.compression: dict[str, Any] = {"compress": compress, "gain": gain, "top_db": top_db}
         self.plan = _plan(
             sr,
             hop_length,

@@ -1,6 +1,6 @@
 """The mel spectrogram."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -111,7 +111,7 @@ class Mel(MelFeature):
     ) -> None:
         super().__init__(sr, n_fft, hop_length, win_length, window, center, delta)
         self.use_bands(n_mels, fmin, fmax, htk, norm, power)
-        self.compression = {"compress": compress, "gain": gain, "top_db": top_db}
+        self.compression: dict[str, Any] = {"compress": compress, "gain": gain, "top_db": top_db}
         self.n_local = self.n_static = n_mels
         self.axis = self.frequencies
 

@@ -1,6 +1,6 @@
 """The short-time spectrum: magnitudes of windowed frames."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -111,7 +111,7 @@ class Spectrogram(FramedFeature):
         super().__init__(sr, n_fft, hop_length, win_length, window, center, delta)
         check("spectrogram", power=(power > 0, f"must be above 0, not {power}"))
         self.power = power
-        self.compression = {"compress": compress, "gain": gain, "top_db": top_db}
+        self.compression: dict[str, Any] = {"compress": compress, "gain": gain, "top_db": top_db}
         self.n_local = self.n_static = 1 + n_fft // 2
         self.axis = np.fft.rfftfreq(n_fft, 1.0 / sr)
 

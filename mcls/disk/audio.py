@@ -1,0 +1,353 @@
+"""Audio files: decoded in blocks, averaged to mono, resampled; a reason where that cannot be done.
+
+soundfile reads wav, flac, ogg (vorbis, opus), mp3 and more; PyAV reads what it cannot (m4a, aac,
+wma, webm). What a file is is decided by its content, never by its name. Memory is bounded by the
+block, whatever the file is or says of itself.
+
+Every reason is short and does not hold the path: the caller knows which file it asked for.
+"""
+
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import soundfile
+import soxr
+
+from mcls.errors import ConfigError, DataError
+
+#: Samples per channel that are decoded at once; a file of half a minute is one block.
+BLOCK = 1 << 21
+#: The rates that are believed; a header beyond is damaged.
+MIN_SR, MAX_SR = 1000, 768_000
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """A stretch of a track: so many seconds from an offset in seconds, or from the centre."""
+
+    seconds: float
+    offset: float | Literal["center"] = 0.0
+
+    def __str__(self) -> str:
+        return f"{self.seconds:g}@{self.offset if self.offset == 'center' else f'{self.offset:g}'}"
+
+
+def parse_excerpt(text: str | None) -> Excerpt | None:
+    """Read ``SECONDS``, ``SECONDS@OFFSET`` or ``SECONDS@center``.
+
+    Raises
+    ------
+    ConfigError
+        If it is not one of these, or not a stretch.
+
+    Examples
+    --------
+    >>> parse_excerpt("30@center")
+    Excerpt(seconds=30.0, offset='center')
+    """
+    if not text:
+        return None
+    length, _, start = text.partition("@")
+    try:
+        seconds = float(length)
+        offset: float | Literal["center"] = "center" if start == "center" else float(start or 0)
+    except ValueError:
+        seconds, offset = 0.0, 0.0
+    if not (0 < seconds < float("inf")) or (offset != "center" and not 0 <= offset < float("inf")):
+        raise ConfigError(f"excerpt {text!r}: write SECONDS, SECONDS@OFFSET or SECONDS@center")
+    return Excerpt(seconds, offset)
+
+
+@dataclass(frozen=True)
+class AudioInfo:
+    """What a file's header says: rate in Hz, seconds, channels. It may be wrong."""
+
+    sr: int
+    seconds: float
+    n_channels: int
+
+
+class AudioFile:
+    """An audio file opened for one pass.
+
+    Parameters
+    ----------
+    path : path
+        Any regular file.
+
+    Raises
+    ------
+    DataError
+        With the reason it cannot be read.
+
+    Attributes
+    ----------
+    sr : int
+        Its rate in Hz.
+    n_channels : int
+        Channels.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        _check_regular(self.path)
+        try:
+            self._file = soundfile.SoundFile(self.path)
+        except (soundfile.SoundFileError, TypeError) as error:
+            self._file = None
+            self._libav = _Libav(self.path, str(error))
+            self.sr, self.n_channels = self._libav.sr, self._libav.n_channels
+        else:
+            self.sr, self.n_channels = self._file.samplerate, self._file.channels
+        if not MIN_SR <= self.sr <= MAX_SR:
+            self.close()
+            raise DataError(f"the header says {self.sr} Hz; expected {MIN_SR} to {MAX_SR}")
+
+    def __enter__(self) -> "AudioFile":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+        else:
+            self._libav.close()
+
+    def blocks(self, excerpt: Excerpt | None = None) -> Iterator[np.ndarray]:
+        """Decode to mono.
+
+        Parameters
+        ----------
+        excerpt : Excerpt or None
+            Decode this stretch only; what lies beyond the end of the file is not made up.
+
+        Yields
+        ------
+        np.ndarray, shape (n,), float32
+            The mean of the channels, at the file's own rate.
+
+        Raises
+        ------
+        DataError
+            If nothing can be decoded, or samples are NaN or infinite.
+        """
+        start, left = self._stretch(excerpt)
+        any_left = False
+        source = self._soundfile_blocks if self._file is not None else self._libav.blocks
+        for block in source(start, left):
+            y = _mono(block)
+            if not np.isfinite(y).all():
+                raise DataError("samples are NaN or infinite")
+            if len(y):
+                any_left = True
+                yield y
+        if not any_left:
+            beyond = f" from {start / self.sr:g} s on" if start else ""
+            raise DataError(f"no samples in it{beyond}")
+
+    @property
+    def n_samples(self) -> int:
+        """Samples per channel, by the header."""
+        return self._file.frames if self._file is not None else self._libav.n_samples
+
+    def _stretch(self, excerpt: Excerpt | None) -> tuple[int, int | None]:
+        """Return the first sample and how many; None: to the end."""
+        if excerpt is None:
+            return 0, None
+        n = round(excerpt.seconds * self.sr)
+        if excerpt.offset != "center":
+            return round(excerpt.offset * self.sr), n
+        return max(0, (self.n_samples - n) // 2), n
+
+    def _soundfile_blocks(self, start: int, left: int | None) -> Iterator[np.ndarray]:
+        assert self._file is not None
+        decoded = False
+        try:
+            if start:
+                if start >= self._file.frames:
+                    return
+                self._file.seek(start)
+            while left is None or left > 0:
+                wanted = BLOCK if left is None else min(left, BLOCK)
+                with np.errstate(all="ignore"):
+                    block = self._file.read(wanted, dtype="float32", always_2d=True)
+                if not len(block):
+                    break
+                decoded = True
+                left = None if left is None else left - len(block)
+                yield block
+        except soundfile.SoundFileError as error:
+            if not decoded:  # a file cut short is used as far as it goes
+                raise DataError(_reason(error)) from error
+
+
+class _Libav:
+    """What PyAV decodes: the first audio stream of a container."""
+
+    def __init__(self, path: Path, first_error: str) -> None:
+        import av
+
+        self._handle = path.open("rb")
+        try:
+            # A file object and no protocols: a playlist cannot make it open anything else.
+            self._container: Any = av.open(self._handle, options={"protocol_whitelist": "none"})
+            self._stream = self._container.streams.audio[0]
+            self.sr = int(self._stream.rate or 0)
+            self.n_channels = int(self._stream.channels or 1)
+        except (av.FFmpegError, IndexError, ValueError, TypeError, AttributeError) as error:
+            self._handle.close()
+            raise DataError(f"not audio that can be read: {_reason(first_error)}") from error
+        seconds = float(getattr(self._container, "duration", None) or 0) / av.time_base
+        if self._stream.duration is not None and self._stream.time_base is not None:
+            seconds = float(self._stream.duration * self._stream.time_base)
+        self.n_samples = round(seconds * self.sr)
+
+    def close(self) -> None:
+        self._container.close()
+        self._handle.close()
+
+    def blocks(self, start: int, left: int | None) -> Iterator[np.ndarray]:
+        import av
+
+        resampler = av.AudioResampler(format="fltp")
+        skip, decoded = start, False
+        try:
+            for frame in self._container.decode(self._stream):
+                for part in resampler.resample(frame):
+                    block = part.to_ndarray().T
+                    decoded = decoded or len(block) > 0
+                    block, skip = block[skip:], max(0, skip - len(block))
+                    if left is not None:
+                        block = block[:left]
+                        left -= len(block)
+                    yield block
+                    if left == 0:
+                        return
+        except (av.FFmpegError, ValueError, MemoryError) as error:
+            if not decoded:
+                raise DataError(f"could not be decoded ({_reason(error)})") from error
+
+
+def probe(path: str | Path) -> AudioInfo:
+    """Read a file's header.
+
+    Raises
+    ------
+    DataError
+        With the reason it cannot be read.
+    """
+    with AudioFile(path) as file:
+        return AudioInfo(file.sr, file.n_samples / file.sr, file.n_channels)
+
+
+def audio_blocks(
+    path: str | Path, *, sr: int | None = 22050, excerpt: Excerpt | None = None
+) -> Iterator[np.ndarray]:
+    """Decode a file to mono at a rate, block by block.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    sr : int or None
+        Rate in Hz; None keeps the file's.
+    excerpt : Excerpt or None
+        Decode this stretch only.
+
+    Yields
+    ------
+    np.ndarray, shape (n,), float32
+        Blocks of any length; resampled as librosa's ``soxr_hq``.
+
+    Raises
+    ------
+    DataError
+        With the reason it cannot be read.
+    """
+    with AudioFile(path) as file:
+        yield from resampled(file.blocks(excerpt), file.sr, sr)
+
+
+def resampled(blocks: Iterator[np.ndarray], sr: int, to: int | None) -> Iterator[np.ndarray]:
+    """Resample a stream of mono blocks; a stream of one block is resampled as a whole."""
+    if to is None or to == sr:
+        yield from blocks
+        return
+    first = next(blocks, None)
+    if first is None:
+        return
+    second = next(blocks, None)
+    if second is None:
+        yield soxr.resample(first, sr, to, quality="HQ")
+        return
+    stream = soxr.ResampleStream(sr, to, 1, dtype="float32", quality="HQ")
+    yield stream.resample_chunk(first)
+    yield stream.resample_chunk(second)
+    for block in blocks:
+        yield stream.resample_chunk(block)
+    yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
+
+
+def read_audio(
+    path: str | Path, *, sr: int | None = 22050, excerpt: Excerpt | None = None
+) -> tuple[np.ndarray, int]:
+    """Decode a whole file to mono.
+
+    Returns
+    -------
+    y : np.ndarray, shape (n_samples,), float32
+        Audio, equal to ``librosa.load``'s.
+    sr : int
+        Its rate in Hz.
+
+    Raises
+    ------
+    DataError
+        With the reason it cannot be read.
+    """
+    with AudioFile(path) as file:
+        blocks = list(resampled(file.blocks(excerpt), file.sr, sr))
+        return (blocks[0] if len(blocks) == 1 else np.concatenate(blocks)), sr or file.sr
+
+
+def _check_regular(path: Path) -> None:
+    """Refuse what would hang or is no file, before it is opened."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        raise DataError("there is no such file") from None
+    except OSError as error:
+        raise DataError(_reason(error.strerror or error)) from error
+    if not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "a pipe or device"
+        raise DataError(f"it is {kind}, not a file")
+    if path.stat().st_size == 0:
+        raise DataError("the file is empty")
+    with suppress(OSError):
+        path.open("rb").close()
+        return
+    raise DataError("permission denied")
+
+
+def _mono(block: np.ndarray) -> np.ndarray:
+    """Average channels: ``(n, n_channels)`` to ``(n,)``; a matrix product beats a strided mean."""
+    if block.shape[1] == 1:
+        return np.ascontiguousarray(block[:, 0], np.float32)
+    with np.errstate(all="ignore"):  # infinite samples are told from the result
+        weights = np.full(block.shape[1], 1.0 / block.shape[1], np.float32)
+        return np.ascontiguousarray(block, np.float32) @ weights
+
+
+def _reason(error: object) -> str:
+    """Return the last, telling part of a library's message, without the path."""
+    text = " ".join(str(error).split())
+    text = text.rpartition("': ")[2] or text
+    return text.removesuffix(".")[:200]

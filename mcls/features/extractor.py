@@ -1,0 +1,257 @@
+"""One pass over a file for all its features, in bounded memory.
+
+Audio is decoded once, in blocks. Every feature turns the same chunk of it into local rows; the
+rows near a chunk's ends, which lean on samples outside it, are taken from the chunk next to it.
+Local rows are kept in memory, or from `SPILL` bytes on in a temporary file, until the end of the
+track is known; then they are finished block by block. A track that fits one chunk takes one step.
+
+A chunked track equals the whole to 1e-3 dB (mel), 1e-3 (mfcc) and 1e-4 of the maximum (cqt); the
+rest is the float32 rounding of the streaming resampler.
+"""
+
+import hashlib
+import math
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from mcls.disk.audio import AudioFile, Excerpt, resampled
+from mcls.disk.chain import Step
+from mcls.errors import DataError
+from mcls.features.feature import DELTA_WIDTH, Feature, add_deltas
+from mcls.features.signal import Signal
+from mcls.features.specs import FeatureSpec
+
+Change = Callable[[np.ndarray, int], np.ndarray]
+
+#: Samples that are worked on at once: a minute and a half at 22.05 kHz.
+CHUNK = 1 << 21
+#: Bytes of local rows of one feature that are kept in memory.
+SPILL = 1 << 26
+#: Rows that are finished at once.
+_ROWS = 1 << 14
+
+
+@dataclass
+class LocalRows:
+    """Local rows of one feature of one track, kept until the track's end is known."""
+
+    n_local: int
+    peak: float = 0.0
+    length: int = 0
+    _blocks: list[np.ndarray] = field(default_factory=list)
+    _file: object = None
+
+    def append(self, rows: np.ndarray) -> None:
+        """Keep more rows."""
+        self.peak = max(self.peak, float(rows.max(initial=0.0)))
+        self.length += len(rows)
+        self._blocks.append(rows)
+        if self._file is not None or self.length * self.n_local * 4 > SPILL:
+            if self._file is None:
+                self._file = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the rows
+            for block in self._blocks:
+                self._file.write(np.ascontiguousarray(block, np.float32))  # type: ignore[attr-defined]
+            self._blocks = []
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """Return rows `start` to `stop`."""
+        if self._file is not None:
+            self._file.seek(start * self.n_local * 4)  # type: ignore[attr-defined]
+            flat = np.fromfile(self._file, np.float32, (stop - start) * self.n_local)  # type: ignore[call-overload]
+            return flat.reshape(stop - start, self.n_local)
+        if len(self._blocks) > 1:
+            self._blocks = [np.concatenate(self._blocks)]
+        return self._blocks[0][start:stop]
+
+    def flush(self) -> None:
+        """Make what was written readable."""
+        if self._file is not None:
+            self._file.flush()  # type: ignore[attr-defined]
+
+
+@dataclass
+class TrackRows:
+    """The rows of one track, finished when they are asked for.
+
+    Attributes
+    ----------
+    seconds : float
+        Of the audio the rows are of.
+    sample_rate : int
+        Of the file, Hz.
+    sha1 : str
+        Of the file's bytes.
+    lengths : dict of str to int
+        Rows per feature.
+    """
+
+    seconds: float
+    sample_rate: int
+    sha1: str
+    lengths: dict[str, int]
+    _features: dict[str, Feature]
+    _local: dict[str, LocalRows]
+    _dtype: np.dtype
+
+    def blocks(self, name: str) -> Iterator[np.ndarray]:
+        """Yield the finished rows of a feature, ``(n, n_dims)``, never NaN or infinite.
+
+        Values beyond the range of float16 become its largest.
+        """
+        feature, local = self._features[name], self._local[name]
+        local.flush()
+        dtype = np.dtype(feature.dtype or self._dtype)
+        reach = DELTA_WIDTH if feature.delta else 0
+        for start in range(0, local.length, _ROWS):
+            stop = min(start + _ROWS, local.length)
+            if local.length - stop < DELTA_WIDTH and stop < local.length:
+                reach_end = local.length
+            else:
+                reach_end = min(stop + reach, local.length)
+            first = max(0, start - reach)
+            rows = feature.finish(local.read(first, reach_end), local.peak)
+            rows = add_deltas(rows, feature.delta)[start - first : stop - first]
+            if dtype == np.float16:
+                limit = np.finfo(np.float16).max
+                rows = np.clip(rows, -limit, limit)
+            yield rows.astype(dtype, copy=False)
+
+    def rows(self, name: str) -> np.ndarray:
+        """Return all finished rows of a feature."""
+        return np.concatenate(list(self.blocks(name)))
+
+
+class Extractor:
+    """Audio files in, rows out.
+
+    Parameters
+    ----------
+    specs : sequence of FeatureSpec
+        From `parse_features`.
+    sr : int or None
+        Rate in Hz that audio is resampled to; None keeps each file's own.
+    excerpt : Excerpt or None
+        Take this stretch of every file.
+    dtype : {'float32', 'float16'}
+        Type of the rows.
+
+    Raises
+    ------
+    ConfigError
+        If a setting is out of range.
+    """
+
+    def __init__(
+        self,
+        specs: Sequence[FeatureSpec],
+        *,
+        sr: int | None = 22050,
+        excerpt: Excerpt | None = None,
+        dtype: str = "float32",
+    ) -> None:
+        self.specs = list(specs)
+        self.sr = sr
+        self.excerpt = excerpt
+        self.dtype = np.dtype(dtype)
+        self._features: dict[int, dict[str, Feature]] = {}
+        if sr is not None:
+            self.features(sr)
+
+    def features(self, sr: int) -> dict[str, Feature]:
+        """Return the features by name, built for a rate."""
+        if sr not in self._features:
+            self._features[sr] = {spec.name: spec.make(sr) for spec in self.specs}
+        return self._features[sr]
+
+    def steps(self) -> dict[str, Step]:
+        """Return for every feature the first step of its chain."""
+        shared = {
+            "sr": self.sr,
+            "excerpt": None if self.excerpt is None else str(self.excerpt),
+            "dtype": self.dtype.name,
+        }
+        return {
+            spec.name: Step("feature", spec.feature, {**spec.settings, **shared})
+            for spec in self.specs
+        }
+
+    def track(self, path: str | Path, change: Change | None = None) -> TrackRows:
+        """Compute the local rows of a file.
+
+        Parameters
+        ----------
+        path : path
+            The file.
+        change : callable (y, sr) -> y, or None
+            Applied to the audio (all of it in memory) before anything is computed.
+
+        Raises
+        ------
+        DataError
+            With the reason it cannot be done; the path is not in it.
+        """
+        with AudioFile(path) as file:
+            sr = self.sr or file.sr
+            blocks = resampled(file.blocks(self.excerpt), file.sr, sr)
+            if change is not None:
+                blocks = iter([change(np.concatenate(list(blocks)), sr)])
+            features = self.features(sr)
+            local, n_samples = _local_rows(blocks, features, sr)
+        for name, rows in local.items():
+            if not rows.length:
+                raise DataError(f"too short for a row of {name} ({n_samples} samples at {sr} Hz)")
+        lengths = {name: rows.length for name, rows in local.items()}
+        return TrackRows(
+            n_samples / sr, file.sr, file_sha1(path), lengths, features, local, self.dtype
+        )
+
+
+def file_sha1(path: str | Path) -> str:
+    """Return the SHA-1 of a file's bytes, in hex."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha1").hexdigest()
+
+
+def _local_rows(
+    blocks: Iterator[np.ndarray], features: dict[str, Feature], sr: int
+) -> tuple[dict[str, LocalRows], int]:
+    """Work off a stream of audio in chunks; return the rows and how many samples there were."""
+    local = {name: LocalRows(feature.n_local) for name, feature in features.items()}
+    stride = math.lcm(*(feature.hop_length for feature in features.values()))
+    margin = -(-max(feature.margin for feature in features.values()) // stride) * stride
+    step = max(1, CHUNK // stride) * stride
+    held = np.zeros(0, np.float32)
+    begin = 0  # sample of the track at which `held` begins
+    done = 0  # sample of the track up to which rows have been kept
+    for block in blocks:
+        held = block if not len(held) else np.concatenate([held, block])
+        while begin + len(held) > done + step + margin:
+            _keep(
+                held[: done + step + margin - begin], sr, features, local, begin, done, done + step
+            )
+            done += step
+            drop = max(0, done - margin) - begin
+            held, begin = held[drop:].copy(), begin + drop
+    _keep(held, sr, features, local, begin, done, None)
+    return local, begin + len(held)
+
+
+def _keep(
+    y: np.ndarray,
+    sr: int,
+    features: dict[str, Feature],
+    local: dict[str, LocalRows],
+    begin: int,
+    start: int,
+    stop: int | None,
+) -> None:
+    """Keep the local rows of samples `start` to `stop` of a chunk that begins at `begin`."""
+    signal = Signal(y, sr)
+    for name, feature in features.items():
+        first = (start - begin) // feature.hop_length
+        last = None if stop is None else (stop - begin) // feature.hop_length
+        local[name].append(feature.local(signal)[first:last])

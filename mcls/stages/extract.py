@@ -1,0 +1,447 @@
+"""Extract: audio files to a store of rows.
+
+Tracks are worked off in shards by processes; a track that cannot be read is kept with its reason
+and stops nothing. The finished file has the same bytes for any number of jobs and whatever
+happened on the way.
+"""
+
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from mcls.augmentations import Augmentation, augment, parse_augmentations
+from mcls.disk.audio import parse_excerpt
+from mcls.disk.manifest import Manifest, open_source
+from mcls.disk.shards import Shards, pack, refuse_other_settings
+from mcls.disk.store import NewRows, Store, StoreContents, rows_of, write_store
+from mcls.errors import ConfigError, DataError
+from mcls.features.extractor import Extractor, TrackRows
+from mcls.features.specs import parse_features
+from mcls.labels import parse_labels
+from mcls.settings import canonical
+from mcls.splits import make_parts
+from mcls.stages.spread import Task, end_journal, journalled, spread
+
+Progress = Callable[[int, int, float], None]
+
+#: Tracks and bytes of audio files in a task, at most: what a kill can cost.
+_TASK_TRACKS, _TASK_BYTES = 64, 1 << 26
+#: Bytes of rows that a worker holds before it writes a shard.
+_HELD_BYTES = 1 << 27
+
+
+@dataclass(frozen=True)
+class Item:
+    """A track to extract; `copy` 0 is the recording itself, others are augmented."""
+
+    track_id: str
+    path: Path
+    copy: int = 0
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """What `extract` did.
+
+    Attributes
+    ----------
+    path : Path
+        The store.
+    n_tracks : int
+        Tracks in it.
+    n_computed : int
+        Of these, how many were computed by this call; 0: there was nothing to do.
+    failed : list of dict
+        ``track_id``, ``path``, ``reason`` of each track that is not in it.
+    seconds : float
+        Of audio in it.
+    spent : float
+        Seconds the call took.
+    split_note : str
+        How the split was made, if mcls made it.
+    notes : list of str
+        What the user should know.
+    """
+
+    path: Path
+    n_tracks: int
+    n_computed: int
+    failed: list[dict[str, str]]
+    seconds: float
+    spent: float
+    split_note: str
+    notes: list[str] = field(default_factory=list)
+
+
+def extract(
+    source: str | Path,
+    out: str | Path,
+    *,
+    features: Sequence[str] = ("mfcc",),
+    settings: Sequence[str] = (),
+    sr: int | None = 22050,
+    excerpt: str | None = None,
+    dtype: str = "float32",
+    jobs: int = 1,
+    labels: str = "labels",
+    split: str = "split",
+    group: str = "group",
+    audio_root: str | Path | None = None,
+    augmentations: Sequence[str] = (),
+    copies: int = 0,
+    keep_label_safe: bool = False,
+    time_limit: float = 600.0,
+    seed: int = 0,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Extracted:
+    """Compute features of every track of a manifest or a folder of class folders.
+
+    Parameters
+    ----------
+    source : path
+        Manifest, or folder.
+    out : path
+        The store to make. If it is there, only what is missing is computed.
+    features : sequence of str
+        ``[ALIAS=]NAME[:key=value,...]``.
+    settings : sequence of str
+        ``key=value`` or ``feature.key=value``, over what the specs say.
+    sr : int or None
+        Rate in Hz; None keeps the files' own, which must then be one.
+    excerpt : str or None
+        ``SECONDS[@OFFSET|@center]`` of every track.
+    dtype : {'float32', 'float16'}
+        Type of the rows.
+    jobs : int
+        Processes.
+    labels, split, group : str
+        Columns. Where there is no split column one is made: 60/20/20, stratified by the labels and
+        grouped by the groups that are known.
+    audio_root : path or None
+        What the manifest's paths are relative to.
+    augmentations : sequence of str
+        ``name=low..high``; each track also gets `copies` augmented copies, for training only.
+    copies : int
+        Augmented copies per track.
+    keep_label_safe : bool
+        Leave out augmentations that threaten any label.
+    time_limit : float
+        Seconds per track; one that takes longer is a failed track.
+    seed : int
+        Of the split and of the copies.
+    overwrite : bool
+        Replace a store that was made otherwise.
+    progress : callable (done, total, seconds of audio), or None
+        Told after every shard.
+
+    Returns
+    -------
+    Extracted
+
+    Raises
+    ------
+    ConfigError
+        If a setting is wrong, or `out` was made with others and `overwrite` is false.
+    DataError
+        If the source cannot be used, no track could be read, or `out` cannot be written.
+    """
+    started = time.monotonic()
+    if jobs < 1:
+        raise ConfigError(f"jobs={jobs}; expected 1 or more")
+    changes = parse_augmentations(augmentations, label_safe=keep_label_safe)
+    if bool(augmentations) != (copies > 0):
+        raise ConfigError("augmented copies need both --augment NAME and --copies N")
+    specs = parse_features(features, settings)
+    extractor = Extractor(specs, sr=sr, excerpt=parse_excerpt(excerpt), dtype=dtype)
+    asked: dict[str, Any] = {
+        "features": {name: [s.name, s.settings] for name, s in extractor.steps().items()},
+    }
+    if changes:
+        asked["augment"] = {"copies": copies, "seed": seed, "by": [str(one) for one in changes]}
+    out = Path(out)
+    manifest = open_source(source, audio_root=audio_root)
+    old = _open_old(out, asked, overwrite)
+    items = _items(manifest, copies if changes else 0)
+    columns, split_note, notes = _columns(manifest, items, old, labels, split, group, seed)
+    with Shards(out, asked, overwrite=overwrite) as shards:
+        found = _found(([old] if old else []) + shards.stores(), items)
+        missing = [item for item in items if item.track_id not in found]
+        compute = partial(
+            _compute_shard, extractor=extractor, changes=changes, seed=seed, time_limit=time_limit
+        )
+        total, seconds = len(missing), 0.0
+        n_done = 0
+        failed: dict[str, str] = {}
+        names = shards.new_names(len(missing))
+        tasks = [
+            Task(tuple(some), name)
+            for some, name in zip(_shares(missing, jobs), names, strict=False)
+        ]
+        for done, some_failed, some_seconds in spread(
+            compute, tasks, jobs=jobs, time_limit=time_limit
+        ):
+            failed |= some_failed
+            n_done, seconds = n_done + done + len(some_failed), seconds + some_seconds
+            if progress is not None:
+                progress(n_done, total, seconds)
+        found = _found(([old] if old else []) + shards.stores(), items)
+        _refuse_other_rates(found, failed)
+        if not found:
+            raise DataError(_none_left(source, failed))
+        contents, sources = _contents(items, columns, found, failed, asked, split_note)
+        if old is None or overwrite or not _same(old, contents):
+            pack(out, sources, contents)
+        shards.remove()
+    return Extracted(
+        out,
+        len(sources),
+        total - len(failed),
+        rows_of(contents.failed),
+        float(sum(contents.tracks["seconds"])),
+        time.monotonic() - started,
+        split_note,
+        notes,
+    )
+
+
+def _open_old(out: Path, asked: dict[str, Any], overwrite: bool) -> Store | None:
+    """Open what an earlier call made, if its rows are the ones asked for."""
+    if not out.exists() or overwrite:
+        return None
+    old = Store(out)
+    if canonical(old.settings) != canonical(asked):
+        refuse_other_settings(out, old.settings, asked)
+    return old
+
+
+def _items(manifest: Manifest, copies: int) -> list[Item]:
+    return [
+        Item(track_id if not copy else f"{track_id}#{copy}", path, copy)
+        for track_id, path in zip(manifest.track_ids, manifest.paths(), strict=True)
+        for copy in range(copies + 1)
+    ]
+
+
+def _columns(
+    manifest: Manifest,
+    items: Sequence[Item],
+    old: Store | None,
+    labels: str,
+    split: str,
+    group: str,
+    seed: int,
+) -> tuple[dict[str, dict[str, str]], str, list[str]]:
+    """Return the columns by name and track, the split's note, and notes for the user."""
+    notes = list(manifest.notes)
+    columns = dict(manifest.columns)
+    split_note = ""
+    if split not in columns:
+        columns["split"], split_note = _made_split(manifest, old, labels, group, seed)
+        notes.append(f"no column {split!r}: {split_note}")
+    per_track = {
+        name: dict(zip(manifest.track_ids, values, strict=True)) for name, values in columns.items()
+    }
+    copied = [item for item in items if item.copy]
+    if copied:
+        origin = {item.track_id: item.track_id.rpartition("#")[0] for item in copied}
+        for name, values in per_track.items():
+            values |= {new: values[first] for new, first in origin.items() if name != "track_id"}
+        per_track["track_id"] |= {new: new for new in origin}
+        per_track["augmented_from"] = {item.track_id: "" for item in items} | origin
+    return per_track, split_note, notes
+
+
+def _made_split(
+    manifest: Manifest, old: Store | None, labels: str, group: str, seed: int
+) -> tuple[list[str], str]:
+    """Deal tracks out to parts; tracks of an older store keep theirs."""
+    columns = manifest.columns
+    strata = parse_labels(columns[labels], allow_empty=True).matrix if labels in columns else None
+    groups = columns.get(group)
+    by = f", stratified by {labels!r}" if strata is not None else ""
+    by += f", grouped by {group!r}" if groups is not None else ""
+    try:
+        made = make_parts(strata, groups, seed=seed, ids=manifest.track_ids)
+    except DataError as error:
+        return ["train"] * len(manifest), f"all tracks are in train, since {error}"
+    if old is not None and old.split_note:
+        known = dict(zip(old.track_ids, old.column("split"), strict=True))
+        if groups is not None and "group" in old.tracks:
+            part_of = dict(zip(old.column(group), old.column("split"), strict=True))
+            made = [
+                part_of.get(name, part) if name else part
+                for name, part in zip(groups, made, strict=True)
+            ]
+        made = [known.get(i, part) for i, part in zip(manifest.track_ids, made, strict=True)]
+    return made, f"made one, 60/20/20{by}, seed {seed}"
+
+
+def _shares(items: Sequence[Item], jobs: int) -> list[list[Item]]:
+    """Cut the work into tasks: several per job, none too large."""
+    at_most = max(1, min(_TASK_TRACKS, -(-len(items) // (8 * jobs))))
+    shares: list[list[Item]] = []
+    room = 0
+    for item in items:
+        try:
+            size = item.path.stat().st_size
+        except OSError:
+            size = 0
+        if not shares or len(shares[-1]) >= at_most or size > room:
+            shares.append([])
+            room = _TASK_BYTES
+        shares[-1].append(item)
+        room -= size
+    return shares
+
+
+def _compute_shard(
+    task: Task,
+    *,
+    extractor: Extractor,
+    changes: Sequence[Augmentation],
+    seed: int,
+    time_limit: float,
+) -> tuple[int, dict[str, str], float]:
+    """Compute a task's tracks and write them to its shard; runs in a worker.
+
+    Returns the number of tracks done, the reasons of those that failed, and seconds of audio.
+    """
+    failed = dict(task.blamed)
+    n_done, seconds, held_bytes, n_shards = 0, 0.0, 0, 0
+    held: list[tuple[Item, TrackRows]] = []
+
+    def write() -> None:
+        nonlocal held, held_bytes, n_shards
+        if held:
+            suffix = f"-{n_shards}" if n_shards else ""
+            _write_shard(task.out.with_stem(task.out.stem + suffix), extractor, held)
+            held, held_bytes, n_shards = [], 0, n_shards + 1
+
+    for item in task.items:
+        if item.track_id in failed:
+            continue
+        with journalled(task, item.track_id, time_limit):
+            try:
+                change = None
+                if item.copy:
+                    name = int(hashlib.sha1(item.track_id.encode()).hexdigest()[:8], 16)
+                    change = partial(augment, augmentations=changes, seed=[seed, name])
+                rows = extractor.track(item.path, change)
+            except DataError as error:
+                failed[item.track_id] = str(error)
+                continue
+            except MemoryError:
+                failed[item.track_id] = "not enough memory"
+                continue
+            held.append((item, rows))
+            n_done, seconds = n_done + 1, seconds + rows.seconds
+            held_bytes += sum(
+                4 * n * extractor.features(extractor.sr or rows.sample_rate)[name].n_local
+                for name, n in rows.lengths.items()
+            )
+            if held_bytes > _HELD_BYTES:
+                write()
+    write()
+    end_journal(task)
+    return n_done, failed, seconds
+
+
+def _write_shard(path: Path, extractor: Extractor, held: Sequence[tuple[Item, TrackRows]]) -> None:
+    tracks: dict[str, list[Any]] = {
+        "track_id": [item.track_id for item, _ in held],
+        "path": [str(item.path) for item, _ in held],
+        "seconds": [rows.seconds for _, rows in held],
+        "sample_rate": [rows.sample_rate for _, rows in held],
+        "sha1": [rows.sha1 for _, rows in held],
+    }
+    new = []
+    for name, step in extractor.steps().items():
+        feature = extractor.features(extractor.sr or held[0][1].sample_rate)[name]
+        new.append(
+            NewRows(
+                name,
+                (step,),
+                feature.frame_rate,
+                feature.n_dims,
+                [rows.lengths[name] for _, rows in held],
+                (block for _, rows in held for block in rows.blocks(name)),
+                feature.dtype or extractor.dtype.name,
+            )
+        )
+    write_store(path, StoreContents(tracks), new)
+
+
+Found = dict[str, tuple[Store, int]]
+
+
+def _found(stores: Sequence[Store], items: Sequence[Item]) -> Found:
+    """Return where the rows of each finished track are."""
+    wanted = {item.track_id for item in items}
+    return {
+        track_id: (store, track)
+        for store in stores
+        for track, track_id in enumerate(store.track_ids)
+        if track_id in wanted
+    }
+
+
+def _refuse_other_rates(found: Found, failed: dict[str, str]) -> None:
+    """Without ``--sr``, tracks of another rate than most cannot be in one store."""
+    rates = {i: round(_rate(*place)) for i, place in found.items()}
+    if len(set(rates.values())) > 1:
+        counts = Counter(rates.values())
+        most = min(counts, key=lambda rate: (-counts[rate], rate))
+        for track_id, rate in rates.items():
+            if rate != most:
+                del found[track_id]
+                failed[track_id] = "its sampling rate is not that of most tracks; say --sr"
+
+
+def _rate(store: Store, track: int) -> float:
+    rates = [rows.frame_rate or 0.0 for rows in store.features.values()]
+    return 1000 * rates[0] if rates else 0.0
+
+
+def _contents(
+    items: Sequence[Item],
+    columns: dict[str, dict[str, str]],
+    found: Found,
+    failed: dict[str, str],
+    asked: dict[str, Any],
+    split_note: str,
+) -> tuple[StoreContents, list[tuple[Store, int]]]:
+    ids = [item.track_id for item in items if item.track_id in found]
+    sources = [found[track_id] for track_id in ids]
+    tracks: dict[str, Any] = {
+        name: [values[track_id] for track_id in ids] for name, values in columns.items()
+    }
+    for name in ("seconds", "sample_rate", "sha1"):
+        tracks[name] = [store.tracks[name][track] for store, track in sources]
+    bad = [item.track_id for item in items if item.track_id not in found]
+    failures = {
+        "track_id": bad,
+        "path": [columns["path"][track_id] for track_id in bad],
+        "reason": [failed.get(track_id, "unknown") for track_id in bad],
+    }
+    return StoreContents(tracks, failures, asked, split_note), sources
+
+
+def _same(old: Store, new: StoreContents) -> bool:
+    """Whether a store already holds these tracks, columns and failures."""
+    return (
+        old.tracks == new.tracks
+        and old.failed == rows_of(new.failed)
+        and old.split_note == new.split_note
+    )
+
+
+def _none_left(source: str | Path, failed: dict[str, str]) -> str:
+    reasons = Counter(failed.values()).most_common(3)
+    said = "; ".join(f"{reason} ({n} tracks)" for reason, n in reasons)
+    return f"{source}: no track could be read: {said}"
