@@ -168,7 +168,7 @@ def _parameter_docs(doc: str) -> dict[str, str]:
     docs = {}
     for item in re.finditer(r"^(\w[\w, ]*) :[^\n]*\n((?:[ \t]+[^\n]*\n?|\n)*)", section[1], re.M):
         text = " ".join(item[2].split())
-        sentence = re.split(r"(?<=[.;:])\s", text, maxsplit=1)[0].rstrip(";:")
+        sentence = re.split(r"(?<=\.)\s", text, maxsplit=1)[0].replace("``", "")
         for name in item[1].split(","):
             docs[name.strip()] = sentence
     return docs
