@@ -1,0 +1,98 @@
+"""``mcls cv``: a recipe once per fold."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mcls.cli.options import FILE, json_option, origins, overwrite_option, settings_option
+from mcls.cli.progress import done_line, progress_bar
+from mcls.cli.tables import show_table
+from mcls.cli.train import figure
+
+
+@click.command()
+@click.argument("recipe", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("store", type=FILE)
+@click.argument("run", type=FILE)
+@click.option("--split", default="fold", help="Column of folds.")
+@click.option("--labels", help="Column of labels; the recipe's, or labels.")
+@click.option("--group", help="Column of what must not straddle parts.")
+@click.option("--valid", type=float, default=0.0, help="Share of the other folds drawn as valid.")
+@settings_option("classifier")
+@click.option("--seed", type=int, default=0, help="Of everything drawn.")
+@overwrite_option
+@json_option
+@click.pass_context
+def command(
+    ctx: click.Context, recipe: Path, store: Path, run: Path, as_json: bool, **options: Any
+) -> None:
+    """Run a recipe once per fold, that fold held out.
+
+    The tables [learn-dict], [encode] and [train] are run anew for every
+    fold; nothing is learnt outside its train part. RUN/fold-NAME are run
+    folders, RUN/predictions.csv has every track once. The same command
+    again does the folds that are missing.
+
+    \b
+    Example:
+      mcls cv pipelines/mfcc-vq-svm.toml mfcc.h5 runs/cv --split fold
+      mcls cv my.toml mfcc.h5 runs/tonic --split tonic --labels stroke
+    """
+    from mcls.recipe import read_recipe
+    from mcls.stages.crossval import cross_validate
+
+    started = time.monotonic()
+    tables = read_recipe(recipe)
+    said_by = origins(ctx)
+    said_by |= _use_own_table(tables.get("cv", {}), options, said_by, recipe)
+    with progress_bar("cv") as progress:
+        made = cross_validate(tables, store, run, progress=progress, origins=said_by, **options)
+    if as_json:
+        click.echo(json.dumps(made.summary, indent=2, ensure_ascii=False))
+    else:
+        _show(made.path, made.summary)
+    done_line(f"wrote {made.path}, {made.computed} folds computed", started)
+
+
+def _use_own_table(
+    table: dict[str, Any], options: dict[str, Any], said_by: dict[str, str], recipe: Path
+) -> dict[str, str]:
+    """Let the recipe's table [cv] set what nothing else has; return what it set."""
+    from mcls.recipe import stage_arguments
+    from mcls.stages.crossval import cross_validate
+
+    given = stage_arguments(table, cross_validate, where="cv")
+    new = {key: value for key, value in given.items() if said_by.get(key) == "default"}
+    options.update(new)
+    return dict.fromkeys(new, f"recipe {recipe.name}")
+
+
+def _show(path: Path, summary: dict[str, Any]) -> None:
+    folds, metrics = summary["folds"], summary["metrics"]
+    headline = {name: metrics[name]["headline"] for name in metrics}
+    rows = []
+    for fold, report in folds.items():
+        figures = [figure(report["metrics"][name])[0] for name in metrics]
+        rows.append([fold, str(report["n_tracks"]), *figures])
+    spread = [_spread(summary["across_folds"][name][kind]) for name, kind in headline.items()]
+    rows.append(["mean ± sd", "", *spread])
+    pooled = [" ".join(_pooled(figure(metrics[name]))) for name in metrics]
+    rows.append(["pooled", str(summary["n_tracks"]), *pooled])
+    click.echo(f"{path}: {len(folds)} folds, split id {summary['split_id']}")
+    for note in summary["notes"]:
+        click.echo(f"note: {note}")
+    show_table(["fold", "tracks", *(f"{name} ({kind})" for name, kind in headline.items())], rows)
+
+
+def _spread(spread: dict[str, Any] | None) -> str:
+    if spread is None:
+        return "n/a"
+    sd = "" if spread["sd"] is None else f" ± {spread['sd']:.3f}"
+    return f"{spread['mean']:.3f}{sd}"
+
+
+def _pooled(cells: list[str]) -> list[str]:
+    return [cells[0], f"({cells[1]})"] if cells[1] else cells[:1]

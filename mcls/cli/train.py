@@ -1,0 +1,106 @@
+"""``mcls train``: rows to a run folder."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mcls.cli.options import (
+    FILE,
+    Name,
+    json_option,
+    origins,
+    overwrite_option,
+    settings_option,
+    split_options,
+)
+from mcls.cli.progress import done_line, progress_bar
+from mcls.cli.tables import show_table
+
+
+@click.command()
+@click.argument("store", type=FILE)
+@click.argument("run", type=FILE)
+@click.option("--model", type=Name("classifiers"), default="svm", help="The classifier.")
+@click.option("--feature", help="Which feature, if the store has several.")
+@click.option("--dict", "dicts", type=FILE, multiple=True, help="Encode with it; repeatable.")
+@click.option("--encoder", type=Name("encoders", spec=True), help="How rows become codes.")
+@click.option(
+    "--pool", type=Name("poolers", spec=True), multiple=True, help="Pool rows; repeatable."
+)
+@settings_option("classifier")
+@click.option(
+    "--aggregate",
+    type=click.Choice(["mean", "vote", "max"]),
+    default="mean",
+    help="From rows to a track's score.",
+)
+@split_options
+@overwrite_option
+@json_option
+@click.pass_context
+def command(ctx: click.Context, store: Path, run: Path, as_json: bool, **options: Any) -> None:
+    """Train a classifier and score valid and test.
+
+    The run folder holds all that `mcls predict` needs. Every row of a
+    track is an example; the track's score is the mean over its rows.
+    The same command again leaves the run as it is.
+
+    \b
+    Example:
+      mcls train mfcc.h5 runs/stats --pool meanstd --model svm
+      mcls train mfcc.h5 runs/vq --dict vq.h5 --pool histogram -p kernel=chi2
+      mcls train mfcc.h5 runs/gmm --model gmm --split fold --fold 1
+    """
+    from mcls.stages.train import train
+
+    started = time.monotonic()
+    with progress_bar("train") as progress:
+        trained = train(store, run, progress=progress, origins=origins(ctx), **options)
+    if as_json:
+        said = {"run": str(trained.path), "computed": trained.computed, **trained.summary}
+        click.echo(json.dumps(said, indent=2, ensure_ascii=False))
+    else:
+        show_summary(trained.path, trained.summary)
+    if trained.computed:
+        done_line(f"wrote {trained.path}", started)
+    else:
+        click.echo(f"{trained.path} was made by this command already", err=True)
+
+
+def show_summary(path: Path, summary: dict[str, Any]) -> None:
+    """Print what was trained on what, and the figures of valid and test."""
+    kind = "labels, any number per track" if summary["multi_label"] else "labels"
+    click.echo(
+        f"{path}: {summary['model']} on {summary['rows']} rows, {summary['n_labels']} {kind}"
+    )
+    click.echo(summary["split"])
+    for note in summary["notes"]:
+        click.echo(f"note: {note}")
+    if not summary["metrics"]:
+        click.echo("no valid or test part: nothing is measured")
+        return
+    names = list(
+        dict.fromkeys(n for report in summary["metrics"].values() for n in report["metrics"])
+    )
+    rows = []
+    for part, report in summary["metrics"].items():
+        row = [part, str(report["n_tracks"])]
+        for name in names:
+            row += figure(report["metrics"].get(name))
+        rows.append(row)
+    columns = ["part", "tracks"]
+    for name in names:
+        columns += [name, "95 %"]
+    show_table(columns, rows)
+
+
+def figure(metric: dict[str, Any] | None) -> list[str]:
+    """Return a metric's headline figure and its interval as text."""
+    found = metric[metric["headline"]] if metric else None
+    if found is None:
+        return ["n/a", ""]
+    ends = "" if found["low"] is None else f"{found['low']:.3f} to {found['high']:.3f}"
+    return [f"{found['value']:.3f}", ends]

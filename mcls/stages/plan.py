@@ -1,0 +1,124 @@
+"""What decides a run, checked before any work: shared by `train` and `cross_validate`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mcls.aggregate import AGGREGATES
+from mcls.disk.chain import Chain, chain_digest
+from mcls.disk.store import Store
+from mcls.errors import ConfigError, suggest
+from mcls.labels import LabelTable, parse_labels
+from mcls.registry import find
+from mcls.settings import digest, parse_pairs, resolve
+from mcls.stages.encode import build_chain
+from mcls.stages.leaks import refuse_leaks
+from mcls.stages.parts import Parts, resolve_parts
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run that can be made.
+
+    Parameters
+    ----------
+    store : Store
+        Where the rows are.
+    settings : dict
+        Every option of ``mcls train``, as run.toml keeps them.
+    origins : mapping of str to str
+        Where each came from.
+    model : estimator
+        The classifier, not fitted.
+    chain : Chain
+        From the audio to the classifier's rows.
+    parts : Parts
+        The part of every track.
+    table : LabelTable
+        The labels of the tracks of any part, in the order of the store.
+    key : str
+        16 hex digits: two plans with the same key make the same run.
+    """
+
+    store: Store
+    settings: dict[str, Any]
+    origins: Mapping[str, str]
+    model: Any
+    chain: Chain
+    parts: Parts
+    table: LabelTable
+    key: str
+
+
+def plan_run(
+    store: Store,
+    *,
+    model: str = "svm",
+    feature: str | None = None,
+    dicts: Sequence[Path | str] = (),
+    encoder: str | None = None,
+    pool: Sequence[str] = (),
+    settings: Sequence[str] = (),
+    labels: str = "labels",
+    split: str = "split",
+    fold: str | None = None,
+    valid: float = 0.1,
+    group: str | None = "group",
+    aggregate: str = "mean",
+    seed: int = 0,
+    origins: Mapping[str, str] | None = None,
+) -> Plan:
+    """Check everything that decides a run; parameters and errors as in `train`."""
+    if aggregate not in AGGREGATES:
+        raise ConfigError(f"aggregate {aggregate!r}: {suggest(aggregate, AGGREGATES)}")
+    entry = find("classifiers", model)
+    given: dict[str, Any] = dict(parse_pairs(settings))
+    if "random_state" in entry.settings:
+        given.setdefault("random_state", seed)
+    model_settings = resolve(entry, given)
+    feature = store.feature(feature).name
+    chain = build_chain(store, feature, dicts, encoder, pool)
+    parts = resolve_parts(
+        store, split=split, fold=fold, valid=valid, group=group, labels=labels, seed=seed
+    )
+    refuse_leaks(chain, parts, store.track_ids)
+    table = _labels(store, labels, parts)
+    taken = {
+        "feature": feature,
+        "dict": [str(path) for path in dicts],
+        "encoder": encoder,
+        "pool": list(pool),
+        "model": model,
+        "param": [f"{key}={value}" for key, value in model_settings.items()],
+        "aggregate": aggregate,
+        "labels": labels,
+        "split": split,
+        "fold": fold,
+        "valid": valid,
+        "group": group,
+        "seed": seed,
+    }
+    decides = {key: value for key, value in taken.items() if key != "dict"}
+    content = [chain_digest(chain), parts.id, store.tracks.get("sha1"), table.names, table.texts()]
+    said = dict(origins or {})
+    said |= {"dict": said.get("dicts", "default"), "param": said.get("settings", "default")}
+    return Plan(
+        store=store,
+        settings=taken,
+        origins=said,
+        model=entry.load()(**model_settings),
+        chain=chain,
+        parts=parts,
+        table=table,
+        key=digest([decides, content]),
+    )
+
+
+def _labels(store: Store, column: str, parts: Parts) -> LabelTable:
+    used = parts.of("train", "valid", "test")
+    cells = store.column(column)
+    values = [cells[i] for i in used]
+    multi = any("|" in value for value in values)
+    where = [f"{store.path}: track {store.track_ids[i]!r}, column {column!r}" for i in used]
+    return parse_labels(values, allow_empty=multi, where=where)

@@ -1,0 +1,326 @@
+"""Rows to run: train a classifier on the train part, score the valid and the test part.
+
+The classifier sees rows (frames, windows or whole tracks, whatever the chain gives); every row of a
+track has the track's labels. Settings are chosen on the valid part, or by folds of the train part
+in which the rows of a group stay together. Scores of rows become scores of tracks by `aggregate`.
+"""
+
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mcls import __version__
+from mcls.aggregate import score_tracks
+from mcls.disk.predictions import Predictions, write_predictions
+from mcls.disk.run import open_run, write_parts, written_folder
+from mcls.disk.store import Store
+from mcls.errors import ConfigError, DataError
+from mcls.evaluation import evaluate
+from mcls.stages.parts import optional_column
+from mcls.stages.plan import Plan, plan_run
+
+Progress = Callable[[int, int, float], None]
+
+#: Libraries whose version can change a figure.
+_LIBRARIES = ("numpy", "scipy", "scikit-learn", "librosa", "soundfile", "soxr", "h5py", "skops")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What `train` made.
+
+    Parameters
+    ----------
+    path : Path
+        The run folder.
+    summary : dict
+        JSON-like: model, labels, tracks per part, split id, metrics, notes, seconds.
+    computed : bool
+        False if the run was there already.
+    """
+
+    path: Path
+    summary: dict[str, Any]
+    computed: bool
+
+
+def train(
+    store: Path | str,
+    run: Path | str,
+    *,
+    model: str = "svm",
+    feature: str | None = None,
+    dicts: Sequence[Path | str] = (),
+    encoder: str | None = None,
+    pool: Sequence[str] = (),
+    settings: Sequence[str] = (),
+    labels: str = "labels",
+    split: str = "split",
+    fold: str | None = None,
+    valid: float = 0.1,
+    group: str | None = "group",
+    aggregate: str = "mean",
+    seed: int = 0,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+    origins: Mapping[str, str] | None = None,
+) -> Trained:
+    """Train a classifier on the rows of a store and write a run folder.
+
+    Parameters
+    ----------
+    store : path
+        A store.
+    run : path
+        The run folder to make. With the same settings and data it is left as it is.
+    model : str
+        A classifier of the registry.
+    feature : str or None
+        Which feature of the store; may be left out if there is one.
+    dicts, encoder, pool
+        Encode in passing, as `encode` does.
+    settings : sequence of str
+        Settings of the classifier, ``key=value``.
+    labels : str
+        The label column. A ``|`` in it makes every label a decision of its own.
+    split, fold, valid, group, seed
+        Which tracks are in which part; see `resolve_parts`.
+    aggregate : {'mean', 'vote', 'max'}
+        From the scores of rows to the score of a track.
+    overwrite : bool
+        Replace a run made otherwise.
+    progress : callable or None
+        ``progress(tracks done, tracks in all, seconds of audio)``.
+    origins : mapping or None
+        Where each setting came from, for run.toml.
+
+    Returns
+    -------
+    Trained
+
+    Raises
+    ------
+    ConfigError
+        If a setting is wrong, or the folder holds another run.
+    DataError
+        If labels or parts cannot be used, or a step was learnt from valid or test tracks.
+    """
+    run = Path(run)
+    plan = plan_run(
+        Store(Path(store)),
+        model=model,
+        feature=feature,
+        dicts=dicts,
+        encoder=encoder,
+        pool=pool,
+        settings=settings,
+        labels=labels,
+        split=split,
+        fold=fold,
+        valid=valid,
+        group=group,
+        aggregate=aggregate,
+        seed=seed,
+        origins=origins,
+    )
+    if (run / "about.json").is_file():
+        there = open_run(run)
+        if there.about.get("key") == plan.key:
+            summary = {**there.about["summary"], "metrics": there.metrics()}
+            return Trained(run, summary, computed=False)
+        if not overwrite:
+            raise ConfigError(_other_run(run, there.settings.get("train", {}), plan.settings))
+    with written_folder(run, overwrite=overwrite) as folder:
+        summary = fill_run(folder, plan, progress=progress)
+    return Trained(run, summary, computed=True)
+
+
+def fill_run(folder: Path, plan: Plan, *, progress: Progress | None = None) -> dict[str, Any]:
+    """Train, score and write everything of a run into an empty folder; return the summary."""
+    started = time.monotonic()
+    store, parts, names = plan.store, plan.parts, plan.table.names
+    wanted = parts.of("train", "valid", "test")
+    learnt, scored = parts.of("train", "valid"), parts.of("valid", "test")
+    rows: dict[int, np.ndarray] = {}
+    done = 0
+
+    def read(tracks: np.ndarray) -> Iterator[np.ndarray]:
+        nonlocal done
+        for i in map(int, tracks):
+            found = rows.get(i)
+            if found is None:
+                found = track_rows(store, plan.settings["feature"], plan.chain, i)
+                if len(found) == 0:
+                    raise DataError(f"{store.path}: track {store.track_ids[i]!r} has no rows")
+                done += 1
+                if progress is not None:
+                    progress(done, len(wanted), 0.0)
+            yield found
+
+    rows.update(zip(map(int, learnt), read(learnt), strict=True))
+    n_rows = fit_rows(plan, rows)
+    for i in map(int, parts.of("train")):
+        del rows[i]
+    scores = list(
+        score_tracks(plan.model, read(scored), n_labels=len(names), how=plan.settings["aggregate"])
+    )
+    predictions = _predictions(plan, scored, scores)
+    write_predictions(folder / "predictions.csv", predictions)
+    metrics = {
+        part: evaluate(predictions.only(part)).as_dict()
+        for part in ("valid", "test")
+        if part in predictions.parts
+    }
+    summary = {
+        "model": plan.settings["model"],
+        "n_labels": len(names),
+        "multi_label": plan.table.multi_label,
+        "tracks": parts.counts(),
+        "rows": n_rows,
+        "split": parts.describe(),
+        "split_id": parts.id,
+        "notes": [*parts.notes, *_absent(plan)],
+        "seconds": round(time.monotonic() - started, 3),
+    }
+    write_parts(
+        folder,
+        command="train",
+        settings=plan.settings,
+        origins=plan.origins,
+        chain=plan.chain,
+        model=plan.model,
+        metrics=metrics,
+        about=_about(plan, summary),
+    )
+    return {**summary, "metrics": metrics}
+
+
+def fit_rows(plan: Plan, rows: Mapping[int, np.ndarray]) -> int:
+    """Fit the classifier on the rows of the train part; return how many there were.
+
+    Parameters
+    ----------
+    plan : Plan
+    rows : mapping of int to np.ndarray
+        The rows of every train and valid track, by its index in the store.
+    """
+    parts, table = plan.parts, plan.table
+    store_groups = optional_column(plan.store, plan.settings["group"], default="group")
+    groups = store_groups or plan.store.track_ids
+    y = table.matrix if table.multi_label else table.classes()
+    place = {int(i): row for row, i in enumerate(parts.of("train", "valid", "test"))}
+
+    def stacked(part: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        tracks = [int(i) for i in parts.of(part)]
+        lengths = [len(rows[i]) for i in tracks]
+        named = [groups[i] or plan.store.track_ids[i] for i in tracks]
+        X = np.concatenate([rows[i] for i in tracks])
+        return (
+            X,
+            np.repeat(y[[place[i] for i in tracks]], lengths, axis=0),
+            np.repeat(named, lengths),
+        )
+
+    X, labels, row_groups = stacked("train")
+    valid = stacked("valid")[:2] if "valid" in parts.values else None
+    if not table.multi_label and len(np.unique(labels)) < 2:
+        only = table.names[labels[0]]
+        raise DataError(
+            f"every train track is {only!r}: a classifier needs at least two classes "
+            f"(label column {plan.settings['labels']!r})"
+        )
+    if table.multi_label and (labels.all(axis=0) | ~labels.any(axis=0)).all():
+        raise DataError("every label is on all train tracks or on none: nothing to tell apart")
+    plan.model.fit(X, labels, groups=row_groups, valid=valid)
+    return len(X)
+
+
+def _predictions(plan: Plan, tracks: np.ndarray, scores: list[np.ndarray]) -> Predictions:
+    used = plan.parts.of("train", "valid", "test")
+    return Predictions(
+        track_ids=[plan.store.track_ids[i] for i in tracks],
+        parts=[plan.parts.values[i] for i in tracks],
+        folds=[plan.parts.fold or ""] * len(tracks),
+        names=plan.table.names,
+        truth=plan.table.matrix[np.searchsorted(used, tracks)],
+        scores=np.array(scores).reshape(len(tracks), len(plan.table.names)),
+        multi_label=plan.table.multi_label,
+    )
+
+
+def _absent(plan: Plan) -> list[str]:
+    """Say which labels no train track has."""
+    used = plan.parts.of("train", "valid", "test")
+    train = np.isin(used, plan.parts.of("train"))
+    absent = np.flatnonzero(~plan.table.matrix[train].any(axis=0))
+    if not len(absent):
+        return []
+    names = ", ".join(plan.table.names[label] for label in absent)
+    return [f"{len(absent)} labels are on no train track and get the lowest score: {names}"]
+
+
+def _about(plan: Plan, summary: dict[str, Any]) -> dict[str, Any]:
+    aggregate = plan.settings["aggregate"]
+    chosen = {
+        name: getattr(plan.model, name) for name in ("C_", "gamma_") if hasattr(plan.model, name)
+    }
+    return {
+        "labels": plan.table.names,
+        "multi_label": plan.table.multi_label,
+        "aggregate": aggregate,
+        "threshold": 0.5 if aggregate == "vote" else plan.model.threshold,
+        "chosen": chosen,
+        "key": plan.key,
+        "split_id": plan.parts.id,
+        "notes": summary["notes"],
+        "store": str(plan.store.path),
+        "store_digest": plan.store.feature(plan.settings["feature"]).digest,
+        "seed": plan.settings["seed"],
+        "origins": dict(plan.origins),
+        "mcls": __version__,
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in _LIBRARIES},
+        "platform": platform.platform(),
+        "host": platform.node(),
+        "commit": _commit(),
+        "command": sys.argv[1:] if Path(sys.argv[0]).name == "mcls" else None,
+        "seconds": summary["seconds"],
+        "summary": summary,
+    }
+
+
+def _commit() -> str | None:
+    """Return the git commit of mcls, if it is run from a checkout."""
+    checkout = Path(__file__).parents[2]
+    if not (checkout / ".git").exists():
+        return None
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "HEAD"],
+            cwd=checkout,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return found.stdout.strip() or None
+
+
+def _other_run(run: Path, there: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    differ = [
+        f"{key}={there.get(key)} there, {value} here"
+        for key, value in wanted.items()
+        if there.get(key) != value and key != "dict"
+    ]
+    what = "; ".join(differ) if differ else "its store, split or dictionary was another"
+    return f"{run}: holds another run ({what}); choose another name, or --overwrite replaces it"
