@@ -1,0 +1,300 @@
+"""Sparse coding: atoms that explain each row by few of them, learnt from minibatches.
+
+Online dictionary learning of Mairal et al. (2009). It minimises, over atoms D of norm 1 and codes
+Z, the mean over rows of the lasso's objective (see `lasso`), every row scaled to norm 1. Each
+minibatch is coded with the present atoms; its codes are added to two statistics, which slowly
+forget; one pass of block coordinate descent on them gives the next atoms. So memory does not grow
+with the rows, and each minibatch costs the same.
+
+On the CPU the same seed and rows give the same bytes, by however many threads.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import Tags, check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from mcls.dictionaries.atom_update import add_codes, update_atoms
+from mcls.dictionaries.lasso import lasso, row_norms
+from mcls.dictionaries.row_blocks import one_blas_thread
+from mcls.errors import ConfigError, DataError
+from mcls.registry import register
+
+Batches = Iterable[np.ndarray]
+
+#: An atom that no code has used for this many rows per atom is given another start.
+_IDLE = 10
+
+
+@register("dictionaries", "sparse-coding", encoder="lasso")
+class SparseCoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Sparse coding by online dictionary learning.
+
+    Parameters
+    ----------
+    n_atoms : int
+        Number of atoms.
+    penalty : float
+        Weight of the codes' absolute sum, in (0, 1), for a row of norm 1: higher is sparser.
+    positive : bool
+        Whether codes must not be negative.
+    batch_size : int
+        Rows in a minibatch.
+    n_epochs : int
+        How often every row is seen.
+    forget : float
+        How fast old codes lose weight: at step t by the factor ``(1 - 1/t) ** forget``; 0 never.
+    tol : float
+        How far codes may miss the optimality conditions, in parts of the penalty.
+    device : str
+        Where codes are computed: ``cpu``, or a torch device such as ``cuda``.
+    random_state : int or None
+        Seed of the first atoms, of the order of rows and of new starts.
+
+    Attributes
+    ----------
+    components_ : np.ndarray, shape (n_atoms, n_dims), float32
+        The atoms, of norm 1.
+    history_ : list of float
+        Mean objective of each epoch, each row coded with the atoms of its time.
+    n_steps_ : int
+        Minibatches seen.
+    n_replaced_ : int
+        Atoms given another start because no code used them.
+
+    References
+    ----------
+    J. Mairal, F. Bach, J. Ponce, G. Sapiro, "Online dictionary learning for sparse coding", ICML
+    2009. Differs from the paper: rows are scaled to norm 1, atoms have norm 1 rather than at most
+    1, the statistics forget by the rule of the 2010 journal version.
+
+    Examples
+    --------
+    >>> rows = np.random.default_rng(0).normal(size=(200, 8)).astype(np.float32)
+    >>> model = SparseCoding(n_atoms=16, random_state=0).fit(rows)
+    >>> model.components_.shape, model.transform(rows).shape
+    ((16, 8), (200, 16))
+    """
+
+    def __init__(
+        self,
+        *,
+        n_atoms: int = 256,
+        penalty: float = 0.2,
+        positive: bool = False,
+        batch_size: int = 512,
+        n_epochs: int = 5,
+        forget: float = 3.0,
+        tol: float = 1e-3,
+        device: str = "cpu",
+        random_state: int | None = None,
+    ) -> None:
+        self.n_atoms = n_atoms
+        self.penalty = penalty
+        self.positive = positive
+        self.batch_size = batch_size
+        self.n_epochs = n_epochs
+        self.forget = forget
+        self.tol = tol
+        self.device = device
+        self.random_state = random_state
+
+    def fit(self, X: np.ndarray, y: object = None) -> Self:
+        """Learn the atoms from rows in memory, in an order drawn anew for each epoch.
+
+        Parameters
+        ----------
+        X : array-like, shape (n_rows, n_dims)
+            The rows.
+        y : object
+            Ignored.
+        """
+        X = validate_data(self, X, dtype=np.float32, order="C")
+        self._check_settings()
+        rng = check_random_state(self.random_state)
+        used = X[np.flatnonzero(row_norms(X) > 0)]
+        self._start(used[rng.permutation(len(used))[: self.n_atoms]], X.shape[1], rng)
+        for _ in range(self.n_epochs):
+            order = rng.permutation(len(X))
+            size = self.batch_size
+            self._epoch(X[order[i : i + size]] for i in range(0, len(X), size))
+        return self
+
+    def fit_batches(self, source: Callable[[], Batches]) -> Self:
+        """Learn the atoms from batches that need not fit in memory.
+
+        Parameters
+        ----------
+        source : callable
+            ``source()`` yields the rows from the first on, in arrays of any length; it is called
+            once to draw the first atoms and once for each epoch. Rows of one recording should not
+            all come together.
+
+        Raises
+        ------
+        DataError
+            If there are no rows, or rows of different lengths.
+        """
+        self._check_settings()
+        rng = check_random_state(self.random_state)
+        sample = _sample(source(), self.n_atoms, rng)
+        self.n_features_in_ = sample.shape[1]
+        self._start(sample, sample.shape[1], rng)
+        for _ in range(self.n_epochs):
+            self._epoch(_regroup(source(), self.batch_size))
+        return self
+
+    def partial_fit(self, X: np.ndarray, y: object = None) -> Self:
+        """Go on learning from some more rows, each seen once, in the order given.
+
+        Parameters
+        ----------
+        X : array-like, shape (n_rows, n_dims)
+            The rows.
+        y : object
+            Ignored.
+        """
+        first = not hasattr(self, "components_")
+        X = validate_data(self, X, dtype=np.float32, order="C", reset=first)
+        self._check_settings()
+        if first:
+            rng = check_random_state(self.random_state)
+            sample = _sample([X], self.n_atoms, rng)
+            self._start(sample, X.shape[1], rng)
+        self._epoch(_regroup([X], self.batch_size))
+        return self
+
+    def transform(self, X: np.ndarray) -> np.ndarray:
+        """Return the lasso codes of some rows.
+
+        Parameters
+        ----------
+        X : array-like, shape (n_rows, n_dims)
+            The rows.
+
+        Returns
+        -------
+        np.ndarray, shape (n_rows, n_atoms), float32
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=np.float32, order="C", reset=False)
+        return self._codes(X)
+
+    @property
+    def _n_features_out(self) -> int:
+        return len(self.components_)
+
+    def _codes(self, rows: np.ndarray) -> np.ndarray:
+        settings: dict[str, Any] = {"penalty": self.penalty, "positive": self.positive}
+        if self.device == "cpu":
+            return lasso(rows, self.components_, tol=self.tol, **settings)
+        from mcls.dictionaries.fista import fista  # torch is loaded only where it is asked for
+
+        return fista(rows, self.components_, tol=self.tol, device=self.device, **settings)
+
+    def _check_settings(self) -> None:
+        bad = [
+            f"{name}={getattr(self, name)} must be at least 1"
+            for name in ("n_atoms", "batch_size", "n_epochs")
+            if getattr(self, name) < 1
+        ]
+        if not 0 < self.penalty < 1:
+            bad.append(f"penalty={self.penalty} must be between 0 and 1")
+        if not self.forget >= 0:
+            bad.append(f"forget={self.forget} must be at least 0")
+        if not self.tol > 0:
+            bad.append(f"tol={self.tol} must be above 0")
+        if bad:
+            raise ConfigError("sparse-coding: " + "; ".join(bad))
+
+    def _start(self, sample: np.ndarray, n_dims: int, rng: np.random.RandomState) -> None:
+        """Take sampled rows as the first atoms, and noise where there are too few."""
+        noise = rng.normal(size=(self.n_atoms - len(sample), n_dims))
+        atoms = np.concatenate([sample, noise.astype(np.float32)])
+        self.components_ = atoms / row_norms(atoms)[:, None]
+        self.n_steps_ = 0
+        self.n_replaced_ = 0
+        self.history_: list[float] = []
+        self._rng = rng
+        self._a = np.zeros((self.n_atoms, self.n_atoms), dtype=np.float32)
+        self._b = np.zeros((self.n_atoms, n_dims), dtype=np.float32)
+        self._idle = np.zeros(self.n_atoms, dtype=np.int64)
+
+    def _epoch(self, batches: Batches) -> None:
+        total, n_rows = 0.0, 0
+        for batch in batches:
+            norms = row_norms(batch)
+            rows = batch / np.where(norms > 0, norms, 1)[:, None]
+            total += self._step(rows)
+            n_rows += len(rows)
+        self.history_.append(total / n_rows)
+
+    def _step(self, rows: np.ndarray) -> float:
+        """Learn from one minibatch of rows of norm 1; return the sum of its objectives."""
+        codes = self._codes(rows)
+        self.n_steps_ += 1
+        keep = np.float32((1 - 1 / self.n_steps_) ** self.forget)
+        self._a *= keep
+        self._b *= keep
+        objective = add_codes(codes, rows, self.components_, self.penalty, self._a, self._b)
+        self._replace_idle(codes, rows)
+        with one_blas_thread():
+            update_atoms(self.components_, self._a, self._b)
+        return float(objective)
+
+    def _replace_idle(self, codes: np.ndarray, rows: np.ndarray) -> None:
+        self._idle = np.where(codes.any(axis=0), 0, self._idle + len(rows))
+        dead = np.flatnonzero(self._idle >= _IDLE * self.n_atoms)
+        usable = np.flatnonzero(rows.any(axis=1))
+        fresh = usable[self._rng.permutation(len(usable))[: len(dead)]] if len(dead) else dead
+        dead = dead[: len(fresh)]
+        self.components_[dead] = rows[fresh]
+        self._a[dead] = 0
+        self._a[:, dead] = 0
+        self._b[dead] = 0
+        self._idle[dead] = 0
+        self.n_replaced_ += len(dead)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+
+def _sample(batches: Batches, n: int, rng: np.random.RandomState) -> np.ndarray:
+    """Draw `n` rows that are not zero, or all if there are fewer, in one pass."""
+    kept, keys = None, np.empty(0)
+    for batch in batches:
+        rows = np.asarray(batch, dtype=np.float32)
+        if kept is None:
+            kept = rows[:0]
+        if rows.shape[1:] != kept.shape[1:]:
+            raise DataError(f"rows of {rows.shape[1:]} numbers after rows of {kept.shape[1:]}")
+        drawn = rng.uniform(size=len(rows))
+        usable = np.flatnonzero(row_norms(rows) > 0)
+        keys = np.concatenate([keys, drawn[usable]])
+        lowest = np.argsort(keys, kind="stable")[:n]
+        kept, keys = np.concatenate([kept, rows[usable]])[lowest], keys[lowest]
+    if kept is None:
+        raise DataError("there are no rows to learn from")
+    return kept
+
+
+def _regroup(batches: Batches, size: int) -> Iterator[np.ndarray]:
+    """Yield the same rows in batches of one size (the last may be shorter)."""
+    rest: list[np.ndarray] = []
+    waiting = 0
+    for batch in batches:
+        rest.append(np.asarray(batch, dtype=np.float32))
+        waiting += len(batch)
+        if waiting >= size:
+            rows = np.concatenate(rest)
+            whole = len(rows) - len(rows) % size
+            for i in range(0, whole, size):
+                yield rows[i : i + size]
+            rest, waiting = [rows[whole:]], len(rows) - whole
+    if waiting:
+        yield np.concatenate(rest)
