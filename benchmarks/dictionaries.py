@@ -1,0 +1,281 @@
+"""Dictionaries against the specialists: the same threads, the same objective, in one run.
+
+    python benchmarks/dictionaries.py [SECTION ...] [--data FOLDER] [--threads 1 2] [--repeats 5]
+
+Sections (one function each, below ``SECTIONS``; all of them without a name):
+
+* **lasso**: codes of unit-norm rows for one penalty, against SPAMS (``spams.lasso``) and
+  scikit-learn (``sparse_encode(algorithm="lasso_cd")``, as one call and one job; timed on fewer
+  rows). The dictionary is the same; objectives must agree within 1e-4 of themselves.
+* **rows**: lasso time against the number of rows: linear.
+* **learning**: dictionary learning until the objective of rows held out, each time coded by the
+  same solver, is reached: that of scikit-learn's MiniBatchDictionaryLearning after its passes, and
+  that of SPAMS's ``trainDL`` after its iterations. Every side starts from the same atoms' count,
+  penalty and batch size, with one thread each.
+
+Rows are whitened patches of 8 frames of a 128-band log mel spectrogram of the recordings in
+``--data``, and without or besides it synthetic rows: sparse mixtures of random atoms plus noise.
+The sides take turns; times are medians of the repeats, with the lowest and the highest; ratios are
+between medians. A side that is not installed (``pip install spams-bin``) is left out and said so.
+"""
+
+import argparse
+import importlib.util
+import itertools
+import statistics
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numba
+import numpy as np
+from sklearn.decomposition import MiniBatchDictionaryLearning, sparse_encode
+from threadpoolctl import threadpool_limits
+
+from mcls.dictionaries.lasso import lasso, lasso_objective
+from mcls.dictionaries.sparse_coding import SparseCoding
+
+#: Dimensions x atoms.
+SIZES = ((128, 512), (160, 1024))
+PENALTIES = (0.1, 0.15, 0.2)
+AGREE = 1e-4
+SKLEARN_ROWS = 500
+AUDIO = {".wav", ".ogg", ".mp3", ".flac"}
+HAS_SPAMS = importlib.util.find_spec("spams") is not None
+
+
+def synthetic_rows(n_rows: int, n_dims: int, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    atoms = rng.normal(size=(2 * n_dims, n_dims)).astype(np.float32)
+    codes = rng.normal(size=(n_rows, len(atoms))) * (rng.random((n_rows, len(atoms))) < 0.03)
+    return (codes @ atoms + 2 * rng.normal(size=(n_rows, n_dims))).astype(np.float32)
+
+
+def mel_patches(folder: Path, n_rows: int, n_files: int = 240, seed: int = 0) -> np.ndarray:
+    """Return patches (n_rows, 1024) of 8 frames of log mel spectra, from files drawn by seed."""
+    import librosa
+
+    rng = np.random.default_rng(seed)
+    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in AUDIO)
+    patches = []
+    for i in rng.permutation(len(files))[:n_files]:
+        y, sr = librosa.load(files[i], sr=22050, duration=5)
+        mel = librosa.feature.melspectrogram(y=y, sr=sr, n_fft=1024, hop_length=512, power=1)
+        frames = np.log10(1 + 10 * mel).T
+        if len(frames) >= 8:
+            windows = np.lib.stride_tricks.sliding_window_view(frames, 8, axis=0)
+            patches.append(windows[::2].reshape(-1, 8 * 128))
+    rows = np.concatenate(patches)
+    return rows[rng.permutation(len(rows))[:n_rows]].astype(np.float32)
+
+
+def whiten(rows: np.ndarray, n_dims: int) -> np.ndarray:
+    rows = rows - rows.mean(axis=0)
+    values, vectors = np.linalg.eigh(rows.T @ rows / len(rows))
+    scale = vectors[:, ::-1][:, :n_dims] / np.sqrt(values[::-1][:n_dims] + 0.01)
+    return unit(rows @ scale)
+
+
+def unit(rows: np.ndarray) -> np.ndarray:
+    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.ascontiguousarray((rows / norms)[norms[:, 0] > 0], dtype=np.float32)
+
+
+def datasets(options: argparse.Namespace) -> dict[str, Callable[[int], np.ndarray]]:
+    """Return, by name, what gives unit-norm rows of so many dimensions."""
+    made = {"synthetic": lambda n_dims: unit(synthetic_rows(options.rows, n_dims))}
+    if options.data:
+        patches = mel_patches(options.data, options.rows)
+        made["mel"] = lambda n_dims: whiten(patches, n_dims)
+    return made
+
+
+def take_turns(
+    sides: dict[str, Callable[[], object]], repeats: int
+) -> tuple[dict[str, list[float]], dict[str, object]]:
+    """Run every side once to warm it, then time them in turns; return seconds and results."""
+    results = {name: side() for name, side in sides.items()}
+    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    for _ in range(repeats):
+        for name, side in sides.items():
+            start = time.perf_counter()
+            side()
+            seconds[name].append(time.perf_counter() - start)
+    return seconds, results
+
+
+def spread(values: list[float], scale: float = 1.0) -> str:
+    low, high = sorted((scale * min(values), scale * max(values)))
+    return f"{scale * statistics.median(values):.3g} ({low:.3g} to {high:.3g})"
+
+
+def set_threads(threads: int) -> None:
+    numba.config.NUMBA_NUM_THREADS = threads
+    threadpool_limits(limits=threads)
+
+
+def section_lasso(options: argparse.Namespace) -> None:
+    for (name, make), (n_dims, n_atoms) in itertools.product(datasets(options).items(), SIZES):
+        rows = make(n_dims)
+        atoms = SparseCoding(n_atoms=n_atoms, penalty=0.15, n_epochs=2, random_state=0)
+        atoms = atoms.fit(rows).components_
+        for threads, penalty in itertools.product(options.threads, PENALTIES):
+            set_threads(threads)
+            lasso_line(f"{name} {n_dims}x{n_atoms}", rows, atoms, penalty, threads, options.repeats)
+
+
+def lasso_line(
+    what: str, rows: np.ndarray, atoms: np.ndarray, penalty: float, threads: int, repeats: int
+) -> None:
+    few = rows[:SKLEARN_ROWS]
+    sides: dict[str, Callable[[], np.ndarray]] = {
+        "mcls": lambda: lasso(rows, atoms, penalty=penalty),
+        "sklearn": lambda: sparse_encode(few, atoms, algorithm="lasso_cd", alpha=penalty),
+    }
+    if HAS_SPAMS:
+        import spams
+
+        x, d = np.asfortranarray(rows.T), np.asfortranarray(atoms.T)
+        sides["spams"] = lambda: spams.lasso(x, D=d, lambda1=penalty, mode=2, numThreads=threads)
+    seconds, results = take_turns(sides, repeats)  # type: ignore[arg-type]
+    rate = {side: [n / s for s in seconds[side]] for side, n in lengths(sides, rows, few).items()}
+    ours = lasso_objective(rows, atoms, results["mcls"], penalty=penalty)  # type: ignore[arg-type]
+    words = [f"lasso {what} penalty {penalty} threads {threads}"]
+    words += [f"nonzero {np.count_nonzero(results['mcls']) / len(rows):.1f}"]
+    words += [f"mcls {spread(rate['mcls'], 1e-3)} k rows/s"]
+    for side in [side for side in sides if side != "mcls"]:
+        codes = results[side] if side == "sklearn" else results[side].toarray().T  # type: ignore[attr-defined]
+        n = len(codes)
+        theirs = lasso_objective(rows[:n], atoms, codes, penalty=penalty)
+        gap = ours[:n].mean() / theirs.mean() - 1
+        ratio = statistics.median(rate["mcls"]) / statistics.median(rate[side])
+        words.append(f"{side} {spread(rate[side], 1e-3)}, x{ratio:.2f}, objective {gap:+.1e}")
+        assert abs(gap) <= AGREE, f"{side} does not solve the same problem: {gap}"
+    print(" | ".join(words), flush=True)
+
+
+def lengths(sides: dict, rows: np.ndarray, few: np.ndarray) -> dict[str, int]:
+    return {side: len(few if side == "sklearn" else rows) for side in sides}
+
+
+def section_rows(options: argparse.Namespace) -> None:
+    rows = unit(synthetic_rows(16000, 128))
+    atoms = unit(synthetic_rows(512, 128, seed=1))
+    set_threads(1)
+    for n in (1000, 2000, 4000, 8000, 16000):
+        part = rows[:n]
+        sides = {"mcls": lambda part=part: lasso(part, atoms, penalty=0.15)}
+        seconds, _ = take_turns(sides, options.repeats)
+        print(f"rows {n}: {spread(seconds['mcls'], 1e6 / n)} us a row", flush=True)
+
+
+def section_learning(options: argparse.Namespace) -> None:
+    penalty = 0.15
+    for (name, make), threads in itertools.product(datasets(options).items(), options.threads):
+        n_dims, n_atoms = SIZES[0]
+        rows = make(n_dims)
+        held_out, rows = rows[:2000], rows[2000:]
+        set_threads(threads)
+        goals = {"sklearn": learn_sklearn, **({"spams": learn_spams} if HAS_SPAMS else {})}
+        SparseCoding(n_atoms=8, n_epochs=1).fit(rows[:100])  # warm
+        for side, learn in goals.items():
+            theirs, ours = [], []
+            for seed in range(options.repeats):
+                seconds, atoms = learn(rows, n_atoms, penalty, threads, seed)
+                goal = held_out_objective(held_out, atoms, penalty)
+                theirs.append(seconds)
+                ours.append(seconds_to(goal, rows, held_out, n_atoms, penalty, seed))
+            ratio = statistics.median(theirs) / statistics.median(ours)
+            print(
+                f"learning {name} {n_dims}x{n_atoms} threads {threads} | to {goal:.4f} | "
+                f"mcls {spread(ours)} s | {side} {spread(theirs)} s | x{ratio:.2f}",
+                flush=True,
+            )
+
+
+def held_out_objective(rows: np.ndarray, atoms: np.ndarray, penalty: float) -> float:
+    codes = lasso(rows, atoms, penalty=penalty)
+    return float(lasso_objective(rows, atoms, codes, penalty=penalty).mean())
+
+
+def learn_sklearn(
+    rows: np.ndarray, n_atoms: int, penalty: float, threads: int, seed: int
+) -> tuple[float, np.ndarray]:
+    model = MiniBatchDictionaryLearning(
+        n_atoms,
+        alpha=penalty,
+        batch_size=512,
+        max_iter=1,
+        fit_algorithm="cd",
+        n_jobs=threads,
+        random_state=seed,
+    )
+    start = time.perf_counter()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its lasso says how far it got
+        model.fit(rows)
+    return time.perf_counter() - start, unit(model.components_)
+
+
+def learn_spams(
+    rows: np.ndarray, n_atoms: int, penalty: float, threads: int, seed: int
+) -> tuple[float, np.ndarray]:
+    import spams
+
+    first = rows[np.random.default_rng(seed).permutation(len(rows))[:n_atoms]]
+    x = np.asfortranarray(rows.T, dtype=np.float64)
+    start = time.perf_counter()
+    atoms = spams.trainDL(
+        x,
+        D=np.asfortranarray(first.T, dtype=np.float64),
+        lambda1=penalty,
+        mode=2,
+        iter=3 * -(-len(rows) // 512),
+        batchsize=512,
+        numThreads=threads,
+        verbose=False,
+    )
+    return time.perf_counter() - start, unit(np.asarray(atoms).T)
+
+
+def seconds_to(
+    goal: float, rows: np.ndarray, held_out: np.ndarray, n_atoms: int, penalty: float, seed: int
+) -> float:
+    """Return how long we learn, epoch by epoch, until held-out rows cost no more than `goal`."""
+    rng = np.random.default_rng(seed)
+    model = SparseCoding(n_atoms=n_atoms, penalty=penalty, random_state=seed)
+    seconds = 0.0
+    for _ in range(40):
+        order = rng.permutation(len(rows))
+        start = time.perf_counter()
+        model.partial_fit(rows[order])
+        seconds += time.perf_counter() - start
+        if held_out_objective(held_out, model.components_, penalty) <= goal:
+            return seconds
+    raise SystemExit(f"the objective {goal} was not reached in 40 epochs")
+
+
+#: Add a section as a function of the options.
+SECTIONS = {"lasso": section_lasso, "rows": section_rows, "learning": section_learning}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("sections", nargs="*", metavar="SECTION", help=", ".join(SECTIONS))
+    parser.add_argument("--data", type=Path, help="a folder of recordings")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1])
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--rows", type=int, default=12000)
+    options = parser.parse_args()
+    unknown = set(options.sections) - set(SECTIONS)
+    if unknown:
+        parser.error(f"no section {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
+    if not HAS_SPAMS:
+        print("spams is not installed: left out")
+    for name in options.sections or SECTIONS:
+        SECTIONS[name](options)
+
+
+if __name__ == "__main__":
+    main()
