@@ -140,3 +140,16 @@ def test_the_same_audio_in_two_parts_is_noted(make_store):
 def test_folds_in_natural_order():
     assert fold_names(["fold10", "fold9", "fold1"]) == ["fold1", "fold9", "fold10"]
     assert fold_names(["b", "a", "10", "2"]) == ["2", "10", "a", "b"]
+
+
+def test_copies_are_for_learning(make_store):
+    ids = [f"t{i:03d}" for i in range(20)]
+    store = make_store(
+        fold=[str(i % 2) for i in range(20)] * 2, augmented_from=[""] * 20 + ids, sha1=ids * 2
+    )
+    parts = resolve_parts(store, split="fold", fold="0", valid=0.2)
+    first, copied = parts.values[:20], parts.values[20:]
+    assert {part: first.count(part) for part in set(first)} == {"train": 8, "valid": 2, "test": 10}
+    assert copied == ["train" if part == "train" else "" for part in first]
+    store = make_store(split=["train", "train"], augmented_from=["", "lost"])
+    assert resolve_parts(store).values == ["train", ""]

@@ -7,6 +7,9 @@ one of two ways:
 * a **fold column** holds the names of folds. One fold is held out as the test part; the valid part
   is drawn from the others, stratified by label and whole groups at a time.
 
+Augmented copies (column ``augmented_from``) are for learning: a copy of a train track is in train,
+a copy of any other track is left out.
+
 The draw depends on the store, the columns, the fold, `valid` and `seed` only. Two commands given
 the same ones get the same parts, which is what lets ``train`` use a dictionary that ``learn-dict``
 made for the fold.
@@ -130,6 +133,9 @@ def resolve_parts(
         values = _held_out(store, values, folds, split, fold, valid, groups, labels, seed)
     if "train" not in values:
         raise DataError(f"{store.path}: column {split!r} leaves no track in the train part")
+    source_of = copies(store)
+    for i, source in source_of.items():
+        values[i] = "train" if source >= 0 and values[source] == "train" else ""
     leaks = find_leaks(values, groups, store.tracks.get("sha1"))
     _refuse_straddling(leaks, group)
     notes = []
@@ -203,7 +209,8 @@ def _held_out(
         raise ConfigError(f"column {split!r} has no fold {fold!r}; {suggest(fold, folds)}")
     if not 0 <= valid < 1:
         raise ConfigError(f"--valid {valid} is not a fraction in [0, 1)")
-    used = [i for i, value in enumerate(values) if value]
+    source_of = copies(store)
+    used = [i for i, value in enumerate(values) if value and i not in source_of]
     cells = optional_column(store, labels, default="labels")
     strata = (
         None if cells is None else parse_labels([cells[i] for i in used], allow_empty=True).matrix
@@ -221,6 +228,13 @@ def _held_out(
     for i, part in zip(used, drawn, strict=True):
         parts[i] = part
     return parts
+
+
+def copies(store: Store) -> dict[int, int]:
+    """Return, for every augmented copy in a store, the index of its track; -1 if that is absent."""
+    sources = store.tracks.get("augmented_from", [])
+    place = {track_id: i for i, track_id in enumerate(store.track_ids)}
+    return {i: place.get(source, -1) for i, source in enumerate(sources) if source}
 
 
 def optional_column(store: Store, name: str | None, *, default: str) -> list[str] | None:

@@ -24,7 +24,7 @@ from mcls.disk.run import open_run, write_parts, written_folder
 from mcls.disk.store import Store
 from mcls.errors import ConfigError, DataError
 from mcls.evaluation import evaluate
-from mcls.stages.parts import optional_column
+from mcls.stages.parts import copies, optional_column
 from mcls.stages.plan import Plan, plan_run
 
 Progress = Callable[[int, int, float], None]
@@ -214,14 +214,16 @@ def fit_rows(plan: Plan, rows: Mapping[int, np.ndarray]) -> int:
     """
     parts, table = plan.parts, plan.table
     store_groups = optional_column(plan.store, plan.settings["group"], default="group")
-    groups = store_groups or plan.store.track_ids
+    source_of = copies(plan.store)
+    own = [plan.store.track_ids[source_of.get(i, i)] for i in range(plan.store.n_tracks)]
+    groups = [group or name for group, name in zip(store_groups or own, own, strict=True)]
     y = table.matrix if table.multi_label else table.classes()
     place = {int(i): row for row, i in enumerate(parts.of("train", "valid", "test"))}
 
     def stacked(part: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         tracks = [int(i) for i in parts.of(part)]
         lengths = [len(rows[i]) for i in tracks]
-        named = [groups[i] or plan.store.track_ids[i] for i in tracks]
+        named = [groups[i] for i in tracks]
         X = np.concatenate([rows[i] for i in tracks])
         return (
             X,
