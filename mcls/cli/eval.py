@@ -1,6 +1,7 @@
 """``mcls eval``: figures of predictions, with n and a 95 % interval beside each."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,8 @@ from mcls.cli.tables import show_table
 if TYPE_CHECKING:
     from mcls.evaluation import Estimate, Report
     from mcls.stages.evaluate import Evaluated
+
+_FIGURES = ("macro", "95 %", "micro", "95 %", "labels", "tracks")
 
 
 @click.command()
@@ -83,10 +86,31 @@ def command(
         text = json.dumps(said[0] if len(said) == 1 else said, indent=2, ensure_ascii=False)
         click.echo(text)
         return
-    for i, one in enumerate(reports):
-        if i:
-            click.echo()
-        _show(one, per_label)
+    if len(reports) > 1:
+        _show_together(reports)
+    for one in reports:
+        if len(reports) == 1 or per_label or one.folds or one.report.confusion is not None:
+            _show(one, per_label)
+        else:
+            _note_left_out(one)
+
+
+def _show_together(reports: Sequence["Evaluated"]) -> None:
+    """Print one table: a line per metric and path, so that paths can be compared."""
+    metrics = dict.fromkeys(name for one in reports for name in one.report.metrics)
+    rows = [
+        [name, str(one.path), *_row(one.report, name)]
+        for name in metrics
+        for one in reports
+        if name in one.report.metrics
+    ]
+    show_table(["metric", "path", *_FIGURES], rows, left=2)
+
+
+def _row(report: "Report", name: str) -> list[str]:
+    one = report.metrics[name]
+    n_labels = str(len(one.per_label)) if one.macro else ""
+    return [*_cells(one.macro), *_cells(one.micro), n_labels, str(report.n_tracks)]
 
 
 def _show(evaluated: "Evaluated", per_label: bool) -> None:
@@ -96,12 +120,9 @@ def _show(evaluated: "Evaluated", per_label: bool) -> None:
     if evaluated.split_id:
         about.append(f"split {evaluated.split_id}")
     pooled = " (all folds pooled)" if evaluated.folds else ""
-    rows = []
-    for name, one in report.metrics.items():
-        n_labels = str(len(one.per_label)) if one.macro else ""
-        rows.append([name, *_cells(one.macro), *_cells(one.micro), n_labels, str(report.n_tracks)])
-    columns = ["metric", "macro", "95 %", "micro", "95 %", "labels", "tracks"]
-    show_table(columns, rows, title=f"{evaluated.path}: {', '.join(about)}{pooled}")
+    rows = [[name, *_row(report, name)] for name in report.metrics]
+    title = f"{evaluated.path}: {', '.join(about)}{pooled}"
+    show_table(["metric", *_FIGURES], rows, title=title)
     if evaluated.folds:
         click.echo()
         _show_folds(evaluated)
@@ -113,7 +134,7 @@ def _show(evaluated: "Evaluated", per_label: bool) -> None:
         columns = ["truth \\ said", *report.names]
         counts = [[str(n) if n else "." for n in row] for row in report.confusion]
         show_table(columns, ([name, *row] for name, row in zip(report.names, counts, strict=True)))
-    _note_left_out(report)
+    _note_left_out(evaluated)
 
 
 def _show_labels(report: "Report") -> None:
@@ -143,12 +164,13 @@ def _show_folds(evaluated: "Evaluated") -> None:
     show_table(["fold", *(f"{n} ({kind})" for n, kind in headlines.items()), "tracks"], rows)
 
 
-def _note_left_out(report: "Report") -> None:
+def _note_left_out(evaluated: "Evaluated") -> None:
     """Name the labels without both classes; this belongs to the result, so it goes to stdout."""
+    report = evaluated.report
     if report.left_out:
-        named = [f"{label} ({why})" for label, why in report.left_out.items()]
-        n = f"{len(named)} of {len(report.names)} labels"
-        click.echo(f"left out of macro, {n}: {', '.join(named)}")
+        named = ", ".join(f"{label} ({why})" for label, why in report.left_out.items())
+        n = f"{len(report.left_out)} of {len(report.names)} labels"
+        click.echo(f"{evaluated.path}: left out of macro, {n}: {named}")
 
 
 def _cells(estimate: "Estimate | None") -> list[str]:

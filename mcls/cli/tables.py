@@ -1,12 +1,12 @@
-"""Tables on stdout: boxes and colour on a terminal, plain text that fits no width elsewhere."""
+"""Tables on stdout: fitted to a terminal; elsewhere as wide as they need to be."""
 
 import sys
 from collections.abc import Iterable, Sequence
 
 import click
 
-#: Wide enough that nothing is folded where there is no terminal to fit into.
-_WIDE = 200
+#: Nothing is folded where there is no terminal to fit into.
+_WIDE = 2000
 
 
 def show_table(
@@ -15,14 +15,19 @@ def show_table(
     """Print a table; the first `left` columns are text, the others figures."""
     from rich import box
     from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
-    if title:
-        click.echo(click.style(title, bold=True))
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for i, column in enumerate(columns):
-        table.add_column(escape(column), justify="left" if i < left else "right", overflow="fold")
+        justify = "left" if i < left else "right"
+        table.add_column(Text(column), justify=justify, overflow="fold")  # type: ignore[arg-type]
     for row in rows:
-        table.add_row(*(escape(cell) for cell in row))
-    Console(width=None if sys.stdout.isatty() else _WIDE, highlight=False).print(table)
+        table.add_row(*(Text(cell) for cell in row))
+    console = Console(width=None if sys.stdout.isatty() else _WIDE, highlight=False)
+    with console.capture() as captured:
+        console.print(table)
+    if title:
+        click.echo(click.style(title, bold=True))
+    for line in captured.get().splitlines():
+        click.echo(line.rstrip())
