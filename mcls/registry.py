@@ -125,16 +125,35 @@ def _read(file: Path) -> tuple[Entry, ...]:
     tree = ast.parse(file.read_text(encoding="utf-8"))
     parts = file.relative_to(_ROOT).with_suffix("").parts
     module = ".".join(("mcls", *parts))
+    spell_out = _Aliases(tree)
     read = []
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             for mark in node.decorator_list:
                 if isinstance(mark, ast.Call) and getattr(mark.func, "id", "") == "register":
-                    read.append(_entry(node, mark, module))
+                    read.append(_entry(node, mark, module, spell_out))
     return tuple(read)
 
 
-def _entry(node: ast.FunctionDef | ast.ClassDef, mark: ast.Call, module: str) -> Entry:
+class _Aliases(ast.NodeTransformer):
+    """Puts ``Literal[...]`` in place of a name that the module gave it."""
+
+    def __init__(self, tree: ast.Module) -> None:
+        self.known = {
+            node.targets[0].id: node.value
+            for node in tree.body
+            if isinstance(node, ast.Assign)
+            and isinstance(node.targets[0], ast.Name)
+            and isinstance(node.value, ast.Subscript)
+        }
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:  # ast's own spelling
+        return self.known.get(node.id, node)
+
+
+def _entry(
+    node: ast.FunctionDef | ast.ClassDef, mark: ast.Call, module: str, spell_out: _Aliases
+) -> Entry:
     family, name = (ast.literal_eval(argument) for argument in mark.args)
     doc = ast.get_docstring(node) or ""
     lines = _parameter_docs(doc)
@@ -144,7 +163,9 @@ def _entry(node: ast.FunctionDef | ast.ClassDef, mark: ast.Call, module: str) ->
         keywords = zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True)
         for argument, default in keywords:
             assert default is not None, f"{module}.{node.name}: {argument.arg} has no default"
-            annotation = ast.unparse(argument.annotation) if argument.annotation else "str"
+            annotation = "str"
+            if argument.annotation is not None:
+                annotation = ast.unparse(spell_out.visit(argument.annotation))
             value = ast.literal_eval(default)
             line = lines.get(argument.arg, "")
             settings[argument.arg] = Setting(argument.arg, annotation, value, line)

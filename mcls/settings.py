@@ -112,7 +112,8 @@ def convert(value: Any, setting: Setting) -> Any:
     >>> convert("none", Setting("fmax", "float | None", None, "")) is None
     True
     """
-    for kind in _alternatives(ast.parse(setting.type, mode="eval").body):
+    kinds = _alternatives(ast.parse(setting.type, mode="eval").body)
+    for kind in sorted(kinds, key=lambda kind: ast.unparse(kind) == "str"):  # anything is text
         try:
             return _convert(value, kind)
         except (ValueError, TypeError):
