@@ -76,6 +76,7 @@ def test_entries_are_in_alphabetical_order() -> None:
 def test_a_class_is_read_from_its_init(tmp_path, monkeypatch) -> None:
     module = tmp_path / "things.py"
     module.write_text(
+        "Norm = Literal['l1', 'l2']\n"
         '@register("features", "one", speed=3)\n'
         "class One:\n"
         '    """Does one thing.\n\n'
@@ -85,7 +86,7 @@ def test_a_class_is_read_from_its_init(tmp_path, monkeypatch) -> None:
         "    size, depth : int >= 1\n"
         "        How much; in rows. Not more.\n"
         '    """\n\n'
-        "    def __init__(self, data, *, size: int = 3, depth: int | None = None):\n"
+        "    def __init__(self, data, *, size: int = 3, depth: Norm | None = None):\n"
         "        ...\n"
     )
     monkeypatch.setattr(registry, "_ROOT", tmp_path)
@@ -95,7 +96,7 @@ def test_a_class_is_read_from_its_init(tmp_path, monkeypatch) -> None:
     assert entry.facts == {"speed": 3}
     assert entry.settings == {
         "size": Setting("size", "int", 3, line),
-        "depth": Setting("depth", "int | None", None, line),
+        "depth": Setting("depth", "Literal['l1', 'l2'] | None", None, line),
     }
 
 

@@ -1,5 +1,7 @@
 """Settings as text: specs, pairs, types, digests."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,6 +21,7 @@ ENTRY = Entry(
         "fmax": Setting("fmax", "float | None", None, "Hz."),
         "norm": Setting("norm", "Literal['slaney', 'none'] | float", "slaney", "How."),
         "htk": Setting("htk", "bool", False, "Whether."),
+        "folder": Setting("folder", "str | None", None, "Where."),
         "layers": Setting("layers", "tuple[int, ...]", (50, 50), "Units."),
     },
 )
@@ -66,6 +69,9 @@ def test_a_value_may_hold_an_equals_sign() -> None:
         ({"norm": "2"}, 2.0),
         ({"htk": "Yes"}, True),
         ({"htk": "off"}, False),
+        ({"folder": None}, None),
+        ({"folder": "none"}, None),
+        ({"folder": "lists/"}, "lists/"),
         ({"layers": "10x20x30"}, [10, 20, 30]),
         ({"layers": [1, 2]}, [1, 2]),
     ],
@@ -120,8 +126,6 @@ json_like = st.recursive(
 
 @given(json_like)
 def test_canonical_is_json_on_one_line(value: object) -> None:
-    import json
-
     text = canonical(value)
     assert json.loads(text) == value
     assert "\n" not in text
