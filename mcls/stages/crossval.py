@@ -128,8 +128,8 @@ def cross_validate(
             "name a fold column with --split, or make one with `mcls data split --folds`"
         )
     options = {**common, "learn-dict": learn, "train": train, "folds": folds}
-    feature = opened.feature(train.get("feature"))
-    content = [feature.digest, opened.tracks.get("sha1"), opened.track_ids]
+    rows = sorted(stored.digest for stored in opened.features.values())
+    content = [rows, opened.tracks.get("sha1"), opened.track_ids]
     key = digest([options, content, opened.column(split), opened.column(str(common["labels"]))])
     _claim(path, key, options, overwrite=overwrite)
     computed = 0

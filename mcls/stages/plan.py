@@ -37,6 +37,8 @@ class Plan:
         The part of every track.
     table : LabelTable
         The labels of the tracks of any part, in the order of the store.
+    store_digest : str
+        16 hex digits that name the store: its tracks, their audio, how its rows were made.
     key : str
         16 hex digits: two plans with the same key make the same run.
     """
@@ -48,6 +50,7 @@ class Plan:
     chain: Chain
     parts: Parts
     table: LabelTable
+    store_digest: str
     key: str
 
 
@@ -77,7 +80,6 @@ def plan_run(
     if "random_state" in entry.settings:
         given.setdefault("random_state", seed)
     model_settings = resolve(entry, given)
-    feature = store.feature(feature).name
     chain = build_chain(store, feature, dicts, encoder, pool)
     parts = resolve_parts(
         store, split=split, fold=fold, valid=valid, group=group, labels=labels, seed=seed
@@ -100,7 +102,8 @@ def plan_run(
         "seed": seed,
     }
     decides = {key: value for key, value in taken.items() if key != "dict"}
-    content = [chain_digest(chain), parts.id, store.tracks.get("sha1"), table.names, table.texts()]
+    store_digest = digest([store.track_ids, store.tracks.get("sha1"), store.settings])
+    content = [store_digest, chain_digest(chain), parts.id, table.names, table.texts()]
     said = dict(origins or {})
     said |= {"dict": said.get("dicts", "default"), "param": said.get("settings", "default")}
     return Plan(
@@ -111,6 +114,7 @@ def plan_run(
         chain=chain,
         parts=parts,
         table=table,
+        store_digest=store_digest,
         key=digest([decides, content]),
     )
 

@@ -24,6 +24,7 @@ from mcls.disk.run import open_run, write_parts, written_folder
 from mcls.disk.store import Store
 from mcls.errors import ConfigError, DataError
 from mcls.evaluation import evaluate
+from mcls.stages.encode import encoded_track, stored_steps
 from mcls.stages.parts import copies, optional_column
 from mcls.stages.plan import Plan, plan_run
 
@@ -149,6 +150,7 @@ def fill_run(folder: Path, plan: Plan, *, progress: Progress | None = None) -> d
     store, parts, names = plan.store, plan.parts, plan.table.names
     wanted = parts.of("train", "valid", "test")
     learnt, scored = parts.of("train", "valid"), parts.of("valid", "test")
+    stored = stored_steps(store, plan.chain)
     rows: dict[int, np.ndarray] = {}
     done = 0
 
@@ -157,9 +159,9 @@ def fill_run(folder: Path, plan: Plan, *, progress: Progress | None = None) -> d
         for i in map(int, tracks):
             found = rows.get(i)
             if found is None:
-                found = track_rows(store, plan.settings["feature"], plan.chain, i)
-                if len(found) == 0:
+                if any(some.offsets[i] == some.offsets[i + 1] for some in stored.values()):
                     raise DataError(f"{store.path}: track {store.track_ids[i]!r} has no rows")
+                found, _ = encoded_track(stored, plan.chain, i)
                 done += 1
                 if progress is not None:
                     progress(done, len(wanted), 0.0)
@@ -174,7 +176,7 @@ def fill_run(folder: Path, plan: Plan, *, progress: Progress | None = None) -> d
     )
     predictions = _predictions(plan, scored, scores)
     write_predictions(folder / "predictions.csv", predictions)
-    metrics = {
+    metrics: dict[str, Any] = {
         part: evaluate(predictions.only(part)).as_dict()
         for part in ("valid", "test")
         if part in predictions.parts
@@ -284,7 +286,8 @@ def _about(plan: Plan, summary: dict[str, Any]) -> dict[str, Any]:
         "split_id": plan.parts.id,
         "notes": summary["notes"],
         "store": str(plan.store.path),
-        "store_digest": plan.store.feature(plan.settings["feature"]).digest,
+        "store_digest": plan.store_digest,
+        "sample_rate": _own_rate(plan),
         "seed": plan.settings["seed"],
         "origins": dict(plan.origins),
         "mcls": __version__,
@@ -297,6 +300,13 @@ def _about(plan: Plan, summary: dict[str, Any]) -> dict[str, Any]:
         "seconds": summary["seconds"],
         "summary": summary,
     }
+
+
+def _own_rate(plan: Plan) -> int | None:
+    """Return the rate of the audio, if the features keep each file's own."""
+    rates = {step.settings.get("sr") for step in plan.chain if step.kind == "feature"}
+    known = set(plan.store.tracks.get("sample_rate", []))
+    return int(known.pop()) if None in rates and len(known) == 1 else None
 
 
 def _commit() -> str | None:
