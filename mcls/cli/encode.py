@@ -1,0 +1,50 @@
+"""``mcls encode``: rows to rows."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mcls.cli.options import FILE, Name, json_option, overwrite_option
+from mcls.cli.progress import done_line, progress_bar
+
+
+@click.command()
+@click.argument("store", type=FILE)
+@click.argument("out", type=FILE)
+@click.option("--with", "dicts", type=FILE, multiple=True, help="A dictionary; repeatable.")
+@click.option("--feature", help="Which feature, without a dictionary.")
+@click.option("--encoder", type=Name("encoders", spec=True), help="Default: the method's own.")
+@click.option(
+    "--pool", type=Name("poolers", spec=True), multiple=True, help="Pool so; repeatable, in order."
+)
+@click.option("--name", help="Of the new feature.")
+@overwrite_option
+@json_option
+def command(store: Path, out: Path, as_json: bool, **options: Any) -> None:
+    """Encode rows with dictionaries, and pool them.
+
+    The codes of several dictionaries stand side by side. Poolers are
+    applied in the order they are given; @ gives a window in seconds.
+
+    \b
+    Examples:
+      mcls encode mfcc.h5 vectors.h5 --with vq.h5 --pool histogram
+      mcls encode mel.h5 v.h5 --with d.h5 --encoder triangle --pool max@1s --pool mean
+      mcls encode mfcc.h5 stats.h5 --pool meanstd
+    """
+    from mcls.stages.encode import encode
+
+    started = time.monotonic()
+    with progress_bar(f"encode {out.name}") as progress:
+        done = encode(store, out, progress=progress, **options)
+    size = f"{done.n_rows} rows of {done.n_dims} numbers, {done.n_tracks} tracks"
+    if as_json:
+        found = {key: value for key, value in vars(done).items() if key != "path"}
+        click.echo(json.dumps({"path": str(out), **found}))
+    if done.computed:
+        done_line(f"wrote {out}: {size}", started)
+    else:
+        click.echo(f"{out} is there already: {size}; nothing to do", err=True)

@@ -1,0 +1,307 @@
+"""K-means: atoms are the means of the rows nearest to them."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    ClusterMixin,
+    TransformerMixin,
+)
+from sklearn.utils import Tags, check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from mcls.registry import register
+
+Source = Callable[[], Iterable[np.ndarray]]
+
+_BLOCK = 1024  # rows whose distances to all atoms are held at once
+_SEED_ROWS = 32  # per atom, in the first sample
+
+
+@register("dictionaries", "kmeans", encoder="hard")
+class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):
+    """K-means by Lloyd's algorithm over batches: exact, and memory does not grow with the rows.
+
+    Seeded by k-means++ and brought to rest on a first sample, then run on all rows. An atom that
+    loses its last row starts anew at the row that is worst explained, so there are always as many
+    atoms as were asked for.
+
+    Parameters
+    ----------
+    n_atoms : int
+        Atoms.
+    max_iter : int
+        Passes over all rows, at most.
+    tol : float
+        Stop when a pass lowers the inertia by less than this share.
+    random_state : int or None
+        Seed of the first atoms.
+
+    Attributes
+    ----------
+    components_ : np.ndarray, shape (n_atoms, n_dims), float32
+        The atoms.
+    inertia_ : float
+        Sum over rows of the squared distance to the nearest atom.
+    history_ : list of float
+        Mean squared distance after each pass.
+    counts_ : np.ndarray, shape (n_atoms,)
+        Rows nearest to each atom.
+    usage_ : np.ndarray, shape (n_atoms,)
+        Share of the rows that are nearest to each atom.
+    perplexity_ : float
+        exp(entropy of the usage): how many atoms are in effective use.
+    n_iter_ : int
+        Passes made over all rows.
+
+    References
+    ----------
+    Lloyd (1982); Arthur & Vassilvitskii (2007), k-means++.
+
+    Examples
+    --------
+    >>> rows = np.array([[0.0, 0], [0, 1], [9, 9], [9, 8]], dtype=np.float32)
+    >>> KMeans(n_atoms=2, random_state=0).fit(rows).labels_.tolist() in ([0, 0, 1, 1], [1, 1, 0, 0])
+    True
+    """
+
+    def __init__(
+        self,
+        *,
+        n_atoms: int = 256,
+        max_iter: int = 50,
+        tol: float = 1e-4,
+        random_state: int | None = None,
+    ) -> None:
+        self.n_atoms = n_atoms
+        self.max_iter = max_iter
+        self.tol = tol
+        self.random_state = random_state
+
+    def fit(self, X: np.ndarray, y: Any = None) -> "KMeans":
+        """Learn from rows.
+
+        Parameters
+        ----------
+        X : np.ndarray, shape (n_rows, n_dims)
+            At least `n_atoms` rows.
+        y : ignored
+
+        Raises
+        ------
+        ValueError
+            If there are fewer rows than atoms.
+        """
+        X = validate_data(self, X, dtype=np.float32, order="C")
+        self.fit_batches(lambda: _slices(X))
+        self.labels_ = self.predict(X)
+        return self
+
+    def fit_batches(self, source: Source) -> "KMeans":
+        """Learn from batches.
+
+        Parameters
+        ----------
+        source : callable
+            Each call yields all rows in batches ``(n, n_dims)`` float32, in the same order.
+        """
+        rng = check_random_state(self.random_state)
+        sample, n_rows = _sample(source, _SEED_ROWS * self.n_atoms, rng)
+        if n_rows < self.n_atoms:
+            raise ValueError(f"n_samples={n_rows} should be >= n_atoms={self.n_atoms}")
+        self.n_features_in_ = sample.shape[1]
+        self.components_ = _plus_plus(sample, self.n_atoms, rng)
+        self.history_: list[float] = []
+        if len(sample) < n_rows:
+            self._lloyd(lambda: _slices(sample))
+        self._lloyd(source)
+        self.inertia_ = self.history_[-1] * n_rows
+        return self
+
+    def partial_fit(self, X: np.ndarray, y: Any = None) -> "KMeans":
+        """Learn from one more batch: every atom moves to the mean of all its rows so far.
+
+        The first batch must hold at least `n_atoms` rows.
+        """
+        first = not hasattr(self, "components_")
+        X = validate_data(self, X, dtype=np.float32, order="C", reset=first)
+        if first:
+            if len(X) < self.n_atoms:
+                raise ValueError(f"n_samples={len(X)} should be >= n_atoms={self.n_atoms}")
+            self.components_ = _plus_plus(X, self.n_atoms, check_random_state(self.random_state))
+            self._measure(np.zeros(self.n_atoms))
+        labels, distances = nearest(X, self.components_)
+        sums, counts = _sums(X, labels, self.n_atoms)
+        self._measure(self.counts_ + counts)
+        share = np.divide(1.0, self.counts_, out=np.zeros(self.n_atoms), where=self.counts_ > 0)
+        self.components_ += ((sums - counts[:, None] * self.components_) * share[:, None]).astype(
+            np.float32
+        )
+        self.inertia_ = float(distances.sum())
+        return self
+
+    def transform(self, X: np.ndarray) -> np.ndarray:
+        """Return one-hot codes, ``(n_rows, n_atoms)`` float32: 1 at the nearest atom."""
+        labels = self.predict(X)
+        codes = np.zeros((len(labels), len(self.components_)), np.float32)
+        codes[np.arange(len(labels)), labels] = 1
+        return codes
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        """Return the index of the nearest atom of each row, ``(n_rows,)``."""
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=np.float32, order="C", reset=False)
+        return nearest(X, self.components_)[0]
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return what encoding needs."""
+        return {"atoms": self.components_}
+
+    @property
+    def _n_features_out(self) -> int:
+        return len(self.components_)
+
+    def _lloyd(self, source: Source) -> None:
+        before = np.inf
+        for turn in range(self.max_iter):
+            sums = np.zeros(self.components_.shape)
+            counts = np.zeros(self.n_atoms)
+            inertia, n_rows = 0.0, 0
+            worst = _Worst(self.n_atoms)
+            for batch in source():
+                labels, distances = nearest(batch, self.components_)
+                some, n = _sums(batch, labels, self.n_atoms)
+                sums += some
+                counts += n
+                inertia += float(distances.sum(dtype=np.float64))
+                n_rows += len(batch)
+                worst.see(batch, distances)
+            self.n_iter_ = turn + 1
+            self.history_.append(inertia / n_rows)
+            self._measure(counts)
+            dead = np.flatnonzero(counts == 0)
+            if before - inertia <= self.tol * inertia and not len(dead):
+                return
+            before = inertia
+            alive = counts > 0
+            means = sums[alive] / counts[alive][:, None]
+            self.components_[alive] = means.astype(np.float32)
+            for atom, row in zip(dead, worst.rows(), strict=False):
+                self.components_[atom] = row
+
+    def _measure(self, counts: np.ndarray) -> None:
+        self.counts_ = counts
+        self.usage_ = counts / max(counts.sum(), 1)
+        used = self.usage_[self.usage_ > 0]
+        self.perplexity_ = float(np.exp(-np.sum(used * np.log(used))))
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+
+def nearest(rows: np.ndarray, atoms: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Find the nearest atom of each row.
+
+    Parameters
+    ----------
+    rows : np.ndarray, shape (n_rows, n_dims), float32
+        Rows.
+    atoms : np.ndarray, shape (n_atoms, n_dims), float32
+        Atoms; of equally near ones the first is taken.
+
+    Returns
+    -------
+    labels : np.ndarray, shape (n_rows,), int32
+    distances : np.ndarray, shape (n_rows,), float32
+        Squared, >= 0.
+    """
+    half = 0.5 * np.einsum("ij,ij->i", atoms, atoms)
+    labels = np.empty(len(rows), np.int32)
+    distances = np.empty(len(rows), np.float32)
+    transposed = np.ascontiguousarray(atoms.T)
+    for start in range(0, len(rows), _BLOCK):
+        block = rows[start : start + _BLOCK]
+        likeness = block @ transposed
+        likeness -= half
+        best = likeness.argmax(axis=1)
+        labels[start : start + _BLOCK] = best
+        squares = np.einsum("ij,ij->i", block, block)
+        near = np.take_along_axis(likeness, best[:, None], axis=1)[:, 0]
+        np.maximum(squares - 2 * near, 0, out=distances[start : start + _BLOCK])
+    return labels, distances
+
+
+class _Worst:
+    """The rows furthest from their atoms, to start atoms anew from."""
+
+    def __init__(self, n: int) -> None:
+        self.n = n
+        self._far: list[tuple[float, int, np.ndarray]] = []
+        self._seen = 0
+
+    def see(self, batch: np.ndarray, distances: np.ndarray) -> None:
+        k = min(4, len(batch))
+        for i in np.argpartition(-distances, k - 1)[:k]:
+            self._far.append((-float(distances[i]), self._seen + int(i), batch[i].copy()))
+        self._far = sorted(self._far, key=lambda far: far[:2])[: self.n]
+        self._seen += len(batch)
+
+    def rows(self) -> Iterator[np.ndarray]:
+        return (row for _, _, row in self._far)
+
+
+def _slices(X: np.ndarray, size: int = 8192) -> Iterator[np.ndarray]:
+    return (X[start : start + size] for start in range(0, len(X), size))
+
+
+def _sums(rows: np.ndarray, labels: np.ndarray, n_atoms: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the sum and the number of the rows of each atom."""
+    ones = np.ones(len(rows), np.float32)
+    member = sparse.csr_matrix((ones, labels, np.arange(len(rows) + 1)), shape=(len(rows), n_atoms))
+    return member.T @ rows, np.bincount(labels, minlength=n_atoms).astype(float)
+
+
+def _sample(source: Source, size: int, rng: np.random.RandomState) -> tuple[np.ndarray, int]:
+    """Draw up to `size` rows from one pass (every row as likely), and count the rows."""
+    kept: np.ndarray | None = None
+    keys = np.zeros(0)
+    n_rows = 0
+    for batch in source():
+        n_rows += len(batch)
+        new = rng.random_sample(len(batch))
+        if kept is None:
+            kept, keys = batch.copy(), new
+        else:
+            low = new < keys.max() if len(keys) >= size else np.ones(len(new), bool)
+            kept, keys = np.concatenate([kept, batch[low]]), np.concatenate([keys, new[low]])
+        if len(keys) > size:
+            order = np.argpartition(keys, size - 1)[:size]
+            kept, keys = kept[order], keys[order]
+    if kept is None:
+        raise ValueError("there are no rows to learn from")
+    return kept[np.argsort(keys)], n_rows
+
+
+def _plus_plus(rows: np.ndarray, n_atoms: int, rng: np.random.RandomState) -> np.ndarray:
+    """Choose first atoms: each a row, drawn by its squared distance to those chosen before."""
+    atoms = np.empty((n_atoms, rows.shape[1]), np.float32)
+    squares = np.einsum("ij,ij->i", rows, rows)
+    nearest_so_far = np.full(len(rows), np.inf)
+    choice = int(rng.randint(len(rows)))
+    for k in range(n_atoms):
+        atoms[k] = rows[choice]
+        distances = squares - 2 * (rows @ atoms[k]) + squares[choice]
+        np.minimum(nearest_so_far, np.maximum(distances, 0), out=nearest_so_far)
+        total = nearest_so_far.sum()
+        if total > 0:
+            draw = rng.random_sample() * total
+            choice = min(int(np.searchsorted(np.cumsum(nearest_so_far), draw)), len(rows) - 1)
+        else:
+            choice = int(rng.randint(len(rows)))
+    return atoms

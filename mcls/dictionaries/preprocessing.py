@@ -1,0 +1,152 @@
+"""What comes before the atoms: frames joined, dimensions standardised, correlations removed.
+
+Nothing here grows with the data: mean and covariance are summed over batches in float64.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+
+import numpy as np
+
+from mcls.errors import ConfigError
+
+Source = Callable[[], Iterable[np.ndarray]]
+
+
+def join_frames(rows: np.ndarray, context: int) -> np.ndarray:
+    """Join every row with those that follow it.
+
+    Parameters
+    ----------
+    rows : np.ndarray, shape (n_rows, n_dims)
+        The rows of one track; at least one.
+    context : int
+        Rows to join. A track with fewer is lengthened by repeating its last row.
+
+    Returns
+    -------
+    np.ndarray, shape (max(1, n_rows - context + 1), context * n_dims), float32
+        The earliest frame first.
+
+    Examples
+    --------
+    >>> join_frames(np.array([[1.0], [2.0], [3.0]]), 2).tolist()
+    [[1.0, 2.0], [2.0, 3.0]]
+    """
+    if context > len(rows):
+        rows = np.pad(rows, ((0, context - len(rows)), (0, 0)), mode="edge")
+    if context == 1:
+        return rows.astype(np.float32, copy=False)
+    windows = np.lib.stride_tricks.sliding_window_view(rows, context, axis=0)
+    return windows.transpose(0, 2, 1).reshape(len(windows), -1).astype(np.float32, copy=False)
+
+
+class Preprocessing:
+    """Standardise and whiten, learnt from rows.
+
+    Parameters
+    ----------
+    standardize : bool
+        Subtract each dimension's mean and divide by its standard deviation.
+    whiten : float in (0, 1], or None
+        Keep the principal components that hold this share of the variance, each divided by
+        sqrt(eigenvalue + eps).
+    eps : float
+        Added to eigenvalues, in the units of the (standardised) data squared.
+
+    Attributes
+    ----------
+    mean_, scale_ : np.ndarray, shape (n_dims,), or None
+        Subtracted; divided by.
+    components_ : np.ndarray, shape (n_dims, n_kept), or None
+        Multiplied with; the whitening matrix.
+    """
+
+    def __init__(
+        self, *, standardize: bool = True, whiten: float | None = None, eps: float = 0.01
+    ) -> None:
+        if whiten is not None and not 0 < whiten <= 1:
+            raise ConfigError(f"whiten={whiten}; expected a share of the variance in (0, 1]")
+        if eps < 0:
+            raise ConfigError(f"eps={eps}; expected 0 or more")
+        self.standardize = standardize
+        self.whiten = whiten
+        self.eps = eps
+        self.mean_: np.ndarray | None = None
+        self.scale_: np.ndarray | None = None
+        self.components_: np.ndarray | None = None
+
+    def fit_batches(self, source: Source) -> "Preprocessing":
+        """Learn from batches of rows ``(n, n_dims)``; one pass over them."""
+        if not self.standardize and self.whiten is None:
+            return self
+        count, total, squares = 0, np.zeros(0), np.zeros(0)
+        shift = None
+        for batch in source():
+            if shift is None:  # near the mean, so that the sums do not cancel
+                shift = batch.mean(axis=0, dtype=np.float64)
+                n_dims = len(shift)
+                total = np.zeros(n_dims)
+                squares = np.zeros((n_dims, n_dims) if self.whiten else n_dims)
+            centred = batch - shift.astype(np.float32)
+            count += len(batch)
+            total += centred.sum(axis=0, dtype=np.float64)
+            if self.whiten:
+                squares += centred.T @ centred
+            else:
+                squares += np.einsum("ij,ij->j", centred, centred, dtype=np.float64)
+        if shift is None:
+            raise ConfigError("there are no rows to learn from")
+        offset = total / count
+        mean = shift + offset
+        self.mean_ = mean.astype(np.float32)
+        if self.whiten:
+            covariance = squares / count - np.outer(offset, offset)
+            variance = np.diag(covariance).copy()
+        else:
+            variance = squares / count - offset**2
+        if self.standardize:
+            scale = np.sqrt(np.maximum(variance, 0))
+            scale[scale < 1e-7 * max(1.0, float(scale.max(initial=0)))] = 1.0
+            self.scale_ = scale.astype(np.float32)
+            if self.whiten:
+                covariance /= np.outer(scale, scale)
+        if self.whiten:
+            values, vectors = np.linalg.eigh(covariance)
+            values, vectors = np.maximum(values[::-1], 0), vectors[:, ::-1]
+            share = np.cumsum(values) / max(values.sum(), np.finfo(float).tiny)
+            kept = int(np.searchsorted(share, self.whiten - 1e-12)) + 1
+            signs = np.sign(vectors[np.abs(vectors).argmax(axis=0), np.arange(len(values))])
+            vectors = vectors * signs
+            self._values = values[:kept]
+            whitening = vectors[:, :kept] / np.sqrt(values[:kept] + self.eps)
+            self.components_ = whitening.astype(np.float32)
+        return self
+
+    def transform(self, rows: np.ndarray) -> np.ndarray:
+        """Apply: ``(n, n_dims)`` to ``(n, n_kept)``, float32."""
+        if self.mean_ is not None:
+            rows = rows - self.mean_
+        if self.scale_ is not None:
+            rows /= self.scale_
+        return rows if self.components_ is None else rows @ self.components_
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return what was learnt, by name."""
+        named = {"mean": self.mean_, "scale": self.scale_, "whitening": self.components_}
+        return {name: array for name, array in named.items() if array is not None}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "Preprocessing":
+        """Rebuild from `arrays`, for `transform` and `inverse`."""
+        made = cls(standardize="scale" in arrays)
+        made.mean_, made.scale_ = arrays.get("mean"), arrays.get("scale")
+        made.components_ = arrays.get("whitening")
+        return made
+
+    def inverse(self, rows: np.ndarray) -> np.ndarray:
+        """Bring rows (or atoms) back to the dimensions they came from, as near as can be."""
+        if self.components_ is not None:
+            rows = rows @ np.linalg.pinv(self.components_)
+        if self.scale_ is not None:
+            rows = rows * self.scale_
+        return rows if self.mean_ is None else rows + self.mean_

@@ -1,0 +1,87 @@
+"""Dictionary files: the chain from the audio to the codes, and a report of the learning."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from mcls import __version__
+from mcls.disk.atomic import written_whole
+from mcls.disk.chain import Chain, Step, read_chain, write_chain
+from mcls.disk.hdf5 import open_hdf5
+from mcls.errors import DataError, FormatError
+from mcls.settings import canonical
+
+KIND, FORMAT = "dictionary", 1
+
+
+@dataclass(frozen=True)
+class DictionaryFile:
+    """A dictionary as it is kept.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    chain : Chain
+        From the audio to this dictionary, which is the last step.
+    report : dict
+        What the learning measured: usage, perplexity, history, ...
+    key : str
+        16 hex digits: two commands with the same key make the same dictionary.
+    """
+
+    path: Path
+    chain: Chain
+    report: dict[str, Any]
+    key: str
+
+    @property
+    def step(self) -> Step:
+        """The dictionary itself: settings, arrays, the tracks it was learnt from."""
+        return self.chain[-1]
+
+
+def write_dictionary(path: Path, chain: Chain, report: dict[str, Any], key: str) -> None:
+    """Write a dictionary file; it appears whole or not at all.
+
+    Raises
+    ------
+    DataError
+        If it cannot be written.
+    """
+    try:
+        with written_whole(path) as temporary, h5py.File(temporary, "w") as file:
+            file.attrs["kind"] = KIND
+            file.attrs["format"] = FORMAT
+            file.attrs["version"] = __version__
+            file.attrs["key"] = key
+            file.attrs["report"] = canonical(report)
+            write_chain(file, chain)
+    except OSError as error:
+        raise DataError(f"{path} could not be written: {error}") from error
+
+
+def read_dictionary(path: str | Path) -> DictionaryFile:
+    """Read a dictionary file.
+
+    Raises
+    ------
+    DataError
+        If there is no such file.
+    FormatError
+        If it is not one, or is damaged.
+    """
+    path = Path(path)
+    with open_hdf5(path, KIND, FORMAT) as file:
+        chain = read_chain(file)
+        try:
+            report = json.loads(file.attrs["report"])
+            key = str(file.attrs["key"])
+        except (KeyError, ValueError) as error:
+            raise FormatError(f"{path}: the report is damaged ({error})") from error
+    if not chain or chain[-1].kind != "dictionary" or "atoms" not in chain[-1].arrays:
+        raise FormatError(f"{path}: its chain does not end in a dictionary")
+    return DictionaryFile(path, chain, report, key)

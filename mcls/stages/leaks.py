@@ -1,0 +1,27 @@
+"""The leak guard: nothing learnt may have seen a track that is to be scored."""
+
+from collections.abc import Sequence
+
+from mcls.disk.chain import Chain
+from mcls.errors import DataError
+from mcls.stages.parts import Parts
+
+
+def refuse_leaks(chain: Chain, parts: Parts, track_ids: Sequence[str]) -> None:
+    """Refuse a chain with a step that was learnt from tracks of the valid or test part.
+
+    Raises
+    ------
+    DataError
+        Naming the step, how many tracks and some of them.
+    """
+    held_out = {track_ids[i] for i in parts.of("valid", "test")}
+    for step in chain:
+        leaked = sorted(held_out.intersection(step.learnt_from))
+        if leaked:
+            some = ", ".join(leaked[:3]) + (", ..." if len(leaked) > 3 else "")
+            raise DataError(
+                f"the {step.kind} {step.name!r} was learnt from {len(leaked)} tracks that are now "
+                f"in the valid or test part ({some}): scores on them would be too good. Learn it "
+                f"again with the same split options ({parts.describe()})"
+            )
