@@ -104,7 +104,9 @@ def _show_together(reports: Sequence["Evaluated"]) -> None:
         for one in reports
         if name in one.report.metrics
     ]
-    show_table(["metric", "path", *_FIGURES], rows, left=2)
+    parts = {one.report.part for one in reports}
+    title = f"part {parts.pop()}" if len(parts) == 1 else "parts " + ", ".join(sorted(parts))
+    show_table(["metric", "path", *_FIGURES], rows, left=2, title=title)
 
 
 def _row(report: "Report", name: str) -> list[str]:
@@ -115,7 +117,7 @@ def _row(report: "Report", name: str) -> list[str]:
 
 def _show(evaluated: "Evaluated", per_label: bool) -> None:
     report = evaluated.report
-    about = [f"part {report.part}" if report.part != "all" else "all tracks"]
+    about = [f"part {report.part}"]
     about += [f"{report.n_tracks} tracks", f"{len(report.names)} labels"]
     if evaluated.split_id:
         about.append(f"split {evaluated.split_id}")

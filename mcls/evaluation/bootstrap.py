@@ -47,8 +47,8 @@ def interval(replicates: np.ma.MaskedArray) -> tuple[float, float] | None:
 
     Examples
     --------
-    >>> interval(np.ma.arange(1001))
-    (25.0, 975.0)
+    >>> [round(end) for end in interval(np.ma.arange(1001))]
+    [25, 975]
     """
     values = np.ma.compressed(replicates)
     if not len(values):

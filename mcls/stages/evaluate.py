@@ -8,7 +8,7 @@ from typing import Any
 
 from mcls.disk.predictions import Predictions, read_predictions
 from mcls.disk.run import FILES, open_run
-from mcls.errors import DataError, FormatError
+from mcls.errors import ConfigError, DataError, FormatError
 from mcls.evaluation import Measured, Report, across_folds
 from mcls.evaluation import evaluate as measure
 
@@ -94,6 +94,10 @@ def evaluate(
     """
     path = Path(path)
     predictions, about = _open(path)
+    if threshold is not None and not predictions.multi_label:
+        raise ConfigError(
+            f"{path}: one label per track is decided by the highest score; leave out --threshold"
+        )
     if part is None:
         part = "test" if any(predictions.parts) else ""
     try:

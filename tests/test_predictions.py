@@ -1,0 +1,195 @@
+"""predictions.csv: there and back to the last bit, and what a stranger may write into one."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mcls.disk.predictions import (
+    Predictions,
+    join_predictions,
+    read_predictions,
+    write_predictions,
+)
+from mcls.errors import DataError, FormatError
+
+ONE = Predictions(
+    ["a", "b/ä,1", 'c "quoted"', "d\nsecond line"],
+    ["valid", "test", "test", ""],
+    ["1", "1", "2", ""],
+    ["jazz", "rock:hard", "ärger"],
+    np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 0, 0]], dtype=bool),
+    np.array([[1 / 3, 1e-300, -1e17], [0.1 + 0.2, -0.0, 5e-324], [1, 2, 3], [np.inf, -np.inf, 0]]),
+    multi_label=False,
+)
+
+
+def text(tmp_path: Path, *lines: str) -> Path:
+    path = tmp_path / "p.csv"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def same(one: Predictions, other: Predictions) -> None:
+    assert replace(one, truth=None, scores=None) == replace(other, truth=None, scores=None)
+    np.testing.assert_array_equal(one.truth, other.truth)
+    assert one.scores.tobytes() == other.scores.tobytes()
+
+
+def test_written_and_read_is_the_same(tmp_path: Path) -> None:
+    write_predictions(tmp_path / "p.csv", ONE)
+    same(read_predictions(tmp_path / "p.csv"), ONE)
+
+
+def test_the_file_is_what_the_docs_say(tmp_path: Path) -> None:
+    some = Predictions(
+        ["one"], ["test"], [""], ["jazz", "rock"], np.array([[True, True]]), np.eye(2)[:1], True
+    )
+    write_predictions(tmp_path / "p.csv", some)
+    assert (tmp_path / "p.csv").read_text() == (
+        "track_id,part,fold,labels,score:jazz,score:rock\none,test,,jazz|rock,1.0,0.0\n"
+    )
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.data())
+def test_any_scores_survive(tmp_path_factory, data: st.DataObject) -> None:
+    n_tracks, n_labels = data.draw(st.integers(1, 4)), data.draw(st.integers(2, 4))
+    names = data.draw(
+        st.lists(
+            st.text(
+                st.characters(exclude_categories=["C", "Z"], exclude_characters="|"), min_size=1
+            ),
+            min_size=n_labels,
+            max_size=n_labels,
+            unique=True,
+        )
+    )
+    cells = st.floats(allow_nan=False)
+    rows = st.lists(cells, min_size=n_labels, max_size=n_labels)
+    bits = st.lists(st.booleans(), min_size=n_labels, max_size=n_labels)
+    truth = np.array([data.draw(bits) for _ in range(n_tracks)])
+    some = Predictions(
+        [f"t{i}" for i in range(n_tracks)],
+        ["test"] * n_tracks,
+        [""] * n_tracks,
+        names,
+        truth,
+        np.array([data.draw(rows) for _ in range(n_tracks)]),
+        bool((truth.sum(axis=1) != 1).any()),
+    )
+    path = tmp_path_factory.mktemp("p") / "p.csv"
+    write_predictions(path, some)
+    same(read_predictions(path), some)
+
+
+def test_a_table_from_elsewhere_needs_neither_part_nor_fold(tmp_path: Path) -> None:
+    path = text(
+        tmp_path,
+        "\ufefflabels, score:rock ,score:jazz,track_id,length",
+        "rock,0.9,0.1,one,30",
+        "",
+        " | jazz | ,0.2,.8,two,20",
+    )
+    read = read_predictions(path)
+    assert read.names == ["rock", "jazz"]
+    assert read.track_ids == ["one", "two"]
+    assert read.parts == read.folds == ["", ""]
+    assert read.truth.tolist() == [[True, False], [False, True]]
+    assert not read.multi_label
+
+
+def test_several_labels_or_none_make_it_multi_label(tmp_path: Path) -> None:
+    header = "track_id,labels,score:a,score:b"
+    assert read_predictions(text(tmp_path, header, "one,a|b,1,0")).multi_label
+    assert read_predictions(text(tmp_path, header, "one,a,1,0", "two,,1,0")).multi_label
+
+
+HEADER = "track_id,part,labels,score:jazz,score:rock"
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ([], "1: there is no column 'track_id'; expected track_id, labels and score:<label> per "
+             "label, found: nothing"),
+        (["track_id,score:a,score:b"], "1: there is no column 'labels'"),
+        (["track_id,labels,score:a"], "1: expected a column score:<label> for each of two or more"),
+        (["track_id,labels,score:a,score:a"], "1: column 'score:a' comes twice"),
+        ([HEADER], "there are no tracks in it, only a header"),
+        ([HEADER, "one,test,jazz,1"], "2: 4 cells where the header has 5"),
+        ([HEADER, "one,test,jazz,1,2,3"], "2: 6 cells where the header has 5"),
+        ([HEADER, ",test,jazz,1,2"], "2: the track_id is empty"),
+        ([HEADER, "a,test,jazz,1,2", "b,test,jaz,1,2"],
+         "3: no score for label 'jaz'; did you mean 'jazz'?"),
+        ([HEADER, "a,test,jazz,1,two"], "2: score of 'rock' is 'two', not a number"),
+        ([HEADER, "a,test,jazz,nan,2"], "2: score of 'jazz' is 'nan', not a number"),
+        ([HEADER, "a,test,jazz,,2"], "2: score of 'jazz' is '', not a number"),
+        ([HEADER, "a,test,jazz,1,2", "", "a,test,rock,1,2"], "4: track 'a' is in line 2 already"),
+        ([HEADER, 'a,test,"jazz,1,2'], "2: unexpected end of data"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_said_with_file_and_line(
+    tmp_path: Path, lines: list[str], message: str
+) -> None:
+    path = text(tmp_path, *lines) if lines else tmp_path / "p.csv"
+    path.touch()
+    with pytest.raises(FormatError) as error:
+        read_predictions(path)
+    assert message in str(error.value)
+    assert str(error.value).startswith(f"{path}:")
+
+
+def test_a_track_may_come_once_per_part_and_fold(tmp_path: Path) -> None:
+    path = text(
+        tmp_path,
+        "track_id,part,fold,labels,score:a,score:b",
+        "one,test,1,a,1,0",
+        "one,valid,2,a,1,0",
+        "one,test,2,a,1,0",
+    )
+    assert read_predictions(path).folds == ["1", "2", "2"]
+
+
+def test_other_bytes_than_text_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "p.csv"
+    path.write_bytes(HEADER.encode() + b"\na,test,\xff,1,2\n")
+    with pytest.raises(FormatError, match="not UTF-8"):
+        read_predictions(path)
+    path.write_bytes(HEADER.encode() + b"\na,test,jazz," + b"1" * 200_000 + b",2\n")
+    with pytest.raises(FormatError, match="field larger"):
+        read_predictions(path)
+
+
+def test_no_file_is_not_an_empty_result(tmp_path: Path) -> None:
+    for path in (tmp_path / "none.csv", tmp_path):
+        with pytest.raises(DataError, match="there is no file"):
+            read_predictions(path)
+
+
+def test_only_takes_a_part_or_a_fold() -> None:
+    assert ONE.only("test").track_ids == ["b/ä,1", 'c "quoted"']
+    assert ONE.only("test", fold="2").scores.tolist() == [[1, 2, 3]]
+    assert ONE.only(fold="1").parts == ["valid", "test"]
+    assert ONE.fold_names() == ["1", "2"]
+
+
+def test_only_says_what_there_is() -> None:
+    with pytest.raises(DataError) as error:
+        ONE.only("train")
+    assert str(error.value) == (
+        "no track in part 'train'; there are: 1 valid, 2 test, 1 without a part"
+    )
+    with pytest.raises(DataError, match="no track in part 'valid' of fold '2'"):
+        ONE.only("valid", fold="2")
+
+
+def test_joined_is_one_below_the_other() -> None:
+    joined = join_predictions([ONE.only("valid"), ONE.only("test")])
+    assert joined.track_ids == ONE.track_ids[:3]
+    np.testing.assert_array_equal(joined.scores, ONE.scores[:3])
+    with pytest.raises(DataError, match="different labels"):
+        join_predictions([ONE, replace(ONE, names=["a", "b", "c"])])
