@@ -10,6 +10,7 @@ from mcls.disk.chain import Chain, Step
 from mcls.errors import DataError
 from mcls.pooling import pool_of, pool_rows
 from mcls.registry import find
+from mcls.threads import one_blas_thread
 
 #: Rows and their frame rate; None where a row is a whole track.
 Timed = tuple[np.ndarray, float | None]
@@ -72,9 +73,9 @@ def encode_rows(rows: np.ndarray, step: Step) -> np.ndarray:
     for start in range(0, n_out, _BLOCK):
         stop = min(start + _BLOCK, n_out)
         joined = join_frames(rows[start : stop + context - 1], context)
-        blocks.append(
-            encoder(preprocessing.transform(joined), step.arrays, **settings["encoder_settings"])
-        )
+        with one_blas_thread():
+            prepared = preprocessing.transform(joined)
+            blocks.append(encoder(prepared, step.arrays, **settings["encoder_settings"]))
     return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
 
 

@@ -15,6 +15,7 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mcls.registry import register
+from mcls.threads import for_blocks, one_blas_thread
 
 Source = Callable[[], Iterable[np.ndarray]]
 
@@ -109,6 +110,10 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         source : callable
             Each call yields all rows in batches ``(n, n_dims)`` float32, in the same order.
         """
+        with one_blas_thread():
+            return self._fit_batches(source)
+
+    def _fit_batches(self, source: Source) -> "KMeans":
         rng = check_random_state(self.random_state)
         sample, n_rows = _sample(source, _SEED_ROWS * self.n_atoms, rng)
         if n_rows < self.n_atoms:
@@ -225,15 +230,18 @@ def nearest(rows: np.ndarray, atoms: np.ndarray) -> tuple[np.ndarray, np.ndarray
     labels = np.empty(len(rows), np.int32)
     distances = np.empty(len(rows), np.float32)
     transposed = np.ascontiguousarray(atoms.T)
-    for start in range(0, len(rows), _BLOCK):
-        block = rows[start : start + _BLOCK]
+
+    def work(which: slice) -> None:
+        block = rows[which]
         likeness = block @ transposed
         likeness -= half
         best = likeness.argmax(axis=1)
-        labels[start : start + _BLOCK] = best
+        labels[which] = best
         squares = np.einsum("ij,ij->i", block, block)
-        near = np.take_along_axis(likeness, best[:, None], axis=1)[:, 0]
-        np.maximum(squares - 2 * near, 0, out=distances[start : start + _BLOCK])
+        near = likeness[np.arange(len(block)), best]
+        np.maximum(squares - 2 * near, 0, out=distances[which])
+
+    for_blocks(len(rows), _BLOCK, work)
     return labels, distances
 
 
