@@ -88,3 +88,103 @@ def soft_threshold(
     if split_signs:
         codes = np.concatenate([codes, np.maximum(-likeness - np.float32(alpha), 0)], axis=1)
     return codes
+
+
+@register("encoders", "lasso")
+def lasso(
+    rows: np.ndarray,
+    arrays: Arrays,
+    *,
+    penalty: float = 0.2,
+    positive: bool = False,
+    split_signs: bool = False,
+    tol: float = 1e-3,
+) -> np.ndarray:
+    """Sparse codes: least squares plus penalty times the row's norm times the codes' absolute sum.
+
+    Parameters
+    ----------
+    rows : np.ndarray, shape (n_rows, n_dims), float32
+        Preprocessed rows.
+    arrays : mapping of str to np.ndarray
+        The dictionary's; ``atoms`` is read.
+    penalty : float
+        Weight of the codes' absolute sum, in (0, 1), for a row of norm 1: higher is sparser.
+    positive : bool
+        Whether codes must not be negative.
+    split_signs : bool
+        Give positive and negative parts side by side, two codes per atom, none negative.
+    tol : float
+        How far codes may miss the optimality conditions, in parts of the penalty.
+    """
+    from mcls.dictionaries import lasso as solver  # compiled: costs half a second to import
+
+    codes = solver.lasso(rows, arrays["atoms"], penalty=penalty, positive=positive, tol=tol)
+    return _signs_apart(codes) if split_signs else codes
+
+
+@register("encoders", "omp")
+def omp(
+    rows: np.ndarray,
+    arrays: Arrays,
+    *,
+    n_nonzero: int = 8,
+    tol: float = 0.0,
+    split_signs: bool = False,
+) -> np.ndarray:
+    """Sparse codes by orthogonal matching pursuit: at most so many atoms, the best one by one.
+
+    Parameters
+    ----------
+    rows : np.ndarray, shape (n_rows, n_dims), float32
+        Preprocessed rows.
+    arrays : mapping of str to np.ndarray
+        The dictionary's; ``atoms`` is read.
+    n_nonzero : int
+        How many atoms a code uses at most.
+    tol : float
+        A row is done when what is left of it has at most this part of its norm, in [0, 1).
+    split_signs : bool
+        Give positive and negative parts side by side, two codes per atom, none negative.
+    """
+    from mcls.dictionaries import omp as solver  # compiled: costs half a second to import
+
+    codes = solver.omp(rows, arrays["atoms"], n_nonzero=n_nonzero, tol=tol)
+    return _signs_apart(codes) if split_signs else codes
+
+
+@register("encoders", "threshold")
+def threshold(
+    rows: np.ndarray,
+    arrays: Arrays,
+    *,
+    penalty: float = 0.2,
+    positive: bool = False,
+    split_signs: bool = False,
+) -> np.ndarray:
+    """Shrink row · atom towards 0 by penalty times the row's norm: the lasso without its search.
+
+    It equals the lasso where atoms are orthonormal. Unlike soft-threshold it scales with the row.
+
+    Parameters
+    ----------
+    rows : np.ndarray, shape (n_rows, n_dims), float32
+        Preprocessed rows.
+    arrays : mapping of str to np.ndarray
+        The dictionary's; ``atoms`` is read.
+    penalty : float
+        Threshold, in (0, 1), for a row of norm 1.
+    positive : bool
+        Whether negative codes become 0.
+    split_signs : bool
+        Give positive and negative parts side by side, two codes per atom, none negative.
+    """
+    likeness = rows @ arrays["atoms"].T
+    weights = np.float32(penalty) * np.linalg.norm(rows, axis=1)[:, None]
+    size = likeness if positive else np.abs(likeness)
+    codes = np.maximum(size - weights, 0) * np.sign(likeness)
+    return _signs_apart(codes) if split_signs else codes
+
+
+def _signs_apart(codes: np.ndarray) -> np.ndarray:
+    return np.concatenate([np.maximum(codes, 0), np.maximum(-codes, 0)], axis=1)

@@ -10,6 +10,7 @@ from sklearn.linear_model import Lasso, orthogonal_mp_gram
 from mcls.dictionaries.lasso import kkt_gap, lasso, lasso_objective
 from mcls.dictionaries.omp import omp
 from mcls.errors import ConfigError, DataError
+from mcls.registry import find
 
 #: Objectives agree to this part of themselves.
 GAP = 1e-4
@@ -180,3 +181,24 @@ def test_fista_is_the_same_lasso(problem, positive, device):
     np.testing.assert_allclose(a, b, rtol=GAP)
     with pytest.warns(ConvergenceWarning, match="did not reach"):
         fista(rows, atoms, penalty=0.1, max_iter=2, device=device)
+
+
+@pytest.mark.parametrize("name", ["lasso", "omp", "threshold"])
+def test_encoders(problem, name):
+    rows, atoms = problem
+    encode = find("encoders", name).load()
+    codes = encode(rows, {"atoms": atoms})
+    assert codes.shape == (300, 96)
+    assert codes.dtype == np.float32
+    apart = encode(rows, {"atoms": atoms}, split_signs=True)
+    assert apart.min() == 0
+    np.testing.assert_array_equal(apart[:, :96] - apart[:, 96:], codes)
+    if name != "omp":
+        assert encode(rows, {"atoms": atoms}, positive=True).min() == 0
+        orthonormal = np.linalg.qr(np.random.default_rng(0).normal(size=(24, 24)))[0]
+        one, other = (
+            find("encoders", kind).load()(rows, {"atoms": orthonormal.astype(np.float32)})
+            for kind in ("lasso", "threshold")
+        )
+        weights = 0.2 * np.linalg.norm(rows, axis=1, keepdims=True)
+        assert (np.abs(one - other) <= 1.02e-3 * weights).all()

@@ -60,6 +60,9 @@ def test_objective_falls_and_atoms_have_norm_one(planted):
     assert learnt.history_[-1] < learnt.history_[0]
     np.testing.assert_allclose(np.linalg.norm(learnt.components_, axis=1), 1, atol=1e-5)
     assert learnt.components_.dtype == np.float32
+    used = (learnt.transform(planted[0]) != 0).mean(axis=0)
+    np.testing.assert_allclose(learnt.usage_, used, atol=0.05)
+    assert 12 < learnt.perplexity_ <= 24
 
 
 def test_history_is_the_objective_of_the_rows(planted):

@@ -60,6 +60,10 @@ class SparseCoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         The atoms, of norm 1.
     history_ : list of float
         Mean objective of each epoch, each row coded with the atoms of its time.
+    usage_ : np.ndarray, shape (n_atoms,)
+        Share of the last epoch's rows that use each atom.
+    perplexity_ : float
+        exp(entropy of the usage): how many atoms are in effective use.
     n_steps_ : int
         Minibatches seen.
     n_replaced_ : int
@@ -225,28 +229,34 @@ class SparseCoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
 
     def _epoch(self, batches: Batches) -> None:
         total, n_rows = 0.0, 0
+        uses = np.zeros(self.n_atoms, dtype=np.int64)
         for batch in batches:
             norms = row_norms(batch)
             rows = batch / np.where(norms > 0, norms, 1)[:, None]
-            total += self._step(rows)
+            total += self._step(rows, uses)
             n_rows += len(rows)
         self.history_.append(total / n_rows)
+        self.usage_ = uses / n_rows
+        share = uses[uses > 0] / max(1, uses.sum())
+        self.perplexity_ = float(np.exp(-(share * np.log(share)).sum()))
 
-    def _step(self, rows: np.ndarray) -> float:
+    def _step(self, rows: np.ndarray, uses: np.ndarray) -> float:
         """Learn from one minibatch of rows of norm 1; return the sum of its objectives."""
         codes = self._codes(rows)
+        used = np.count_nonzero(codes, axis=0)
+        uses += used
         self.n_steps_ += 1
         keep = np.float32((1 - 1 / self.n_steps_) ** self.forget)
         self._a *= keep
         self._b *= keep
         objective = add_codes(codes, rows, self.components_, self.penalty, self._a, self._b)
-        self._replace_idle(codes, rows)
+        self._replace_idle(used > 0, rows)
         with one_blas_thread():
             update_atoms(self.components_, self._a, self._b)
         return float(objective)
 
-    def _replace_idle(self, codes: np.ndarray, rows: np.ndarray) -> None:
-        self._idle = np.where(codes.any(axis=0), 0, self._idle + len(rows))
+    def _replace_idle(self, used: np.ndarray, rows: np.ndarray) -> None:
+        self._idle = np.where(used, 0, self._idle + len(rows))
         dead = np.flatnonzero(self._idle >= _IDLE * self.n_atoms)
         usable = np.flatnonzero(rows.any(axis=1))
         fresh = usable[self._rng.permutation(len(usable))[: len(dead)]] if len(dead) else dead
