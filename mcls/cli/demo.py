@@ -1,10 +1,6 @@
 """``mcls demo``: the main job from nothing to a scored table, every command shown as typed."""
 
-import shlex
-import shutil
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -67,6 +63,9 @@ def command(folder: Path | None, keep: bool) -> None:
 
 def _run(line: str, place: Path) -> None:
     """Run a command as the user would; what it prints goes where ours goes."""
+    import shlex
+    import subprocess
+
     sys.stdout.flush()
     done = subprocess.run(
         [sys.executable, "-m", "mcls", *shlex.split(line)[1:]], cwd=place, check=False
@@ -78,6 +77,9 @@ def _run(line: str, place: Path) -> None:
 @contextmanager
 def _place(folder: Path | None, keep: bool) -> Iterator[Path]:
     """Give the folder to work in; remove a temporary one unless it is to be kept."""
+    import shutil
+    import tempfile
+
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
         yield folder

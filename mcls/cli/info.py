@@ -75,7 +75,7 @@ def _show_dictionary(said: dict[str, Any]) -> None:
             click.echo(f"{step['name']} learnt from {step['learnt_from']} tracks")
     if said["report"]:
         click.echo()
-        show_table(["report", ""], _pairs(said["report"]))
+        show_table(["report", ""], _pairs(said["report"]), left=2)
 
 
 def _show_run(said: dict[str, Any]) -> None:
@@ -176,9 +176,11 @@ def _pairs(table: dict[str, Any]) -> list[list[str]]:
 
 def _text(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{key}={_text(one)}" for key, one in value.items())
+        return "{" + ", ".join(f"{key}={_text(one)}" for key, one in value.items()) + "}"
     if isinstance(value, list | tuple):
-        return ", ".join(map(_text, value))
+        if len(value) > _SHOWN:
+            return f"{_text(value[0])} ... {_text(value[-1])} ({len(value)} values)"
+        return ", ".join(map(_text, value)) or "none"
     if value is None or isinstance(value, bool):
         return str(value).lower()
     return f"{value:.6g}" if isinstance(value, float) else str(value)

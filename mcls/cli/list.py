@@ -9,7 +9,6 @@ from mcls.cli.options import json_option
 from mcls.cli.tables import show_table
 from mcls.errors import MclsError
 from mcls.registry import FAMILIES, Entry, entries, find
-from mcls.settings import describe
 
 
 @click.command()
@@ -59,6 +58,8 @@ def _family(family: str, as_json: bool) -> None:
 
 
 def _entry(entry: Entry, as_json: bool) -> None:
+    from mcls.settings import describe
+
     if as_json:
         click.echo(json.dumps(_as_dict(entry), indent=2))
         return
@@ -77,6 +78,8 @@ def _entry(entry: Entry, as_json: bool) -> None:
 
 
 def _as_dict(entry: Entry) -> dict[str, Any]:
+    from mcls.settings import describe
+
     return {
         "family": entry.family,
         "name": entry.name,

@@ -10,6 +10,7 @@ import h5py
 
 from mcls.disk.audio import probe
 from mcls.disk.chain import Chain
+from mcls.disk.dictionary import read_dictionary
 from mcls.disk.manifest import Manifest, open_source
 from mcls.disk.predictions import Predictions, read_predictions
 from mcls.disk.run import FILES, open_run
@@ -85,8 +86,6 @@ def _hdf5(path: Path, labels: str, split: str) -> dict[str, Any]:
     if kind == "features":
         return _store(Store(path), labels, split)
     if kind == "dictionary":
-        from mcls.disk.dictionary import read_dictionary
-
         found = read_dictionary(path)
         return {
             "kind": "dictionary",
