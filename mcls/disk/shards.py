@@ -60,6 +60,9 @@ class Shards:
             self._check_settings(settings, overwrite)
             for stale in (*self.folder.glob(".*.tmp"), *out.parent.glob(f".{out.name}.*.tmp")):
                 stale.unlink(missing_ok=True)
+        except OSError as error:
+            self._lock.close()
+            raise DataError(f"{self.folder} cannot be written: {error.strerror}") from error
         except BaseException:
             self._lock.close()
             raise

@@ -160,7 +160,10 @@ def extract(
     specs = parse_features(features, settings)
     extractor = Extractor(specs, sr=sr, excerpt=parse_excerpt(excerpt), dtype=dtype)
     asked: dict[str, Any] = {
-        "features": {name: [s.name, s.settings] for name, s in extractor.steps().items()},
+        "features": {
+            name: {"feature": step.name, **step.settings}
+            for name, step in extractor.steps().items()
+        },
     }
     if changes:
         asked["augment"] = {"copies": copies, "seed": seed, "by": [str(one) for one in changes]}
@@ -191,7 +194,8 @@ def extract(
             if progress is not None:
                 progress(n_done, total, seconds)
         found = _found(([old] if old else []) + shards.stores(), items)
-        _refuse_other_rates(found, failed)
+        if sr is None:
+            _refuse_other_rates(found, failed)
         if not found:
             raise DataError(_none_left(source, failed))
         contents, sources = _contents(items, columns, found, failed, asked, split_note)
@@ -339,6 +343,8 @@ def _compute_shard(
             except MemoryError:
                 failed[item.track_id] = "not enough memory"
                 continue
+            if extractor.sr is None and held and held[0][1].sample_rate != rows.sample_rate:
+                write()  # a shard is of one rate
             held.append((item, rows))
             n_done, seconds = n_done + 1, seconds + rows.seconds
             held_bytes += sum(
@@ -393,19 +399,13 @@ def _found(stores: Sequence[Store], items: Sequence[Item]) -> Found:
 
 def _refuse_other_rates(found: Found, failed: dict[str, str]) -> None:
     """Without ``--sr``, tracks of another rate than most cannot be in one store."""
-    rates = {i: round(_rate(*place)) for i, place in found.items()}
-    if len(set(rates.values())) > 1:
-        counts = Counter(rates.values())
-        most = min(counts, key=lambda rate: (-counts[rate], rate))
-        for track_id, rate in rates.items():
-            if rate != most:
-                del found[track_id]
-                failed[track_id] = "its sampling rate is not that of most tracks; say --sr"
-
-
-def _rate(store: Store, track: int) -> float:
-    rates = [rows.frame_rate or 0.0 for rows in store.features.values()]
-    return 1000 * rates[0] if rates else 0.0
+    rates = {i: store.tracks["sample_rate"][track] for i, (store, track) in found.items()}
+    counts = Counter(rates.values())
+    most = min(counts, key=lambda rate: (-counts[rate], rate), default=0)
+    for track_id, rate in rates.items():
+        if rate != most:
+            del found[track_id]
+            failed[track_id] = f"its rate is {rate} Hz, that of most tracks {most} Hz; say --sr"
 
 
 def _contents(

@@ -11,6 +11,8 @@ rest goes on. With one job this is how all tasks are run.
 """
 
 import faulthandler
+import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -19,8 +21,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import joblib
-from joblib.externals.loky import get_reusable_executor
-from joblib.externals.loky.process_executor import TerminatedWorkerError
+from joblib.externals.loky.process_executor import ProcessPoolExecutor, TerminatedWorkerError
 
 from mcls.errors import DataError
 
@@ -95,24 +96,20 @@ def spread(
         Seconds per item, for the message.
     """
     waiting = list(tasks)
-    try:
-        while waiting and jobs > 1:
-            done: set[Path] = set()
-            try:
-                for out, result in _together(function, waiting, jobs):
-                    done.add(out)
-                    yield result
-            except (TerminatedWorkerError, BrokenProcessPool):
-                waiting = [task for task in waiting if task.out not in done]
-                begun = [task for task in waiting if task.journal.exists()]
-                yield from _one_by_one(function, begun or waiting, time_limit)
-                waiting = [task for task in waiting if task not in begun] if begun else []
-            else:
-                waiting = []
-        yield from _one_by_one(function, waiting, time_limit)
-    except KeyboardInterrupt:
-        get_reusable_executor().shutdown(kill_workers=True)
-        raise
+    while waiting and jobs > 1:
+        done: set[Path] = set()
+        try:
+            for out, result in _together(function, waiting, jobs):
+                done.add(out)
+                yield result
+        except (TerminatedWorkerError, BrokenProcessPool):
+            waiting = [task for task in waiting if task.out not in done]
+            begun = [task for task in waiting if task.journal.exists()]
+            yield from _one_by_one(function, begun or waiting, time_limit)
+            waiting = [task for task in waiting if task not in begun] if begun else []
+        else:
+            waiting = []
+    yield from _one_by_one(function, waiting, time_limit)
 
 
 def _named(function: Callable[[Task], R], task: Task) -> tuple[Path, R]:
@@ -124,22 +121,46 @@ def _together(
 ) -> Iterator[tuple[Path, R]]:
     with joblib.parallel_config(inner_max_num_threads=1, n_jobs=jobs, backend="loky"):
         parallel = joblib.Parallel(return_as="generator_unordered", batch_size=1)
-        yield from parallel(joblib.delayed(_named)(function, task) for task in tasks)
+        with _deaf_to_interrupts():
+            results = parallel(joblib.delayed(_named)(function, task) for task in tasks)
+        yield from results
 
 
 def _one_by_one(
     function: Callable[[Task], R], tasks: Sequence[Task], time_limit: float
 ) -> Iterator[R]:
-    for task in tasks:
-        while True:
-            executor = get_reusable_executor(max_workers=1, env=_ONE_THREAD)
-            try:
-                result = executor.submit(function, task).result()
-            except (TerminatedWorkerError, BrokenProcessPool) as error:
-                task = _blame(task, time_limit, error)
-            else:
-                yield result
-                break
+    executor = None
+    try:
+        for task in tasks:
+            while True:
+                with _deaf_to_interrupts():
+                    executor = executor or ProcessPoolExecutor(max_workers=1, env=_ONE_THREAD)
+                    future = executor.submit(function, task)
+                try:
+                    result = future.result()
+                except (TerminatedWorkerError, BrokenProcessPool) as error:
+                    executor.shutdown(kill_workers=True)
+                    executor = None
+                    task = _blame(task, time_limit, error)
+                else:
+                    yield result
+                    break
+    finally:
+        if executor is not None:
+            executor.shutdown(kill_workers=True)
+
+
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Start workers so that Ctrl-C is the parent's alone, who then ends them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _blame(task: Task, time_limit: float, error: Exception) -> Task:

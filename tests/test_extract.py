@@ -1,0 +1,249 @@
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import soundfile
+from click.testing import CliRunner
+
+from mcls.cli.main import cli
+from mcls.disk.store import Store
+from mcls.errors import ConfigError, DataError
+from mcls.features import compute
+from mcls.stages.extract import extract
+
+SR = 8000
+
+
+@pytest.fixture
+def folder(tmp_path, rng):
+    """Twelve short tracks of three classes, with odd names."""
+    for i in range(12):
+        path = tmp_path / "music" / "abc"[i % 3] / f"träck {i}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, rng.normal(0, 0.1, SR // 2 + 500 * i), SR)
+    return tmp_path / "music"
+
+
+def run(folder, out, **options):
+    return extract(folder, out, features=["mfcc:n_mfcc=5"], sr=SR, **options)
+
+
+def test_rows_are_those_of_the_feature_and_columns_those_of_the_manifest(folder, tmp_path):
+    done = run(folder, tmp_path / "s.h5")
+    store = Store(tmp_path / "s.h5")
+    assert (done.n_tracks, done.n_computed, done.failed) == (12, 12, [])
+    assert store.feature().frame_rate == SR / 512
+    for i, path in enumerate(store.column("path")):
+        y, _ = soundfile.read(folder / path, dtype="float32")
+        np.testing.assert_array_equal(store.feature().track(i), compute("mfcc", y, sr=SR, n_mfcc=5))
+    assert sorted(set(store.column("labels"))) == ["a", "b", "c"]
+    assert store.tracks["sample_rate"] == [SR] * 12
+    assert not (tmp_path / "s.h5.parts").exists()
+
+
+def test_any_number_of_jobs_gives_the_same_bytes(folder, tmp_path):
+    run(folder, tmp_path / "one.h5")
+    run(folder, tmp_path / "two.h5", jobs=2)
+    assert (tmp_path / "one.h5").read_bytes() == (tmp_path / "two.h5").read_bytes()
+
+
+def test_a_split_is_made_once_and_said(folder, tmp_path):
+    done = run(folder, tmp_path / "s.h5")
+    assert "60/20/20, stratified by 'labels'" in done.split_note
+    before = Store(tmp_path / "s.h5")
+    parts = before.column("split")
+    assert {part: parts.count(part) for part in parts} == {"train": 6, "valid": 3, "test": 3}
+    soundfile.write(folder / "a" / "new.wav", np.ones(SR), SR)
+    assert run(folder, tmp_path / "s.h5").n_computed == 1
+    grown = Store(tmp_path / "s.h5")
+    now = dict(zip(grown.track_ids, grown.column("split"), strict=True))
+    assert len(now) == 13
+    assert [now[i] for i in before.track_ids] == parts
+
+
+def test_the_same_command_again_does_nothing(folder, tmp_path):
+    run(folder, tmp_path / "s.h5")
+    stamp = (tmp_path / "s.h5").stat().st_mtime_ns
+    assert run(folder, tmp_path / "s.h5").n_computed == 0
+    assert (tmp_path / "s.h5").stat().st_mtime_ns == stamp
+
+
+def test_only_what_is_missing_is_computed_and_the_bytes_are_as_if_at_once(folder, tmp_path):
+    hidden = folder / "a" / "träck 3.wav"
+    hidden.rename(tmp_path / "aside.wav")
+    (tmp_path / "list.csv").write_text(
+        "path,labels,split\n"
+        + "".join(
+            f"{p.relative_to(tmp_path)},{p.parent.name},train\n"
+            for p in sorted([*folder.rglob("*.wav"), hidden])
+        ),
+        encoding="utf-8",
+    )
+    first = run(tmp_path / "list.csv", tmp_path / "s.h5")
+    assert [failure["reason"] for failure in first.failed] == ["there is no such file"]
+    (tmp_path / "aside.wav").rename(hidden)
+    assert run(tmp_path / "list.csv", tmp_path / "s.h5").n_computed == 1
+    run(tmp_path / "list.csv", tmp_path / "at once.h5")
+    assert (tmp_path / "s.h5").read_bytes() == (tmp_path / "at once.h5").read_bytes()
+
+
+def test_changed_columns_are_taken_over_without_computing(folder, tmp_path):
+    lines = [f"{p.relative_to(tmp_path)},{p.parent.name}" for p in sorted(folder.rglob("*.wav"))]
+    listed = tmp_path / "list.csv"
+    for header, label in (("path,labels", "{}"), ("path,labels,artist", "{},me")):
+        listed.write_text("\n".join([header, *(label.format(s) for s in lines)]), encoding="utf-8")
+        done = run(listed, tmp_path / "s.h5")
+    assert done.n_computed == 0
+    assert Store(tmp_path / "s.h5").column("artist") == ["me"] * 12
+
+
+def test_other_settings_are_refused_by_name(folder, tmp_path):
+    run(folder, tmp_path / "s.h5")
+    with pytest.raises(ConfigError, match=r"n_mfcc is 5, asked for 6.*--overwrite"):
+        extract(folder, tmp_path / "s.h5", features=["mfcc:n_mfcc=6"], sr=SR)
+    extract(folder, tmp_path / "s.h5", features=["mfcc:n_mfcc=6"], sr=SR, overwrite=True)
+    assert Store(tmp_path / "s.h5").feature().n_dims == 6
+
+
+def test_tracks_that_fail_are_kept_with_their_reason(folder, tmp_path):
+    (folder / "a" / "text.wav").write_text("no audio")
+    (folder / "b" / "empty.wav").write_bytes(b"")
+    (folder / "c" / "folder.wav").mkdir()
+    soundfile.write(folder / "c" / "nan.wav", np.full(SR, np.nan), SR, subtype="FLOAT")
+    done = run(folder, tmp_path / "s.h5", jobs=2)
+    reasons = {failure["path"]: failure["reason"] for failure in done.failed}
+    assert done.n_tracks == 12
+    assert reasons["b/empty.wav"] == "the file is empty"
+    assert reasons["c/nan.wav"] == "samples are NaN or infinite"
+    assert "not audio" in reasons["a/text.wav"]
+    assert Store(tmp_path / "s.h5").failed == done.failed
+
+
+def test_no_track_at_all_is_an_error_that_says_why(tmp_path):
+    for name in ("a/x.wav", "b/y.wav"):
+        (tmp_path / "music" / name).parent.mkdir(parents=True)
+        (tmp_path / "music" / name).write_bytes(b"")
+    with pytest.raises(DataError, match=r"no track could be read: the file is empty \(2 tracks\)"):
+        run(tmp_path / "music", tmp_path / "s.h5")
+
+
+def test_native_rates_must_be_one(folder, tmp_path, rng):
+    soundfile.write(folder / "a" / "other.wav", rng.normal(0, 0.1, 44100), 44100)
+    done = extract(folder, tmp_path / "s.h5", features=["mfcc"], sr=None)
+    assert [failure["track_id"] for failure in done.failed] == ["a/other"]
+    assert "say --sr" in done.failed[0]["reason"]
+
+
+def test_augmented_copies_are_marked_and_deterministic(folder, tmp_path):
+    options = {"augmentations": ["noise", "gain"], "copies": 2}
+    run(folder, tmp_path / "s.h5", **options)
+    run(folder, tmp_path / "again.h5", jobs=2, **options)
+    store = Store(tmp_path / "s.h5")
+    assert store.n_tracks == 36
+    origin = dict(zip(store.track_ids, store.column("augmented_from"), strict=True))
+    assert origin["a/träck 0"] == ""
+    assert origin["a/träck 0#1"] == origin["a/träck 0#2"] == "a/träck 0"
+    rows = [store.feature().track(store.track_ids.index(f"a/träck 0{c}")) for c in ("", "#1", "#2")]
+    assert not np.array_equal(rows[0], rows[1])
+    assert not np.array_equal(rows[1], rows[2])
+    assert (tmp_path / "s.h5").read_bytes() == (tmp_path / "again.h5").read_bytes()
+
+
+def test_two_extracts_to_one_output(folder, tmp_path):
+    from mcls.disk.shards import Shards
+
+    with (
+        Shards(tmp_path / "s.h5", {}),
+        pytest.raises(DataError, match="another process is writing"),
+    ):
+        run(folder, tmp_path / "s.h5")
+
+
+def test_a_full_disk_is_an_error_and_the_old_file_stays(folder, tmp_path, monkeypatch):
+    run(folder, tmp_path / "s.h5")
+    before = (tmp_path / "s.h5").read_bytes()
+    soundfile.write(folder / "a" / "new.wav", np.zeros(SR), SR)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("mcls.disk.atomic.os.fsync", full)
+    with pytest.raises(DataError, match="No space left"):
+        run(folder, tmp_path / "s.h5")
+    assert (tmp_path / "s.h5").read_bytes() == before
+
+
+def test_the_command_exits_1_with_the_list_unless_errors_are_skipped(folder, tmp_path):
+    (folder / "a" / "bad.wav").write_text("x")
+    arguments = ["extract", str(folder), str(tmp_path / "s.h5"), "--sr", str(SR)]
+    result = CliRunner().invoke(cli, arguments)
+    assert result.exit_code == 1
+    assert "failed: a/bad.wav: not audio" in result.stderr
+    assert "1 tracks failed; the others are in" in result.stderr
+    result = CliRunner().invoke(cli, [*arguments, "--skip-errors", "--json"])
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["n_tracks"] == 12
+
+
+COMMAND = (sys.executable, "-m", "mcls", "extract")
+
+
+def killed_at(seconds, arguments):
+    """Run the command and kill it, workers too, after so many seconds; True if it was killed."""
+    process = subprocess.Popen(
+        [*COMMAND, *arguments], start_new_session=True, stderr=subprocess.DEVNULL
+    )
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        return True
+    return False
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_and_started_again_the_bytes_are_the_same(folder, tmp_path):
+    rng = random.Random(3)
+    for i in range(300):
+        shutil.copy(folder / "a" / "träck 0.wav", folder / "b" / f"copy {i}.wav")
+    options = ["--sr", str(SR), "--feature", "mel", "--feature", "cqt:n_bins=48", "--jobs", "2"]
+    started = time.monotonic()
+    assert not killed_at(300, [str(folder), str(tmp_path / "whole.h5"), *options])
+    spent = time.monotonic() - started
+    n_killed = 0
+    for turn in range(int(os.environ.get("MCLS_KILLS", "5"))):
+        out = tmp_path / f"{turn}.h5"
+        while killed_at(rng.uniform(0.2, spent), [str(folder), str(out), *options]):
+            n_killed += 1
+        assert out.read_bytes() == (tmp_path / "whole.h5").read_bytes()
+        assert not out.with_name(out.name + ".parts").exists()
+        assert not list(tmp_path.glob(".*.tmp"))
+        out.unlink()
+    print(f"{n_killed} kills")  # shown by pytest -s
+
+
+def test_ctrl_c_is_prompt_and_resumable(folder, tmp_path):
+    for i in range(600):
+        os.link(folder / "a" / "träck 0.wav", folder / "b" / f"copy {i}.wav")
+    arguments = [str(folder), str(tmp_path / "s.h5"), "--sr", str(SR), "--feature", "cqt:n_bins=48"]
+    process = subprocess.Popen(
+        [*COMMAND, *arguments, "--jobs", "2"],
+        start_new_session=True,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    time.sleep(2.5)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=20)
+    assert process.returncode == 130, said
+    assert "the same command again continues" in said
+    assert "Traceback" not in said
+    assert not (tmp_path / "s.h5").exists()
