@@ -47,16 +47,18 @@ def add_codes(codes, rows, atoms, penalty, a, b):  # type: ignore[no-untyped-def
             if code[j] != 0:
                 support[n] = j
                 n += 1
-        rest[:] = rows[i]
-        for first in support[:n]:
+        for d in range(n_dims):
+            rest[d] = rows[i, d]
+        for k in range(n):
+            first = support[k]
             value = code[first]
             total += penalty * abs(value)
             line, atom = b[first], atoms[first]
             for d in range(n_dims):
                 line[d] += value * rows[i, d]
                 rest[d] -= value * atom[d]
-            for second in support[:n]:
-                a[first, second] += value * code[second]
+            for m in range(n):
+                a[first, support[m]] += value * code[support[m]]
         squares = np.float32(0)
         for d in range(n_dims):
             squares += rest[d] * rest[d]

@@ -136,8 +136,11 @@ def _leap(corner, b, z, k, w, factor, move):  # type: ignore[no-untyped-def]
 
     Along this line the objective only falls; it helps where many codes that are not 0 correlate.
     """
-    support = np.flatnonzero(z[:k])
-    n = len(support)
+    support, n = np.empty(k, np.int64), 0
+    for a in range(k):
+        if z[a] != 0:
+            support[n] = a
+            n += 1
     for i in range(n):  # the factor L of L L^T = the corner of the support, and L move = rhs
         line, row = corner[support[i]], factor[i]
         for j in range(i):
@@ -145,7 +148,7 @@ def _leap(corner, b, z, k, w, factor, move):  # type: ignore[no-untyped-def]
             for m in range(j):
                 rest -= row[m] * factor[j, m]
             row[j] = rest / factor[j, j]
-        pivot, rest = line[support[i]], b[support[i]] - np.sign(z[support[i]]) * w
+        pivot, rest = line[support[i]], b[support[i]] - (w if z[support[i]] > 0 else -w)
         for m in range(i):
             pivot -= row[m] * row[m]
             rest -= row[m] * move[m]

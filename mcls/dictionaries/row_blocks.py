@@ -72,7 +72,8 @@ def multiply(rows: np.ndarray, factor: np.ndarray) -> np.ndarray:
         A matrix.
     """
     missing = -len(rows) % _STRIP
-    strips = np.pad(rows, ((0, missing), (0, 0))) if missing else rows
+    strips = np.zeros((len(rows) + missing, rows.shape[1]), dtype=np.float32)
+    strips[: len(rows)] = rows  # rows may be a read-only map, for which numba would compile again
     product = np.zeros((len(strips), factor.shape[1]), dtype=np.float32)
     for first in range(0, factor.shape[1], _TILE):
         _multiply(strips, factor, product, first, min(first + _TILE, factor.shape[1]))
