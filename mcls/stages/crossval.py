@@ -255,7 +255,10 @@ def _pool(path: Path, runs: Sequence[Path], folds: Sequence[str], seconds: float
         "split_id": digest(ids),
         "split_ids": dict(zip(folds, ids, strict=True)),
         "notes": list(dict.fromkeys(note for run in opened for note in run.about["notes"])),
-        "chosen": {fold: run.about["chosen"] for fold, run in zip(folds, opened, strict=True)},
+        "chosen": {
+            fold: {name: value for name, value in run.about["chosen"].items() if name != "choice_"}
+            for fold, run in zip(folds, opened, strict=True)
+        },
         "seconds": round(seconds, 3),
     }
     with written_whole(path / "metrics.json") as temporary:

@@ -92,7 +92,7 @@ def plan_run(
         "encoder": encoder,
         "pool": list(pool),
         "model": model,
-        "param": [f"{key}={value}" for key, value in model_settings.items()],
+        "param": [f"{key}={_said(value)}" for key, value in model_settings.items()],
         "aggregate": aggregate,
         "labels": labels,
         "split": split,
@@ -104,12 +104,12 @@ def plan_run(
     decides = {key: value for key, value in taken.items() if key != "dict"}
     store_digest = digest([store.track_ids, store.tracks.get("sha1"), store.settings])
     content = [store_digest, chain_digest(chain), parts.id, table.names, table.texts()]
-    said = dict(origins or {})
-    said |= {"dict": said.get("dicts", "default"), "param": said.get("settings", "default")}
+    given_by = {"dicts": "dict", "settings": "param"}
+    said = {given_by.get(name, name): origin for name, origin in (origins or {}).items()}
     return Plan(
         store=store,
         settings=taken,
-        origins=said,
+        origins={key: said.get(key, "default") for key in taken},
         model=entry.load()(**model_settings),
         chain=chain,
         parts=parts,
@@ -126,3 +126,8 @@ def _labels(store: Store, column: str, parts: Parts) -> LabelTable:
     multi = any("|" in value for value in values)
     where = [f"{store.path}: track {store.track_ids[i]!r}, column {column!r}" for i in used]
     return parse_labels(values, allow_empty=multi, where=where)
+
+
+def _said(value: Any) -> str:
+    """Write a setting as one writes it on the command line."""
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)

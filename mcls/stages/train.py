@@ -274,7 +274,9 @@ def _absent(plan: Plan) -> list[str]:
 def _about(plan: Plan, summary: dict[str, Any]) -> dict[str, Any]:
     aggregate = plan.settings["aggregate"]
     chosen = {
-        name: getattr(plan.model, name) for name in ("C_", "gamma_") if hasattr(plan.model, name)
+        name: getattr(plan.model, name)
+        for name in ("C_", "gamma_", "choice_")
+        if hasattr(plan.model, name)
     }
     return {
         "labels": plan.table.names,
