@@ -1,4 +1,5 @@
 import pickle
+import resource
 
 import h5py
 import numpy as np
@@ -135,6 +136,22 @@ def spoil(name):
     def no_tracks(file):
         del file["tracks"]
 
+    def twice(file):
+        file["tracks/track_id"][1] = file["tracks/track_id"][0]
+
+    def rate(file):
+        file["features/mel"].attrs["frame_rate"] = np.nan
+
+    def rate_text(file):
+        file["features/mel"].attrs["frame_rate"] = "fast"
+
+    def column_of_bytes(file):
+        del file["tracks/labels"]
+        file["tracks/labels"] = np.array([b"\xff", b"a", b"b"], dtype=h5py.string_dtype())
+
+    def store_settings(file):
+        file.attrs["settings"] = "[1]"
+
     return locals()[name]
 
 
@@ -156,6 +173,11 @@ def spoil(name):
         ("later", "has format 2"),
         ("ragged", "differ in length"),
         ("no_tracks", "missing, a link"),
+        ("twice", "track_ids of /tracks are not text, each once"),
+        ("rate", "frame_rate is nan"),
+        ("rate_text", r"s\.h5 is damaged"),
+        ("column_of_bytes", r"s\.h5 is damaged"),
+        ("store_settings", r"s\.h5 is damaged"),
     ],
 )
 def test_what_cannot_be_trusted_is_refused_with_a_reason(tmp_path, how, message):
@@ -173,6 +195,57 @@ def test_a_store_cut_short_anywhere_is_refused(tmp_path):
         (tmp_path / "cut.h5").write_bytes(whole[:length])
         with pytest.raises(FormatError):
             Store(tmp_path / "cut.h5")
+
+
+def test_bytes_changed_anywhere_are_refused_or_harmless(tmp_path, rng):
+    write(tmp_path / "s.h5")
+    whole = np.fromfile(tmp_path / "s.h5", np.uint8)
+    shapes = set()
+    for _ in range(300):
+        changed = whole.copy()
+        changed[rng.integers(len(whole), size=3)] = rng.integers(256, size=3)
+        changed.tofile(tmp_path / "changed.h5")
+        try:
+            shapes.add(Store(tmp_path / "changed.h5").feature().rows.shape)
+        except (FormatError, ConfigError):
+            continue
+    assert shapes == {(7, 3)}
+
+
+def test_a_store_replaced_while_it_is_read_is_refused(tmp_path):
+    write(tmp_path / "s.h5")
+    mel = Store(tmp_path / "s.h5").feature()
+    mapped = mel.rows
+    write(tmp_path / "s.h5", names=("mel", "mfcc"))
+    assert mapped[0, 1] == 1  # what was mapped stays
+    for read in (lambda: mel.rows, lambda: mel.track(0)):
+        with pytest.raises(DataError, match="replaced while it was being read"):
+            read()
+    (tmp_path / "s.h5").unlink()
+    with pytest.raises(DataError, match="cannot be read any more"):
+        mel.track(0)
+
+
+def test_text_that_hdf5_cannot_hold_is_written_out(tmp_path):
+    tracks = {"track_id": ["a"], "labels": ["x\0y"], "path": ["\udcff.wav"]}
+    write_store(tmp_path / "s.h5", StoreContents(tracks), [])
+    assert Store(tmp_path / "s.h5").tracks["labels"] == ["x\\x00y"]
+    assert Store(tmp_path / "s.h5").tracks["path"] == ["\\udcff.wav"]
+
+
+def test_a_full_disk_is_said_and_the_old_file_stays(tmp_path):
+    write(tmp_path / "s.h5")
+    before = (tmp_path / "s.h5").read_bytes()
+    big = np.zeros((1 << 20, 3), np.float32)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, hard))
+    try:
+        with pytest.raises(DataError, match=r"s\.h5 could not be written: File too large"):
+            write(tmp_path / "s.h5", rows=big, lengths=[len(big), 0, 0])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (tmp_path / "s.h5").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["s.h5"]
 
 
 def test_what_is_not_there_or_not_hdf5_is_named(tmp_path):

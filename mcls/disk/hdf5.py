@@ -7,6 +7,9 @@ import h5py
 
 from mcls.errors import DataError, FormatError
 
+#: What h5py raises where a file's own structures are wrong.
+DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, MemoryError)
+
 
 def open_hdf5(path: Path, kind: str, version: int) -> h5py.File:
     """Open a file for reading and check what it says it is.
@@ -33,9 +36,13 @@ def open_hdf5(path: Path, kind: str, version: int) -> h5py.File:
         file = h5py.File(path, "r")
     except OSError as error:
         raise FormatError(f"{path} is not an HDF5 file, or is damaged ({error})") from error
-    found, found_version = file.attrs.get("kind"), file.attrs.get("format")
-    if found == kind and found_version == version:
-        return file
+    try:
+        found, found_version = str(file.attrs.get("kind")), file.attrs.get("format")
+        if found == kind and int(found_version or 0) == version:
+            return file
+    except DAMAGE as error:
+        file.close()
+        raise FormatError(f"{path} is damaged ({error})") from error
     file.close()
     if found != kind:
         raise FormatError(f"{path} is of kind {found!r}; expected {kind!r}")

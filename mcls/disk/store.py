@@ -11,15 +11,19 @@ Layout::
     /failed                 track_id, path, reason
 
 The file holds no date, so the same rows give the same bytes. ``rows`` is memory-mapped straight
-from the file: a `Store` holds no HDF5 handle, can be pickled and may be shared by processes.
+from the file: a `Store` holds no HDF5 handle, can be pickled and may be shared by processes. If the
+file is replaced after it was opened, its rows are refused: the offsets would be another file's.
 Nothing outside the file is ever followed.
 """
 
 import json
+import math
+import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import h5py
 import numpy as np
@@ -27,7 +31,7 @@ import numpy as np
 from mcls import __version__
 from mcls.disk.atomic import written_whole
 from mcls.disk.chain import Chain, chain_digest, read_chain, write_chain
-from mcls.disk.hdf5 import member, members, open_hdf5
+from mcls.disk.hdf5 import DAMAGE, member, members, open_hdf5
 from mcls.errors import ConfigError, DataError, FormatError, suggest
 from mcls.settings import canonical
 
@@ -71,13 +75,15 @@ class StoredRows:
     start: int
     shape: tuple[int, int]
     dtype: np.dtype
+    stamp: tuple[int, int]
 
     @property
     def rows(self) -> np.ndarray:
         """All rows, memory-mapped."""
         if self.shape[0] * self.shape[1] == 0:
             return np.empty(self.shape, self.dtype)
-        return np.memmap(self.path, self.dtype, "r", self.start, self.shape)
+        with self._open() as file:
+            return np.memmap(file, self.dtype, "r", self.start, self.shape)
 
     @property
     def n_dims(self) -> int:
@@ -94,10 +100,21 @@ class StoredRows:
     def read(self, start: int, stop: int) -> np.ndarray:
         """Return rows `start` to `stop`, read from the file: nothing stays resident."""
         width = self.n_dims * self.dtype.itemsize
-        with self.path.open("rb") as file:
+        with self._open() as file:
             file.seek(self.start + start * width)
             count = (stop - start) * self.n_dims
             return np.fromfile(file, self.dtype, count).reshape(stop - start, self.n_dims)
+
+    def _open(self) -> BinaryIO:
+        """Open the file, if it is still the one that was checked."""
+        try:
+            file = self.path.open("rb")
+        except OSError as error:
+            raise DataError(f"{self.path} cannot be read any more: {error.strerror}") from error
+        if _stamp(file.fileno()) != self.stamp:
+            file.close()
+            raise DataError(f"{self.path} was replaced while it was being read; start again")
+        return file
 
 
 class Store:
@@ -130,11 +147,14 @@ class Store:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         with open_hdf5(self.path, KIND, FORMAT) as file:
-            self.settings: dict[str, Any] = json.loads(file.attrs.get("settings", "{}"))
-            self.split_note = str(file.attrs.get("split_note", ""))
-            self.tracks = _read_columns(file, "tracks", self.path)
-            failed = _read_columns(file, "failed", self.path)
-            self.features = _read_features(file, self.n_tracks, self.path)
+            try:
+                self.settings: dict[str, Any] = dict(json.loads(file.attrs.get("settings", "{}")))
+                self.split_note = str(file.attrs.get("split_note", ""))
+                self.tracks = _read_columns(file, "tracks", self.path)
+                failed = _read_columns(file, "failed", self.path)
+                self.features = _read_features(file, self.n_tracks, self.path)
+            except DAMAGE as error:
+                raise FormatError(f"{self.path} is damaged ({error})") from error
         self.failed = rows_of(failed)
 
     @property
@@ -253,8 +273,8 @@ def write_store(path: str | Path, contents: StoreContents, features: Iterable[Ne
             group = file.create_group("features")
             for feature in features:
                 _write_feature(group, feature)
-    except OSError as error:
-        raise DataError(f"{path} could not be written: {error}") from error
+    except (OSError, RuntimeError) as error:
+        raise DataError(f"{path} could not be written: {_said(error)}") from error
 
 
 def rows_of(columns: Columns) -> list[dict[str, Any]]:
@@ -268,8 +288,25 @@ def write_columns(group: h5py.Group, columns: Columns) -> None:
         if name in MEASURED:
             group.create_dataset(name, data=np.asarray(values, MEASURED[name]))
         else:
-            text = np.array([str(value) for value in values], dtype=object)
+            text = np.array([_storable(str(value)) for value in values], dtype=object)
             group.create_dataset(name, data=text, dtype=h5py.string_dtype())
+
+
+def _storable(text: str) -> str:
+    """Return text that HDF5 can hold: bytes of strange file names and zeros are written out."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+
+
+def _said(error: Exception) -> str:
+    """Return what the system said, out of what HDF5 made of it."""
+    found = re.search(r"error message = '([^']+)'", str(error))
+    return found[1] if found else getattr(error, "strerror", None) or str(error)
+
+
+def _stamp(file: Path | int) -> tuple[int, int]:
+    """Return what tells a file from another that has taken its name: size and time."""
+    status = os.stat(file)  # noqa: PTH116  # takes an open file, too
+    return status.st_size, status.st_mtime_ns
 
 
 def _write_feature(parent: h5py.Group, new: NewRows) -> None:
@@ -308,6 +345,9 @@ def _read_columns(file: h5py.File, name: str, path: Path) -> dict[str, list[Any]
         raise FormatError(f"{path}: /{name} has no track_id")
     if len({len(values) for values in columns.values()}) > 1:
         raise FormatError(f"{path}: the columns of /{name} differ in length")
+    ids = columns["track_id"]
+    if not all(isinstance(track_id, str) for track_id in ids) or len(set(ids)) < len(ids):
+        raise FormatError(f"{path}: the track_ids of /{name} are not text, each once")
     first = ["track_id", "path"]
     return {key: columns[key] for key in [*first, *columns] if key in columns}
 
@@ -345,15 +385,7 @@ def _read_feature(name: str, group: h5py.Group, n_tracks: int, path: Path) -> St
     if digest != chain_digest(chain):
         raise FormatError(f"{where}: the chain does not match its digest; the file was changed")
     frame_rate = None if rate is None else float(rate)
-    return StoredRows(
-        name,
-        settings,
-        digest,
-        frame_rate,
-        chain,
-        at,
-        path.absolute(),
-        start or 0,
-        rows.shape,
-        rows.dtype,
-    )
+    if frame_rate is not None and not (math.isfinite(frame_rate) and frame_rate > 0):
+        raise FormatError(f"{where}: frame_rate is {frame_rate}")
+    place = (path.absolute(), start or 0, rows.shape, rows.dtype, _stamp(path))
+    return StoredRows(name, settings, digest, frame_rate, chain, at, *place)
