@@ -6,11 +6,10 @@ from typing import Any, Literal
 
 import numpy as np
 import soxr
-from scipy.signal import get_window
 
 from mcls.errors import ConfigError
 from mcls.features.feature import Feature, check, compressed
-from mcls.features.signal import Signal, frames_of
+from mcls.features.signal import Signal, frames_of, window_of
 from mcls.registry import register
 
 _BLOCK = 256  # frames multiplied at once
@@ -180,7 +179,7 @@ def _plan(
     frequencies = fmin * 2.0 ** (np.arange(n_bins) / bins_per_octave)
     ratio = 2.0 ** (2.0 / bins_per_octave)
     q = filter_scale * (ratio + 1) / (ratio - 1)
-    weights = get_window(window, 1000)
+    weights = window_of(window, 1000)
     bandwidth = 1000 * np.sum(weights**2) / np.sum(weights) ** 2
     cutoff = frequencies[-1] * (1 + 0.5 * bandwidth / q)
     if cutoff > sr / 2:
@@ -224,7 +223,7 @@ def _kernel(
     basis = np.zeros((len(frequencies), n_fft), np.complex64)
     for row, length, frequency in zip(basis, lengths, frequencies, strict=True):
         t = np.arange(-length // 2, length // 2, dtype=float)
-        wave = np.exp(2j * np.pi * frequency / sr * t) * get_window(window, len(t))
+        wave = np.exp(2j * np.pi * frequency / sr * t) * window_of(window, len(t))
         if norm is not None:
             wave /= np.linalg.norm(wave, norm)
         left = (n_fft - len(wave)) // 2

@@ -11,12 +11,12 @@ the result of the whole:
 Deltas come last; they look `DELTA_REACH` rows around.
 """
 
+import math
 from abc import ABC, abstractmethod
 from functools import lru_cache
 from typing import ClassVar
 
 import numpy as np
-from scipy.signal import savgol_coeffs, savgol_filter
 
 from mcls.errors import ConfigError
 from mcls.features.signal import Signal
@@ -156,23 +156,28 @@ def add_deltas(rows: np.ndarray, orders: int) -> np.ndarray:
         return rows
     columns = [rows]
     for order in range(1, orders + 1):
-        if len(rows) >= DELTA_WIDTH:
-            slope = savgol_filter(
-                rows, DELTA_WIDTH, polyorder=order, deriv=order, axis=0, mode="interp"
-            )
-        else:
-            slope = _short_delta(rows, order)
-        columns.append(slope)
+        weights = _slope(order)
+        if len(rows) < DELTA_WIDTH:
+            padded = np.pad(rows, ((DELTA_REACH, DELTA_REACH), (0, 0)), mode="edge")
+            columns.append(_windows(padded) @ weights)
+            continue
+        inner = _windows(rows) @ weights
+        columns.append(np.pad(inner, ((DELTA_REACH, DELTA_REACH), (0, 0)), mode="edge"))
     return np.concatenate(columns, axis=1).astype(np.float32, copy=False)
 
 
-def _short_delta(rows: np.ndarray, order: int) -> np.ndarray:
-    padded = np.pad(rows, ((DELTA_REACH, DELTA_REACH), (0, 0)), mode="edge")
-    windows = np.lib.stride_tricks.sliding_window_view(padded, DELTA_WIDTH, axis=0)
-    return windows @ _delta_weights(order)
+def _windows(rows: np.ndarray) -> np.ndarray:
+    """Return every stretch of nine rows, ``(n, n_dims, 9)``."""
+    return np.lib.stride_tricks.sliding_window_view(rows, DELTA_WIDTH, axis=0)
 
 
 @lru_cache
-def _delta_weights(order: int) -> np.ndarray:
-    weights = savgol_coeffs(DELTA_WIDTH, order, deriv=order, use="dot")
-    return weights.astype(np.float32)
+def _slope(order: int) -> np.ndarray:
+    """Return weights ``(9,)`` that give the derivative of nine rows, float32.
+
+    It is that of the polynomial of degree `order` fitted to them (Savitzky & Golay, 1964), so it
+    is the same at all nine, also at those near the ends of the track.
+    """
+    positions = np.arange(DELTA_WIDTH) - DELTA_REACH
+    fit = np.linalg.pinv(np.vander(positions, order + 1, increasing=True))
+    return (math.factorial(order) * fit[order]).astype(np.float32)

@@ -6,7 +6,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 from scipy import fft
-from scipy.signal import get_window
+
+from mcls.errors import ConfigError
 
 T = TypeVar("T")
 
@@ -88,6 +89,24 @@ def _power(
 @lru_cache(maxsize=32)
 def centred_window(window: str, win_length: int, n_fft: int) -> np.ndarray:
     """Return a periodic window padded with zeros to `n_fft` on both sides, float32."""
-    weights = get_window(window, win_length, fftbins=True)
+    weights = window_of(window, win_length)
     left = (n_fft - win_length) // 2
     return np.pad(weights, (left, n_fft - win_length - left)).astype(np.float32)
+
+
+def window_of(name: str, n: int) -> np.ndarray:
+    """Return a periodic window of `n` samples, float64, by its name in scipy.signal.
+
+    Raises
+    ------
+    ConfigError
+        If scipy knows no such window.
+    """
+    if name == "hann":  # without scipy.signal, which takes longer to import than a clip to extract
+        return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n) / n)
+    from scipy.signal import get_window
+
+    try:
+        return get_window(name, n)
+    except ValueError as error:
+        raise ConfigError(f"window {name!r}: {error}") from error
