@@ -36,5 +36,8 @@ lint: install ## ruff, mypy, codespell
 	$(BIN)/mypy
 	$(BIN)/codespell mcls tests docs pipelines benchmarks *.md Makefile
 
+docs: install ## docs/cli.md from the commands' own help
+	$(BIN)/python docs/make_cli_reference.py
+
 clean: ## remove what was made, not the audio
 	rm -rf build runs

@@ -1,0 +1,106 @@
+"""The reference page is what the commands say, and every command says enough."""
+
+import importlib.util
+import inspect
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+from mcls.cli.main import Commands, cli
+from mcls.recipe import read_recipe
+
+ROOT = Path(__file__).parents[1]
+
+
+def generator():
+    path = ROOT / "docs" / "make_cli_reference.py"
+    spec = importlib.util.spec_from_file_location("make_cli_reference", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+MADE = generator()
+COMMANDS = {context.command_path: (command, context) for command, context in MADE.commands()}
+LEAVES = {path: pair for path, pair in COMMANDS.items() if not isinstance(pair[0], click.Group)}
+
+
+def examples(help_text: str) -> list[str]:
+    """Return the commands below `Example:`."""
+    found = re.search(r"\nExamples?:\n((?:[ ]*mcls .*\n?)+)", inspect.cleandoc(help_text))
+    return [line.strip() for line in found[1].splitlines()] if found else []
+
+
+def test_there_are_commands() -> None:
+    assert len(LEAVES) >= 12
+
+
+def test_the_reference_page_is_up_to_date() -> None:
+    page = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    assert page == MADE.render(), "run `make docs`"
+
+
+@pytest.mark.parametrize("path", COMMANDS)
+def test_a_command_says_what_it_does_in_one_line_and_shows_examples(path: str) -> None:
+    command, _ = COMMANDS[path]
+    assert command.help
+    first = command.help.strip().splitlines()[0]
+    assert len(first) <= 60
+    assert first.endswith(".")
+    assert examples(command.help), "no Example"
+
+
+@pytest.mark.parametrize("path", COMMANDS)
+def test_every_option_has_a_short_line_of_help(path: str) -> None:
+    command, _ = COMMANDS[path]
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help, parameter.name
+            assert len(parameter.help) <= 55, parameter.help
+            assert parameter.help.endswith("."), parameter.help
+
+
+@pytest.mark.parametrize("path", COMMANDS)
+def test_examples_are_commands_that_exist_with_options_that_exist(path: str) -> None:
+    command, _ = COMMANDS[path]
+    for line in examples(command.help):
+        words = shlex.split(line, comments=True)[1:]
+        while words[0] == "-c":
+            words = words[2:]
+        found: click.Command = cli
+        with click.Context(cli, info_name="mcls") as context:
+            while isinstance(found, click.Group) and words:
+                found = found.get_command(context, words.pop(0))
+                assert found is not None, line
+        known = {"-h", "--help"}
+        for parameter in found.params:
+            known |= {*parameter.opts, *parameter.secondary_opts}
+        used = {word.partition("=")[0] for word in words if re.match(r"--?[a-zA-Z]", word)}
+        assert used <= known, line
+
+
+@pytest.mark.parametrize("path", COMMANDS)
+def test_commands_share_one_word_for_one_thing(path: str) -> None:
+    command, _ = COMMANDS[path]
+    shared = {"--seed": "integer", "--json": "boolean", "--overwrite": "boolean"}
+    for parameter in command.params:
+        for option in set(parameter.opts) & set(shared):
+            assert parameter.type.name == shared[option]
+
+
+def test_every_command_is_in_a_section() -> None:
+    context = click.Context(cli, info_name="mcls")
+    assert isinstance(cli, Commands)
+    assert "More:" not in cli.get_help(context)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "pipelines").glob("*.toml")), ids=lambda p: p.stem)
+def test_every_recipe_names_options_that_exist(path: Path) -> None:
+    from mcls.cli.main import _defaults
+
+    context = click.Context(cli, info_name="mcls")
+    for name, table in read_recipe(path).items():
+        assert _defaults(context, name, table, path)
