@@ -42,7 +42,10 @@ def test_scikit_learns_contract():
 def test_registered_with_its_natural_encoder():
     entry = find("dictionaries", "sparse-coding")
     assert entry.load() is SparseCoding
-    assert entry.facts["encoder"] == "lasso"
+    natural = find("encoders", entry.facts["encoder"]).load()
+    learnt = SparseCoding(n_atoms=4, penalty=0.3, n_epochs=1).fit(np.eye(4))
+    codes = natural(np.eye(4), learnt.arrays(), penalty=0.3)
+    np.testing.assert_array_equal(codes, learnt.transform(np.eye(4)))
     assert all(setting.doc for setting in entry.settings.values())
 
 

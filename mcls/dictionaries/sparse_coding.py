@@ -187,6 +187,10 @@ class SparseCoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         X = validate_data(self, X, dtype=np.float32, order="C", reset=False)
         return self._codes(X)
 
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return what encoders need: ``atoms``, ``(n_atoms, n_dims)`` float32."""
+        return {"atoms": self.components_}
+
     @property
     def _n_features_out(self) -> int:
         return len(self.components_)
