@@ -54,6 +54,16 @@ def test_any_number_of_jobs_gives_the_same_bytes(folder, tmp_path):
     assert (tmp_path / "one.h5").read_bytes() == (tmp_path / "two.h5").read_bytes()
 
 
+def test_several_features_of_different_widths(folder, tmp_path):
+    extract(folder, tmp_path / "s.h5", features=["mfcc:n_mfcc=5", "mel:n_mels=7"], sr=SR)
+    store = Store(tmp_path / "s.h5")
+    assert {name: rows.n_dims for name, rows in store.features.items()} == {"mfcc": 5, "mel": 7}
+    y, _ = soundfile.read(folder / store.column("path")[3], dtype="float32")
+    for name, settings in (("mfcc", {"n_mfcc": 5}), ("mel", {"n_mels": 7})):
+        expected = compute(name, y, sr=SR, **settings)
+        np.testing.assert_allclose(store.feature(name).track(3), expected, rtol=1e-4, atol=1e-4)
+
+
 def test_a_split_is_made_once_and_said(folder, tmp_path):
     done = run(folder, tmp_path / "s.h5")
     assert "60/20/20, stratified by 'labels'" in done.split_note

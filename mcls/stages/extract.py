@@ -8,11 +8,13 @@ happened on the way.
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from mcls.augmentations import Augmentation, augment, parse_augmentations
 from mcls.disk.audio import parse_excerpt
@@ -376,11 +378,16 @@ def _write_shard(path: Path, extractor: Extractor, held: Sequence[tuple[Item, Tr
                 feature.frame_rate,
                 feature.n_dims,
                 [rows.lengths[name] for _, rows in held],
-                (block for _, rows in held for block in rows.blocks(name)),
+                _all_blocks(name, held),
                 feature.dtype or extractor.dtype.name,
             )
         )
     write_store(path, StoreContents(tracks), new)
+
+
+def _all_blocks(name: str, held: Sequence[tuple[Item, TrackRows]]) -> Iterator[np.ndarray]:
+    for _, rows in held:
+        yield from rows.blocks(name)
 
 
 Found = dict[str, tuple[Store, int]]
