@@ -57,8 +57,8 @@ def test_defaults_resolve_to_themselves_and_an_unknown_setting_is_refused(entry:
 
 def test_find_suggests() -> None:
     with pytest.raises(ConfigError) as error:
-        find("metrics", "acuracy")
-    assert str(error.value) == "there is no 'acuracy' among the metrics; did you mean 'accuracy'?"
+        find("metrics", "accurac")
+    assert str(error.value) == "there is no 'accurac' among the metrics; did you mean 'accuracy'?"
     with pytest.raises(ConfigError, match="there is no family 'metric'; did you mean 'metrics'"):
         entries("metric")
 

@@ -86,7 +86,7 @@ def test_resolve_converts(given: dict, expected: object) -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"sise": "3"}, "thing: unknown setting 'sise': did you mean 'size'?"),
+        ({"sizze": "3"}, "thing: unknown setting 'sizze': did you mean 'size'?"),
         ({"size": "many"}, "thing: size=many is not a whole number"),
         ({"size": True}, "thing: size=True is not a whole number"),
         ({"size": 1.5}, "thing: size=1.5 is not a whole number"),
@@ -103,7 +103,7 @@ def test_resolve_refuses(given: dict, message: str) -> None:
 
 def test_resolve_names_everything_that_is_wrong_at_once() -> None:
     with pytest.raises(ConfigError) as error:
-        resolve(ENTRY, {"sise": 3, "size": "x", "htk": "?"})
+        resolve(ENTRY, {"sizze": 3, "size": "x", "htk": "?"})
     assert str(error.value).count(";") == 2
 
 
