@@ -27,9 +27,6 @@ Progress = Callable[[int, int, float], None]
 #: Reads the rows at the beginning of a chain; returns them and the seconds of audio.
 Read = Callable[[], tuple[Given, float]]
 
-#: Seconds of a window, where the rows are not longer than that.
-WINDOW = 3.0
-
 
 @dataclass(frozen=True)
 class Window:

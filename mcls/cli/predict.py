@@ -1,0 +1,153 @@
+"""``mcls predict``: scores of audio files from a run folder alone."""
+
+import csv
+import json
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mcls.cli.options import FILE, json_option
+from mcls.cli.progress import done_line, progress_bar
+from mcls.cli.tables import show_table
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from mcls.stages.predict import Predicted, Scored
+
+_WINDOW = 3.0
+
+
+@click.command()
+@click.argument("run", type=FILE)
+@click.argument("sources", type=FILE, nargs=-1, required=True, metavar="AUDIO|FOLDER|STORE...")
+@click.option("--top", type=click.IntRange(1), help="Show this many labels per track.")
+@click.option("--windows", is_flag=True, help="Scores over time too.")
+@click.option(
+    "--window", type=click.FloatRange(0, min_open=True), default=_WINDOW, help="Its seconds."
+)
+@click.option("--feature", help="Which feature, if a store has several.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV: a line per track or window.")
+@json_option
+def command(
+    run: Path,
+    sources: tuple[Path, ...],
+    top: int | None,
+    windows: bool,
+    window: float,
+    feature: str | None,
+    as_csv: bool,
+    as_json: bool,
+) -> None:
+    """Score audio files with a trained run.
+
+    Needs the run folder and the audio, nothing else. A file that cannot be
+    read is named on stderr, stops nothing, and makes the exit code 1.
+    Scores are the classifier's own: higher is likelier.
+
+    \b
+    Example:
+      mcls predict runs/vq new.wav other.mp3 --top 3
+      mcls predict runs/vq new.wav --windows --csv
+      mcls predict runs/vq FOLDER --json
+    """
+    from mcls.stages.predict import predict
+
+    if as_json and as_csv:
+        raise click.UsageError("--json and --csv: choose one")
+    started = time.monotonic()
+    with progress_bar("predict") as progress:
+        found = predict(
+            run, sources, feature=feature, windows=window if windows else None, progress=progress
+        )
+    if as_json:
+        click.echo(json.dumps(_as_dict(found, top), indent=2, ensure_ascii=False))
+    elif as_csv:
+        _show_csv(found, top)
+    else:
+        _show(found, top)
+    for name, reason in found.failed:
+        click.echo(f"error: {name}: {reason}", err=True)
+    done_line(f"{len(found.tracks)} tracks scored, {len(found.failed)} failed", started)
+    if found.failed:
+        sys.exit(1)
+
+
+def _show(found: "Predicted", top: int | None) -> None:
+    """Print a table: a line per track and label, or per window."""
+    rows = []
+    for track in found.tracks:
+        for when, scores in _stretches(track):
+            name = track.name if when == "" else ""
+            for label, score in _best(found, scores, top):
+                rows.append([name, when, label, f"{score:.3f}"])
+                name, when = "", ""
+    timed = any(track.windows for track in found.tracks)
+    columns = ["track", "seconds", "label", "score"]
+    if not timed:
+        columns.remove("seconds")
+        rows = [[row[0], *row[2:]] for row in rows]
+    show_table(columns, rows, left=len(columns) - 1)
+
+
+def _stretches(track: "Scored") -> Iterator[tuple[str, "np.ndarray"]]:
+    """Yield the whole track and its windows: when, and the scores."""
+    yield "", track.scores
+    for window in track.windows:
+        yield f"{window.start:.2f}–{window.stop:.2f}", window.scores
+
+
+def _best(found: "Predicted", scores: "np.ndarray", top: int | None) -> list[tuple[str, float]]:
+    """Return the labels to show; without `top` those the classifier decides for."""
+    if top is not None:
+        return found.top(scores, top)
+    chosen = set(found.chosen(scores))
+    ranked = [pair for pair in found.top(scores, len(found.labels)) if pair[0] in chosen]
+    return ranked or [("(none)", float(scores.max()))]
+
+
+def _show_csv(found: "Predicted", top: int | None) -> None:
+    """Print lines that `mcls eval` could read were there labels: score:LABEL per label."""
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    timed = any(track.windows for track in found.tracks)
+    times = ["start", "stop"] if timed else []
+    if top is None:
+        writer.writerow(["track", *times, *(f"score:{label}" for label in found.labels)])
+    else:
+        writer.writerow(["track", *times, "rank", "label", "score"])
+    for track in found.tracks:
+        whole: list[tuple[list[str], Any]] = [(["", ""] if timed else [], track.scores)]
+        whole += [([f"{w.start:.3f}", f"{w.stop:.3f}"], w.scores) for w in track.windows]
+        for when, scores in whole:
+            if top is None:
+                writer.writerow([track.name, *when, *(f"{score:.9g}" for score in scores)])
+                continue
+            for rank, (label, score) in enumerate(found.top(scores, top), start=1):
+                writer.writerow([track.name, *when, rank, label, f"{score:.9g}"])
+
+
+def _as_dict(found: "Predicted", top: int | None) -> dict[str, Any]:
+    """Return everything as JSON has it."""
+
+    def stretch(scores: "np.ndarray") -> dict[str, Any]:
+        ranked = found.top(scores, top or len(found.labels))
+        return {"labels": found.chosen(scores), "scores": dict(ranked)}
+
+    tracks = []
+    for track in found.tracks:
+        entry = {"track": track.name, **stretch(track.scores)}
+        if track.windows:
+            entry["windows"] = [
+                {"start": w.start, "stop": w.stop, **stretch(w.scores)} for w in track.windows
+            ]
+        tracks.append(entry)
+    return {
+        "multi_label": found.multi_label,
+        "threshold": found.threshold,
+        "tracks": tracks,
+        "failed": [{"track": name, "reason": reason} for name, reason in found.failed],
+    }
