@@ -5,45 +5,29 @@ and stops nothing. The finished file has the same bytes for any number of jobs a
 happened on the way.
 """
 
-import hashlib
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from mcls.augmentations import Augmentation, augment, parse_augmentations
+from mcls.augmentations import parse_augmentations
 from mcls.disk.audio import parse_excerpt
 from mcls.disk.manifest import Manifest, open_source
 from mcls.disk.shards import Shards, pack, refuse_other_settings
-from mcls.disk.store import NewRows, Store, StoreContents, rows_of, write_store
+from mcls.disk.store import Store, StoreContents, rows_of
 from mcls.errors import ConfigError, DataError
-from mcls.features.extractor import Extractor, TrackRows
+from mcls.features.extractor import Extractor
 from mcls.features.specs import parse_features
 from mcls.labels import parse_labels
 from mcls.settings import canonical
 from mcls.splits import make_parts
-from mcls.stages.spread import Task, end_journal, journalled, spread
+from mcls.stages.extract_tracks import Item, compute_shard, shares
+from mcls.stages.spread import Task, spread
 
 Progress = Callable[[int, int, float], None]
-
-#: Tracks and bytes of audio files in a task, at most: what a kill can cost.
-_TASK_TRACKS, _TASK_BYTES = 64, 1 << 26
-#: Bytes of rows that a worker holds before it writes a shard.
-_HELD_BYTES = 1 << 27
-
-
-@dataclass(frozen=True)
-class Item:
-    """A track to extract; `copy` 0 is the recording itself, others are augmented."""
-
-    track_id: str
-    path: Path
-    copy: int = 0
 
 
 @dataclass(frozen=True)
@@ -178,7 +162,7 @@ def extract(
         found = _found(([old] if old else []) + shards.stores(), items)
         missing = [item for item in items if item.track_id not in found]
         compute = partial(
-            _compute_shard, extractor=extractor, changes=changes, seed=seed, time_limit=time_limit
+            compute_shard, extractor=extractor, changes=changes, seed=seed, time_limit=time_limit
         )
         total, seconds = len(missing), 0.0
         n_done = 0
@@ -186,7 +170,7 @@ def extract(
         names = shards.new_names(len(missing))
         tasks = [
             Task(tuple(some), name)
-            for some, name in zip(_shares(missing, jobs), names, strict=False)
+            for some, name in zip(shares(missing, jobs), names, strict=False)
         ]
         for done, some_failed, some_seconds in spread(
             compute, tasks, jobs=jobs, time_limit=time_limit
@@ -286,108 +270,6 @@ def _made_split(
             ]
         made = [known.get(i, part) for i, part in zip(manifest.track_ids, made, strict=True)]
     return made, f"made one, 60/20/20{by}, seed {seed}"
-
-
-def _shares(items: Sequence[Item], jobs: int) -> list[list[Item]]:
-    """Cut the work into tasks: several per job, none too large."""
-    at_most = max(1, min(_TASK_TRACKS, -(-len(items) // (8 * jobs))))
-    shares: list[list[Item]] = []
-    room = 0
-    for item in items:
-        try:
-            size = item.path.stat().st_size
-        except OSError:
-            size = 0
-        if not shares or len(shares[-1]) >= at_most or size > room:
-            shares.append([])
-            room = _TASK_BYTES
-        shares[-1].append(item)
-        room -= size
-    return shares
-
-
-def _compute_shard(
-    task: Task,
-    *,
-    extractor: Extractor,
-    changes: Sequence[Augmentation],
-    seed: int,
-    time_limit: float,
-) -> tuple[int, dict[str, str], float]:
-    """Compute a task's tracks and write them to its shard; runs in a worker.
-
-    Returns the number of tracks done, the reasons of those that failed, and seconds of audio.
-    """
-    failed = dict(task.blamed)
-    n_done, seconds, held_bytes, n_shards = 0, 0.0, 0, 0
-    held: list[tuple[Item, TrackRows]] = []
-
-    def write() -> None:
-        nonlocal held, held_bytes, n_shards
-        if held:
-            suffix = f"-{n_shards}" if n_shards else ""
-            _write_shard(task.out.with_stem(task.out.stem + suffix), extractor, held)
-            held, held_bytes, n_shards = [], 0, n_shards + 1
-
-    for item in task.items:
-        if item.track_id in failed:
-            continue
-        with journalled(task, item.track_id, time_limit):
-            try:
-                change = None
-                if item.copy:
-                    name = int(hashlib.sha1(item.track_id.encode()).hexdigest()[:8], 16)
-                    change = partial(augment, augmentations=changes, seed=[seed, name])
-                rows = extractor.track(item.path, change)
-            except DataError as error:
-                failed[item.track_id] = str(error)
-                continue
-            except MemoryError:
-                failed[item.track_id] = "not enough memory"
-                continue
-            if extractor.sr is None and held and held[0][1].sample_rate != rows.sample_rate:
-                write()  # a shard is of one rate
-            held.append((item, rows))
-            n_done, seconds = n_done + 1, seconds + rows.seconds
-            held_bytes += sum(
-                4 * n * extractor.features(extractor.sr or rows.sample_rate)[name].n_local
-                for name, n in rows.lengths.items()
-            )
-            if held_bytes > _HELD_BYTES:
-                write()
-    write()
-    end_journal(task)
-    return n_done, failed, seconds
-
-
-def _write_shard(path: Path, extractor: Extractor, held: Sequence[tuple[Item, TrackRows]]) -> None:
-    tracks: dict[str, list[Any]] = {
-        "track_id": [item.track_id for item, _ in held],
-        "path": [str(item.path) for item, _ in held],
-        "seconds": [rows.seconds for _, rows in held],
-        "sample_rate": [rows.sample_rate for _, rows in held],
-        "sha1": [rows.sha1 for _, rows in held],
-    }
-    new = []
-    for name, step in extractor.steps().items():
-        feature = extractor.features(extractor.sr or held[0][1].sample_rate)[name]
-        new.append(
-            NewRows(
-                name,
-                (step,),
-                feature.frame_rate,
-                feature.n_dims,
-                [rows.lengths[name] for _, rows in held],
-                _all_blocks(name, held),
-                feature.dtype or extractor.dtype.name,
-            )
-        )
-    write_store(path, StoreContents(tracks), new)
-
-
-def _all_blocks(name: str, held: Sequence[tuple[Item, TrackRows]]) -> Iterator[np.ndarray]:
-    for _, rows in held:
-        yield from rows.blocks(name)
 
 
 Found = dict[str, tuple[Store, int]]
