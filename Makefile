@@ -7,11 +7,20 @@ MCLS   := $(BIN)/mcls
 DATA   ?= ../shared/data
 JOBS   ?= 2
 
+# Recipes by dataset. Those in FOLDED are cross-validated over the column `fold`; philharmonia has
+# parts, and tags beside its instruments.
+RECIPES := $(basename $(notdir $(wildcard pipelines/*.toml)))
+FOLDED  := esc10 mridangam fsdd
+TARGETS := $(foreach d,$(FOLDED) philharmonia philharmonia-tags,$(addprefix $(d)-,$(RECIPES)))
+
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all lint docs clean
+.PHONY: help install demo test test-all lint docs clean $(TARGETS)
 
 help: ## list the targets
 	@grep -hE '^[a-zA-Z0-9_%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 28
+	@echo
+	@echo 'Recipes, on recordings in DATA=$(DATA), with JOBS=$(JOBS); runs go to runs/:'
+	@printf '  make %s\n' $(TARGETS)
 
 install: $(VENV)/.installed ## make .venv with mcls in it
 
@@ -38,6 +47,34 @@ lint: install ## ruff, mypy, codespell
 
 docs: install ## docs/cli.md from the commands' own help
 	$(BIN)/python docs/make_cli_reference.py
+
+# A manifest and a store per recipe; then the recipe, once per fold or from train to test.
+build/%.csv: | install
+	@mkdir -p build
+	$(MCLS) data prepare $* $(DATA)/$* $@
+
+define on_folds
+$(1)-$(2): build/$(1).csv
+	$$(MCLS) -c pipelines/$(2).toml extract $$< build/$(1)-$(2).h5 --split fold --jobs $$(JOBS)
+	$$(MCLS) cv pipelines/$(2).toml build/$(1)-$(2).h5 runs/$(1)-$(2) --split fold
+endef
+$(foreach d,$(FOLDED),$(foreach r,$(RECIPES),$(eval $(call on_folds,$(d),$(r)))))
+
+# A recipe with a table [learn-dict] learns a dictionary first.
+define on_parts
+$(1)$(3)-$(2): build/$(1).csv
+	$$(MCLS) -c pipelines/$(2).toml extract $$< build/$(1)-$(2).h5 --jobs $$(JOBS)
+	if grep -q '^\[learn-dict\]' pipelines/$(2).toml; then \
+	  $$(MCLS) -c pipelines/$(2).toml learn-dict build/$(1)-$(2).h5 build/$(1)-$(2)-dict.h5 && \
+	  $$(MCLS) -c pipelines/$(2).toml train build/$(1)-$(2).h5 runs/$(1)$(3)-$(2) \
+	    --dict build/$(1)-$(2)-dict.h5 --labels $(4); \
+	else \
+	  $$(MCLS) -c pipelines/$(2).toml train build/$(1)-$(2).h5 runs/$(1)$(3)-$(2) --labels $(4); \
+	fi
+	$$(MCLS) eval runs/$(1)$(3)-$(2)
+endef
+$(foreach r,$(RECIPES),$(eval $(call on_parts,philharmonia,$(r),,labels)))
+$(foreach r,$(RECIPES),$(eval $(call on_parts,philharmonia,$(r),-tags,tags)))
 
 clean: ## remove what was made, not the audio
 	rm -rf build runs
