@@ -7,7 +7,7 @@ The stages of the command line as functions::
     mcls.extract("music/", "mfcc.h5", features=["mfcc"], jobs=2)
     mcls.learn_dict("mfcc.h5", "vq.h5", method="kmeans", size=256)
     mcls.train("mfcc.h5", "runs/vq", dicts=["vq.h5"], pool=["histogram"], model="svm")
-    report = mcls.evaluate("runs/vq", metrics=["auc"])
+    auc = mcls.evaluate("runs/vq", metrics=["auc"])["auc"].macro
 
 Nothing heavy is imported before the first call.
 """

@@ -1,7 +1,8 @@
 """Features against librosa: on noise, tones and, where they are, real recordings.
 
 Tolerances: 2e-6 of the value (float32) and mel 1e-3 dB, MFCC 1e-3, CQT 1e-4 and spectrogram 1e-5
-of the maximum. (A single bin of a spectrum can cancel to nothing, where decibels magnify the rounding of a float32 transform.)
+of the maximum. (A single bin of a spectrum can cancel to nothing, where decibels magnify
+the rounding of a float32 transform.)
 """
 
 import warnings

@@ -49,7 +49,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
     inertia_ : float
         Sum over rows of the squared distance to the nearest atom.
     history_ : list of float
-        Mean squared distance after each pass.
+        Mean squared distance at each pass over all rows.
     counts_ : np.ndarray, shape (n_atoms,)
         Rows nearest to each atom.
     usage_ : np.ndarray, shape (n_atoms,)
@@ -61,7 +61,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
 
     References
     ----------
-    Lloyd (1982); Arthur & Vassilvitskii (2007), k-means++.
+    Lloyd (1982); Arthur & Vassilvitskii (2007), k-means++, the greedy variant.
 
     Examples
     --------
@@ -120,7 +120,6 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
             raise ValueError(f"n_samples={n_rows} should be >= n_atoms={self.n_atoms}")
         self.n_features_in_ = sample.shape[1]
         self.components_ = _plus_plus(sample, self.n_atoms, rng)
-        self.history_: list[float] = []
         if len(sample) < n_rows:
             self._lloyd(lambda: _slices(sample))
         self._lloyd(source)
@@ -172,6 +171,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
 
     def _lloyd(self, source: Source) -> None:
         before = np.inf
+        self.history_: list[float] = []
         for turn in range(self.max_iter):
             sums = np.zeros(self.components_.shape)
             counts = np.zeros(self.n_atoms)
@@ -297,19 +297,28 @@ def _sample(source: Source, size: int, rng: np.random.RandomState) -> tuple[np.n
 
 
 def _plus_plus(rows: np.ndarray, n_atoms: int, rng: np.random.RandomState) -> np.ndarray:
-    """Choose first atoms: each a row, drawn by its squared distance to those chosen before."""
+    """Choose first atoms: rows drawn by their squared distance to those chosen before.
+
+    Of 2 + log(n_atoms) rows drawn, the one that lowers the sum of the distances most is taken.
+    """
+    n_trials = 2 + int(np.log(n_atoms))
     atoms = np.empty((n_atoms, rows.shape[1]), np.float32)
     squares = np.einsum("ij,ij->i", rows, rows)
-    nearest_so_far = np.full(len(rows), np.inf)
-    choice = int(rng.randint(len(rows)))
+    candidates = rng.randint(len(rows), size=1)
+    distances = np.full(len(rows), np.inf)
     for k in range(n_atoms):
-        atoms[k] = rows[choice]
-        distances = squares - 2 * (rows @ atoms[k]) + squares[choice]
-        np.minimum(nearest_so_far, np.maximum(distances, 0), out=nearest_so_far)
-        total = nearest_so_far.sum()
-        if total > 0:
-            draw = rng.random_sample() * total
-            choice = min(int(np.searchsorted(np.cumsum(nearest_so_far), draw)), len(rows) - 1)
+        trials = rows[candidates] @ rows.T
+        trials *= -2
+        trials += squares
+        trials += squares[candidates, None]
+        np.minimum(np.maximum(trials, 0, out=trials), distances, out=trials)
+        best = int(trials.sum(axis=1, dtype=np.float64).argmin())
+        atoms[k] = rows[candidates[best]]
+        distances = trials[best]
+        upto = np.cumsum(distances, dtype=np.float64)
+        if upto[-1] > 0:
+            candidates = np.searchsorted(upto, rng.random_sample(n_trials) * upto[-1])
+            np.minimum(candidates, len(rows) - 1, out=candidates)
         else:
-            choice = int(rng.randint(len(rows)))
+            candidates = rng.randint(len(rows), size=1)
     return atoms

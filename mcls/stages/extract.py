@@ -169,7 +169,7 @@ def extract(
         failed: dict[str, str] = {}
         names = shards.new_names(len(missing))
         tasks = [
-            Task(tuple(some), name)
+            Task(tuple(some), name.absolute())  # a worker may live in another folder
             for some, name in zip(shares(missing, jobs), names, strict=False)
         ]
         for done, some_failed, some_seconds in spread(
@@ -212,7 +212,7 @@ def _open_old(out: Path, asked: dict[str, Any], overwrite: bool) -> Store | None
 
 def _items(manifest: Manifest, copies: int) -> list[Item]:
     return [
-        Item(track_id if not copy else f"{track_id}#{copy}", path, copy)
+        Item(track_id if not copy else f"{track_id}#{copy}", path.absolute(), copy)
         for track_id, path in zip(manifest.track_ids, manifest.paths(), strict=True)
         for copy in range(copies + 1)
     ]

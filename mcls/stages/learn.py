@@ -5,7 +5,6 @@ only while they fit `HELD_BYTES`. So memory grows neither with the store nor wit
 """
 
 import math
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,7 +112,6 @@ def learn_dict(
     DataError
         If the split cannot be used, or there are fewer rows than atoms.
     """
-    started = time.monotonic()
     out = Path(out)
     opened = Store(store)
     stored = opened.feature(feature)
@@ -188,7 +186,6 @@ def learn_dict(
         "split_id": parts.id,
         "feature_digest": chain_digest(stored.chain),
         **_measured(model, len(sample)),
-        "seconds": round(time.monotonic() - started, 3),
     }
     write_dictionary(out, chain, report, key)
     return Learnt(out, report, computed=True)
