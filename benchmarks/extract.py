@@ -192,11 +192,11 @@ def whole_process(folder: Path, names: list[str], rounds: int, jobs: int) -> dic
         for turn in range(rounds):
             out = Path(work, str(turn))
             out.mkdir()
-            options = [word for name in names for word in ("--feature", name)]
+            options = ["--jobs", str(jobs)]
+            options += [word for name in names for word in ("--feature", name)]
             commands = {
                 "librosa": [str(script), str(folder), str(out), "+".join(names), str(jobs)],
-                "mcls": ["-m", "mcls", "extract", str(folder), str(out / "out.h5")]
-                + [*options, "--jobs", str(jobs)],
+                "mcls": ["-m", "mcls", "extract", str(folder), str(out / "out.h5"), *options],
             }
             for side, command in commands.items():
                 start = time.perf_counter()
