@@ -12,6 +12,7 @@ rest is the float32 rounding of the streaming resampler.
 import hashlib
 import math
 import tempfile
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,6 +54,7 @@ class LocalRows:
         if self._file is not None or self.length * self.n_local * 4 > SPILL:
             if self._file is None:
                 self._file = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the rows
+                weakref.finalize(self, self._file.close)
             for block in self._blocks:
                 self._file.write(np.ascontiguousarray(block, np.float32))  # type: ignore[attr-defined]
             self._blocks = []
@@ -105,15 +107,16 @@ class TrackRows:
         feature, local = self._features[name], self._local[name]
         local.flush()
         dtype = np.dtype(feature.dtype or self._dtype)
-        reach = DELTA_WIDTH if feature.delta else 0
+        reach = feature.reach + (DELTA_WIDTH if feature.delta else 0)
         for start in range(0, local.length, _ROWS):
             stop = min(start + _ROWS, local.length)
-            if local.length - stop < DELTA_WIDTH and stop < local.length:
-                reach_end = local.length
-            else:
-                reach_end = min(stop + reach, local.length)
-            first = max(0, start - reach)
-            rows = feature.finish(local.read(first, reach_end), local.peak)
+            first, last = max(0, start - reach), min(stop + reach, local.length)
+            rows = feature.finish_stretch(
+                local.read(first, last),
+                local.peak,
+                at_start=first == 0,
+                at_end=last == local.length,
+            )
             rows = add_deltas(rows, feature.delta)[start - first : stop - first]
             if dtype == np.float16:
                 limit = np.finfo(np.float16).max

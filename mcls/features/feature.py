@@ -6,7 +6,7 @@ the result of the whole:
 1. `Feature.local` turns a stretch of audio into rows. Row t depends only on the samples within
    ``margin`` of ``t * hop_length``.
 2. `Feature.finish` turns local rows into what is stored. It may depend on the largest local value
-   of the whole track, ``peak``, and on nothing else outside the row.
+   of the whole track, ``peak``, and on rows at most ``reach`` away.
 
 Deltas come last; they look `DELTA_REACH` rows around.
 """
@@ -37,6 +37,8 @@ class Feature(ABC):
         Samples from row to row.
     margin : int
         Samples around a row that it depends on.
+    reach : int
+        Rows around a local row that its finished row depends on.
     n_local, n_dims : int
         Numbers per local row; numbers per finished row, deltas included.
     delta : int
@@ -48,6 +50,7 @@ class Feature(ABC):
     sr: int
     hop_length: int
     margin: int
+    reach: int = 0
     n_local: int
     n_static: int
     delta: int = 0
@@ -73,6 +76,15 @@ class Feature(ABC):
         """Return finished rows without deltas, ``(n_frames, n_static)`` float32."""
         return rows
 
+    def finish_stretch(
+        self, rows: np.ndarray, peak: float, *, at_start: bool, at_end: bool
+    ) -> np.ndarray:
+        """Finish a stretch of a track; right from `reach` rows within its ends.
+
+        Where the stretch begins or ends with the track, it is right up to there.
+        """
+        return self.finish(rows, peak)
+
     def rows(self, y: np.ndarray) -> np.ndarray:
         """Return the finished rows of a whole signal.
 
@@ -86,7 +98,9 @@ class Feature(ABC):
         np.ndarray, shape (n_frames, n_dims), float32
         """
         local = self.local(Signal(np.ascontiguousarray(y, np.float32), self.sr))
-        return add_deltas(self.finish(local, float(local.max(initial=0.0))), self.delta)
+        peak = float(local.max(initial=0.0))
+        finished = self.finish_stretch(local, peak, at_start=True, at_end=True)
+        return add_deltas(finished, self.delta)
 
 
 def check(feature: str, **rules: tuple[bool, str]) -> None:

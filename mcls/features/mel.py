@@ -1,9 +1,11 @@
 """The mel spectrogram."""
 
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 
+from mcls.features.agc import decay, decay_reach, gain_controlled
 from mcls.features.feature import check, compressed
 from mcls.features.filters import apply_grouped, grouped, mel_frequencies
 from mcls.features.signal import Signal
@@ -81,6 +83,14 @@ class Mel(MelFeature):
         Gain of log1p.
     top_db : float or None
         With db: the range kept below the track's peak, dB.
+    agc : bool
+        Automatic gain control on the spectrogram, before the bands.
+    t_scale : float
+        With agc: seconds in which the level dies away.
+    f_scale : float
+        With agc: width of its bands.
+    eps : float
+        With agc: added to the level.
     delta : int
         Orders of delta appended: 0, 1 or 2.
 
@@ -107,6 +117,10 @@ class Mel(MelFeature):
         compress: Literal["db", "log1p", "none"] = "db",
         gain: float = 10.0,
         top_db: float | None = 80.0,
+        agc: bool = False,
+        t_scale: float = 0.5,
+        f_scale: float = 2.0,
+        eps: float = 0.01,
         delta: int = 0,
     ) -> None:
         super().__init__(sr, n_fft, hop_length, win_length, window, center, delta)
@@ -114,7 +128,33 @@ class Mel(MelFeature):
         self.compression: dict[str, Any] = {"compress": compress, "gain": gain, "top_db": top_db}
         self.n_local = self.n_static = n_mels
         self.axis = self.frequencies
+        self.agc = agc
+        if agc:
+            check(
+                "mel",
+                t_scale=(t_scale > 0, f"must be above 0, not {t_scale}"),
+                f_scale=(f_scale > 0, f"must be above 0, not {f_scale}"),
+                eps=(eps > 0, f"must be above 0, not {eps}"),
+                top_db=(
+                    compress != "db" or top_db is None,
+                    "must be none with agc, which leaves no peak to measure from",
+                ),
+            )
+            self.n_local = 1 + n_fft // 2
+            alpha = decay(hop_length, sr, t_scale)
+            self.reach = decay_reach(alpha)
+            self.control = partial(gain_controlled, sr=sr, alpha=alpha, f_scale=f_scale, eps=eps)
+
+    def local(self, signal: Signal) -> np.ndarray:
+        """Return the bands' energies; with gain control to come, the magnitudes of the bins."""
+        if self.agc:
+            return raised(self.power_spectrum(signal), 1.0)
+        return super().local(signal)
 
     def finish(self, rows: np.ndarray, peak: float) -> np.ndarray:
         """Compress the energies."""
+        if self.agc:
+            level = self.control(rows, peak)
+            bins = level if self.power == 1 else level ** np.float32(self.power)
+            rows = apply_grouped(bins, grouped(*self.bands), self.n_mels)
         return compressed(rows, peak, power=self.power, **self.compression)

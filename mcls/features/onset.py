@@ -1,0 +1,133 @@
+"""Onset novelty, and its autocorrelation over time."""
+
+import numpy as np
+from scipy import fft
+
+from mcls.features.feature import check, compressed
+from mcls.features.mel import MelFeature
+from mcls.features.signal import window_of
+from mcls.registry import register
+
+
+class Novelty(MelFeature):
+    """What novelty features share: how much louder the mel bands have become."""
+
+    def use_lag(self, lag: int) -> None:
+        """Check and keep the lag; frames are centred, so the novelty of one is heard later."""
+        check(type(self).__name__.lower(), lag=(lag >= 1, f"must be 1 or more, not {lag}"))
+        self.lag = lag
+        self.delay = self.n_fft // (2 * self.hop_length)
+        self.reach = lag + self.delay
+        self.n_local = self.n_mels
+
+    def novelty(self, rows: np.ndarray, peak: float) -> np.ndarray:
+        """Return the mean rise of the bands in dB, ``(n_frames,)``; 0 where it cannot be known."""
+        decibels = compressed(rows, peak, compress="db", power=2.0, gain=0.0, top_db=80.0)
+        rise = np.maximum(decibels[self.lag :] - decibels[: -self.lag], 0).mean(axis=1)
+        return np.pad(rise, (self.lag + self.delay, 0))[: len(rows)].astype(np.float32)
+
+
+@register("features", "onset")
+class Onset(Novelty):
+    """Onset novelty: how much louder the mel bands have become, one number a frame.
+
+    Parameters
+    ----------
+    sr : int
+        Rate of the audio in Hz.
+    lag : int
+        Frames between which the rise is measured.
+    n_fft : int
+        Frame length in samples.
+    hop_length : int
+        Samples from frame to frame.
+    n_mels : int
+        Mel bands.
+    delta : int
+        Orders of delta appended: 0, 1 or 2.
+
+    References
+    ----------
+    Böck & Widmer (2013); equal to ``librosa.onset.onset_strength``.
+    """
+
+    def __init__(
+        self,
+        sr: int,
+        *,
+        lag: int = 1,
+        n_fft: int = 2048,
+        hop_length: int = 512,
+        n_mels: int = 128,
+        delta: int = 0,
+    ) -> None:
+        super().__init__(sr, n_fft, hop_length, None, "hann", True, delta)
+        self.use_bands(n_mels, 0.0, None, False, "slaney", 2.0)
+        self.use_lag(lag)
+        self.n_static = 1
+
+    def finish(self, rows: np.ndarray, peak: float) -> np.ndarray:
+        """Return the novelty, ``(n_frames, 1)``."""
+        return self.novelty(rows, peak)[:, None]
+
+
+@register("features", "tempogram")
+class Tempogram(Novelty):
+    """Autocorrelation of the onset novelty around each frame: how strong every period is.
+
+    Parameters
+    ----------
+    sr : int
+        Rate of the audio in Hz.
+    win_length : int
+        Frames that are correlated; dimension k is a period of k frames.
+    lag : int
+        Frames between which the rise is measured.
+    n_fft : int
+        Frame length in samples.
+    hop_length : int
+        Samples from frame to frame.
+    n_mels : int
+        Mel bands.
+
+    References
+    ----------
+    Grosche, Müller & Kurth (2010); equal to ``librosa.feature.tempogram``.
+    """
+
+    def __init__(
+        self,
+        sr: int,
+        *,
+        win_length: int = 384,
+        lag: int = 1,
+        n_fft: int = 2048,
+        hop_length: int = 512,
+        n_mels: int = 128,
+    ) -> None:
+        super().__init__(sr, n_fft, hop_length, None, "hann", True, 0)
+        self.use_bands(n_mels, 0.0, None, False, "slaney", 2.0)
+        self.use_lag(lag)
+        check("tempogram", win_length=(win_length >= 2, f"must be 2 or more, not {win_length}"))
+        self.length = win_length
+        self.reach += win_length // 2
+        self.n_static = win_length
+
+    def finish_stretch(
+        self, rows: np.ndarray, peak: float, *, at_start: bool, at_end: bool
+    ) -> np.ndarray:
+        """Return the autocorrelations over each frame's largest, ``(n_frames, win_length)``."""
+        novelty = self.novelty(rows, peak)
+        side = self.length // 2
+        # Beyond the track it dies away; inside a track what is added is cut off by the caller.
+        novelty = np.pad(novelty, side, mode="linear_ramp", end_values=0)
+        frames = np.lib.stride_tricks.sliding_window_view(novelty, self.length)[: len(rows)]
+        n_fft = fft.next_fast_len(2 * self.length - 1, real=True)
+        window = window_of("hann", self.length).astype(np.float32)
+        found = np.empty((len(rows), self.length), np.float32)
+        for start in range(0, len(rows), 1024):
+            spectrum = fft.rfft(frames[start : start + 1024] * window, n_fft, axis=1)
+            power = spectrum.real**2 + spectrum.imag**2
+            found[start : start + 1024] = fft.irfft(power, n_fft, axis=1)[:, : self.length]
+        largest = np.abs(found).max(axis=1, keepdims=True)
+        return found / np.where(largest > np.finfo(np.float32).tiny, largest, 1)
