@@ -14,7 +14,7 @@ FOLDED  := esc10 mridangam fsdd
 TARGETS := $(foreach d,$(FOLDED) philharmonia philharmonia-tags,$(addprefix $(d)-,$(RECIPES)))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all lint docs clean $(TARGETS)
+.PHONY: help install demo test test-all fuzz kills lint docs clean $(TARGETS)
 
 help: ## list the targets
 	@grep -hE '^[a-zA-Z0-9_%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 28
@@ -38,6 +38,12 @@ test: install ## the tests but the slow ones
 
 test-all: install ## every test
 	$(BIN)/python -m pytest -m ''
+
+fuzz: install ## 5,000 damaged audio files, some minutes
+	MCLS_FUZZ=5000 $(BIN)/python -m pytest -m slow -s tests/fuzz
+
+kills: install ## extraction killed at 100 moments, some minutes
+	MCLS_KILLS=40 $(BIN)/python -m pytest -m slow -s tests/test_extract.py -k killed
 
 lint: install ## ruff, mypy, codespell
 	$(BIN)/ruff check .

@@ -1,0 +1,128 @@
+"""Damaged audio files by the thousand: each gives rows or a reason, and harms no other.
+
+Seeds are real recordings where there are any, else noise: wav, flac, ogg, mp3. They are cut off,
+have bytes changed, stretches lost, doubled or overwritten, headers put on other bodies. The run is
+one `mcls extract` in processes of its own, so that a crash, a hang and a blow-up of memory show.
+
+``MCLS_FUZZ`` sets how many files, ``MCLS_FUZZ_SEED`` which; `make fuzz` runs 5,000.
+"""
+
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from mcls.disk.store import Store
+
+N_FILES = int(os.environ.get("MCLS_FUZZ", "150"))
+SEED = int(os.environ.get("MCLS_FUZZ_SEED", "0"))
+TIME_LIMIT = 20  # s per file
+MEMORY = 1 << 20  # KiB of any one process
+
+FORMATS = {
+    "wav": ("WAV", "PCM_16"),
+    "float.wav": ("WAV", "FLOAT"),
+    "w64": ("W64", "PCM_24"),
+    "aiff": ("AIFF", "PCM_16"),
+    "flac": ("FLAC", "PCM_16"),
+    "ogg": ("OGG", "VORBIS"),
+    "opus": ("OGG", "OPUS"),
+    "mp3": ("MP3", "MPEG_LAYER_III"),
+}
+
+
+def seeds(rng: np.random.Generator, folder: Path) -> list[tuple[str, bytes]]:
+    """Return files of every format, mono and stereo, of about a second."""
+    data = Path(os.environ.get("MCLS_DATA", Path(__file__).parents[3] / "shared" / "data"))
+    real = sorted((data / "esc10").rglob("*.ogg"))[::97]
+    found = []
+    for i, (suffix, (kind, subtype)) in enumerate(FORMATS.items()):
+        sr = 48000 if suffix == "opus" else 44100
+        for n_channels in (1, 2):
+            y = rng.normal(0, 0.1, (sr, n_channels))
+            if real:
+                clip, _ = soundfile.read(real[i % len(real)], frames=sr)
+                y[: len(clip)] = clip[:, None]
+            path = folder / f"seed.{suffix}"
+            soundfile.write(path, y, sr, format=kind, subtype=subtype)
+            found.append((suffix, path.read_bytes()))
+    return found + [("mp3", path.read_bytes()) for path in philharmonia(data)]
+
+
+def philharmonia(data: Path) -> list[Path]:
+    return sorted((data / "philharmonia").rglob("*.mp3"))[::500]
+
+
+def mutated(rng: np.random.Generator, body: bytearray, other: bytes) -> bytearray:
+    """Damage a file in one of seven ways; half of the damage is near its beginning."""
+    n = len(body)
+
+    def place() -> int:
+        return int(rng.integers(0, min(n, 200) if rng.random() < 0.5 else n))
+
+    way = rng.integers(7)
+    if way == 0:  # cut off
+        return body[: place()]
+    if way == 1:  # bytes changed
+        for _ in range(int(rng.integers(1, 30))):
+            body[place()] = int(rng.integers(256))
+    elif way == 2:  # bits flipped
+        for _ in range(int(rng.integers(1, 10))):
+            body[place()] ^= 1 << int(rng.integers(8))
+    elif way == 3:  # a stretch lost
+        start = place()
+        del body[start : start + int(rng.integers(1, 500))]
+    elif way == 4:  # a stretch doubled
+        start = place()
+        body[start:start] = body[start : start + int(rng.integers(1, 500))]
+    elif way == 5:  # the header of another file
+        cut = int(rng.integers(1, 200))
+        body[:cut] = other[:cut]
+    else:  # four bytes made a large number
+        start = place()
+        body[start : start + 4] = bytes(rng.choice([0x7F, 0xFF, 0x00, 0x80], 4).tolist())
+    return body
+
+
+@pytest.mark.slow
+def test_damaged_files_give_rows_or_a_reason(tmp_path):
+    rng = np.random.default_rng(SEED)
+    originals = seeds(rng, tmp_path)
+    folder = tmp_path / "audio" / "all"
+    folder.mkdir(parents=True)
+    for i in range(N_FILES):
+        suffix, body = originals[rng.integers(len(originals))]
+        damaged = bytearray(body)
+        for _ in range(int(rng.integers(1, 4))):
+            damaged = mutated(rng, damaged, originals[rng.integers(len(originals))][1])
+            if not damaged:
+                break
+        (folder / f"{i:05d}.{suffix}").write_bytes(damaged)
+    (folder / "whole.wav").write_bytes(originals[0][1])
+    out = tmp_path / "out.h5"
+    command = [sys.executable, "-m", "mcls", "extract", str(folder.parent), str(out)]
+    command += ["--feature", "mfcc", "--feature", "cqt:n_bins=60", "--jobs", "2", "--skip-errors"]
+    command += ["--time-limit", str(TIME_LIMIT)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    store = Store(out)
+    reasons = {row["track_id"]: row["reason"] for row in store.failed}
+    assert len(store.track_ids) + len(reasons) == N_FILES + 1
+    assert not set(store.track_ids) & set(reasons)
+    assert all(reasons.values())
+    assert "all/whole" in store.track_ids
+    for name in ("mfcc", "cqt"):
+        rows = store.feature(name)
+        assert all(np.isfinite(rows.track(i)).all() for i in range(store.n_tracks))
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    assert peak < MEMORY, f"{peak} KiB"
+    died = [name for name, reason in reasons.items() if "died" in reason or "longer" in reason]
+    print(
+        f"{N_FILES} files: {store.n_tracks} with rows, {len(reasons)} with a reason, "
+        f"{len(died)} of them ended a process; {peak / 1024:.0f} MB at most"
+    )
