@@ -19,7 +19,7 @@ from mcls.errors import MclsError, suggest
 #: The order of ``mcls --help``. A command that is not named here comes last.
 SECTIONS = {
     "Pipeline": ["data", "extract", "learn-dict", "encode", "train", "cv", "predict", "eval"],
-    "Look": ["info", "list", "demo"],
+    "Look": ["info", "list", "demo", "bench"],
 }
 
 
