@@ -14,6 +14,7 @@ import math
 import tempfile
 import weakref
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -197,7 +198,8 @@ class Extractor:
         DataError
             With the reason it cannot be done; the path is not in it.
         """
-        with AudioFile(path) as file:
+        with ThreadPoolExecutor(1) as aside, AudioFile(path) as file:
+            sha1 = aside.submit(file_sha1, path)
             sr = self.sr or file.sr
             blocks = resampled(file.blocks(self.excerpt), file.sr, sr)
             if change is not None:
@@ -209,7 +211,7 @@ class Extractor:
                 raise DataError(f"too short for a row of {name} ({n_samples} samples at {sr} Hz)")
         lengths = {name: rows.length for name, rows in local.items()}
         return TrackRows(
-            n_samples / sr, file.sr, file_sha1(path), lengths, features, local, self.dtype
+            n_samples / sr, file.sr, sha1.result(), lengths, features, local, self.dtype
         )
 
 
