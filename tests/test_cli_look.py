@@ -42,9 +42,17 @@ def test_list_shows_every_family_with_its_names() -> None:
 
 def test_list_of_a_family() -> None:
     shown = output("list", "metrics").splitlines()
-    assert shown[0].split() == ["name", "what", "settings"]
+    assert shown[0].split()[:2] == ["name", "what"]
+    assert shown[0].split()[-1] == "settings"
     assert [line.split()[0] for line in shown[2:]] == list(entries("metrics"))
     assert list(json.loads(output("list", "metrics", "--json"))) == list(entries("metrics"))
+
+
+def test_list_of_augmentations_says_which_labels_each_threatens() -> None:
+    lines = {line.split()[0]: line for line in output("list", "augmentations").splitlines()}
+    assert "threatens" in lines["name"]
+    assert "key, pitch" in lines["pitch-shift"]
+    assert "tempo, length" in lines["time-stretch"]
 
 
 def test_list_of_one_thing_shows_its_settings() -> None:

@@ -53,8 +53,14 @@ def _family(family: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({name: _as_dict(entry) for name, entry in found.items()}, indent=2))
         return
-    rows = [[name, entry.summary, ", ".join(entry.settings)] for name, entry in found.items()]
-    show_table(["name", "what", "settings"], rows, left=3)
+    facts = list(dict.fromkeys(key for entry in found.values() for key in entry.facts))
+    facts = [key for key in facts if key != "order"]
+    rows = []
+    for name, entry in found.items():
+        said = [_text(entry.facts.get(key, "")) for key in facts]
+        rows.append([name, entry.summary, *said, ", ".join(entry.settings)])
+    columns = ["name", "what", *facts, "settings"]
+    show_table(columns, rows, left=len(columns))
 
 
 def _entry(entry: Entry, as_json: bool) -> None:

@@ -194,17 +194,12 @@ class AudioFile:
                 raise DataError(_reason(error)) from error
 
 
-#: What PyAV raises for damaged files; its own errors are OSErrors, ValueErrors and such too.
-_LIBAV_ERRORS = (
-    ArithmeticError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
+def _libav_errors() -> tuple[type[Exception], ...]:
+    """Return what PyAV raises for damaged files: its own and Python's errors of every kind."""
+    import av
+
+    usual = (ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, OSError)
+    return (av.FFmpegError, *usual, RuntimeError, TypeError, ValueError)
 
 
 class _Handle(io.BufferedReader):
@@ -230,7 +225,7 @@ class _Libav:
             self._stream = self._container.streams.audio[0]
             self.sr = int(self._stream.rate or 0)
             self.n_channels = int(self._stream.channels or 1)
-        except _LIBAV_ERRORS as error:
+        except _libav_errors() as error:
             self._handle.close()
             raise DataError(f"not audio that can be read: {_reason(first_error)}") from error
         seconds = float(getattr(self._container, "duration", None) or 0) / av.time_base
@@ -259,7 +254,7 @@ class _Libav:
                     yield block
                     if left == 0:
                         return
-        except (*_LIBAV_ERRORS, MemoryError) as error:
+        except _libav_errors() as error:
             if not decoded:
                 raise DataError(f"could not be decoded ({_reason(error)})") from error
 
