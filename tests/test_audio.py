@@ -144,6 +144,14 @@ def test_samples_that_are_no_numbers(tmp_path, rng, bad):
         read_audio(tmp_path / "x.wav")
 
 
+def test_samples_too_large_to_be_audio(tmp_path, rng):
+    y = noise(rng)
+    y[7] = -1e30
+    soundfile.write(tmp_path / "x.wav", y, 22050, subtype="FLOAT")
+    with pytest.raises(DataError, match=r"samples of 1e\+30; audio is within -1 and 1"):
+        read_audio(tmp_path / "x.wav")
+
+
 def test_no_samples(tmp_path):
     soundfile.write(tmp_path / "x.wav", np.zeros(0), 22050)
     with pytest.raises(DataError, match="no samples in it"):

@@ -190,6 +190,43 @@ def test_a_full_disk_is_an_error_and_the_old_file_stays(folder, tmp_path, monkey
     assert (tmp_path / "s.h5").read_bytes() == before
 
 
+def test_a_reader_meanwhile_keeps_what_it_has_mapped(folder, tmp_path):
+    run(folder, tmp_path / "s.h5")
+    rows = Store(tmp_path / "s.h5").feature().rows
+    before = np.array(rows)
+    extract(folder, tmp_path / "s.h5", features=["mel:n_mels=5"], sr=SR, overwrite=True)
+    np.testing.assert_array_equal(rows, before)
+    assert list(Store(tmp_path / "s.h5").features) == ["mel"]
+
+
+def test_an_output_that_cannot_be_written_is_named(folder, tmp_path):
+    (tmp_path / "file").write_text("")
+    result = CliRunner().invoke(cli, ["extract", str(folder), str(tmp_path / "file" / "s.h5")])
+    assert result.exit_code == 1
+    assert "Not a directory" in result.stderr
+    assert "Traceback" not in result.stderr
+    if os.geteuid():
+        (tmp_path / "closed").mkdir(mode=0o500)
+        result = CliRunner().invoke(cli, ["extract", str(folder), str(tmp_path / "closed/s.h5")])
+        assert result.exit_code == 1
+        assert "Permission denied" in result.stderr
+
+
+def test_odd_things_in_a_folder_stop_nothing(folder, tmp_path):
+    (folder / "a" / "folder.wav").mkdir()
+    os.mkfifo(folder / "a" / "pipe.wav")
+    (folder / "a" / "loop.wav").symlink_to(folder / "a" / "loop.wav")
+    (folder / "loop").symlink_to(folder)
+    (folder / "b" / "empty.wav").write_bytes(b"")
+    (folder / "b" / "new\nline.wav").write_bytes((folder / "a" / "träck 0.wav").read_bytes())
+    done = run(folder, tmp_path / "s.h5")
+    assert done.n_tracks == 13
+    assert "b/new\nline" in Store(tmp_path / "s.h5").track_ids
+    reasons = {row["track_id"]: row["reason"] for row in done.failed}
+    assert reasons["b/empty"] == "the file is empty"
+    assert set(reasons) <= {"a/pipe", "a/loop", "a/folder", "b/empty"}
+
+
 def test_the_command_exits_1_with_the_list_unless_errors_are_skipped(folder, tmp_path):
     (folder / "a" / "bad.wav").write_text("x")
     arguments = ["extract", str(folder), str(tmp_path / "s.h5"), "--sr", str(SR)]

@@ -27,6 +27,9 @@ BLOCK = 1 << 21
 _PIECE = 1 << 15
 #: The rates that are believed; a header beyond is damaged.
 MIN_SR, MAX_SR = 1000, 768_000
+#: The largest sample that is believed: far beyond floats in integer scale, far below where powers
+#: overflow.
+MAX_SAMPLE = 1e12
 
 
 @dataclass(frozen=True)
@@ -142,15 +145,19 @@ class AudioFile:
         Raises
         ------
         DataError
-            If nothing can be decoded, or samples are NaN or infinite.
+            If nothing can be decoded, or samples are NaN, infinite or beyond `MAX_SAMPLE`.
         """
         start, left = self._stretch(excerpt)
         any_left = False
         source = self._soundfile_blocks if self._file is not None else self._libav.blocks
         for block in source(start, left):
             y = _mono(block)
-            if not np.isfinite(y).all():
+            with np.errstate(invalid="ignore"):
+                loudest = max(float(y.max(initial=0)), -float(y.min(initial=0)))
+            if not np.isfinite(loudest):
                 raise DataError("samples are NaN or infinite")
+            if loudest > MAX_SAMPLE:
+                raise DataError(f"samples of {loudest:.1g}; audio is within -1 and 1")
             if len(y):
                 any_left = True
                 yield y

@@ -98,9 +98,11 @@ def audio_below(folder: Path, others: Counter[str]) -> Iterator[str]:
     """Yield the audio files below a folder, relative to it; count the suffixes of other files.
 
     Files and folders that begin with a dot are passed over in silence. Links to
-    folders are followed, but no folder is entered twice, so a loop of links ends.
+    folders are followed, but no folder is entered twice, nor one that holds this one, so a loop of
+    links ends.
     """
-    entered: set[tuple[int, int]] = set()
+    above = [parent.stat() for parent in folder.absolute().parents]
+    entered = {(status.st_dev, status.st_ino) for status in above}
     for place, folders, files in os.walk(folder, followlinks=True, onerror=_refuse):
         status = Path(place).stat()
         if (status.st_dev, status.st_ino) in entered:
