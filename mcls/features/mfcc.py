@@ -3,7 +3,6 @@
 from typing import Literal
 
 import numpy as np
-from scipy import fft
 
 from mcls.features.feature import check, compressed
 from mcls.features.mel import MelFeature
@@ -83,7 +82,7 @@ class MFCC(MelFeature):
         self.use_bands(n_mels, fmin, fmax, htk, norm, 2.0)
         self.top_db = top_db
         self.n_local, self.n_static = n_mels, n_mfcc
-        cosines = fft.dct(np.eye(n_mels), type=dct_type, norm="ortho", axis=1)[:, :n_mfcc]
+        cosines = _cosines(n_mels, dct_type)[:, :n_mfcc]
         if lifter > 0:
             cosines = cosines * (1 + lifter / 2 * np.sin(np.pi * np.arange(1, 1 + n_mfcc) / lifter))
         self.cosines = cosines.astype(np.float32)
@@ -94,3 +93,11 @@ class MFCC(MelFeature):
             compressed(rows, peak, compress="db", power=2.0, gain=0.0, top_db=self.top_db)
             @ self.cosines
         )
+
+
+def _cosines(n: int, dct_type: int) -> np.ndarray:
+    """Return the orthonormal cosine transform of type 2 or 3, ``(n inputs, n outputs)``."""
+    k = np.arange(n)
+    second = np.sqrt(2 / n) * np.cos(np.pi / (2 * n) * np.outer(2 * k + 1, k))
+    second[:, 0] /= np.sqrt(2)
+    return second if dct_type == 2 else second.T

@@ -1,7 +1,6 @@
 """Onset novelty, and its autocorrelation over time."""
 
 import numpy as np
-from scipy import fft
 
 from mcls.features.feature import check, compressed
 from mcls.features.mel import MelFeature
@@ -117,6 +116,8 @@ class Tempogram(Novelty):
         self, rows: np.ndarray, peak: float, *, at_start: bool, at_end: bool
     ) -> np.ndarray:
         """Return the autocorrelations over each frame's largest, ``(n_frames, win_length)``."""
+        from scipy import fft
+
         novelty = self.novelty(rows, peak)
         side = self.length // 2
         # Beyond the track it dies away; inside a track what is added is cut off by the caller.

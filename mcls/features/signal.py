@@ -5,7 +5,6 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 import numpy as np
-from scipy import fft
 
 from mcls.errors import ConfigError
 
@@ -72,6 +71,8 @@ def frames_of(y: np.ndarray, n_fft: int, hop_length: int, center: bool) -> np.nd
 def _power(
     y: np.ndarray, n_fft: int, hop_length: int, win_length: int, window: str, center: bool
 ) -> np.ndarray:
+    from scipy import fft  # here, for a third of a second that only workers need to spend
+
     frames = frames_of(y, n_fft, hop_length, center)
     weights = centred_window(window, win_length, n_fft)
     power = np.empty((len(frames), 1 + n_fft // 2), np.float32)
