@@ -91,6 +91,17 @@ def test_what_soundfile_cannot_read_libav_does(tmp_path, name, codec, container)
     assert np.argmax(spectrum) * sr / 32000 == pytest.approx(440, abs=3)
 
 
+def test_mp3_of_variable_rate_with_a_picture_in_front(tmp_path, rng):
+    path = tmp_path / "x.mp3"
+    soundfile.write(path, noise(rng, sr=44100), 44100, bitrate_mode="VARIABLE")
+    plain = read_audio(path, sr=None)[0]
+    picture = b"\x00image/png\x00\x03\x00" + rng.bytes(100_000)
+    frame = b"APIC" + len(picture).to_bytes(4, "big") + b"\x00\x00" + picture
+    size = bytes((len(frame) >> shift) & 0x7F for shift in (21, 14, 7, 0))
+    path.write_bytes(b"ID3\x03\x00\x00" + size + frame + path.read_bytes())
+    np.testing.assert_array_equal(read_audio(path, sr=None)[0], plain)
+
+
 def test_a_wrong_suffix_does_not_matter(tmp_path, rng):
     soundfile.write(tmp_path / "x.flac", noise(rng), 22050)
     (tmp_path / "x.flac").rename(tmp_path / "x.mp3")
