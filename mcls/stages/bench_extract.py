@@ -133,10 +133,13 @@ def with_audioflux(path: Path, names: list[str]) -> dict[str, np.ndarray]:
 
     y, _ = audioflux.read(str(path), samplate=SR)
     y = y.mean(axis=0) if y.ndim > 1 else y
-    power, _ = audioflux.mel_spectrogram(y, num=128, radix2_exp=11, samplate=SR, slide_length=HOP)
-    rows = {"mel": 10 * np.log10(np.maximum(np.abs(power), 1e-10)).T}
+    sizes = {"radix2_exp": 11, "samplate": SR, "slide_length": HOP}
+    rows = {}
+    if "mel" in names:
+        power, _ = audioflux.mel_spectrogram(y, num=128, **sizes)
+        rows["mel"] = 10 * np.log10(np.maximum(np.abs(power), 1e-10)).T
     if "mfcc" in names:
-        rows["mfcc"] = audioflux.mfcc(y, cc_num=20, mel_num=128, radix2_exp=11, samplate=SR)[0].T
+        rows["mfcc"] = audioflux.mfcc(y, cc_num=20, mel_num=128, **sizes)[0].T
     return rows
 
 
