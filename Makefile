@@ -42,7 +42,7 @@ test-all: install ## every test
 fuzz: install ## 5,000 damaged audio files, some minutes
 	MCLS_FUZZ=5000 $(BIN)/python -m pytest -m slow -s tests/fuzz
 
-kills: install ## extraction killed at 100 moments, some minutes
+kills: install ## 40 extractions, each killed until it is done
 	MCLS_KILLS=40 $(BIN)/python -m pytest -m slow -s tests/test_extract.py -k killed
 
 lint: install ## ruff, mypy, codespell
@@ -67,16 +67,15 @@ endef
 $(foreach d,$(FOLDED),$(foreach r,$(RECIPES),$(eval $(call on_folds,$(d),$(r)))))
 
 # A recipe with a table [learn-dict] learns a dictionary first.
+LEARNT := $(basename $(notdir $(shell grep -l '^\[learn-dict\]' pipelines/*.toml)))
+
 define on_parts
 $(1)$(3)-$(2): build/$(1).csv
 	$$(MCLS) -c pipelines/$(2).toml extract $$< build/$(1)-$(2).h5 --jobs $$(JOBS)
-	if grep -q '^\[learn-dict\]' pipelines/$(2).toml; then \
-	  $$(MCLS) -c pipelines/$(2).toml learn-dict build/$(1)-$(2).h5 build/$(1)-$(2)-dict.h5 && \
-	  $$(MCLS) -c pipelines/$(2).toml train build/$(1)-$(2).h5 runs/$(1)$(3)-$(2) \
-	    --dict build/$(1)-$(2)-dict.h5 --labels $(4); \
-	else \
-	  $$(MCLS) -c pipelines/$(2).toml train build/$(1)-$(2).h5 runs/$(1)$(3)-$(2) --labels $(4); \
-	fi
+	$(if $(filter $(2),$(LEARNT)),$$(MCLS) -c pipelines/$(2).toml learn-dict \
+	  build/$(1)-$(2).h5 build/$(1)-$(2)-dict.h5)
+	$$(MCLS) -c pipelines/$(2).toml train build/$(1)-$(2).h5 runs/$(1)$(3)-$(2) --labels $(4) \
+	  $(if $(filter $(2),$(LEARNT)),--dict build/$(1)-$(2)-dict.h5)
 	$$(MCLS) eval runs/$(1)$(3)-$(2)
 endef
 $(foreach r,$(RECIPES),$(eval $(call on_parts,philharmonia,$(r),,labels)))

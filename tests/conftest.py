@@ -13,10 +13,15 @@ def rng() -> np.random.Generator:
 
 
 @pytest.fixture(scope="session")
-def real_data() -> Path:
-    """The folder of real recordings: $MCLS_DATA, or ../shared/data beside the checkout."""
+def data_folder() -> Path:
+    """Where real recordings may be: $MCLS_DATA, or ../shared/data beside the checkout."""
     beside = Path(__file__).parents[2] / "shared" / "data"
-    folder = Path(os.environ.get("MCLS_DATA", beside))
-    if not (folder / "esc10").is_dir():
-        pytest.skip(f"no real recordings at {folder}; set MCLS_DATA")
-    return folder
+    return Path(os.environ.get("MCLS_DATA", beside))
+
+
+@pytest.fixture(scope="session")
+def real_data(data_folder: Path) -> Path:
+    """The folder of real recordings; the test is skipped where there are none."""
+    if not (data_folder / "esc10").is_dir():
+        pytest.skip(f"no real recordings at {data_folder}; set MCLS_DATA")
+    return data_folder

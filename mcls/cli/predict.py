@@ -19,17 +19,13 @@ if TYPE_CHECKING:
 
     from mcls.stages.predict import Predicted, Scored
 
-_WINDOW = 3.0
-
 
 @click.command()
 @click.argument("run", type=FILE)
 @click.argument("sources", type=FILE, nargs=-1, required=True, metavar="AUDIO|FOLDER|STORE...")
 @click.option("--top", type=click.IntRange(1), help="Show this many labels per track.")
 @click.option("--windows", is_flag=True, help="Scores over time too.")
-@click.option(
-    "--window", type=click.FloatRange(0, min_open=True), default=_WINDOW, help="Its seconds."
-)
+@click.option("--window", type=click.FloatRange(0, min_open=True), default=3.0, help="Its seconds.")
 @click.option("--feature", help="Which feature, if a store has several.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV: a line per track or window.")
 @json_option
@@ -81,24 +77,27 @@ def _show(found: "Predicted", top: int | None) -> None:
     """Print a table: a line per track and label, or per window."""
     rows = []
     for track in found.tracks:
-        for when, scores in _stretches(track):
-            name = track.name if when == "" else ""
+        for span, scores in _stretches(track):
+            name, when = ("", "{:.2f}–{:.2f}".format(*span)) if span else (track.name, "")
             for label, score in _best(found, scores, top):
                 rows.append([name, when, label, f"{score:.3f}"])
                 name, when = "", ""
-    timed = any(track.windows for track in found.tracks)
     columns = ["track", "seconds", "label", "score"]
-    if not timed:
+    if not _timed(found):
         columns.remove("seconds")
         rows = [[row[0], *row[2:]] for row in rows]
     show_table(columns, rows, left=len(columns) - 1)
 
 
-def _stretches(track: "Scored") -> Iterator[tuple[str, "np.ndarray"]]:
-    """Yield the whole track and its windows: when, and the scores."""
-    yield "", track.scores
+def _stretches(track: "Scored") -> Iterator[tuple[tuple[float, ...], "np.ndarray"]]:
+    """Yield the whole track and its windows: start and stop (nothing for the whole), scores."""
+    yield (), track.scores
     for window in track.windows:
-        yield f"{window.start:.2f}–{window.stop:.2f}", window.scores
+        yield (window.start, window.stop), window.scores
+
+
+def _timed(found: "Predicted") -> bool:
+    return any(track.windows for track in found.tracks)
 
 
 def _best(found: "Predicted", scores: "np.ndarray", top: int | None) -> list[tuple[str, float]]:
@@ -111,18 +110,16 @@ def _best(found: "Predicted", scores: "np.ndarray", top: int | None) -> list[tup
 
 
 def _show_csv(found: "Predicted", top: int | None) -> None:
-    """Print lines that `mcls eval` could read were there labels: score:LABEL per label."""
+    """Print a line per track or window with all scores; with `top`, a line per label."""
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    timed = any(track.windows for track in found.tracks)
-    times = ["start", "stop"] if timed else []
+    times = ["start", "stop"] if _timed(found) else []
     if top is None:
         writer.writerow(["track", *times, *(f"score:{label}" for label in found.labels)])
     else:
         writer.writerow(["track", *times, "rank", "label", "score"])
     for track in found.tracks:
-        whole: list[tuple[list[str], Any]] = [(["", ""] if timed else [], track.scores)]
-        whole += [([f"{w.start:.3f}", f"{w.stop:.3f}"], w.scores) for w in track.windows]
-        for when, scores in whole:
+        for span, scores in _stretches(track):
+            when = [f"{time:.3f}" for time in span] or [""] * len(times)
             if top is None:
                 writer.writerow([track.name, *when, *(f"{score:.9g}" for score in scores)])
                 continue

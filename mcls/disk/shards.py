@@ -87,10 +87,10 @@ class Shards:
             temporary.write_text(canonical(settings), encoding="utf-8")
 
     def new_names(self, n: int) -> list[Path]:
-        """Return `n` names for shards, none of which is in use."""
+        """Return `n` names for shards, none in use; absolute, as workers may live elsewhere."""
         used = [int(path.stem.split("-")[0]) for path in self.folder.glob("[0-9]*.h5")]
         first = max(used, default=-1) + 1
-        return [self.folder / f"{first + i:06d}.h5" for i in range(n)]
+        return [self.folder.absolute() / f"{first + i:06d}.h5" for i in range(n)]
 
     def stores(self) -> list[Store]:
         """Return the finished shards; one that is damaged is thrown away."""

@@ -4,7 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from mcls.features.feature import check
+from mcls.features.feature import check, over_largest
 from mcls.features.signal import Signal
 from mcls.features.spectrogram import FramedFeature
 from mcls.registry import register
@@ -62,9 +62,7 @@ class Chroma(FramedFeature):
 
     def local(self, signal: Signal) -> np.ndarray:
         """Return the pitch classes' energies over the frame's largest, ``(n_frames, n_chroma)``."""
-        energies = self.power_spectrum(signal) @ self.filters
-        largest = energies.max(axis=1, keepdims=True)
-        return energies / np.where(largest > np.finfo(np.float32).tiny, largest, 1)
+        return over_largest(self.power_spectrum(signal) @ self.filters)
 
 
 @lru_cache(maxsize=8)

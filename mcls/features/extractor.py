@@ -112,12 +112,7 @@ class TrackRows:
         for start in range(0, local.length, _ROWS):
             stop = min(start + _ROWS, local.length)
             first, last = max(0, start - reach), min(stop + reach, local.length)
-            rows = feature.finish_stretch(
-                local.read(first, last),
-                local.peak,
-                at_start=first == 0,
-                at_end=last == local.length,
-            )
+            rows = feature.finish(local.read(first, last), local.peak)
             rows = add_deltas(rows, feature.delta)[start - first : stop - first]
             if dtype == np.float16:
                 limit = np.finfo(np.float16).max

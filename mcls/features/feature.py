@@ -73,17 +73,12 @@ class Feature(ABC):
         """Return the local rows of a stretch of audio, ``(n_frames, n_local)`` float32."""
 
     def finish(self, rows: np.ndarray, peak: float) -> np.ndarray:
-        """Return finished rows without deltas, ``(n_frames, n_static)`` float32."""
-        return rows
+        """Return finished rows of a stretch without deltas, ``(n_frames, n_static)`` float32.
 
-    def finish_stretch(
-        self, rows: np.ndarray, peak: float, *, at_start: bool, at_end: bool
-    ) -> np.ndarray:
-        """Finish a stretch of a track; right from `reach` rows within its ends.
-
-        Where the stretch begins or ends with the track, it is right up to there.
+        The ends of a stretch are taken for the ends of the track; where they are not, the caller
+        drops `reach` rows.
         """
-        return self.finish(rows, peak)
+        return rows
 
     def rows(self, y: np.ndarray) -> np.ndarray:
         """Return the finished rows of a whole signal.
@@ -98,9 +93,7 @@ class Feature(ABC):
         np.ndarray, shape (n_frames, n_dims), float32
         """
         local = self.local(Signal(np.ascontiguousarray(y, np.float32), self.sr))
-        peak = float(local.max(initial=0.0))
-        finished = self.finish_stretch(local, peak, at_start=True, at_end=True)
-        return add_deltas(finished, self.delta)
+        return add_deltas(self.finish(local, float(local.max(initial=0.0))), self.delta)
 
 
 def check(feature: str, **rules: tuple[bool, str]) -> None:
@@ -149,6 +142,12 @@ def compressed(
         loudest = factor * np.log10(np.maximum(np.float32(peak), least))
         np.maximum(decibels, loudest - np.float32(top_db), out=decibels)
     return decibels
+
+
+def over_largest(rows: np.ndarray) -> np.ndarray:
+    """Divide each row by its largest magnitude; a row of zeros stays."""
+    largest = np.abs(rows).max(axis=1, keepdims=True)
+    return rows / np.where(largest > np.finfo(np.float32).tiny, largest, 1)
 
 
 def add_deltas(rows: np.ndarray, orders: int) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mcls.features.feature import check, compressed
+from mcls.features.feature import check, compressed, over_largest
 from mcls.features.mel import MelFeature
 from mcls.features.signal import window_of
 from mcls.registry import register
@@ -11,13 +11,16 @@ from mcls.registry import register
 class Novelty(MelFeature):
     """What novelty features share: how much louder the mel bands have become."""
 
-    def use_lag(self, lag: int) -> None:
-        """Check and keep the lag; frames are centred, so the novelty of one is heard later."""
+    def __init__(
+        self, sr: int, lag: int, n_fft: int, hop_length: int, n_mels: int, delta: int = 0
+    ) -> None:
+        super().__init__(sr, n_fft, hop_length, None, "hann", True, delta)
+        self.use_bands(n_mels, 0.0, None, False, "slaney", 2.0)
         check(type(self).__name__.lower(), lag=(lag >= 1, f"must be 1 or more, not {lag}"))
         self.lag = lag
-        self.delay = self.n_fft // (2 * self.hop_length)
+        self.delay = n_fft // (2 * hop_length)  # frames are centred: a rise is heard later
         self.reach = lag + self.delay
-        self.n_local = self.n_mels
+        self.n_local = n_mels
 
     def novelty(self, rows: np.ndarray, peak: float) -> np.ndarray:
         """Return the mean rise of the bands in dB, ``(n_frames,)``; 0 where it cannot be known."""
@@ -60,9 +63,7 @@ class Onset(Novelty):
         n_mels: int = 128,
         delta: int = 0,
     ) -> None:
-        super().__init__(sr, n_fft, hop_length, None, "hann", True, delta)
-        self.use_bands(n_mels, 0.0, None, False, "slaney", 2.0)
-        self.use_lag(lag)
+        super().__init__(sr, lag, n_fft, hop_length, n_mels, delta)
         self.n_static = 1
 
     def finish(self, rows: np.ndarray, peak: float) -> np.ndarray:
@@ -104,17 +105,13 @@ class Tempogram(Novelty):
         hop_length: int = 512,
         n_mels: int = 128,
     ) -> None:
-        super().__init__(sr, n_fft, hop_length, None, "hann", True, 0)
-        self.use_bands(n_mels, 0.0, None, False, "slaney", 2.0)
-        self.use_lag(lag)
+        super().__init__(sr, lag, n_fft, hop_length, n_mels)
         check("tempogram", win_length=(win_length >= 2, f"must be 2 or more, not {win_length}"))
         self.length = win_length
         self.reach += win_length // 2
         self.n_static = win_length
 
-    def finish_stretch(
-        self, rows: np.ndarray, peak: float, *, at_start: bool, at_end: bool
-    ) -> np.ndarray:
+    def finish(self, rows: np.ndarray, peak: float) -> np.ndarray:
         """Return the autocorrelations over each frame's largest, ``(n_frames, win_length)``."""
         from scipy import fft
 
@@ -130,5 +127,4 @@ class Tempogram(Novelty):
             spectrum = fft.rfft(frames[start : start + 1024] * window, n_fft, axis=1)
             power = spectrum.real**2 + spectrum.imag**2
             found[start : start + 1024] = fft.irfft(power, n_fft, axis=1)[:, : self.length]
-        largest = np.abs(found).max(axis=1, keepdims=True)
-        return found / np.where(largest > np.finfo(np.float32).tiny, largest, 1)
+        return over_largest(found)

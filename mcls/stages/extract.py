@@ -169,7 +169,7 @@ def extract(
         failed: dict[str, str] = {}
         names = shards.new_names(len(missing))
         tasks = [
-            Task(tuple(some), name.absolute())  # a worker may live in another folder
+            Task(tuple(some), name)
             for some, name in zip(shares(missing, jobs), names, strict=False)
         ]
         for done, some_failed, some_seconds in spread(

@@ -36,9 +36,8 @@ FORMATS = {
 }
 
 
-def seeds(rng: np.random.Generator, folder: Path) -> list[tuple[str, bytes]]:
+def seeds(rng: np.random.Generator, folder: Path, data: Path) -> list[tuple[str, bytes]]:
     """Return files of every format, mono and stereo, of about a second."""
-    data = Path(os.environ.get("MCLS_DATA", Path(__file__).parents[3] / "shared" / "data"))
     real = sorted((data / "esc10").rglob("*.ogg"))[::97]
     found = []
     for i, (suffix, (kind, subtype)) in enumerate(FORMATS.items()):
@@ -51,11 +50,8 @@ def seeds(rng: np.random.Generator, folder: Path) -> list[tuple[str, bytes]]:
             path = folder / f"seed.{suffix}"
             soundfile.write(path, y, sr, format=kind, subtype=subtype)
             found.append((suffix, path.read_bytes()))
-    return found + [("mp3", path.read_bytes()) for path in philharmonia(data)]
-
-
-def philharmonia(data: Path) -> list[Path]:
-    return sorted((data / "philharmonia").rglob("*.mp3"))[::500]
+    notes = sorted((data / "philharmonia").rglob("*.mp3"))[::500]
+    return found + [("mp3", path.read_bytes()) for path in notes]
 
 
 def mutated(rng: np.random.Generator, body: bytearray, other: bytes) -> bytearray:
@@ -90,9 +86,9 @@ def mutated(rng: np.random.Generator, body: bytearray, other: bytes) -> bytearra
 
 
 @pytest.mark.slow
-def test_damaged_files_give_rows_or_a_reason(tmp_path):
+def test_damaged_files_give_rows_or_a_reason(tmp_path, data_folder):
     rng = np.random.default_rng(SEED)
-    originals = seeds(rng, tmp_path)
+    originals = seeds(rng, tmp_path, data_folder)
     folder = tmp_path / "audio" / "all"
     folder.mkdir(parents=True)
     for i in range(N_FILES):
