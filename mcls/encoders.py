@@ -7,10 +7,13 @@ are split.
 """
 
 from collections.abc import Mapping
+from typing import Literal
 
 import numpy as np
+from scipy.special import expit
 
 from mcls.dictionaries.kmeans import nearest
+from mcls.errors import ConfigError
 from mcls.registry import register
 
 Arrays = Mapping[str, np.ndarray]
@@ -183,6 +186,54 @@ def threshold(
     weights = np.float32(penalty) * np.linalg.norm(rows, axis=1)[:, None]
     size = likeness if positive else np.abs(likeness)
     codes = np.maximum(size - weights, 0) * np.sign(likeness)
+    return _signs_apart(codes) if split_signs else codes
+
+
+@register("encoders", "feed-forward")
+def feed_forward(
+    rows: np.ndarray,
+    arrays: Arrays,
+    *,
+    nonlinearity: Literal["sigmoid", "relu", "tanh", "linear"] = "sigmoid",
+    n_active: int | None = None,
+    split_signs: bool = False,
+) -> np.ndarray:
+    """f(row · weights + biases): the hidden units of an RBM, an auto-encoder or a trained encoder.
+
+    Parameters
+    ----------
+    rows : np.ndarray, shape (n_rows, n_dims), float32
+        Preprocessed rows.
+    arrays : mapping of str to np.ndarray
+        The dictionary's; ``weights`` ``(n_atoms, n_dims)``, ``biases`` ``(n_atoms,)`` and, where
+        there are any, ``gains`` ``(n_atoms,)`` that multiply the codes are read.
+    nonlinearity : {'sigmoid', 'relu', 'tanh', 'linear'}
+        f.
+    n_active : int or None
+        Keep so many codes of each row, the largest by absolute value, and set the others to 0.
+    split_signs : bool
+        Give positive and negative parts side by side, two codes per atom, none negative.
+
+    Raises
+    ------
+    ConfigError
+        If the dictionary has no ``weights``.
+    """
+    if "weights" not in arrays:
+        raise ConfigError("encoder feed-forward: this dictionary's method learns no weights for it")
+    codes = rows @ arrays["weights"].T
+    codes += arrays["biases"]
+    if nonlinearity == "sigmoid":
+        expit(codes, out=codes)
+    elif nonlinearity == "relu":
+        np.maximum(codes, 0, out=codes)
+    elif nonlinearity == "tanh":
+        np.tanh(codes, out=codes)
+    if "gains" in arrays:
+        codes *= arrays["gains"]
+    if n_active is not None and n_active < codes.shape[1]:
+        rest = np.argpartition(-np.abs(codes), n_active, axis=1)[:, n_active:]
+        np.put_along_axis(codes, rest, 0, axis=1)
     return _signs_apart(codes) if split_signs else codes
 
 

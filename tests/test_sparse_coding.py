@@ -60,7 +60,7 @@ def test_finds_planted_atoms(planted):
 def test_objective_falls_and_atoms_have_norm_one(planted):
     learnt = model().fit(planted[0])
     assert len(learnt.history_) == 5
-    assert learnt.history_[-1] < learnt.history_[0]
+    assert learnt.history_[-1]["objective"] < learnt.history_[0]["objective"]
     np.testing.assert_allclose(np.linalg.norm(learnt.components_, axis=1), 1, atol=1e-5)
     assert learnt.components_.dtype == np.float32
     used = (learnt.transform(planted[0]) != 0).mean(axis=0)
@@ -75,7 +75,7 @@ def test_history_is_the_objective_of_the_rows(planted):
     first._start(np.empty((0, 16), np.float32), 16, np.random.RandomState(0))
     atoms = first.components_.copy()
     first._epoch([planted[0]])
-    assert first.history_[0] == pytest.approx(objective(planted[0], atoms), rel=1e-5)
+    assert first.history_[0]["objective"] == pytest.approx(objective(planted[0], atoms), rel=1e-5)
 
 
 def test_no_worse_than_scikit_learns(planted):
@@ -125,7 +125,7 @@ def test_partial_fit_goes_on(planted):
         learnt.partial_fit(part)
     assert learnt.n_steps_ == 8 * 3
     assert len(learnt.history_) == 8
-    assert learnt.history_[-1] < learnt.history_[0]
+    assert learnt.history_[-1]["objective"] < learnt.history_[0]["objective"]
 
 
 def test_positive_codes(planted):

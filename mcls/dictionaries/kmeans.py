@@ -48,8 +48,8 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         The atoms.
     inertia_ : float
         Sum over rows of the squared distance to the nearest atom.
-    history_ : list of float
-        Mean squared distance at each pass over all rows.
+    history_ : list of dict
+        The mean squared ``distance`` at each pass over all rows.
     counts_ : np.ndarray, shape (n_atoms,)
         Rows nearest to each atom.
     usage_ : np.ndarray, shape (n_atoms,)
@@ -123,7 +123,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         if len(sample) < n_rows:
             self._lloyd(lambda: _slices(sample))
         self._lloyd(source)
-        self.inertia_ = self.history_[-1] * n_rows
+        self.inertia_ = self.history_[-1]["distance"] * n_rows
         return self
 
     def partial_fit(self, X: np.ndarray, y: Any = None) -> "KMeans":
@@ -171,7 +171,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
 
     def _lloyd(self, source: Source) -> None:
         before = np.inf
-        self.history_: list[float] = []
+        self.history_: list[dict[str, float]] = []
         for turn in range(self.max_iter):
             sums = np.zeros(self.components_.shape)
             counts = np.zeros(self.n_atoms)
@@ -186,7 +186,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
                 n_rows += len(batch)
                 worst.see(batch, distances)
             self.n_iter_ = turn + 1
-            self.history_.append(inertia / n_rows)
+            self.history_.append({"distance": inertia / n_rows})
             self._measure(counts)
             dead = np.flatnonzero(counts == 0)
             if before - inertia <= self.tol * inertia and not len(dead):

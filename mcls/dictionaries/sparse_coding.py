@@ -58,8 +58,8 @@ class SparseCoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     ----------
     components_ : np.ndarray, shape (n_atoms, n_dims), float32
         The atoms, of norm 1.
-    history_ : list of float
-        Mean objective of each epoch, each row coded with the atoms of its time.
+    history_ : list of dict
+        The mean ``objective`` of each epoch, each row coded with the atoms of its time.
     usage_ : np.ndarray, shape (n_atoms,)
         Share of the last epoch's rows that use each atom.
     perplexity_ : float
@@ -191,6 +191,10 @@ class SparseCoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         """Return what encoders need: ``atoms``, ``(n_atoms, n_dims)`` float32."""
         return {"atoms": self.components_}
 
+    def encoder_settings(self) -> dict[str, Any]:
+        """Return the settings of the encoder ``lasso`` that give the codes of ``transform``."""
+        return {"penalty": self.penalty, "positive": self.positive, "tol": self.tol}
+
     @property
     def _n_features_out(self) -> int:
         return len(self.components_)
@@ -225,7 +229,7 @@ class SparseCoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         self.components_ = atoms / row_norms(atoms)[:, None]
         self.n_steps_ = 0
         self.n_replaced_ = 0
-        self.history_: list[float] = []
+        self.history_: list[dict[str, float]] = []
         self._rng = rng
         self._a = np.zeros((self.n_atoms, self.n_atoms), dtype=np.float32)
         self._b = np.zeros((self.n_atoms, n_dims), dtype=np.float32)
@@ -239,7 +243,7 @@ class SparseCoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             rows = batch / np.where(norms > 0, norms, 1)[:, None]
             total += self._step(rows, uses)
             n_rows += len(rows)
-        self.history_.append(total / n_rows)
+        self.history_.append({"objective": total / n_rows})
         self.usage_ = uses / n_rows
         share = uses[uses > 0] / max(1, uses.sum())
         self.perplexity_ = float(np.exp(-(share * np.log(share)).sum()))

@@ -63,6 +63,7 @@ def learn_dict(
     whiten: float | None = None,
     whiten_eps: float = 0.01,
     settings: Sequence[str] = (),
+    device: str = "cpu",
     labels: str = "labels",
     split: str = "split",
     fold: str | None = None,
@@ -94,6 +95,8 @@ def learn_dict(
         See `Preprocessing`.
     settings : sequence of str
         Settings of the method, ``key=value``.
+    device : str
+        Where a method that computes with torch does so: ``cpu``, ``cuda``, ``cuda:1``.
     labels, split, fold, valid, group, seed
         Which tracks are in the train part; see `resolve_parts`.
     overwrite : bool
@@ -120,6 +123,10 @@ def learn_dict(
     given.setdefault("n_atoms", size)
     if "random_state" in entry.settings:
         given.setdefault("random_state", seed)
+    if "device" in entry.settings:
+        given.setdefault("device", device)
+    elif device != "cpu":
+        raise ConfigError(f"device={device}: {method} computes on the CPU only")
     method_settings = resolve(entry, given)
     if context < 1 or (rows is not None and rows < 1):
         raise ConfigError(f"context={context}, rows={rows}; expected 1 or more")
@@ -158,7 +165,14 @@ def learn_dict(
     preprocessing.fit_batches(sample.raw)
     sample.preprocessing = preprocessing
     model = entry.load()(**method_settings)
-    model.fit_batches(sample)
+    if entry.facts.get("watches_valid"):
+        watched = parts.of("valid")
+        unseen = Sample(stored, watched, n_rows=rows, context=context, seed=seed)
+        unseen.preprocessing = preprocessing
+        model.fit_batches(sample, valid=unseen if len(watched) else None)
+    else:
+        model.fit_batches(sample)
+    encoder_settings = model.encoder_settings() if hasattr(model, "encoder_settings") else {}
     step = Step(
         "dictionary",
         method,
@@ -169,7 +183,7 @@ def learn_dict(
             "whiten": whiten,
             "whiten_eps": whiten_eps,
             "encoder": entry.facts["encoder"],
-            "encoder_settings": {},
+            "encoder_settings": encoder_settings,
         },
         arrays={**preprocessing.arrays(), **_atoms_first(model.arrays())},
         learnt_from=tuple(opened.track_ids[i] for i in train),
