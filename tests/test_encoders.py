@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import pairwise_distances
 
+from mcls.errors import ConfigError
 from mcls.registry import entries, find
 
 
@@ -13,7 +14,9 @@ def rows(rng):
 @pytest.fixture
 def arrays(rng):
     atoms = rng.normal(size=(30, 8)).astype(np.float32)
-    return {"atoms": atoms / np.linalg.norm(atoms, axis=1, keepdims=True)}
+    atoms /= np.linalg.norm(atoms, axis=1, keepdims=True)
+    biases = rng.normal(size=30).astype(np.float32)
+    return {"atoms": atoms, "weights": 2 * atoms, "biases": biases}
 
 
 def encode(name, rows, arrays, **settings):
@@ -38,6 +41,35 @@ def test_soft_threshold_is_coates(rows, arrays):
     np.testing.assert_allclose(codes, np.maximum(likeness - 0.3, 0), atol=1e-5)
     both = encode("soft-threshold", rows, arrays, alpha=0.3, split_signs=True)
     np.testing.assert_allclose(both[:, 30:], np.maximum(-likeness - 0.3, 0), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("nonlinearity", "f"),
+    [
+        ("sigmoid", lambda x: 1 / (1 + np.exp(-x))),
+        ("relu", lambda x: np.maximum(x, 0)),
+        ("tanh", np.tanh),
+        ("linear", lambda x: x),
+    ],
+)
+def test_feed_forward_is_f_of_weights_and_biases(nonlinearity, f, rows, arrays):
+    gains = np.linspace(-1, 2, 30, dtype=np.float32)
+    wanted = f(rows @ arrays["weights"].T.astype(float) + arrays["biases"]) * gains
+    codes = encode("feed-forward", rows, {**arrays, "gains": gains}, nonlinearity=nonlinearity)
+    np.testing.assert_allclose(codes, wanted, atol=1e-5)
+
+
+def test_feed_forward_keeps_the_largest(rows, arrays):
+    full = encode("feed-forward", rows, arrays, nonlinearity="tanh")
+    few = encode("feed-forward", rows, arrays, nonlinearity="tanh", n_active=5)
+    assert (np.count_nonzero(few, axis=1) == 5).all()
+    least = np.sort(np.abs(full), axis=1)[:, -5]
+    np.testing.assert_array_equal(few, np.where(np.abs(full) >= least[:, None], full, 0))
+
+
+def test_feed_forward_needs_weights(rows, arrays):
+    with pytest.raises(ConfigError, match="learns no weights"):
+        encode("feed-forward", rows, {"atoms": arrays["atoms"]})
 
 
 @pytest.mark.parametrize("name", sorted(entries("encoders")))

@@ -47,7 +47,9 @@ class Rows(click.ParamType):
 @click.option("--whiten", type=float, metavar="SHARE", help="PCA whitening: variance kept.")
 @click.option("--whiten-eps", type=float, default=0.01, help="Added to the eigenvalues.")
 @settings_option("method")
-@click.option("--device", default="cpu", metavar="DEVICE", help="cpu, cuda, cuda:1, …")
+@click.option(
+    "--device", default="cpu", metavar="DEVICE", help="Where torch computes: cpu, cuda, cuda:1."
+)
 @split_options
 @overwrite_option
 @json_option
