@@ -17,6 +17,7 @@ from mcls.disk.predictions import read_predictions
 from mcls.disk.run import open_run
 from mcls.errors import ConfigError, DataError
 from mcls.stages.crossval import cross_validate
+from mcls.stages.encode import build_chain
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -148,6 +149,18 @@ def test_encode_then_train_is_train_with_the_dictionary(store, tmp_path):
     mcls.train(store, tmp_path / "one", dicts=dicts, encoder="triangle", pool=pool, **options)
     one, two = (read_predictions(tmp_path / name / "predictions.csv") for name in ("one", "two"))
     np.testing.assert_array_equal(one.scores, two.scores)
+
+
+def test_rows_are_encoded_as_they_were_learnt(store, tmp_path):
+    options = {"split": "fold", "fold": "0"}
+    settings = ["penalty=0.3", "n_epochs=1"]
+    made = tmp_path / "d.h5"
+    mcls.learn_dict(store, made, method="sparse-coding", size=8, settings=settings, **options)
+    wanted = {None: (0.3, False), "lasso:positive=true": (0.3, True), "lasso:penalty=0.1": (0.1, 0)}
+    for spec, (penalty, positive) in wanted.items():
+        chain = build_chain(mcls.Store(store), None, [made], spec)
+        found = chain[-1].settings["encoder_settings"]
+        assert (found["penalty"], found["positive"]) == (penalty, positive)
 
 
 @pytest.mark.parametrize("labels", ["labels", "tags"])

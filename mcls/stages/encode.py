@@ -65,7 +65,8 @@ def build_chain(
     dicts : sequence of path
         Dictionary files; the codes of several stand side by side.
     encoder : str or None
-        ``NAME[:key=value,...]``; None: each method's own.
+        ``NAME[:key=value,...]``; None: each method's own. Where it is the method's own, settings
+        left out are those the dictionary was learnt with.
     pool : sequence of str
         Poolers, one after the other, applied to the codes of each dictionary.
 
@@ -105,7 +106,8 @@ def _with_dictionary(store: Store, path: Path | str, encoder: str | None) -> Cha
     if encoder is not None:
         name, given = split_spec(encoder)
         entry = find("encoders", name)
-        settings = {"encoder": name, "encoder_settings": resolve(entry, given)}
+        own = step.settings["encoder_settings"] if name == step.settings["encoder"] else {}
+        settings = {"encoder": name, "encoder_settings": resolve(entry, {**own, **given})}
         step = replace(step, settings={**step.settings, **settings})
     return extend(stored.chain, step)
 
