@@ -1,0 +1,197 @@
+"""The table of dictionaries: methods x encoders x pooling x atoms, on four tasks.
+
+    python docs/results/make_dictionaries.py DATA [--work FOLDER] [--jobs 2] [--task esc10] [...]
+
+Every line of the table is `learn_dict`, `encode` and `train` once per fold, nothing learnt outside
+the fold's train part; its figures are of the test tracks of all folds pooled, with 95 % bootstrap
+intervals over tracks. Nothing is chosen: every combination is listed. What is there already is not
+made again, so the script goes on where it was stopped. It prints Markdown.
+"""
+
+import argparse
+import shutil
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+import joblib
+
+import mcls
+from mcls.disk.predictions import join_predictions, read_predictions
+from mcls.evaluation import Estimate, Report
+from mcls.evaluation import evaluate as measure
+from mcls.stages.dataset import prepare
+
+#: One patch for all methods: 8 frames of 128 mel bands, gain control, log10(1 + 10 x) (Nam et al.).
+FEATURE = "mel:n_fft=1024,hop_length=512,n_mels=128,power=1,compress=log1p,gain=10,agc=true"
+CONTEXT = 8
+ATOMS = (128, 512, 1024)
+ROWS = 50_000
+POOLS = {
+    "mean": ["mean:norm=sqrt"],
+    "max 1 s, mean": ["max@1s", "mean"],
+    "mean, std": ["meanstd:norm=sqrt"],
+}
+SVM = ["kernel=rbf", "C=10"]
+
+
+@dataclass(frozen=True)
+class Method:
+    """What is learnt, with which settings, and the encoders it is tried with."""
+
+    name: str
+    encoders: tuple[str, ...]
+    settings: tuple[str, ...] = ()
+    whitened: bool = True
+
+
+METHODS = (
+    Method("random", ("triangle", "soft-threshold")),
+    Method("kmeans", ("hard", "triangle")),
+    Method("spherical-kmeans", ("triangle", "soft-threshold")),
+    Method("sparse-coding", ("lasso", "soft-threshold")),
+    Method("psd", ("feed-forward", "soft-threshold")),
+    Method("autoencoder", ("feed-forward", "triangle")),
+    Method("rbm", ("feed-forward", "triangle")),
+    Method("sparse-rbm", ("feed-forward", "triangle")),
+    Method("nmf", ("nmf",), whitened=False),
+)
+
+
+@dataclass(frozen=True)
+class Task:
+    """Labels of a dataset, what decides the parts, and the figures to show."""
+
+    name: str
+    dataset: str
+    labels: str
+    split: str
+    folds: tuple[str | None, ...]
+    figures: tuple[str, str]
+
+
+TASKS = (
+    Task("esc10", "esc10", "labels", "fold", tuple("12345"), ("accuracy", "auc")),
+    Task(
+        "mridangam",
+        "mridangam",
+        "labels",
+        "fold",
+        ("b", "c", "csh", "d", "dsh", "e"),
+        ("accuracy", "auc"),
+    ),
+    Task("philharmonia", "philharmonia", "labels", "split", (None,), ("accuracy", "auc")),
+    Task("philharmonia-tags", "philharmonia", "tags", "split", (None,), ("auc", "ap")),
+)
+
+
+@dataclass(frozen=True)
+class Learning:
+    """A dictionary: of a method, with so many atoms, for one fold of a task."""
+
+    task: Task
+    method: Method
+    n_atoms: int
+    fold: str | None
+
+    def run(self, work: Path, encoder: str, pool: str) -> Path:
+        """Return the folder of a run with this dictionary."""
+        words = [self.method.name, self.n_atoms, encoder, pool.replace(", ", "-")]
+        return work / self.task.name / "-".join(map(str, words)) / f"fold-{self.fold}"
+
+
+def main() -> None:
+    """Make every run that is missing, then print the tables."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("data", type=Path, help="folder of esc10/, mridangam/, philharmonia/")
+    parser.add_argument("--work", type=Path, default=Path("build/dictionaries"))
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--task", choices=[task.name for task in TASKS], action="append")
+    parser.add_argument("--method", choices=[method.name for method in METHODS], action="append")
+    parser.add_argument("--atoms", type=int, choices=ATOMS, action="append")
+    options = parser.parse_args()
+    tasks = [task for task in TASKS if task.name in (options.task or task.name)]
+    methods = [method for method in METHODS if method.name in (options.method or method.name)]
+    for dataset in dict.fromkeys(task.dataset for task in tasks):
+        manifest = options.work / f"{dataset}.csv"
+        manifest.parent.mkdir(parents=True, exist_ok=True)
+        prepare(dataset, options.data / dataset, manifest)
+        mcls.extract(manifest, manifest.with_suffix(".h5"), features=[FEATURE], jobs=options.jobs)
+    every = [
+        Learning(task, method, n_atoms, fold)
+        for n_atoms, method, task in product(options.atoms or ATOMS, methods, tasks)
+        for fold in task.folds
+    ]
+    with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
+        joblib.Parallel(options.jobs, verbose=1)(
+            joblib.delayed(make_runs)(learning, options.work) for learning in every
+        )
+    for task in tasks:
+        print_table(task, [one for one in every if one.task == task], options.work)
+
+
+def make_runs(learning: Learning, work: Path) -> None:
+    """Learn a dictionary, encode with it and train on every pooling, where runs are missing."""
+    task, method = learning.task, learning.method
+    store = work / f"{task.dataset}.h5"
+    missing = {
+        encoder: pools
+        for encoder in method.encoders
+        if (pools := [p for p in POOLS if not learning.run(work, encoder, p).exists()])
+    }
+    if not missing:
+        return
+    parts = {"labels": task.labels, "split": task.split, "fold": learning.fold, "valid": 0.0}
+    scratch = work / "scratch" / f"{task.name}-{method.name}-{learning.n_atoms}-{learning.fold}"
+    scratch.mkdir(parents=True, exist_ok=True)
+    mcls.learn_dict(
+        store,
+        scratch / "dict.h5",
+        method=method.name,
+        size=learning.n_atoms,
+        rows=ROWS,
+        context=CONTEXT,
+        standardize=False,
+        whiten=0.9 if method.whitened else None,
+        settings=method.settings,
+        **parts,
+    )
+    for encoder, pools in missing.items():
+        codes = scratch / f"{encoder}.h5"
+        mcls.encode(store, codes, dicts=[scratch / "dict.h5"], encoder=encoder)
+        for pool in pools:
+            run = learning.run(work, encoder, pool)
+            run.parent.mkdir(parents=True, exist_ok=True)
+            mcls.train(codes, run, pool=POOLS[pool], model="svm", settings=SVM, **parts)
+        codes.unlink()
+    shutil.rmtree(scratch)
+
+
+def print_table(task: Task, learnings: list[Learning], work: Path) -> None:
+    """Print the figures of a task, a line per combination."""
+    first, second = task.figures
+    print(f"\n## {task.name}\n")
+    print(f"| method | encoder | pooling | atoms | {first} | {second} |")
+    print("|---|---|---|---|---|---|")
+    for method in dict.fromkeys(one.method for one in learnings):
+        for encoder, pool in product(method.encoders, POOLS):
+            for n_atoms in dict.fromkeys(one.n_atoms for one in learnings):
+                of_line = [
+                    one for one in learnings if (one.method, one.n_atoms) == (method, n_atoms)
+                ]
+                runs = [one.run(work, encoder, pool) for one in of_line]
+                tested = [read_predictions(run / "predictions.csv").only("test") for run in runs]
+                report = measure(join_predictions(tested), task.figures)
+                cells = [f"{m.value:.3f} ({m.low:.3f}–{m.high:.3f})" for m in mains(report)]
+                print("|", " | ".join([method.name, encoder, pool, str(n_atoms), *cells]), "|")
+
+
+def mains(report: Report) -> list[Estimate]:
+    """Return the headline figures of a report."""
+    return [one.main for one in report.metrics.values() if one.main is not None]
+
+
+if __name__ == "__main__":
+    main()
