@@ -42,6 +42,13 @@ class Rows(click.ParamType):
 @click.option("--method", type=Name("dictionaries"), default="kmeans", help="How to learn.")
 @click.option("--size", type=click.IntRange(1), default=256, help="Atoms.")
 @click.option("--rows", type=Rows(), default=500_000, help="Rows drawn, equally per track; or all.")
+@click.option(
+    "--sampling",
+    type=click.Choice(["random", "onset"]),
+    default="random",
+    help="Rows anywhere, or the strongest onset a segment.",
+)
+@click.option("--segment", type=float, default=1.0, help="With onset sampling: seconds.")
 @click.option("--context", type=click.IntRange(1), default=1, help="Frames joined to a row.")
 @click.option("--standardize/--no-standardize", default=True, help="Zero mean, unit deviation.")
 @click.option("--whiten", type=float, metavar="SHARE", help="PCA whitening: variance kept.")
@@ -63,6 +70,7 @@ def command(store: Path, out: Path, as_json: bool, **options: Any) -> None:
     Examples:
       mcls learn-dict mfcc.h5 vq.h5 --feature mfcc --method kmeans --size 256
       mcls learn-dict mel.h5 d.h5 --size 1024 --context 8 --whiten 0.9
+      mcls learn-dict mel.h5 d.h5 --feature mel --context 8 --sampling onset
       mcls learn-dict mfcc.h5 vq1.h5 --split fold --fold 1
     """
     from mcls.stages.learn import learn_dict

@@ -1,5 +1,7 @@
 """Onset novelty, and its autocorrelation over time."""
 
+from typing import Literal
+
 import numpy as np
 
 from mcls.features.feature import check, compressed, over_largest
@@ -12,21 +14,46 @@ class Novelty(MelFeature):
     """What novelty features share: how much louder the mel bands have become."""
 
     def __init__(
-        self, sr: int, lag: int, n_fft: int, hop_length: int, n_mels: int, delta: int = 0
+        self,
+        sr: int,
+        lag: int,
+        n_fft: int,
+        hop_length: int,
+        n_mels: int,
+        delta: int = 0,
+        compress: str = "db",
+        power: float = 2.0,
+        gain: float = 0.0,
     ) -> None:
         super().__init__(sr, n_fft, hop_length, None, "hann", True, delta)
-        self.use_bands(n_mels, 0.0, None, False, "slaney", 2.0)
-        check(type(self).__name__.lower(), lag=(lag >= 1, f"must be 1 or more, not {lag}"))
+        self.use_bands(n_mels, 0.0, None, False, "slaney", power)
+        check(
+            type(self).__name__.lower(),
+            lag=(lag >= 1, f"must be 1 or more, not {lag}"),
+            gain=(compress == "db" or gain > 0, f"must be above 0, not {gain}"),
+        )
         self.lag = lag
-        self.delay = n_fft // (2 * hop_length)  # frames are centred: a rise is heard later
+        self.compress = compress
+        self.gain = gain
+        self.delay = frames_late(n_fft, hop_length)
         self.reach = lag + self.delay
         self.n_local = n_mels
 
     def novelty(self, rows: np.ndarray, peak: float) -> np.ndarray:
-        """Return the mean rise of the bands in dB, ``(n_frames,)``; 0 where it cannot be known."""
-        decibels = compressed(rows, peak, compress="db", power=2.0, gain=0.0, top_db=80.0)
-        rise = np.maximum(decibels[self.lag :] - decibels[: -self.lag], 0).mean(axis=1)
+        """Return the bands' mean rise, compressed, ``(n_frames,)``; 0 where it cannot be known."""
+        loudness = compressed(
+            rows, peak, compress=self.compress, power=self.power, gain=self.gain, top_db=80.0
+        )
+        rise = np.maximum(loudness[self.lag :] - loudness[: -self.lag], 0).mean(axis=1)
         return np.pad(rise, (self.lag + self.delay, 0))[: len(rows)].astype(np.float32)
+
+
+def frames_late(n_fft: int, hop_length: int) -> int:
+    """Return by how many frames a novelty is stored after the frame in which the bands rise.
+
+    Frames are centred, so one rises half its length before the onset is at its centre.
+    """
+    return n_fft // (2 * hop_length)
 
 
 @register("features", "onset")
@@ -47,10 +74,17 @@ class Onset(Novelty):
         Mel bands.
     delta : int
         Orders of delta appended: 0, 1 or 2.
+    compress : {'db', 'log1p'}
+        How loudness is measured: decibels, or log10(1 + gain x).
+    power : float
+        1: bands of magnitudes, 2: of powers.
+    gain : float
+        Gain of log1p.
 
     References
     ----------
-    Böck & Widmer (2013); equal to ``librosa.onset.onset_strength``.
+    Böck & Widmer (2013); equal to ``librosa.onset.onset_strength``. That of Nam et al. (2012) is
+    ``onset:n_fft=1024,n_mels=40,compress=log1p,power=1`` at 22050 Hz.
     """
 
     def __init__(
@@ -62,8 +96,11 @@ class Onset(Novelty):
         hop_length: int = 512,
         n_mels: int = 128,
         delta: int = 0,
+        compress: Literal["db", "log1p"] = "db",
+        power: float = 2.0,
+        gain: float = 100.0,
     ) -> None:
-        super().__init__(sr, lag, n_fft, hop_length, n_mels, delta)
+        super().__init__(sr, lag, n_fft, hop_length, n_mels, delta, compress, power, gain)
         self.n_static = 1
 
     def finish(self, rows: np.ndarray, peak: float) -> np.ndarray:

@@ -1,34 +1,25 @@
-"""Learn-dict: rows of the train part to a dictionary.
-
-Rows are drawn equally per track and streamed from the store in batches; they are held in memory
-only while they fit `HELD_BYTES`. So memory grows neither with the store nor with what is drawn.
-"""
+"""Learn-dict: rows of the train part to a dictionary."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mcls.dictionaries.preprocessing import Preprocessing, join_frames
+from mcls.dictionaries.preprocessing import Preprocessing
 from mcls.disk.chain import Step, chain_digest, extend
 from mcls.disk.dictionary import read_dictionary, write_dictionary
-from mcls.disk.store import Store, StoredRows
-from mcls.errors import ConfigError, DataError
+from mcls.disk.store import Store
+from mcls.errors import ConfigError, DataError, suggest
 from mcls.registry import find
 from mcls.settings import digest, parse_pairs, resolve
+from mcls.stages.onsets import Onsets
 from mcls.stages.parts import resolve_parts
+from mcls.stages.sample import SAMPLINGS, Sample
 
 Progress = Callable[[int, int, float], None]
-
-#: Bytes of preprocessed rows that are held; more are read again on every pass.
-HELD_BYTES = 1 << 29
-#: Numbers of raw rows that are read from the store at once.
-_READ = 1 << 21
-#: Rows in a batch.
-_BATCH = 8192
 
 
 @dataclass(frozen=True)
@@ -58,6 +49,8 @@ def learn_dict(
     method: str = "kmeans",
     size: int = 256,
     rows: int | None = 500_000,
+    sampling: str = "random",
+    segment: float = 1.0,
     context: int = 1,
     standardize: bool = True,
     whiten: float | None = None,
@@ -89,6 +82,10 @@ def learn_dict(
         Atoms.
     rows : int or None
         Rows drawn, equally from every track; None takes all.
+    sampling : {'random', 'onset'}
+        Draw from all rows of a track, or from those where in each segment the novelty is largest.
+    segment : float
+        Seconds of a segment, for onset sampling.
     context : int
         Frames joined to one row.
     standardize, whiten, whiten_eps
@@ -111,7 +108,8 @@ def learn_dict(
     Raises
     ------
     ConfigError
-        If a setting is wrong, or `out` is another dictionary.
+        If a setting is wrong, onset sampling finds no novelty in the store, or `out` is another
+        dictionary.
     DataError
         If the split cannot be used, or there are fewer rows than atoms.
     """
@@ -130,6 +128,9 @@ def learn_dict(
     method_settings = resolve(entry, given)
     if context < 1 or (rows is not None and rows < 1):
         raise ConfigError(f"context={context}, rows={rows}; expected 1 or more")
+    if sampling not in SAMPLINGS:
+        raise ConfigError(f"sampling {sampling!r}: {suggest(sampling, SAMPLINGS)}")
+    onsets = Onsets(opened, stored, segment) if sampling == "onset" else None
     preprocessing = Preprocessing(standardize=standardize, whiten=whiten, eps=whiten_eps)
     parts = resolve_parts(
         opened, split=split, fold=fold, valid=valid, group=group, labels=labels, seed=seed
@@ -138,6 +139,7 @@ def learn_dict(
     asked = {
         "method": method_settings,
         "rows": rows,
+        "sampling": None if onsets is None else [onsets.novelty.digest, segment],
         "context": context,
         "standardize": standardize,
         "whiten": whiten,
@@ -156,18 +158,31 @@ def learn_dict(
                 f"{out} is a dictionary made otherwise (other settings, features or tracks); use "
                 "another output, or --overwrite"
             )
-    sample = Sample(stored, train, n_rows=rows, context=context, seed=seed, progress=progress)
+
+    def draw(tracks: np.ndarray) -> Sample:
+        return Sample(
+            stored,
+            tracks,
+            n_rows=rows,
+            context=context,
+            seed=seed,
+            onsets=onsets,
+            progress=progress,
+        )
+
+    sample = draw(train)
     if len(sample) < method_settings["n_atoms"]:
         raise DataError(
             f"{len(sample)} rows of {len(train)} train tracks are fewer than "
-            f"{method_settings['n_atoms']} atoms; use a smaller --size or more data"
+            f"{method_settings['n_atoms']} atoms; use a smaller --size"
+            f"{', a shorter --segment' if onsets else ''} or more data"
         )
     preprocessing.fit_batches(sample.raw)
     sample.preprocessing = preprocessing
     model = entry.load()(**method_settings)
     if entry.facts.get("watches_valid"):
         watched = parts.of("valid")
-        unseen = Sample(stored, watched, n_rows=rows, context=context, seed=seed)
+        unseen = draw(watched)
         unseen.preprocessing = preprocessing
         model.fit_batches(sample, valid=unseen if len(watched) else None)
     else:
@@ -195,6 +210,7 @@ def learn_dict(
         "n_atoms": int(step.arrays["atoms"].shape[0]),
         "n_dims": int(step.arrays["atoms"].shape[1]),
         "rows": len(sample),
+        "sampling": sampling,
         "tracks": len(train),
         "split": parts.describe(),
         "split_id": parts.id,
@@ -203,137 +219,6 @@ def learn_dict(
     }
     write_dictionary(out, chain, report, key)
     return Learnt(out, report, computed=True)
-
-
-class Sample:
-    """Rows drawn equally from tracks; every call yields them all, in batches.
-
-    Rows that fit in memory are held, preprocessed, in a random order; more are read from the store
-    at each call, track after track in a random order of tracks.
-
-    Parameters
-    ----------
-    stored : StoredRows
-        The feature.
-    tracks : np.ndarray
-        Which tracks.
-    n_rows : int or None
-        How many rows; None: all.
-    context : int
-        Frames joined to a row.
-    seed : int
-        Of the drawing and the order.
-    """
-
-    def __init__(
-        self,
-        stored: StoredRows,
-        tracks: np.ndarray,
-        *,
-        n_rows: int | None,
-        context: int,
-        seed: int,
-        progress: Progress | None = None,
-    ) -> None:
-        self.stored = stored
-        self.context = context
-        self.seed = seed
-        self.progress = progress
-        self.preprocessing: Preprocessing | None = None
-        self._held: np.ndarray | None = None
-        rng = np.random.default_rng([seed, 1])
-        order = rng.permutation(tracks)
-        lengths = stored.offsets[order + 1] - stored.offsets[order]
-        there = np.where(lengths > 0, np.maximum(1, lengths - context + 1), 0)
-        quota = there if n_rows is None else equal_shares(there, n_rows)
-        self._plan = [
-            (int(track), None if take == n else np.sort(rng.choice(n, take, replace=False)), int(n))
-            for track, take, n in zip(order, quota, there, strict=True)
-            if take
-        ]
-        self._n = int(quota.sum())
-        self._batches = 0
-
-    def __len__(self) -> int:
-        return self._n
-
-    def __call__(self) -> Iterator[np.ndarray]:
-        """Yield batches of preprocessed rows ``(n, n_dims)``, float32."""
-        if self._held is None:
-            preprocessing = self.preprocessing or Preprocessing(standardize=False)
-            batches = (preprocessing.transform(batch) for batch in self.raw())
-            first = next(batches, None)
-            if first is None:
-                return
-            if 4 * self._n * first.shape[1] > HELD_BYTES:
-                yield first
-                yield from batches
-                return
-            held = np.empty((self._n, first.shape[1]), np.float32)
-            held[: len(first)] = first
-            done = len(first)
-            for batch in batches:
-                held[done : done + len(batch)] = batch
-                done += len(batch)
-            rng = np.random.default_rng([self.seed, 2])
-            rng.shuffle(held)
-            self._held = held
-        for start in range(0, self._n, _BATCH):
-            self._tell()
-            yield self._held[start : start + _BATCH]
-
-    def raw(self) -> Iterator[np.ndarray]:
-        """Yield batches of joined rows before preprocessing."""
-        waiting: list[np.ndarray] = []
-        n_waiting = 0
-        for track, picked, n in self._plan:
-            for rows in self._track(track, picked, n):
-                waiting.append(rows)
-                n_waiting += len(rows)
-                if n_waiting >= _BATCH:
-                    self._tell()
-                    yield np.concatenate(waiting)
-                    waiting, n_waiting = [], 0
-        if waiting:
-            yield np.concatenate(waiting)
-
-    def _track(self, track: int, picked: np.ndarray | None, n: int) -> Iterator[np.ndarray]:
-        """Yield the picked rows of one track, reading bounded stretches of it."""
-        begin, end = int(self.stored.offsets[track]), int(self.stored.offsets[track + 1])
-        step = max(1, _READ // (self.stored.n_dims * self.context))
-        for start in range(0, n, step):
-            stop = min(start + step, n)
-            some = None if picked is None else picked[(picked >= start) & (picked < stop)] - start
-            if some is not None and not len(some):
-                continue
-            last = min(begin + stop + self.context - 1, end)
-            joined = join_frames(self.stored.read(begin + start, last), self.context)
-            yield joined if some is None else joined[some]
-
-    def _tell(self) -> None:
-        self._batches += 1
-        if self.progress is not None:
-            self.progress(self._batches, 0, 0.0)
-
-
-def equal_shares(there: np.ndarray, wanted: int) -> np.ndarray:
-    """Share `wanted` rows out: as equally as tracks of ``there`` rows allow.
-
-    Examples
-    --------
-    >>> equal_shares(np.array([2, 100, 100]), 62).tolist()
-    [2, 30, 30]
-    """
-    if wanted >= there.sum():
-        return there
-    low, high = 0, int(there.max(initial=0))
-    while low < high:  # the largest level at which the tracks together give no more than wanted
-        level = (low + high + 1) // 2
-        low, high = (level, high) if np.minimum(there, level).sum() <= wanted else (low, level - 1)
-    shares = np.minimum(there, low)
-    more = np.flatnonzero(there > low)[: wanted - int(shares.sum())]
-    shares[more] += 1
-    return shares
 
 
 def _atoms_first(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
