@@ -9,7 +9,6 @@ with the rows, and each minibatch costs the same.
 On the CPU the same seed and rows give the same bytes, by however many threads.
 """
 
-from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Self
 
 import numpy as np
@@ -18,12 +17,11 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mcls.dictionaries.atom_update import add_codes, update_atoms
+from mcls.dictionaries.batches import Batches, Source, draw, regroup
 from mcls.dictionaries.lasso import lasso, row_norms
 from mcls.dictionaries.row_blocks import one_blas_thread
-from mcls.errors import ConfigError, DataError
+from mcls.errors import ConfigError
 from mcls.registry import register
-
-Batches = Iterable[np.ndarray]
 
 #: An atom that no code has used for this many rows per atom is given another start.
 _IDLE = 10
@@ -127,7 +125,7 @@ class SparseCoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             self._epoch(X[order[i : i + size]] for i in range(0, len(X), size))
         return self
 
-    def fit_batches(self, source: Callable[[], Batches]) -> Self:
+    def fit_batches(self, source: Source) -> Self:
         """Learn the atoms from batches that need not fit in memory.
 
         Parameters
@@ -144,11 +142,11 @@ class SparseCoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         """
         self._check_settings()
         rng = check_random_state(self.random_state)
-        sample = _sample(source(), self.n_atoms, rng)
+        sample = draw(source(), self.n_atoms, rng)[0]
         self.n_features_in_ = sample.shape[1]
         self._start(sample, sample.shape[1], rng)
         for _ in range(self.n_epochs):
-            self._epoch(_regroup(source(), self.batch_size))
+            self._epoch(regroup(source(), self.batch_size))
         return self
 
     def partial_fit(self, X: np.ndarray, y: object = None) -> Self:
@@ -166,9 +164,9 @@ class SparseCoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         self._check_settings()
         if first:
             rng = check_random_state(self.random_state)
-            sample = _sample([X], self.n_atoms, rng)
+            sample = draw([X], self.n_atoms, rng)[0]
             self._start(sample, X.shape[1], rng)
-        self._epoch(_regroup([X], self.batch_size))
+        self._epoch(regroup([X], self.batch_size))
         return self
 
     def transform(self, X: np.ndarray) -> np.ndarray:
@@ -280,39 +278,3 @@ class SparseCoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
-
-
-def _sample(batches: Batches, n: int, rng: np.random.RandomState) -> np.ndarray:
-    """Draw `n` rows that are not zero, or all if there are fewer, in one pass."""
-    kept, keys = None, np.empty(0)
-    for batch in batches:
-        rows = np.asarray(batch, dtype=np.float32)
-        if kept is None:
-            kept = rows[:0]
-        if rows.shape[1:] != kept.shape[1:]:
-            raise DataError(f"rows of {rows.shape[1:]} numbers after rows of {kept.shape[1:]}")
-        drawn = rng.uniform(size=len(rows))
-        usable = np.flatnonzero(row_norms(rows) > 0)
-        keys = np.concatenate([keys, drawn[usable]])
-        lowest = np.argsort(keys, kind="stable")[:n]
-        kept, keys = np.concatenate([kept, rows[usable]])[lowest], keys[lowest]
-    if kept is None:
-        raise DataError("there are no rows to learn from")
-    return kept
-
-
-def _regroup(batches: Batches, size: int) -> Iterator[np.ndarray]:
-    """Yield the same rows in batches of one size (the last may be shorter)."""
-    rest: list[np.ndarray] = []
-    waiting = 0
-    for batch in batches:
-        rest.append(np.asarray(batch, dtype=np.float32))
-        waiting += len(batch)
-        if waiting >= size:
-            rows = np.concatenate(rest)
-            whole = len(rows) - len(rows) % size
-            for i in range(0, whole, size):
-                yield rows[i : i + size]
-            rest, waiting = [rows[whole:]], len(rows) - whole
-    if waiting:
-        yield np.concatenate(rest)

@@ -1,0 +1,88 @@
+"""Streams of rows: a sample drawn in one pass, minibatches of one size, a new order every pass.
+
+The same rows give the same result however a source cuts them into batches.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+
+from mcls.errors import DataError
+
+Batches = Iterable[np.ndarray]
+Source = Callable[[], Batches]
+
+#: Rows that are put in a new order together, at least: they are all that is held.
+_POOL = 8192
+
+
+def draw(batches: Batches, n: int, rng: np.random.RandomState) -> tuple[np.ndarray, int]:
+    """Draw `n` rows that are not zero, or all if there are fewer, in one pass.
+
+    Parameters
+    ----------
+    batches : iterable of np.ndarray, shape (n_rows, n_dims)
+        The rows.
+    n : int
+        How many to draw.
+    rng : np.random.RandomState
+        What draws them.
+
+    Returns
+    -------
+    sample : np.ndarray, shape (at most n, n_dims), float32
+        In a random order.
+    n_rows : int
+        How many rows there were.
+
+    Raises
+    ------
+    DataError
+        If there are no rows, or rows of different lengths.
+    """
+    kept, keys, n_rows = None, np.empty(0), 0
+    for batch in batches:
+        rows = np.asarray(batch, dtype=np.float32)
+        if kept is None:
+            kept = rows[:0]
+        if rows.shape[1:] != kept.shape[1:]:
+            raise DataError(f"rows of {rows.shape[1:]} numbers after rows of {kept.shape[1:]}")
+        n_rows += len(rows)
+        drawn = rng.uniform(size=len(rows))
+        usable = np.flatnonzero(np.einsum("ij,ij->i", rows, rows) > 0)
+        keys = np.concatenate([keys, drawn[usable]])
+        lowest = np.argsort(keys, kind="stable")[:n]
+        kept, keys = np.concatenate([kept, rows[usable]])[lowest], keys[lowest]
+    if kept is None or not n_rows:
+        raise DataError("there are no rows to learn from")
+    return kept, n_rows
+
+
+def regroup(batches: Batches, size: int) -> Iterator[np.ndarray]:
+    """Yield the same rows, float32, in batches of one size (the last may be shorter)."""
+    rest: list[np.ndarray] = []
+    waiting = 0
+    for batch in batches:
+        rest.append(np.asarray(batch, dtype=np.float32))
+        waiting += len(batch)
+        if waiting >= size:
+            rows = np.concatenate(rest)
+            whole = len(rows) - len(rows) % size
+            for i in range(0, whole, size):
+                yield rows[i : i + size]
+            rest, waiting = [rows[whole:]], len(rows) - whole
+    if waiting:
+        yield np.concatenate(rest)
+
+
+def shuffled(batches: Batches, size: int, rng: np.random.RandomState) -> Iterator[np.ndarray]:
+    """Yield the same rows, float32, in batches of one size, in an order drawn anew.
+
+    Some thousand rows that follow one another are put in a random order together; so a source
+    should not yield all rows of one recording, or of one class, together.
+    """
+    pool = size * -(-_POOL // size)
+    for rows in regroup(batches, pool):
+        order = rng.permutation(len(rows))
+        for i in range(0, len(rows), size):
+            yield rows[order[i : i + size]]
