@@ -2,7 +2,8 @@
 
 A family (features, dictionaries, poolers, ...) lives in one module or one folder. An entry is a
 function or a class under ``@register(family, name)``; its *settings* are its keyword-only
-parameters, with the type, default and doc line of the signature and the numpydoc section.
+parameters, with the type, default and doc line of the signature and the numpydoc section. A class
+without ``__init__`` has those of its base class in the same module.
 
 The registry reads the source text and imports nothing. So a module of an algorithm may import
 scikit-learn or torch at its top, and ``mcls list`` still answers at once. The price is that
@@ -30,6 +31,7 @@ FAMILIES = {
     "encoders": "encoders",
     "poolers": "pooling",
     "classifiers": "classifiers",
+    "nets": "nets",
     "metrics": "evaluation",
     "datasets": "datasets",
 }
@@ -126,38 +128,73 @@ def _read(file: Path) -> tuple[Entry, ...]:
     parts = file.relative_to(_ROOT).with_suffix("").parts
     module = ".".join(("mcls", *parts))
     spell_out = _Aliases(tree)
+    classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
     read = []
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             for mark in node.decorator_list:
                 if isinstance(mark, ast.Call) and getattr(mark.func, "id", "") == "register":
-                    read.append(_entry(node, mark, module, spell_out))
+                    origin = _origin(node, classes) if isinstance(node, ast.ClassDef) else node
+                    read.append(_entry(node, mark, module, spell_out, origin))
     return tuple(read)
 
 
+def _origin(node: ast.ClassDef, classes: dict[str, ast.ClassDef]) -> ast.ClassDef:
+    """Return the class of the module that has the ``__init__`` of `node`."""
+    while _init(node) is None:
+        bases = [base.id for base in node.bases if isinstance(base, ast.Name)]
+        if not bases or bases[0] not in classes:
+            break
+        node = classes[bases[0]]
+    return node
+
+
 class _Aliases(ast.NodeTransformer):
-    """Puts ``Literal[...]`` in place of a name that the module gave it."""
+    """Puts ``Literal[...]`` in place of a name that the module, or one it imports, gave it."""
 
     def __init__(self, tree: ast.Module) -> None:
-        self.known = {
-            node.targets[0].id: node.value
+        self.known = _own_aliases(tree)
+        self.imported = {
+            alias.name: node.module
             for node in tree.body
-            if isinstance(node, ast.Assign)
-            and isinstance(node.targets[0], ast.Name)
-            and isinstance(node.value, ast.Subscript)
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mcls.")
+            for alias in node.names
         }
 
     def visit_Name(self, node: ast.Name) -> ast.expr:  # ast's own spelling
-        return self.known.get(node.id, node)
+        module = self.imported.get(node.id)
+        known = self.known if module is None else _aliases_of(module)
+        return known.get(node.id, node)
+
+
+def _own_aliases(tree: ast.Module) -> dict[str, ast.expr]:
+    return {
+        node.targets[0].id: node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and isinstance(node.value, ast.Subscript)
+    }
+
+
+@cache
+def _aliases_of(module: str) -> dict[str, ast.expr]:
+    place = _ROOT.parent.joinpath(*module.split("."))
+    file = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+    return _own_aliases(ast.parse(file.read_text(encoding="utf-8")))
 
 
 def _entry(
-    node: ast.FunctionDef | ast.ClassDef, mark: ast.Call, module: str, spell_out: _Aliases
+    node: ast.FunctionDef | ast.ClassDef,
+    mark: ast.Call,
+    module: str,
+    spell_out: _Aliases,
+    origin: ast.FunctionDef | ast.ClassDef,
 ) -> Entry:
     family, name = (ast.literal_eval(argument) for argument in mark.args)
     doc = ast.get_docstring(node) or ""
-    lines = _parameter_docs(doc)
-    function = _init(node) if isinstance(node, ast.ClassDef) else node
+    lines = _parameter_docs(ast.get_docstring(origin) or "") | _parameter_docs(doc)
+    function = _init(origin) if isinstance(origin, ast.ClassDef) else origin
     settings = {}
     if function is not None:
         keywords = zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True)

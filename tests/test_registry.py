@@ -8,7 +8,7 @@ import pytest
 from mcls import registry
 from mcls.errors import ConfigError, suggest
 from mcls.registry import FAMILIES, Entry, Setting, defaults, entries, find, register
-from mcls.settings import convert, describe, resolve
+from mcls.settings import canonical, convert, describe, resolve
 
 EVERYTHING = [entry for family in sorted(FAMILIES) for entry in entries(family).values()]
 IDS = [f"{entry.family}-{entry.name}" for entry in EVERYTHING]
@@ -31,7 +31,7 @@ def test_every_setting_has_a_type_a_default_and_a_line(entry: Entry) -> None:
     for setting in entry.settings.values():
         assert setting.doc, f"{setting.name} has no line under Parameters"
         assert describe(setting.type)
-        assert convert(setting.default, setting) == setting.default
+        assert canonical(convert(setting.default, setting)) == canonical(setting.default)
 
 
 @pytest.mark.parametrize("entry", EVERYTHING, ids=IDS)

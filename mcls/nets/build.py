@@ -1,0 +1,67 @@
+"""Nets by name: with weights from a seed, or how small a segment may be."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from mcls.registry import find
+from mcls.settings import resolve
+
+
+def build_net(
+    name: str,
+    settings: Mapping[str, Any],
+    n_frames: int,
+    n_dims: int,
+    n_labels: int,
+    seed: int = 0,
+) -> nn.Module:
+    """Build a net with initial weights that follow from a seed.
+
+    Parameters
+    ----------
+    name : str
+        Of the family ``nets``.
+    settings : mapping of str to text or value
+        Over the net's defaults.
+    n_frames, n_dims : int
+        Size of a segment.
+    n_labels : int
+        Logits per segment, 1 or more.
+    seed : int
+        Of the weights. Torch's own generator is left as it was.
+
+    Returns
+    -------
+    nn.Module
+        On the CPU, in training mode.
+
+    Raises
+    ------
+    ConfigError
+        If the name or a setting is unknown or out of range, or the segment is too small.
+    """
+    entry = find("nets", name)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed CUDA as well
+        return entry.load()(n_frames, n_dims, n_labels, **resolve(entry, settings))
+
+
+def smallest_input(name: str, settings: Mapping[str, Any]) -> tuple[int, int]:
+    """Return the fewest frames and dims that a net takes with these settings.
+
+    Raises
+    ------
+    ConfigError
+        If the name or a setting is unknown or out of range.
+
+    Examples
+    --------
+    >>> smallest_input("dieleman", {})
+    (51, 1)
+    """
+    entry = find("nets", name)
+    frames, dims = entry.load().smallest(**resolve(entry, settings))
+    return frames, dims

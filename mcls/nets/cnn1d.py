@@ -1,0 +1,134 @@
+"""Convolution in time over all dims at once: van den Oord, Dieleman & Schrauwen's net."""
+
+import math
+from itertools import pairwise
+from typing import Literal
+
+import torch
+from torch import nn
+
+from mcls.nets.blocks import (
+    Init,
+    Nonlinearity,
+    check_settings,
+    check_sizes,
+    conv1d,
+    dense,
+    frames_needed,
+    init_weights,
+    name_layers,
+    scaled,
+    through,
+)
+from mcls.registry import register
+
+_MAPS = (256, 256, 256, 512)
+_POOLS = (4, 2, 2, 1)
+_LENGTH = 4  # frames of a filter
+_UNITS = (2048, 2048)
+
+
+@register("nets", "cnn1d", source="van den Oord et al. 2013", frames=599, dims=128, labels=40)
+class CNN1D(nn.Module):
+    """1-D convolutions over time, then mean, maximum and norm over time, then dense layers.
+
+    Filters span all dims and 4 frames; maps are 256, 256, 256, 512, with max-pools of 4, 2 and 2
+    frames between them. Any number of frames from the smallest on.
+
+    Parameters
+    ----------
+    n_frames, n_dims : int
+        Size of a segment.
+    n_labels : int
+        Logits.
+    width : float
+        Scales every hidden layer, above 0; 1 is the published net.
+    padding : {'valid', 'same'}
+        Whether convolutions shorten the segment by 3 frames each or keep its length.
+    nonlinearity : str
+        Of all hidden units.
+    dropout : float
+        Share of the dense layers' units that is left out at each step of training, in [0, 1).
+    batch_norm : bool
+        Normalise each hidden layer before its nonlinearity.
+    init : {'xavier', 'he', 'orthogonal', 'default'}
+        How the first weights are drawn.
+
+    Attributes
+    ----------
+    hidden : tuple of str
+        ``conv1`` to ``conv4``: ``(batch, maps, frames)``; ``dense1``, ``dense2``:
+        ``(batch, units)``.
+
+    References
+    ----------
+    van den Oord, Dieleman & Schrauwen (2013), Deep content-based music recommendation; the net of
+    four convolutions is that of Dieleman (2014), Recommending music on Spotify with deep learning.
+
+    Differs from the paper: labels instead of latent factors; the norm over time is divided by the
+    root of the number of frames, so that it does not grow with the segment; the widths of the
+    second to fourth convolution are from memory.
+    """
+
+    def __init__(
+        self,
+        n_frames: int,
+        n_dims: int,
+        n_labels: int,
+        *,
+        width: float = 1.0,
+        padding: Literal["valid", "same"] = "valid",
+        nonlinearity: Nonlinearity = "relu",
+        dropout: float = 0.5,
+        batch_norm: bool = False,
+        init: Init = "he",
+    ) -> None:
+        super().__init__()
+        check_settings("cnn1d", dropout=dropout, width=width)
+        check_sizes("cnn1d", self.smallest(padding=padding), n_frames, n_dims, n_labels)
+        maps = [n_dims, *(scaled(n, width) for n in _MAPS)]
+        units = [3 * maps[-1], *(scaled(n, width) for n in _UNITS)]
+        convolutions = [
+            conv1d(
+                maps[i],
+                maps[i + 1],
+                _LENGTH,
+                pool=pool,
+                nonlinearity=nonlinearity,
+                batch_norm=batch_norm,
+                pad=padding == "same",
+            )
+            for i, pool in enumerate(_POOLS)
+        ]
+        denses = [
+            dense(n_in, n_out, nonlinearity=nonlinearity, batch_norm=batch_norm)
+            for n_in, n_out in pairwise(units)
+        ]
+        self._convolutions = name_layers(self, "conv", convolutions)
+        self.summary = MeanMaxNorm()
+        self._denses = name_layers(self, "dense", denses)
+        self.dropout = nn.Dropout(dropout)
+        self.output = nn.Linear(units[-1], n_labels)
+        self.hidden = self._convolutions + self._denses
+        init_weights(self, init)
+
+    @staticmethod
+    def smallest(*, padding: str, **settings: object) -> tuple[int, int]:
+        """Return the fewest frames and dims: one frame must reach the last convolution."""
+        length = 1 if padding == "same" else _LENGTH
+        return frames_needed([length] * len(_POOLS), _POOLS), 1
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """``(batch, 1, n_frames, n_dims)`` to logits ``(batch, n_labels)``."""
+        x = x.squeeze(1).transpose(1, 2)  # (batch, n_dims, n_frames)
+        x = self.summary(through(self, self._convolutions, x))  # (batch, 3 * maps)
+        return self.output(through(self, self._denses, x, after=self.dropout))
+
+
+class MeanMaxNorm(nn.Module):
+    """Mean, maximum and L2 norm over time, side by side."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """``(batch, maps, frames)`` to ``(batch, 3 * maps)``."""
+        norm = torch.linalg.vector_norm(x, dim=2) / math.sqrt(x.shape[2])
+        return torch.cat([x.mean(dim=2), x.amax(dim=2), norm], dim=1)
