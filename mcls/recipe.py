@@ -15,12 +15,19 @@ A recipe of the whole of a system::
     param = ["C=10"]
 
 ``mcls -c RECIPE train ...`` takes the table ``[train]`` as defaults; ``mcls cv`` and
-`cross_validate` run the tables ``[learn-dict]`` and ``[train]`` once per fold.
+`cross_validate` run the tables ``[learn-dict]`` and ``[train]`` once per fold. ``[[learn-dict]]``,
+several times, learns several dictionaries, whose codes stand side by side::
+
+    [[learn-dict]]
+    feature = "low"
+
+    [[learn-dict]]
+    feature = "high"
 """
 
 import inspect
 import tomllib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +38,16 @@ _ARGUMENTS = {"dict": "dicts", "with": "dicts", "p": "settings", "param": "setti
 
 _LISTS = {"dicts", "pool", "settings", "features", "metrics"}
 
+#: Commands that a recipe may have several tables of.
+_SEVERAL = ("learn-dict",)
 
-def read_recipe(path: Path | str) -> dict[str, dict[str, Any]]:
+#: Option to value.
+Table = Mapping[str, Any]
+#: Command to its table, or to several.
+Recipe = Mapping[str, Table | Sequence[Table]]
+
+
+def read_recipe(path: Path | str) -> Recipe:
     """Read a recipe.
 
     Parameters
@@ -42,13 +57,14 @@ def read_recipe(path: Path | str) -> dict[str, dict[str, Any]]:
 
     Returns
     -------
-    dict of str to dict
+    mapping of str to mapping, or to a list of them
         Command (``learn-dict``) to option (dashes for underscores) to value.
 
     Raises
     ------
     ConfigError
-        If there is no such file, or something is outside a table.
+        If there is no such file, something is outside a table, or a command that can have one table
+        only has several.
     FormatError
         If it is not TOML.
     """
@@ -59,18 +75,54 @@ def read_recipe(path: Path | str) -> dict[str, dict[str, Any]]:
         raise ConfigError(f"{path}: no recipe there ({error.strerror})") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise FormatError(f"{path}: not a recipe ({error})") from error
-    loose = [key for key, table in tables.items() if not isinstance(table, dict)]
+    found: dict[str, Table | list[Table]] = {}
+    loose, many = [], []
+    for key, value in tables.items():
+        command = key.replace("_", "-")
+        several = value if isinstance(value, list) else [value]
+        if not several or not all(isinstance(table, dict) for table in several):
+            loose.append(key)
+        elif isinstance(value, list) and command not in _SEVERAL:
+            many.append(command)
+        else:
+            plain = [_plain_table(table, f"{path}: [{command}]") for table in several]
+            found[command] = plain if len(plain) > 1 else plain[0]
     if loose:
         raise ConfigError(
             f"{path}: {', '.join(loose)} is in no table; write it below [train] or another command"
         )
-    return {
-        command.replace("_", "-"): {
-            key.replace("_", "-"): _plain(value, f"{path}: [{command}] {key}")
-            for key, value in table.items()
-        }
-        for command, table in tables.items()
-    }
+    if many:
+        raise ConfigError(
+            f"{path}: [[{many[0]}]] is a list of tables; only {', '.join(_SEVERAL)} may have "
+            f"several, write [{many[0]}]"
+        )
+    return found
+
+
+def tables_of(recipe: Recipe, command: str) -> list[Table]:
+    """Return the tables of a command; none if it has none.
+
+    Examples
+    --------
+    >>> tables_of({"train": {"model": "svm"}}, "train"), tables_of({}, "train")
+    ([{'model': 'svm'}], [])
+    """
+    value = recipe.get(command, [])
+    return [value] if isinstance(value, Mapping) else list(value)
+
+
+def table_of(recipe: Recipe, command: str) -> Table:
+    """Return the one table of a command; empty if it has none.
+
+    Raises
+    ------
+    ConfigError
+        If it has several.
+    """
+    tables = tables_of(recipe, command)
+    if len(tables) > 1:
+        raise ConfigError(f"the recipe has {len(tables)} tables [[{command}]]; expected one")
+    return tables[0] if tables else {}
 
 
 def stage_arguments(
@@ -124,6 +176,10 @@ def stage_arguments(
     if bad:
         raise ConfigError(f"recipe [{where}]: " + "; ".join(bad))
     return found
+
+
+def _plain_table(table: Table, where: str) -> Table:
+    return {key.replace("_", "-"): _plain(value, f"{where} {key}") for key, value in table.items()}
 
 
 def _plain(value: Any, where: str) -> Any:

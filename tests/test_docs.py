@@ -10,7 +10,7 @@ import click
 import pytest
 
 from mcls.cli.main import Commands, cli
-from mcls.recipe import read_recipe
+from mcls.recipe import read_recipe, tables_of
 
 ROOT = Path(__file__).parents[1]
 
@@ -102,5 +102,7 @@ def test_every_recipe_names_options_that_exist(path: Path) -> None:
     from mcls.cli.main import _defaults
 
     context = click.Context(cli, info_name="mcls")
-    for name, table in read_recipe(path).items():
-        assert _defaults(context, name, table, path)
+    recipe = read_recipe(path)
+    for name in recipe:
+        for table in tables_of(recipe, name):
+            assert _defaults(context, name, table, path)

@@ -16,6 +16,7 @@ from mcls.cli.main import cli
 from mcls.disk.predictions import read_predictions
 from mcls.disk.run import open_run
 from mcls.errors import ConfigError, DataError
+from mcls.recipe import read_recipe
 from mcls.stages.crossval import cross_validate
 from mcls.stages.encode import build_chain
 
@@ -132,6 +133,100 @@ def test_cross_validation_learns_within_the_folds_and_goes_on(store, tmp_path):
     assert sorted(pooled.track_ids) == sorted(i for i, _ in columns(store, "track_id", "fold"))
     shutil.rmtree(tmp_path / "cv" / "fold-3")
     assert cross_validate(recipe, store, tmp_path / "cv").computed == 1
+
+
+def test_several_dictionaries_of_a_recipe_stand_side_by_side(store, tmp_path):
+    """The same as learning each by hand and naming them all."""
+    recipe = tmp_path / "two.toml"
+    recipe.write_text(
+        "[[learn-dict]]\nsize = 8\n[[learn-dict]]\nsize = 5\ncontext = 3\n"
+        '[train]\nencoder = "triangle"\npool = ["mean"]\n'
+    )
+    cross_validate(recipe, store, tmp_path / "cv")
+    options = {"split": "fold", "fold": "2", "valid": 0.0}
+    mcls.learn_dict(store, tmp_path / "a.h5", size=8, **options)
+    mcls.learn_dict(store, tmp_path / "b.h5", size=5, context=3, **options)
+    dicts = [tmp_path / "a.h5", tmp_path / "b.h5"]
+    mcls.train(
+        store, tmp_path / "by-hand", dicts=dicts, encoder="triangle", pool=["mean"], **options
+    )
+    fold = tmp_path / "cv" / "fold-2"
+    assert sorted(path.name for path in fold.glob("*.h5")) == ["chain.h5", "dict-1.h5", "dict-2.h5"]
+    assert (fold / "dict-2.h5").read_bytes() == dicts[1].read_bytes()
+    wanted = read_predictions(tmp_path / "by-hand" / "predictions.csv").only("test")
+    found = read_predictions(fold / "predictions.csv").only("test")
+    np.testing.assert_array_equal(found.scores, wanted.scores)
+    again = open_run(fold).settings["train"]["dict"]
+    assert again == [str(fold / "dict-1.h5"), str(fold / "dict-2.h5")]
+
+
+def test_one_command_learns_one_dictionary(store, tmp_path):
+    recipe = tmp_path / "two.toml"
+    recipe.write_text("[[learn-dict]]\nsize = 8\n[[learn-dict]]\nsize = 5\n[train]\n")
+    line = ["-c", str(recipe), "learn-dict", str(store), str(tmp_path / "d.h5")]
+    result = CliRunner().invoke(cli, line)
+    assert result.exit_code == 2
+    assert (
+        "the recipe has 2 tables [[learn-dict]]; `mcls cv RECIPE STORE RUN` runs" in result.stderr
+    )
+    assert CliRunner().invoke(cli, ["-c", str(recipe), "info", str(store)]).exit_code == 0
+    recipe.write_text("[[learn-dict]]\nsize = 8\n[[learn-dict]]\nsise = 5\n")
+    result = CliRunner().invoke(cli, ["-c", str(recipe), "info", str(store)])
+    assert "[learn-dict] has no option 'sise'; did you mean 'size'?" in result.stderr
+
+
+def test_lists_of_tables_are_for_dictionaries_only(tmp_path):
+    recipe = tmp_path / "r.toml"
+    recipe.write_text("[[learn-dict]]\nsize = 8\n")
+    assert read_recipe(recipe) == {"learn-dict": {"size": 8}}
+    recipe.write_text('[[train]]\nmodel = "svm"\n')
+    with pytest.raises(ConfigError, match=r"only learn-dict may have several, write \[train\]"):
+        read_recipe(recipe)
+    for text in ("seed = 1\n", "train = []\n", "train = [1]\n"):
+        recipe.write_text(text)
+        with pytest.raises(ConfigError, match="is in no table"):
+            read_recipe(recipe)
+
+
+def test_cross_validation_of_parts_is_one_run_from_train_to_test(folder, store, tmp_path):
+    tracks = mcls.Store(store).tracks
+    part = ["train", "train", "train", "valid", "test"]
+    lines = ["path,labels,split"]
+    lines += [
+        f"{path},{label},{part[int(fold)]}"
+        for path, label, fold in zip(tracks["path"], tracks["labels"], tracks["fold"], strict=True)
+    ]
+    manifest = folder.parent / "parts.csv"
+    manifest.write_text("\n".join(lines) + "\n")
+    made = tmp_path / "s.h5"
+    mcls.extract(manifest, made, features=["mfcc:n_mfcc=8"], sr=SR)
+    recipe = tmp_path / "r.toml"
+    recipe.write_text('[learn-dict]\nsize = 8\n[train]\npool = ["histogram"]\n')
+    said = run(f"mcls cv {recipe} {made} {tmp_path / 'cv'} --split split")
+    assert re.search(r"cv: train to test, split id [0-9a-f]{16}\n", said)
+    assert re.search(r"^test +6 ", said, re.MULTILINE), said
+    mcls.learn_dict(made, tmp_path / "d.h5", size=8)
+    trained = mcls.train(made, tmp_path / "run", dicts=[tmp_path / "d.h5"], pool=["histogram"])
+    by_hand = read_predictions(tmp_path / "run" / "predictions.csv")
+    in_one = read_predictions(tmp_path / "cv" / "fold-test" / "predictions.csv")
+    np.testing.assert_array_equal(in_one.scores, by_hand.scores)
+    assert set(in_one.parts) == {"valid", "test"}
+    pooled = read_predictions(tmp_path / "cv" / "predictions.csv")
+    np.testing.assert_array_equal(pooled.scores, by_hand.only("test").scores)
+    figures = json.loads((tmp_path / "cv" / "metrics.json").read_text())
+    assert figures["split_id"] == trained.summary["split_id"]
+    assert cross_validate(recipe, made, tmp_path / "cv", split="split").computed == 0
+    evaluated = run(f"mcls eval {tmp_path / 'cv'} --metric auc")
+    assert "6 tracks" in evaluated
+
+
+def test_parts_without_a_test_part_have_nothing_to_score(folder, store, tmp_path):
+    manifest = folder.parent / "no-test.csv"
+    tracks = "FOLDER/rock/one.wav,rock,train\nFOLDER/jazz/1.wav,jazz,valid\n"
+    manifest.write_text("path,labels,split\n" + tracks)
+    mcls.extract(manifest, tmp_path / "s.h5", features=["mfcc:n_mfcc=8"], sr=SR)
+    with pytest.raises(DataError, match="has no test part"):
+        cross_validate({"train": {}}, tmp_path / "s.h5", tmp_path / "cv", split="split")
 
 
 def columns(store: Path, *names: str) -> list[tuple[str, ...]]:

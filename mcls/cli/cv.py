@@ -1,7 +1,8 @@
-"""``mcls cv``: a recipe once per fold."""
+"""``mcls cv``: a recipe once per fold, or once from train to test."""
 
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from mcls.cli.train import figure
 @click.argument("recipe", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("store", type=FILE)
 @click.argument("run", type=FILE)
-@click.option("--split", default="fold", help="Column of folds.")
+@click.option("--split", default="fold", help="Column of folds, or of parts.")
 @click.option("--labels", help="Column of labels; the recipe's, or labels.")
 @click.option("--group", help="Column of what must not straddle parts.")
 @click.option("--valid", type=float, default=0.0, help="Share of the other folds drawn as valid.")
@@ -34,20 +35,22 @@ def command(
     The tables [learn-dict], [encode] and [train] are run anew for every
     fold; nothing is learnt outside its train part. RUN/fold-NAME are run
     folders, RUN/predictions.csv has every track once. The same command
-    again does the folds that are missing.
+    again does the folds that are missing. With a column of parts (train,
+    valid, test) it is done once: RUN/fold-test.
 
     \b
     Example:
       mcls cv pipelines/mfcc-vq-svm.toml mfcc.h5 runs/cv --split fold
       mcls cv my.toml mfcc.h5 runs/tonic --split tonic --labels stroke
+      mcls cv my.toml mfcc.h5 runs/once --split split
     """
-    from mcls.recipe import read_recipe
+    from mcls.recipe import read_recipe, table_of
     from mcls.stages.crossval import cross_validate
 
     started = time.monotonic()
     tables = read_recipe(recipe)
     said_by = origins(ctx)
-    said_by |= _use_own_table(tables.get("cv", {}), options, said_by, recipe)
+    said_by |= _use_own_table(table_of(tables, "cv"), options, said_by, recipe)
     with progress_bar("cv") as progress:
         made = cross_validate(tables, store, run, progress=progress, origins=said_by, **options)
     if as_json:
@@ -58,7 +61,7 @@ def command(
 
 
 def _use_own_table(
-    table: dict[str, Any], options: dict[str, Any], said_by: dict[str, str], recipe: Path
+    table: Mapping[str, Any], options: dict[str, Any], said_by: dict[str, str], recipe: Path
 ) -> dict[str, str]:
     """Let the recipe's table [cv] set what nothing else has; return what it set."""
     from mcls.recipe import stage_arguments
@@ -71,20 +74,23 @@ def _use_own_table(
 
 
 def _show(path: Path, summary: dict[str, Any]) -> None:
-    folds, metrics = summary["folds"], summary["metrics"]
+    folds, metrics = summary.get("folds", {}), summary["metrics"]
     headline = {name: metrics[name]["headline"] for name in metrics}
     rows = []
     for fold, report in folds.items():
         figures = [figure(report["metrics"][name])[0] for name in metrics]
         rows.append([fold, str(report["n_tracks"]), *figures])
-    spread = [_spread(summary["across_folds"][name][kind]) for name, kind in headline.items()]
-    rows.append(["mean ± sd", "", *spread])
+    if folds:
+        spread = [_spread(summary["across_folds"][name][kind]) for name, kind in headline.items()]
+        rows.append(["mean ± sd", "", *spread])
     pooled = [" ".join(_pooled(figure(metrics[name]))) for name in metrics]
-    rows.append(["pooled", str(summary["n_tracks"]), *pooled])
-    click.echo(f"{path}: {len(folds)} folds, split id {summary['split_id']}")
+    rows.append(["pooled" if folds else "test", str(summary["n_tracks"]), *pooled])
+    what = f"{len(folds)} folds" if folds else "train to test"
+    click.echo(f"{path}: {what}, split id {summary['split_id']}")
     for note in summary["notes"]:
         click.echo(f"note: {note}")
-    show_table(["fold", "tracks", *(f"{name} ({kind})" for name, kind in headline.items())], rows)
+    first = "fold" if folds else "part"
+    show_table([first, "tracks", *(f"{name} ({kind})" for name, kind in headline.items())], rows)
 
 
 def _spread(spread: dict[str, Any] | None) -> str:

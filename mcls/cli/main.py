@@ -22,6 +22,9 @@ SECTIONS = {
     "Look": ["info", "list", "demo", "bench"],
 }
 
+#: Where the context keeps which commands the recipe has several tables of.
+_SEVERAL = f"{__name__}.several"
+
 
 class Failure(click.ClickException):
     """What could not be done: one message on stderr, exit code 1."""
@@ -57,6 +60,13 @@ class Commands(click.Group):
         if name not in self.list_commands(ctx):
             hint = suggest(name, self.list_commands(ctx))
             raise click.UsageError(f"There is no command {name!r}; {hint}", ctx)
+        several = ctx.meta.get(_SEVERAL, {}).get(name)
+        if several:
+            raise click.UsageError(
+                f"the recipe has {several} tables [[{name}]]; `mcls cv RECIPE STORE RUN` runs them "
+                f"all, with --split fold or --split split; `mcls {name}` takes options of one",
+                ctx,
+            )
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -105,13 +115,18 @@ def _with_origin(error: click.BadParameter) -> click.BadParameter:
 def use_recipe(ctx: click.Context, _: click.Parameter, path: Path | None) -> Path | None:
     """Make a recipe's tables the defaults of the commands they are named after."""
     if path is not None:
-        from mcls.recipe import read_recipe
+        from mcls.recipe import read_recipe, tables_of
 
         try:
-            tables = read_recipe(path)
+            recipe = read_recipe(path)
         except MclsError as error:
             raise Failure(str(error)) from error
-        ctx.default_map = {name: _defaults(ctx, name, tables[name], path) for name in tables}
+        found = {
+            name: [_defaults(ctx, name, table, path) for table in tables_of(recipe, name)]
+            for name in recipe
+        }
+        ctx.default_map = {name: one[0] for name, one in found.items() if len(one) == 1}
+        ctx.meta[_SEVERAL] = {name: len(many) for name, many in found.items() if len(many) > 1}
     return path
 
 

@@ -1,8 +1,11 @@
-"""A recipe once per fold: learn the dictionary, encode, train, predict, with the fold held out.
+"""A recipe once per fold: learn dictionaries, encode, train, predict, with the fold held out.
 
-``RUN/fold-<name>/`` is a run folder (with the fold's ``dict.h5``), made whole or not at all: a
-command that was cut off goes on at the fold it was at. ``RUN/predictions.csv`` holds every track
-once, scored by the run that never saw it.
+``RUN/fold-<name>/`` is a run folder, made whole or not at all: a command that was cut off goes on
+at the fold it was at. In it are the fold's dictionaries too: ``dict.h5``, or ``dict-1.h5``,
+``dict-2.h5``, ... if the recipe learns several. ``RUN/predictions.csv`` holds every track once,
+scored by the run that never saw it.
+
+A column of parts (train, valid, test) is one fold: the recipe is run once, into ``RUN/fold-test/``.
 """
 
 import json
@@ -18,8 +21,8 @@ from mcls.disk.atomic import written_whole
 from mcls.disk.predictions import join_predictions, read_predictions, write_predictions
 from mcls.disk.run import open_run, write_json, written_folder
 from mcls.disk.store import Store
-from mcls.errors import ConfigError, FormatError
-from mcls.recipe import read_recipe, stage_arguments
+from mcls.errors import ConfigError, DataError, FormatError
+from mcls.recipe import Recipe, read_recipe, stage_arguments, table_of, tables_of
 from mcls.settings import canonical, digest
 from mcls.stages.evaluate import evaluate
 from mcls.stages.learn import learn_dict
@@ -53,7 +56,7 @@ class CrossValidated:
 
 
 def cross_validate(
-    recipe: Mapping[str, Mapping[str, Any]] | Path | str,
+    recipe: Recipe | Path | str,
     store: Path | str,
     run: Path | str,
     *,
@@ -69,24 +72,24 @@ def cross_validate(
 ) -> CrossValidated:
     """Run the ``[learn-dict]``, ``[encode]`` and ``[train]`` tables of a recipe once per fold.
 
-    Nothing is learnt outside a fold's train part: the dictionary is learnt anew for every fold, and
+    Nothing is learnt outside a fold's train part: dictionaries are learnt anew for every fold, and
     one that a recipe brings along is refused if it has seen the fold's test or valid tracks.
 
     Parameters
     ----------
     recipe : mapping or path
-        A recipe (see `mcls.recipe`). Without a table ``[learn-dict]`` no dictionary is learnt.
+        A recipe (see `mcls.recipe`). Every table ``[learn-dict]`` is a dictionary to learn.
     store : path
-        A store with a fold column.
+        A store with a fold column, or a part column.
     run : path
         The folder to make. The same command again does the folds that are missing.
     split : str
-        The fold column.
+        The fold column; with a part column the recipe is run once, from train to test.
     labels, group : str or None
         Columns; None: as the recipe's ``[train]`` says, else ``labels`` and ``group``.
     valid : float in [0, 1)
         Fraction of the other folds' tracks drawn as valid part; 0: settings are chosen by inner
-        folds of the train part.
+        folds of the train part. Unused with a part column, which has its own.
     settings : sequence of str
         Settings of the classifier that replace the recipe's, ``key=value``.
     seed : int
@@ -107,7 +110,8 @@ def cross_validate(
     ConfigError
         If the recipe or a setting is wrong, or the folder holds something else.
     DataError
-        If folds or labels cannot be used, or something was learnt from tracks it is tested on.
+        If folds or labels cannot be used, no track is in the test part, or something was learnt
+        from tracks it is tested on.
     """
     started = time.monotonic()
     opened, path = Store(Path(store)), Path(run)
@@ -121,12 +125,13 @@ def cross_validate(
         "seed": seed,
     }
     train = {key: value for key, value in train.items() if key not in _FIXED}
-    folds = fold_names(opened.column(split), split)
+    folds: list[str | None] = [*fold_names(opened.column(split), split)]
     if not folds:
-        raise ConfigError(
-            f"column {split!r} holds parts, not folds: one split is what `mcls train` is for; "
-            "name a fold column with --split, or make one with `mcls data split --folds`"
-        )
+        if "test" not in opened.column(split):
+            raise DataError(
+                f"{opened.path}: column {split!r} has no test part: there is nothing to score"
+            )
+        folds = [None]
     options = {**common, "learn-dict": learn, "train": train, "folds": folds}
     rows = sorted(stored.digest for stored in opened.features.values())
     content = [rows, opened.tracks.get("sha1"), opened.track_ids]
@@ -144,50 +149,52 @@ def cross_validate(
     runs = [path / _folder_name(fold) for fold in folds]
     if computed == 0 and (path / "metrics.json").is_file():
         return CrossValidated(path, _read(path / "metrics.json"), 0)
-    summary = _pool(path, runs, folds, seconds=time.monotonic() - started)
+    names = [fold or "test" for fold in folds]
+    summary = _pool(path, runs, names, seconds=time.monotonic() - started)
     return CrossValidated(path, summary, computed)
 
 
-def _tables(
-    tables: Mapping[str, Mapping[str, Any]], settings: Sequence[str]
-) -> tuple[dict[str, Any] | None, dict[str, Any]]:
-    """Return the arguments of `learn_dict`, if there is such a table, and of `plan_run`."""
-    learn = None
-    if "learn-dict" in tables:
-        learn = stage_arguments(tables["learn-dict"], learn_dict, where="learn-dict")
-        learn = {key: value for key, value in learn.items() if key not in _FIXED}
-    train = stage_arguments(tables.get("train", {}), plan_run, where="train")
+def _tables(recipe: Recipe, settings: Sequence[str]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Return the arguments of each `learn_dict`, and of `plan_run`."""
+    train = stage_arguments(table_of(recipe, "train"), plan_run, where="train")
     encode = {
-        key: value for key, value in tables.get("encode", {}).items() if key not in ("name", "with")
+        key: value
+        for key, value in table_of(recipe, "encode").items()
+        if key not in ("name", "with")
     }
     train = {**stage_arguments(encode, plan_run, where="encode"), **train}
     replaced = {setting.partition("=")[0] for setting in settings}
     kept = [s for s in train.get("settings", ()) if s.partition("=")[0] not in replaced]
     train["settings"] = [*kept, *settings]
-    if learn is not None and "feature" not in learn and "feature" in train:
-        learn["feature"] = train["feature"]
-    if learn is not None and "feature" in learn:
-        train.setdefault("feature", learn["feature"])
+    learn = []
+    for table in tables_of(recipe, "learn-dict"):
+        one = stage_arguments(table, learn_dict, where="learn-dict")
+        if "feature" in train:
+            one.setdefault("feature", train["feature"])
+        learn.append({key: value for key, value in one.items() if key not in _FIXED})
+    features = {one.get("feature") for one in learn} - {None}
+    if len(features) == 1:
+        train.setdefault("feature", features.pop())
     return learn, train
 
 
 def _run_fold(
     store: Store,
     folder: Path,
-    learn: dict[str, Any] | None,
+    learn: Sequence[dict[str, Any]],
     train: dict[str, Any],
     common: dict[str, Any],
     origins: Mapping[str, str] | None,
     progress: Progress | None,
 ) -> None:
+    names = ["dict.h5"] if len(learn) == 1 else [f"dict-{i + 1}.h5" for i in range(len(learn))]
     with written_folder(folder) as temporary:
-        dicts = list(train.get("dicts", ()))
-        if learn is not None:
-            learn_dict(store.path, temporary / "dict.h5", **learn, **common)
-            dicts.append(temporary / "dict.h5")
+        for name, one in zip(names, learn, strict=True):
+            learn_dict(store.path, temporary / name, **one, **common)
+        given = list(train.get("dicts", ()))
+        dicts = [*given, *(temporary / name for name in names)]
         plan = plan_run(store, **{**train, **common, "dicts": dicts}, origins=origins)
-        if learn is not None:
-            plan.settings["dict"][-1] = str(folder / "dict.h5")
+        plan.settings["dict"] = [str(path) for path in (*given, *(folder / n for n in names))]
         fill_run(temporary, plan, progress=progress)
 
 
@@ -221,8 +228,10 @@ def _difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
     return "other " + ", ".join(differ) if differ else "other data"
 
 
-def _folder_name(fold: str) -> str:
+def _folder_name(fold: str | None) -> str:
     """Return the folder of a fold; what a file name cannot hold is spelt as %XX."""
+    if fold is None:
+        return "fold-test"
     safe = re.sub(r"[^\w.+-]", lambda odd: "".join(f"%{b:02X}" for b in odd[0].encode()), fold)
     return f"fold-{safe}"
 
@@ -252,7 +261,7 @@ def _pool(path: Path, runs: Sequence[Path], folds: Sequence[str], seconds: float
     ids = [run.about["split_id"] for run in opened]
     summary = {
         **evaluate(path).as_dict(),
-        "split_id": digest(ids),
+        "split_id": digest(ids) if len(ids) > 1 else ids[0],
         "split_ids": dict(zip(folds, ids, strict=True)),
         "notes": list(dict.fromkeys(note for run in opened for note in run.about["notes"])),
         "chosen": {
