@@ -80,11 +80,14 @@ def command(
       mcls extract tracks.csv all.h5 --feature mel:n_mels=96 --feature cqt
       mcls extract tracks.csv mel.h5 --feature mel --excerpt 29@center
     """
-    from mcls.stages.extract import extract
+    from mcls.stages.workers import Workers
 
     started = time.monotonic()
-    with progress_bar(f"extract {out.name}") as progress:
-        done = extract(source, out, progress=progress, **options)
+    with Workers(0 if out.exists() else options["jobs"]) as workers:  # they import meanwhile
+        from mcls.stages.extract import extract
+
+        with progress_bar(f"extract {out.name}") as progress:
+            done = extract(source, out, workers=workers, progress=progress, **options)
     for note in done.notes:
         click.echo(f"note: {note}", err=True)
     for failure in done.failed[:_SHOWN]:

@@ -7,7 +7,9 @@ spread over shards does not matter for the result.
 """
 
 import fcntl
+import glob
 import json
+import secrets
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -58,7 +60,10 @@ class Shards:
             ) from None
         try:
             self._check_settings(settings, overwrite)
-            for stale in (*self.folder.glob(".*.tmp"), *out.parent.glob(f".{out.name}.*.tmp")):
+            for pattern in (".*.tmp", "*.journal", "*.overtime"):
+                for stale in self.folder.glob(pattern):
+                    stale.unlink(missing_ok=True)
+            for stale in out.parent.glob(f".{glob.escape(out.name)}.*.tmp"):
                 stale.unlink(missing_ok=True)
         except OSError as error:
             self._lock.close()
@@ -87,10 +92,13 @@ class Shards:
             temporary.write_text(canonical(settings), encoding="utf-8")
 
     def new_names(self, n: int) -> list[Path]:
-        """Return `n` names for shards, none in use; absolute, as workers may live elsewhere."""
-        used = [int(path.stem.split("-")[0]) for path in self.folder.glob("[0-9]*.h5")]
-        first = max(used, default=-1) + 1
-        return [self.folder.absolute() / f"{first + i:06d}.h5" for i in range(n)]
+        """Return `n` names for shards; absolute, as workers may live elsewhere.
+
+        No other call gives the same names: what a killed command leaves running for a moment
+        cannot replace a shard of the next.
+        """
+        mark = secrets.token_hex(4)
+        return [self.folder.absolute() / f"{i:06d}-{mark}.h5" for i in range(n)]
 
     def stores(self) -> list[Store]:
         """Return the finished shards; one that is damaged is thrown away."""

@@ -8,6 +8,7 @@ happened on the way.
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -26,6 +27,7 @@ from mcls.settings import canonical
 from mcls.splits import make_parts
 from mcls.stages.extract_tracks import Item, compute_shard, shares
 from mcls.stages.spread import Task, spread
+from mcls.stages.workers import Workers
 
 Progress = Callable[[int, int, float], None]
 
@@ -84,6 +86,7 @@ def extract(
     time_limit: float = 600.0,
     seed: int = 0,
     overwrite: bool = False,
+    workers: Workers | None = None,
     progress: Progress | None = None,
 ) -> Extracted:
     """Compute features of every track of a manifest or a folder of class folders.
@@ -123,6 +126,8 @@ def extract(
         Of the split and of the copies.
     overwrite : bool
         Replace a store that was made otherwise.
+    workers : Workers or None
+        Processes that have been started before, which import what they need meanwhile.
     progress : callable (done, total, seconds of audio), or None
         Told after every shard.
 
@@ -172,13 +177,15 @@ def extract(
             Task(tuple(some), name)
             for some, name in zip(shares(missing, jobs), names, strict=False)
         ]
-        for done, some_failed, some_seconds in spread(
-            compute, tasks, jobs=jobs, time_limit=time_limit
-        ):
-            failed |= some_failed
-            n_done, seconds = n_done + done + len(some_failed), seconds + some_seconds
-            if progress is not None:
-                progress(n_done, total, seconds)
+        with nullcontext(workers) if workers is not None else Workers(0) as team:
+            team.at_least(min(jobs, len(tasks)))
+            for done, some_failed, some_seconds in spread(
+                compute, tasks, workers=team, time_limit=time_limit
+            ):
+                failed |= some_failed
+                n_done, seconds = n_done + done + len(some_failed), seconds + some_seconds
+                if progress is not None:
+                    progress(n_done, total, seconds)
         found = _found(([old] if old else []) + shards.stores(), items)
         if sr is None:
             _refuse_other_rates(found, failed)
