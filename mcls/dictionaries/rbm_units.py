@@ -1,0 +1,106 @@
+"""What an RBM's units mean: the numbers they may take, their means, the energy of a row."""
+
+import numpy as np
+from scipy.special import expit
+
+from mcls.errors import DataError
+
+#: Probabilities that visible biases begin with, at least and at most.
+_RARE = 1e-3
+
+
+def means(drive: np.ndarray, kind: str) -> np.ndarray:
+    """Return what units of a kind are on average, for their input with the bias in it."""
+    if kind == "binary":
+        return np.asarray(expit(drive))
+    return np.maximum(drive, 0) if kind == "relu" else drive
+
+
+def visible_biases_for(mean: np.ndarray, kind: str) -> np.ndarray:
+    """Return the visible biases under which, without hidden units, rows have this mean.
+
+    Parameters
+    ----------
+    mean : np.ndarray, shape (n_visible,)
+        Of the rows.
+    kind : {'gaussian', 'binary', 'relu'}
+        Of the visible units; for binary ones means are kept within 0.001 and 0.999.
+
+    Examples
+    --------
+    >>> visible_biases_for(np.array([0.5, 1.0]), "binary").round(2).tolist()
+    [0.0, 6.91]
+    """
+    if kind != "binary":
+        return mean
+    share = np.clip(mean, _RARE, 1 - _RARE)
+    return np.log(share / (1 - share))
+
+
+def check_rows(rows: np.ndarray, kind: str, name: str) -> None:
+    """Refuse rows that visible units of a kind cannot be.
+
+    Parameters
+    ----------
+    rows : np.ndarray, shape (n_rows, n_visible)
+        The rows.
+    kind : {'gaussian', 'binary', 'relu'}
+        Of the visible units.
+    name : str
+        Of the method, for the message.
+
+    Raises
+    ------
+    DataError
+        If a number is not finite, is outside [0, 1] and the units are binary, or is negative and
+        the units are relu.
+    """
+    if not np.isfinite(rows).all():
+        raise DataError(f"{name}: a row holds NaN or infinity; rows must be finite: leave it out")
+    low, high = (rows.min(), rows.max()) if rows.size else (0.0, 0.0)
+    way_out = "scale the feature, without standardising or whitening it, or use visible=gaussian"
+    if kind == "binary" and (low < 0 or high > 1):
+        raise DataError(
+            f"{name}: visible=binary needs rows within [0, 1], and they reach from {low:.4g} to "
+            f"{high:.4g}; {way_out}"
+        )
+    if kind == "relu" and low < 0:
+        raise DataError(
+            f"{name}: visible=relu needs rows of 0 or more, and they go down to {low:.4g}; "
+            f"{way_out}"
+        )
+
+
+def free_energy(
+    rows: np.ndarray,
+    weights: np.ndarray,
+    biases: np.ndarray,
+    visible_biases: np.ndarray,
+    *,
+    visible: str = "gaussian",
+) -> np.ndarray:
+    """Return -log of the sum over all hidden states of exp(-E), for binary hidden units.
+
+    Parameters
+    ----------
+    rows : np.ndarray, shape (n_rows, n_visible)
+        Visible units.
+    weights : np.ndarray, shape (n_hidden, n_visible)
+    biases : np.ndarray, shape (n_hidden,)
+        Of the hidden units.
+    visible_biases : np.ndarray, shape (n_visible,)
+    visible : {'gaussian', 'binary'}
+        What the visible units are. There is none for relu units: they stand for many binary ones,
+        and their noisy form has no energy of its own.
+
+    Returns
+    -------
+    np.ndarray, shape (n_rows,), float64
+        In nats.
+    """
+    drive = (rows @ weights.T).astype(np.float64) + biases
+    hidden = np.logaddexp(0, drive).sum(axis=1)
+    if visible == "gaussian":
+        gap = rows.astype(np.float64) - visible_biases
+        return np.asarray(0.5 * np.einsum("ij,ij->i", gap, gap) - hidden)
+    return np.asarray(-(rows.astype(np.float64) @ visible_biases) - hidden)
