@@ -88,7 +88,7 @@ def fista(
     for start in range(0, len(rows), size):
         x = torch.from_numpy(rows[start : start + size]).to(device)
         weights = penalty * torch.linalg.vector_norm(x, dim=1, keepdim=True)
-        z, left = _solve(x @ dictionary.T, weights, gram, lipschitz, positive, tol, max_iter)
+        z, left = solve(x @ dictionary.T, weights, gram, lipschitz, positive, tol, max_iter)
         codes[start : start + size] = z.cpu().numpy()
         missed += left
     if missed:
@@ -100,7 +100,7 @@ def fista(
     return codes
 
 
-def _solve(
+def solve(
     correlations: torch.Tensor,
     weights: torch.Tensor,
     gram: torch.Tensor,
@@ -108,13 +108,32 @@ def _solve(
     positive: bool,
     tol: float,
     max_iter: int,
+    start: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, int]:
-    """Return the codes (n_rows, n_atoms) and how many rows missed the tolerance."""
+    """Minimise ``0.5 z G z - c z + w |z|_1`` for each row.
+
+    Parameters
+    ----------
+    correlations, weights : torch.Tensor, shapes (n_rows, n_atoms), (n_rows, 1)
+        c and w.
+    gram : torch.Tensor, shape (n_atoms, n_atoms)
+        G; its eigenvalues are at most `lipschitz`.
+    positive, tol, max_iter
+        See `fista`.
+    start : torch.Tensor, shape (n_rows, n_atoms), or None
+        Codes to begin with; None: zeros.
+
+    Returns
+    -------
+    codes : torch.Tensor, shape (n_rows, n_atoms)
+    missed : int
+        How many rows missed the tolerance.
+    """
     done = correlations.new_zeros(correlations.shape)
     which = correlations.new_ones(len(correlations)).nonzero()[:, 0]
     c, w = correlations, weights
     slack = (tol * w).maximum(_ROUNDING * c.abs().amax(dim=1, keepdim=True))
-    z = y = c.new_zeros(c.shape)
+    z = y = c.new_zeros(c.shape) if start is None else start.clamp(min=0) if positive else start
     t = w.new_ones(w.shape)
     for step in range(max_iter + 1):
         if step % _STRIDE == 0:
