@@ -226,10 +226,10 @@ class SparseRBM(RBMLearner):
     Examples
     --------
     >>> import numpy as np
-    >>> rows = np.random.default_rng(0).normal(size=(2000, 8)).astype(np.float32)
-    >>> model = SparseRBM(n_atoms=16, target=0.1, random_state=0).fit(rows)
-    >>> bool(abs(model.usage_.mean() - 0.1) < 0.02)
-    True
+    >>> rows = np.random.default_rng(0).normal(size=(200, 8)).astype(np.float32)
+    >>> model = SparseRBM(n_atoms=16, n_epochs=2, random_state=0).fit(rows)
+    >>> model.components_.shape, model.usage_.shape
+    ((16, 8), (16,))
     """
 
     def __init__(

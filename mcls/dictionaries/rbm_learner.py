@@ -10,7 +10,6 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from mcls.dictionaries.batches import Batches, Source, draw, regroup, shuffled
 from mcls.dictionaries.rbm_steps import RBMState, Steps, StepSettings
 from mcls.dictionaries.rbm_units import check_rows, free_energy, means, visible_biases_for
-from mcls.encoders import feed_forward
 from mcls.errors import ConfigError, DataError
 from mcls.threads import one_blas_thread
 
@@ -143,7 +142,7 @@ class RBMLearner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         """
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float32, order="C", reset=False)
-        return feed_forward(X, self.arrays(), **self.encoder_settings())
+        return means(X @ self.components_.T + self.biases_, self.hidden)
 
     def free_energy(self, X: np.ndarray) -> np.ndarray:
         """Return the free energy of some rows: lower is likelier, up to a constant of the model.
