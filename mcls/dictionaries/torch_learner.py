@@ -246,8 +246,8 @@ class TorchLearner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     def _fail_unless(self, sound: bool) -> None:
         if not sound:
             raise DataError(
-                f"{self.registered_as}: learning diverged at minibatch {self.n_steps_}: its numbers "
-                f"are not finite; try {self._advice}, and see that the rows are finite"
+                f"{self.registered_as}: learning diverged at minibatch {self.n_steps_}: its "
+                f"numbers are not finite; try {self._advice}, and see that the rows are finite"
             )
 
     def __sklearn_tags__(self) -> Tags:
