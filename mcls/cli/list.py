@@ -1,6 +1,7 @@
 """``mcls list``: everything that has a name, straight from the registry."""
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 import click
@@ -19,7 +20,7 @@ def command(family: str | None, name: str | None, as_json: bool) -> None:
     """List features, classifiers, metrics and their settings.
 
     Without FAMILY: the families. With it: what there is. With NAME: its
-    settings, as -p and NAME:key=value take them.
+    settings, as -p and NAME:key=value take them; of a net, its layers too.
 
     \b
     Example:
@@ -27,6 +28,7 @@ def command(family: str | None, name: str | None, as_json: bool) -> None:
       mcls list features
       mcls list features mfcc
       mcls list classifiers svm --json
+      mcls list nets fcn4
     """
     try:
         if family is None:
@@ -67,7 +69,8 @@ def _entry(entry: Entry, as_json: bool) -> None:
     from mcls.settings import describe
 
     if as_json:
-        click.echo(json.dumps(_as_dict(entry), indent=2))
+        layers = _layers_as_dict(entry) if entry.family == "nets" else {}
+        click.echo(json.dumps(_as_dict(entry) | layers, indent=2))
         return
     click.echo(f"{click.style(entry.name, bold=True)}: {entry.summary}")
     for key, value in entry.facts.items():
@@ -81,6 +84,48 @@ def _entry(entry: Entry, as_json: bool) -> None:
         for setting in entry.settings.values()
     ]
     show_table(["setting", "default", "type", "what"], rows, left=4)
+    if entry.family == "nets":
+        _layers(entry)
+
+
+def _layers(entry: Entry) -> None:
+    said = _layers_as_dict(entry)
+    frames, dims, labels = (entry.facts[key] for key in ("frames", "dims", "labels"))
+    rows = [
+        [
+            layer["name"],
+            layer["kind"],
+            " x ".join(map(str, layer["output"])),
+            f"{layer['n_parameters']:,}",
+            f"{layer['flops'] / 1e6:,.3f}",
+        ]
+        for layer in said["layers"]
+    ]
+    click.echo()
+    title = f"layers, for a segment of {frames} x {dims} (frames x dims) and {labels} labels"
+    show_table(["layer", "what", "output", "parameters", "MFLOP"], rows, title=title, left=3)
+    click.echo()
+    least_frames, least_dims = said["smallest_input"]
+    click.echo(
+        f"{said['n_parameters']:,} parameters; {said['flops'] / 1e6:,.3f} MFLOP a segment, a "
+        "multiply-add being two, norms and pools not counted\n"
+        f"output: units, maps x frames, or maps x frames x dims\n"
+        f"smallest segment: {least_frames} x {least_dims} (frames x dims)"
+    )
+
+
+def _layers_as_dict(entry: Entry) -> dict[str, Any]:
+    from mcls.nets import smallest_input
+    from mcls.nets.describe import describe_net
+
+    frames, dims, labels = (entry.facts[key] for key in ("frames", "dims", "labels"))
+    layers = describe_net(entry.name, {}, frames, dims, labels)
+    return {
+        "layers": [asdict(layer) for layer in layers],
+        "n_parameters": sum(layer.n_parameters for layer in layers),
+        "flops": sum(layer.flops for layer in layers),
+        "smallest_input": smallest_input(entry.name, {}),
+    }
 
 
 def _as_dict(entry: Entry) -> dict[str, Any]:

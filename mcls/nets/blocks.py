@@ -91,7 +91,12 @@ def check_sizes(
 
 
 def check_settings(
-    name: str, *, dropout: float = 0.0, width: float = 1.0, layers: Iterable[int] = ()
+    name: str,
+    *,
+    dropout: float = 0.0,
+    width: float = 1.0,
+    output_dropout: float = 0.0,
+    layers: Iterable[int] = (),
 ) -> None:
     """Refuse settings that are out of range, all at once.
 
@@ -101,8 +106,9 @@ def check_settings(
         Names each.
     """
     bad = []
-    if not 0 <= dropout < 1:
-        bad.append(f"dropout={dropout}; expected 0 or more and below 1")
+    for key, share in (("dropout", dropout), ("output_dropout", output_dropout)):
+        if not 0 <= share < 1:
+            bad.append(f"{key}={share}; expected 0 or more and below 1")
     if not (width > 0 and math.isfinite(width)):
         bad.append(f"width={width}; expected above 0")
     layers = tuple(layers)
@@ -221,6 +227,8 @@ def conv2d(
 
 class MaxOver(nn.Module):
     """The maximum over some axes, which are kept with size 1."""
+
+    described_as = "maximum of all that is left"
 
     def __init__(self, *axes: int) -> None:
         super().__init__()

@@ -128,6 +128,8 @@ class CNN1D(nn.Module):
 class MeanMaxNorm(nn.Module):
     """Mean, maximum and L2 norm over time, side by side."""
 
+    described_as = "mean, maximum and norm over time"
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """``(batch, maps, frames)`` to ``(batch, 3 * maps)``."""
         norm = torch.linalg.vector_norm(x, dim=2) / math.sqrt(x.shape[2])
