@@ -19,7 +19,7 @@ from mcls.errors import MclsError, suggest
 #: The order of ``mcls --help``. A command that is not named here comes last.
 SECTIONS = {
     "Pipeline": ["data", "extract", "learn-dict", "encode", "train", "cv", "predict", "eval"],
-    "Look": ["info", "list", "demo", "bench"],
+    "Look": ["info", "plot", "list", "demo", "bench"],
 }
 
 #: Where the context keeps which commands the recipe has several tables of.

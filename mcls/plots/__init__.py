@@ -1,0 +1,5 @@
+"""Pictures: arrays in, a matplotlib figure out. One file a kind of picture.
+
+Nothing here opens a display or keeps global state: figures are made by `page.figure`, drawn within
+`page.style` and written by `page.save`.
+"""

@@ -1,0 +1,182 @@
+"""Atoms: patches side by side, or frames as the columns of one image."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
+
+from mcls.plots.axes import DimsAxis, dim_ticks, draw_dim_axis, ticks_from_one
+from mcls.plots.colours import scale_of
+
+#: Ticks of frequency there is room for on an inch.
+_PER_INCH = 7.0
+
+#: Share of a patch's cells that colours tell apart; the rest is as dark as can be.
+_INSIDE = 0.99
+
+#: Cells across a grid, so that smoothing for the page does not blur one frame into the next.
+_FINE = 1200
+
+
+def grid_shape(n: int) -> tuple[int, int]:
+    """Return rows and columns for `n` patches: about square, never an empty row.
+
+    Examples
+    --------
+    >>> grid_shape(100), grid_shape(1), grid_shape(7)
+    ((10, 10), (1, 1), (3, 3))
+    """
+    n_columns = int(np.ceil(np.sqrt(n)))
+    return -(-n // n_columns), n_columns
+
+
+def mosaic(patches: np.ndarray) -> np.ndarray:
+    """Put patches side by side, the first one top left, each in its own range.
+
+    A patch is divided by the magnitude that 99 % of its cells stay below and cut off there, so that
+    one outlying band does not leave the rest blank.
+
+    Parameters
+    ----------
+    patches : np.ndarray, shape (n, n_frames, n_dims)
+        A patch of zeros stays so.
+
+    Returns
+    -------
+    np.ndarray, shape (n_grid_rows * n_dims, n_grid_columns * n_frames)
+        The lowest dimension of the last row of patches first, for an image with its origin below;
+        NaN where there is no patch.
+    """
+    n, n_frames, n_dims = patches.shape
+    n_rows, n_columns = grid_shape(n)
+    sizes = np.abs(patches)
+    largest = np.quantile(sizes, _INSIDE, axis=(1, 2), keepdims=True)
+    largest = np.where(largest > 0, largest, sizes.max(axis=(1, 2), keepdims=True))
+    cells = np.full((n_rows * n_columns, n_frames, n_dims), np.nan)
+    cells[:n] = np.clip(patches / np.where(largest > 0, largest, 1), -1, 1)
+    ordered = cells.reshape(n_rows, n_columns, n_frames, n_dims)[::-1]
+    return ordered.transpose(0, 3, 1, 2).reshape(n_rows * n_dims, n_columns * n_frames)
+
+
+def draw_patches(
+    page: Figure | SubFigure,
+    patches: np.ndarray,
+    axis: DimsAxis,
+    *,
+    frame_seconds: float | None,
+    height: float,
+    title: str,
+) -> Axes:
+    """Draw patches in a grid, each in colours of its own range.
+
+    Parameters
+    ----------
+    page : Figure or SubFigure
+        Where.
+    patches : np.ndarray, shape (n, n_frames, n_dims)
+        In the order to draw them: row after row from the top left.
+    axis : DimsAxis
+        Of the dimensions.
+    frame_seconds : float or None
+        From frame to frame; None if they have no time.
+    height : float
+        Inches of `page`.
+    title : str
+        Above the grid.
+
+    Returns
+    -------
+    Axes
+        Of the grid.
+    """
+    n, n_frames, n_dims = patches.shape
+    n_rows, n_columns = grid_shape(n)
+    picture = mosaic(patches)
+    colours, ends, _ = scale_of(picture)
+    ax = page.subplots()
+    fine = np.repeat(picture, -(-_FINE // picture.shape[1]), axis=1)
+    extent = (-0.5, picture.shape[1] - 0.5, -0.5, picture.shape[0] - 0.5)
+    image = ax.imshow(fine, cmap=colours, norm=ends, aspect="auto", extent=extent)
+    for row in range(1, n_rows):
+        ax.axhline(row * n_dims - 0.5, color="white", linewidth=2)
+    for column in range(1, n_columns):
+        ax.axvline(column * n_frames - 0.5, color="white", linewidth=2)
+    inches = (height - 0.8) / n_rows
+    _mark_rows(ax, axis, n_rows, max(1, int(inches * _PER_INCH)))
+    _mark_columns(ax, n_frames, n_columns, frame_seconds)
+    ax.spines[:].set_visible(False)
+    ax.set_title(title)
+    bar = page.colorbar(image, ax=ax, fraction=0.03, pad=0.01, aspect=30)
+    bar.set_label("value, each patch in its own range")
+    bar.outline.set_visible(False)
+    return ax
+
+
+def _mark_rows(ax: Axes, axis: DimsAxis, n_rows: int, most: int) -> None:
+    """Write frequencies beside every row of patches."""
+    inside, text = dim_ticks(axis, most)
+    if len(inside) > 1 and inside[0] + axis.n_dims - inside[-1] < axis.n_dims / (most + 0.5):
+        inside, text = inside[1:], text[1:]  # it would run into the row below
+    starts = [row * axis.n_dims for row in range(n_rows)]
+    ax.set_yticks([s + at for s in starts for at in inside], text * n_rows)
+    ax.tick_params(axis="y", labelsize=6)
+    ax.set_ylabel(axis.name)
+
+
+def _mark_columns(ax: Axes, n_frames: int, n_columns: int, seconds: float | None) -> None:
+    """Write under the patches how long each is."""
+    starts = [column * n_frames - 0.5 for column in range(n_columns)]
+    ax.set_xticks([*starts, starts[-1] + n_frames], [""] * (n_columns + 1))
+    if seconds is None:
+        ax.set_xlabel(f"patches of {n_frames} rows, the first on the left")
+        return
+    milliseconds = 1000 * seconds * n_frames
+    ax.set_xlabel(f"time in each patch: {n_frames} frames, {milliseconds:.0f} ms from tick to tick")
+
+
+def draw_columns(
+    page: Figure | SubFigure,
+    frames: np.ndarray,
+    axis: DimsAxis,
+    *,
+    height: float,
+    unit: str,
+    order: str,
+    title: str,
+) -> Axes:
+    """Draw single-frame atoms as the columns of one image.
+
+    Parameters
+    ----------
+    page : Figure or SubFigure
+        Where.
+    frames : np.ndarray, shape (n, n_dims)
+        In the order to draw them, from the left.
+    axis : DimsAxis
+        Of the dimensions.
+    height : float
+        Inches of `page`.
+    unit : str
+        Of the values, beside the colours.
+    order : str
+        What the order is, under the axis.
+    title : str
+        Above the image.
+
+    Returns
+    -------
+    Axes
+        Of the image.
+    """
+    colours, ends, beyond = scale_of(frames, share=0.995)
+    ax = page.subplots()
+    image = ax.imshow(frames.T, cmap=colours, norm=ends, aspect="auto", interpolation="nearest")
+    draw_dim_axis(ax, axis, max(2, int((height - 0.8) * _PER_INCH / 2)))
+    at = ticks_from_one(len(frames), 10)
+    ax.set_xticks([i - 1 for i in at], [str(i) for i in at])
+    ax.set_xlabel(f"atom, {order}")
+    ax.spines[:].set_visible(False)
+    ax.set_title(title)
+    bar = page.colorbar(image, ax=ax, fraction=0.03, pad=0.01, aspect=30, extend=beyond)
+    bar.set_label(unit)
+    bar.outline.set_visible(False)
+    return ax

@@ -1,0 +1,195 @@
+"""The axes of a feature: which frequency, coefficient or code each dimension is.
+
+An image of rows is drawn with one cell per dimension. So that frequencies can be read off, ticks
+are put where round numbers of Hz lie among the centre frequencies of the dimensions.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+
+
+@dataclass(frozen=True)
+class DimsAxis:
+    """What the dimensions of some rows are.
+
+    Parameters
+    ----------
+    name : str
+        What to write beside the axis, with its unit.
+    n_dims : int
+        Dimensions in all.
+    frequencies : np.ndarray, shape (n_static,), or None
+        Centre frequencies in Hz of the dimensions of a block, ascending.
+    n_blocks : int
+        How often they come: 1, or 1 + the orders of delta.
+    """
+
+    name: str
+    n_dims: int
+    frequencies: np.ndarray | None = None
+    n_blocks: int = 1
+
+
+def feature_axis(
+    name: str, n_dims: int, frequencies: np.ndarray | None, delta: int = 0
+) -> DimsAxis:
+    """Return the axis of a feature.
+
+    Parameters
+    ----------
+    name : str
+        The feature.
+    n_dims : int
+        Dimensions, deltas included.
+    frequencies : np.ndarray or None
+        `Feature.axis`.
+    delta : int
+        Orders of delta appended.
+    """
+    if frequencies is not None and len(frequencies) * (1 + delta) == n_dims:
+        return DimsAxis("frequency (Hz)", n_dims, np.asarray(frequencies), 1 + delta)
+    return DimsAxis(f"{name} dimension", n_dims)
+
+
+def frequency_ticks(frequencies: np.ndarray, most: int) -> tuple[list[float], list[str]]:
+    """Return where round frequencies lie among the cells of an axis, and what to write there.
+
+    Parameters
+    ----------
+    frequencies : np.ndarray, shape (n,)
+        Centre frequencies in Hz, ascending.
+    most : int
+        About how many ticks there is room for, 1 or more.
+
+    Returns
+    -------
+    positions : list of float
+        In cells, ascending; cell i has its centre at i.
+    labels : list of str
+        ``100``, ``2k``.
+
+    Examples
+    --------
+    >>> frequency_ticks(np.array([100.0, 1000.0, 10000.0]), 3)
+    ([0.0, 1.0, 2.0], ['100', '1k', '10k'])
+    """
+    low, high = float(frequencies[0]), float(frequencies[-1])
+    gap = len(frequencies) / (most + 0.5)
+    chosen: dict[float, float] = {}
+    for wanted in _candidates(frequencies, most):
+        if low <= wanted <= high:
+            at = float(np.interp(wanted, frequencies, np.arange(len(frequencies))))
+            if all(abs(at - other) >= gap for other in chosen.values()):
+                chosen[wanted] = at
+    if len(chosen) < min(2, most, len(frequencies)):
+        ends = {0, len(frequencies) - 1} if most > 1 else {0}
+        chosen = {float(f"{frequencies[i]:.3g}"): float(i) for i in ends}
+    ordered = sorted(chosen.items(), key=lambda pair: pair[1])
+    return [at for _, at in ordered], [spell_hz(hz) for hz, _ in ordered]
+
+
+def _candidates(frequencies: np.ndarray, most: int) -> list[float]:
+    """Return round frequencies, those first that are wanted most."""
+    steps = np.diff(frequencies)
+    high = float(frequencies[-1])
+    if len(steps) > 1 and np.allclose(steps, steps[0], rtol=1e-3):
+        width = (high - float(frequencies[0])) / most
+        power = 10.0 ** np.floor(np.log10(width))
+        step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= width)
+        return np.arange(0, high + step / 2, step).tolist()
+    decades = [1000.0, 100.0, 10000.0, 10.0, 1.0]
+    return [factor * decade for factor in (1, 5, 2) for decade in decades]
+
+
+def spell_hz(hz: float) -> str:
+    """Write a frequency in as few characters as can be.
+
+    Examples
+    --------
+    >>> spell_hz(50), spell_hz(1000), spell_hz(2500)
+    ('50', '1k', '2.5k')
+    """
+    return f"{hz / 1000:g}k" if hz >= 1000 else f"{hz:g}"
+
+
+def dim_ticks(axis: DimsAxis, most: int) -> tuple[list[float], list[str]]:
+    """Return ticks for the dimensions of an axis, in cells from 0; see `frequency_ticks`."""
+    if axis.frequencies is None:
+        at = whole_ticks(axis.n_dims, most)
+        return [float(i) for i in at], [str(i) for i in at]
+    positions: list[float] = []
+    labels: list[str] = []
+    per_block = max(1, most // axis.n_blocks)
+    for block in range(axis.n_blocks):
+        inside, text = frequency_ticks(axis.frequencies, per_block)
+        positions += [at + block * len(axis.frequencies) for at in inside]
+        labels += text
+    return positions, labels
+
+
+def whole_ticks(n: int, most: int) -> list[int]:
+    """Return at most about `most` round whole numbers from 0 to below `n`.
+
+    Examples
+    --------
+    >>> whole_ticks(20, 4), whole_ticks(128, 5), whole_ticks(1, 4)
+    ([0, 5, 10, 15], [0, 50, 100], [0])
+    """
+    power = 1
+    while True:
+        for factor in (1, 2, 5):
+            if -(-n // (power * factor)) <= most:
+                return list(range(0, n, power * factor))
+        power *= 10
+
+
+def ticks_from_one(n: int, most: int) -> list[int]:
+    """Return 1 and at most about `most` round numbers up to `n`.
+
+    Examples
+    --------
+    >>> ticks_from_one(256, 4), ticks_from_one(1, 4)
+    ([1, 100, 200], [1])
+    """
+    return [max(1, i) for i in whole_ticks(n + 1, most)] if n > 1 else [1]
+
+
+def draw_dim_axis(ax: Axes, axis: DimsAxis, most: int) -> None:
+    """Write the dimensions on the y axis of an image, with a line between blocks of deltas."""
+    positions, labels = dim_ticks(axis, most)
+    ax.set_yticks(positions, labels)
+    ax.set_ylabel(axis.name if axis.n_blocks == 1 else f"{axis.name}, then its deltas")
+    size = axis.n_dims // axis.n_blocks
+    for block in range(1, axis.n_blocks):
+        ax.axhline(block * size - 0.5, color="white", linewidth=1)
+
+
+def centre(cells: np.ndarray, axis: DimsAxis) -> np.ndarray:
+    """Return where on its axis the weight of each patch lies.
+
+    Parameters
+    ----------
+    cells : np.ndarray, shape (n, n_frames, n_dims)
+        Patches.
+    axis : DimsAxis
+        Of the dimensions; of several blocks the first counts.
+
+    Returns
+    -------
+    np.ndarray, shape (n,)
+        The mean cell, weighted by the squares; the middle for a patch of zeros.
+    """
+    size = axis.n_dims // axis.n_blocks
+    weights = np.square(cells[:, :, :size].astype(np.float64)).sum(axis=1)
+    total = weights.sum(axis=1)
+    mean = weights @ np.arange(size) / np.where(total > 0, total, 1)
+    return np.where(total > 0, mean, (size - 1) / 2)
+
+
+def in_order(keys: Sequence[float] | np.ndarray, *, descending: bool = False) -> np.ndarray:
+    """Return the order that sorts some keys; equal ones stay as they are."""
+    keys = np.asarray(keys, np.float64)
+    return np.argsort(-keys if descending else keys, kind="stable")

@@ -1,0 +1,165 @@
+"""A track: its rows, the codes of them and the pooled vector, one above the other."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mcls.plots.axes import DimsAxis, dim_ticks, draw_dim_axis
+from mcls.plots.colours import LINES, scale_of
+from mcls.plots.page import HEIGHT, figure
+
+#: Cells of an image along either axis; more would be thinner than a dot on the page.
+MOST_CELLS = 1200
+
+#: Cells on an inch of a panel's height: of rows, and of codes, whose lines must not be too thin.
+_DENSITY, _CODES = 200, 90
+
+#: Share of the values of rows without a unit in common, such as MFCC, that colours tell apart.
+_INSIDE = 0.95
+
+#: Inches of a panel with an image and of one with a vector.
+_IMAGE, _VECTOR = 2.0, 1.5
+
+
+@dataclass(frozen=True)
+class Layer:
+    """The rows of a track at one step of a chain.
+
+    Parameters
+    ----------
+    title : str
+        What they are.
+    rows : np.ndarray, shape (n_rows, n_dims)
+        Row t belongs to the time ``start + t * step``.
+    axis : DimsAxis
+        Of the dimensions.
+    step : float or None
+        Seconds from row to row; None: one row for the whole track, drawn as bars.
+    start : float
+        Seconds of the middle of the first row.
+    unit : str
+        Of the values.
+    codes : bool
+        Whether they are codes: mostly 0, which is white then.
+    """
+
+    title: str
+    rows: np.ndarray
+    axis: DimsAxis
+    step: float | None
+    start: float = 0.0
+    unit: str = ""
+    codes: bool = False
+
+
+def thinned(rows: np.ndarray, most: int = MOST_CELLS, *, peaks: bool = False) -> np.ndarray:
+    """Return at most `most` rows: each of what several in a row come to.
+
+    Parameters
+    ----------
+    rows : np.ndarray, shape (n_rows, n_dims)
+        Few enough stay as they are.
+    most : int
+        How many rows there may be.
+    peaks : bool
+        Take the value of the largest magnitude, so that a sparse code stays to be seen, rather
+        than the mean.
+
+    Returns
+    -------
+    np.ndarray, shape (n, n_dims)
+
+    Examples
+    --------
+    >>> thinned(np.array([[1.0], [3.0], [-8.0], [0.0]]), 2, peaks=True).tolist()
+    [[3.0], [-8.0]]
+    >>> thinned(np.array([[1.0], [3.0], [-8.0], [0.0]]), 2).tolist()
+    [[2.0], [-4.0]]
+    """
+    if len(rows) <= most:
+        return rows
+    edges = np.linspace(0, len(rows), most + 1).astype(int)
+    if not peaks:
+        sums = np.add.reduceat(rows, edges[:-1], axis=0, dtype=np.float64)
+        return sums / np.diff(edges)[:, None]
+    high = np.maximum.reduceat(rows, edges[:-1], axis=0)
+    low = np.minimum.reduceat(rows, edges[:-1], axis=0)
+    return np.where(high >= -low, high, low)
+
+
+def draw_track(layers: Sequence[Layer], *, title: str, seconds: float) -> Figure:
+    """Draw a track.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        From the top. Those with a time share its axis.
+    title : str
+        The track.
+    seconds : float
+        How long the track is.
+
+    Returns
+    -------
+    Figure
+    """
+    heights = [_VECTOR if layer.step is None else _IMAGE for layer in layers]
+    page = figure(min(sum(heights) + 0.4, HEIGHT))
+    page.suptitle(title, x=0.01, ha="left")
+    grid = page.add_gridspec(len(layers), 1, height_ratios=heights)
+    timed: list[Axes] = []
+    share = min(1.0, (HEIGHT - 0.4) / sum(heights))
+    for i, (layer, height) in enumerate(zip(layers, heights, strict=True)):
+        place = grid[i]
+        if layer.step is None:
+            _draw_vector(page.add_subplot(place), layer)
+            continue
+        ax = page.add_subplot(place, sharex=timed[0] if timed else None)
+        timed.append(ax)
+        _draw_image(page, ax, layer, height * share)
+    if timed:
+        timed[0].set_xlim(0, seconds)
+        for ax in timed[:-1]:
+            ax.tick_params(labelbottom=False)
+        timed[-1].set_xlabel("time (s)")
+    return page
+
+
+def _draw_image(page: Figure, ax: Axes, layer: Layer, height: float) -> None:
+    assert layer.step is not None
+    rows = thinned(layer.rows, peaks=layer.codes)
+    density = _CODES if layer.codes else _DENSITY
+    cells = thinned(rows.T, int((height - 0.4) * density), peaks=layer.codes)
+    share = 0.999 if layer.codes else _INSIDE if layer.axis.frequencies is None else 1.0
+    colours, ends, beyond = scale_of(cells, sparse=layer.codes, share=share)
+    first = layer.start - layer.step / 2
+    image = ax.imshow(
+        cells,
+        cmap=colours,
+        norm=ends,
+        aspect="auto",
+        interpolation="nearest",
+        extent=(first, first + layer.step * len(layer.rows), -0.5, layer.rows.shape[1] - 0.5),
+    )
+    draw_dim_axis(ax, layer.axis, max(2, int((height - 0.4) * 5)))
+    ax.set_title(layer.title)
+    bar = page.colorbar(image, ax=ax, fraction=0.03, pad=0.01, aspect=15, extend=beyond)
+    bar.set_label(layer.unit)
+    bar.outline.set_visible(False)
+
+
+def _draw_vector(ax: Axes, layer: Layer) -> None:
+    vector = np.asarray(layer.rows[0], np.float64)
+    n = len(vector)
+    ax.stairs(vector, np.arange(n + 1) - 0.5, baseline=0, fill=True, color=LINES[0])
+    if vector.min() < 0 < vector.max():
+        ax.axhline(0, color="black", linewidth=0.6)
+    positions, labels = dim_ticks(layer.axis, 10)
+    ax.set_xticks(positions, labels)
+    ax.set_xlim(-0.5, n - 0.5)
+    ax.set_xlabel(layer.axis.name)
+    ax.set_ylabel(layer.unit)
+    ax.set_title(layer.title)
