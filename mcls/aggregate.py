@@ -1,6 +1,6 @@
 """From scores of rows to scores of tracks: mean, vote or max."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -80,13 +80,14 @@ def score_tracks(
     how: str = "mean",
     block_rows: int = 16_384,
 ) -> Iterator[np.ndarray]:
-    """Score tracks with a classifier, a label it never saw included.
+    """Score tracks with a classifier or a net, a label it never saw included.
 
     Parameters
     ----------
-    model : fitted classifier
-        With ``scores``, ``classes_`` (columns among the labels), ``multi_label_``, ``threshold``
-        and ``lowest``, which is the score of a label that is not among its classes.
+    model : fitted classifier or trained net
+        With ``scores_of`` (from a list of tracks to a list of the scores of their rows, or
+        segments), ``classes_`` (columns among the labels), ``multi_label_``, ``threshold`` and
+        ``lowest``, which is the score of a label that is not among its classes.
     tracks : iterable of np.ndarray, each (n_rows, n_dims)
         The rows of each track.
     n_labels : int
@@ -105,19 +106,20 @@ def score_tracks(
     for track in tracks:
         waiting.append(track)
         if sum(map(len, waiting)) >= block_rows:
-            yield from _score_block(model, waiting, n_labels, how)
+            yield from tracks_of_segments(model, model.scores_of(waiting), n_labels, how)
             waiting = []
     if waiting:
-        yield from _score_block(model, waiting, n_labels, how)
+        yield from tracks_of_segments(model, model.scores_of(waiting), n_labels, how)
 
 
-def _score_block(
-    model: Any, tracks: list[np.ndarray], n_labels: int, how: str
+def tracks_of_segments(
+    model: Any, found: Sequence[np.ndarray], n_labels: int, how: str
 ) -> Iterator[np.ndarray]:
-    found = model.scores(np.concatenate(tracks))
-    scores = np.full((len(found), n_labels), model.lowest)
-    scores[:, model.classes_] = found
-    lengths = np.array([len(track) for track in tracks])
+    """Yield the scores of tracks from what ``model.scores_of`` gave; see `score_tracks`."""
+    rows = np.concatenate(found)
+    scores = np.full((len(rows), n_labels), model.lowest)
+    scores[:, model.classes_] = rows
+    lengths = np.array([len(track) for track in found])
     if how == "rows":
         yield from np.split(scores, np.cumsum(lengths)[:-1])
         return

@@ -32,6 +32,10 @@ FAMILIES = {
     "poolers": "pooling",
     "classifiers": "classifiers",
     "nets": "nets",
+    "losses": "training/losses",
+    "optimizers": "training/optimizers",
+    "schedules": "training/schedules",
+    "segment-augmentations": "training/segment_augmentations",
     "metrics": "evaluation",
     "datasets": "datasets",
 }

@@ -12,6 +12,7 @@ scikit-learn's. The rules that `RowClassifier` keeps for all of them:
 """
 
 import warnings
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -134,6 +135,11 @@ class RowClassifier(ClassifierMixin, BaseEstimator):
         full[:, self.always_] = self.highest
         full[:, self.known_] = found
         return full
+
+    def scores_of(self, tracks: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Return the scores of the rows of each track, ``(n_rows, n_labels)``."""
+        ends = np.cumsum([len(rows) for rows in tracks])
+        return np.split(self.scores(np.concatenate(tracks)), ends[:-1])
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """Return the class of each row, or its labels as a bool matrix.

@@ -1,0 +1,67 @@
+"""Tensors and a JSON object in one safetensors file: no pickle, whole or not at all."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mcls.disk.atomic import written_whole
+from mcls.errors import DataError, FormatError
+
+if TYPE_CHECKING:
+    import torch
+
+#: The one key of the file's own metadata, which is text to text.
+_KEY = "mcls"
+
+
+def write_tensors(path: Path, tensors: Mapping[str, "torch.Tensor"], about: Any) -> None:
+    """Write tensors and what JSON can hold.
+
+    Parameters
+    ----------
+    path : Path
+        The file; replaced if it is there.
+    tensors : mapping of str to torch.Tensor
+        On any device.
+    about : JSON-like
+        NaN is refused; all other numbers come back as they are.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be written.
+    """
+    from safetensors.torch import save_file
+
+    kept = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    metadata = {_KEY: json.dumps(about, allow_nan=False, ensure_ascii=False)}
+    try:
+        with written_whole(path) as temporary:
+            save_file(kept, temporary, metadata)
+    except OSError as error:
+        raise DataError(f"{path} could not be written: {error.strerror or error}") from error
+
+
+def read_tensors(path: Path) -> tuple[dict[str, "torch.Tensor"], dict[str, Any]]:
+    """Read what `write_tensors` wrote.
+
+    Raises
+    ------
+    FormatError
+        If the file is missing, damaged or somebody else's.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        about = json.loads(metadata[_KEY])
+    except (OSError, SafetensorError, ValueError) as error:
+        raise FormatError(f"{path}: not a safetensors file, or damaged ({error})") from error
+    except KeyError as error:
+        raise FormatError(f"{path}: a safetensors file that mcls did not write") from error
+    if not isinstance(about, dict):
+        raise FormatError(f"{path}: what it says of itself is not a JSON object")
+    return tensors, about

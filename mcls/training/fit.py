@@ -1,0 +1,145 @@
+"""All of the training of a net, from the first weights to the kept ones, by Lightning's trainer."""
+
+import logging
+import signal
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+
+from mcls.errors import ConfigError
+from mcls.training.learner import Job, Learner
+from mcls.training.model import TrainedNet
+from mcls.training.options import Training
+from mcls.training.state import State, copied, read_state
+
+_PRECISION: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
+
+#: Warnings of Lightning and torch that say nothing to a user of mcls, and why.
+_BESIDE_THE_POINT = (
+    "does not have many workers",  # gathering a batch is cheaper than sending it
+    "The number of training batches",  # of how often Lightning logs; mcls keeps the history
+    "isinstance\\(treespec, LeafSpec\\)",  # Lightning's use of torch's trees
+    "`isinstance",
+    "Checkpoint directory",  # Lightning writes none
+)
+
+
+def fit(job: Job) -> tuple[TrainedNet, State]:
+    """Train a net, going on from the state at ``job.path`` if there is one.
+
+    Parameters
+    ----------
+    job : Job
+        What to do. Its net is changed.
+
+    Returns
+    -------
+    model : TrainedNet
+        With the weights of the best epoch, on the CPU.
+    state : State
+        With the history.
+
+    Raises
+    ------
+    MclsError
+        If the loss is no number.
+    ConfigError
+        If the device is not there.
+    """
+    training = job.training
+    state = read_state(job.path) if job.path.exists() else None
+    if state is None:
+        weights = copied(job.model.net.state_dict())
+        state = State(weights=weights, best=weights)
+    if not state.finished:
+        told = len(state.history)
+        with _undisturbed(training):
+            trainer = _trainer(training, job.path.parent, training.epochs - told)
+            trainer.fit(Learner(job, state))
+        state = read_state(job.path)
+        if training.devices > 1 and job.on_epoch is not None:  # the others told nobody
+            for row in state.history[told:]:
+                job.on_epoch(row)
+    model = job.model.to("cpu")
+    model.net.load_state_dict(state.best)
+    return model, state
+
+
+def check_device(training: Training) -> str:
+    """Return ``cpu`` or ``cuda``.
+
+    Raises
+    ------
+    ConfigError
+        If there are not as many devices as asked for.
+    """
+    there = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if training.device == "cpu" or (training.device == "auto" and not there):
+        return "cpu"
+    if there < training.devices:
+        raise ConfigError(
+            f"--device {training.device} --devices {training.devices}: this machine has {there} "
+            "CUDA devices; use --device cpu, or fewer"
+        )
+    return "cuda"
+
+
+def _trainer(training: Training, folder: Path, epochs: int) -> pl.Trainer:
+    logger: Any = False
+    if training.tensorboard is not None:
+        from lightning.pytorch.loggers import TensorBoardLogger
+
+        try:
+            logger = TensorBoardLogger(training.tensorboard, name=None, version="")
+        except ModuleNotFoundError as error:
+            raise ConfigError(f"--tensorboard: {error}; pip install tensorboard") from error
+    return pl.Trainer(
+        accelerator="gpu" if check_device(training) == "cuda" else "cpu",
+        devices=training.devices,
+        strategy="ddp_spawn" if training.devices > 1 else "auto",
+        precision=_PRECISION[training.precision],
+        max_epochs=epochs,
+        gradient_clip_val=training.clip,
+        default_root_dir=folder,
+        logger=logger,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+    )
+
+
+@contextmanager
+def _undisturbed(training: Training) -> Iterator[None]:
+    """Leave generators, warnings, logging and Ctrl-C as they were, whatever Lightning does."""
+    cuda = check_device(training) == "cuda"
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    main = threading.current_thread() is threading.main_thread()
+    on_interrupt = signal.getsignal(signal.SIGINT) if main else None
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        with (
+            torch.random.fork_rng(range(training.devices) if cuda else []),
+            warnings.catch_warnings(),
+        ):
+            for message in _BESIDE_THE_POINT:
+                warnings.filterwarnings("ignore", f".*{message}")
+            yield
+    except SystemExit as error:  # what Lightning makes of Ctrl-C
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from error
+        raise
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+        if main and on_interrupt is not None:
+            signal.signal(signal.SIGINT, on_interrupt)

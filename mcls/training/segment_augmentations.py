@@ -1,0 +1,207 @@
+"""Augmentations of segments: what is done to a batch in training, after the random crop.
+
+An augmentation is a function of a `Batch` and a generator that returns a batch. It works on whole
+batches of numbers as they are in the store, for instance in dB; ``mean`` and ``scale`` say what is
+ordinary there. They are applied in the order in which they are given.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+
+from mcls.errors import ConfigError
+from mcls.registry import find, register
+from mcls.settings import resolve, split_spec
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Segments with their labels.
+
+    Parameters
+    ----------
+    x : np.ndarray, shape (batch, n_frames, n_dims), float32
+        In the units of the store. An augmentation may write into it.
+    y : np.ndarray, shape (batch, n_labels), float32
+        0 or 1; between where segments were mixed.
+    mean, scale : np.ndarray, shape (n_dims,), float32
+        Mean and standard deviation of the train rows; 0 and 1 where none were learnt.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    mean: np.ndarray
+    scale: np.ndarray
+
+
+Augment = Callable[[Batch, np.random.Generator], Batch]
+
+
+def augmentations_of(specs: Sequence[str]) -> list[Augment]:
+    """Return the augmentations that ``NAME[:key=value,...]`` name, in order.
+
+    Raises
+    ------
+    ConfigError
+        If a name or a setting is unknown.
+    """
+    found: list[Augment] = []
+    for spec in specs:
+        name, given = split_spec(spec)
+        entry = find("segment-augmentations", name)
+        found.append(partial(entry.load(), **resolve(entry, given)))
+    return found
+
+
+@register("segment-augmentations", "specaugment")
+def specaugment(
+    batch: Batch,
+    rng: np.random.Generator,
+    *,
+    frames: float = 0.1,
+    dims: float = 0.15,
+    masks: int = 2,
+) -> Batch:
+    """Hide stretches of frames and of dims behind the mean.
+
+    Parameters
+    ----------
+    batch : Batch
+        Segments.
+    rng : np.random.Generator
+        Draws widths and places, for each segment its own.
+    frames, dims : float
+        Widest mask, as a part of the segment's frames and of its dims, in [0, 1].
+    masks : int
+        How many of each.
+
+    References
+    ----------
+    Park et al. (2019), SpecAugment: a simple data augmentation method for automatic speech
+    recognition.
+
+    Differs from the paper: time is not warped.
+    """
+    if not (0 <= frames <= 1 and 0 <= dims <= 1 and masks >= 0):
+        raise ConfigError(
+            f"specaugment: frames={frames}, dims={dims}, masks={masks}; expected parts in [0, 1] "
+            "and 0 masks or more"
+        )
+    n, n_frames, n_dims = batch.x.shape
+    for _ in range(masks):
+        hidden = _stretches(rng, n, n_frames, frames)[:, :, None]
+        hidden = hidden | _stretches(rng, n, n_dims, dims)[:, None, :]
+        np.copyto(batch.x, batch.mean, where=hidden)
+    return batch
+
+
+@register("segment-augmentations", "mixup")
+def mixup(batch: Batch, rng: np.random.Generator, *, alpha: float = 0.2) -> Batch:
+    """Mix each segment, and its labels, with another of the batch.
+
+    Parameters
+    ----------
+    batch : Batch
+        Segments.
+    rng : np.random.Generator
+        Draws partners and shares, for each segment its own.
+    alpha : float
+        The share is drawn from Beta(alpha, alpha), above 0.
+
+    References
+    ----------
+    Zhang et al. (2018), mixup: beyond empirical risk minimization.
+    """
+    if alpha <= 0:
+        raise ConfigError(f"mixup: alpha={alpha}; expected above 0")
+    n = len(batch.x)
+    share = rng.beta(alpha, alpha, n).astype(np.float32)
+    other = rng.permutation(n)
+    x = batch.x + (batch.x[other] - batch.x) * (1 - share)[:, None, None]
+    y = batch.y + (batch.y[other] - batch.y) * (1 - share)[:, None]
+    return replace(batch, x=x, y=y)
+
+
+@register("segment-augmentations", "roll")
+def roll(batch: Batch, rng: np.random.Generator) -> Batch:
+    """Begin each segment somewhere else in it; what stood before comes after the end.
+
+    Parameters
+    ----------
+    batch : Batch
+        Segments.
+    rng : np.random.Generator
+        Draws the place.
+    """
+    n, n_frames, _ = batch.x.shape
+    start = rng.integers(0, n_frames, (n, 1))
+    index = (start + np.arange(n_frames)) % n_frames
+    return replace(batch, x=np.take_along_axis(batch.x, index[:, :, None], axis=1))
+
+
+@register("segment-augmentations", "shift")
+def shift(batch: Batch, rng: np.random.Generator, *, dims: int = 2) -> Batch:
+    """Move each segment up or down some dims; a shift of pitch where they are log frequencies.
+
+    Parameters
+    ----------
+    batch : Batch
+        Segments.
+    rng : np.random.Generator
+        Draws the shift.
+    dims : int
+        Farthest shift; what comes in from outside is the outermost dim.
+    """
+    n, _, n_dims = batch.x.shape
+    if not 0 <= dims < n_dims:
+        raise ConfigError(f"shift: dims={dims}; expected 0 to {n_dims - 1}")
+    by = rng.integers(-dims, dims + 1, (n, 1))
+    index = np.clip(np.arange(n_dims) - by, 0, n_dims - 1)
+    return replace(batch, x=np.take_along_axis(batch.x, index[:, None, :], axis=2))
+
+
+@register("segment-augmentations", "gain")
+def gain(batch: Batch, rng: np.random.Generator, *, low: float = -6.0, high: float = 6.0) -> Batch:
+    """Add one number to all of a segment: a gain in dB, where rows are in dB.
+
+    Parameters
+    ----------
+    batch : Batch
+        Segments.
+    rng : np.random.Generator
+        Draws the number.
+    low, high : float
+        Between these, in the unit of the rows.
+    """
+    if low > high:
+        raise ConfigError(f"gain: low={low} is above high={high}")
+    np.add(batch.x, rng.uniform(low, high, (len(batch.x), 1, 1)).astype(np.float32), out=batch.x)
+    return batch
+
+
+@register("segment-augmentations", "noise")
+def noise(batch: Batch, rng: np.random.Generator, *, amount: float = 0.1) -> Batch:
+    """Add Gaussian noise to every number.
+
+    Parameters
+    ----------
+    batch : Batch
+        Segments.
+    rng : np.random.Generator
+        Draws the noise.
+    amount : float
+        Its deviation, as a part of the dim's own.
+    """
+    drawn = rng.standard_normal(batch.x.shape, dtype=np.float32)
+    np.add(batch.x, drawn * (np.float32(amount) * batch.scale), out=batch.x)
+    return batch
+
+
+def _stretches(rng: np.random.Generator, n: int, length: int, widest: float) -> np.ndarray:
+    """Return bool ``(n, length)``: in each row a stretch of up to `widest` of it, somewhere."""
+    width = np.floor(rng.uniform(0, widest * length + 1, n)).clip(max=length)
+    start = np.floor(rng.uniform(0, length - width + 1))
+    place = np.arange(length)
+    return (place >= start[:, None]) & (place < (start + width)[:, None])

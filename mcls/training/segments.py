@@ -1,0 +1,302 @@
+"""Segments of tracks: a fixed grid for scoring, random crops in whole batches for training.
+
+Rows are read from the memory map of the store (or from memory), a whole batch at once. A batch
+follows from (seed, epoch, step) alone: `Batches` keeps no generator, so any number of loader
+workers may ask it for any batch, in any order.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from mcls.disk.store import StoredRows
+from mcls.errors import ConfigError, DataError
+from mcls.training.segment_augmentations import Augment, Batch
+
+Short = Literal["loop", "pad"]
+
+#: What a generator is for, so that no two are the same.
+_ORDER, _CROPS = 1, 2
+
+
+@dataclass(frozen=True)
+class Tracks:
+    """Rows of some tracks, with their labels.
+
+    Parameters
+    ----------
+    rows : StoredRows or np.ndarray, shape (n_rows, n_dims)
+        Of these tracks and maybe of others.
+    starts, stops : np.ndarray, shape (n_tracks,), int64
+        Where the rows of each track are.
+    targets : np.ndarray, shape (n_tracks, n_labels), float32
+        0 or 1.
+    """
+
+    rows: StoredRows | np.ndarray
+    starts: np.ndarray
+    stops: np.ndarray
+    targets: np.ndarray
+    _mapped: list[np.ndarray] = field(default_factory=list, repr=False, compare=False)
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the memory map behind: another process opens its own."""
+        return {**self.__dict__, "_mapped": []}
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Rows of each track."""
+        return self.stops - self.starts
+
+    def array(self) -> np.ndarray:
+        """Return all rows, memory-mapped if they are in a store."""
+        if isinstance(self.rows, np.ndarray):
+            return self.rows
+        if not self._mapped:
+            self._mapped.append(np.asarray(self.rows.rows))
+        return self._mapped[0]
+
+    def track(self, i: int) -> np.ndarray:
+        """Return the rows of one track, ``(n, n_dims)``."""
+        start, stop = int(self.starts[i]), int(self.stops[i])
+        if isinstance(self.rows, np.ndarray):
+            return self.rows[start:stop]
+        return self.rows.read(start, stop)
+
+    def blocks(self, n_rows: int = 1 << 14) -> Iterator[np.ndarray]:
+        """Yield the rows of all tracks in pieces, ``(up to n_rows, n_dims)`` float32."""
+        for i in range(len(self)):
+            rows = self.track(i)
+            for start in range(0, len(rows), n_rows):
+                yield rows[start : start + n_rows].astype(np.float32, copy=False)
+
+
+def grid(n_rows: int, n_frames: int) -> np.ndarray:
+    """Return where the segments of a track begin when it is scored.
+
+    They lie side by side; a last one that would not be whole ends with the track.
+
+    Examples
+    --------
+    >>> grid(10, 4).tolist(), grid(3, 4).tolist()
+    ([0, 4, 6], [0])
+    """
+    starts = np.arange(0, max(1, n_rows - n_frames + 1), n_frames)
+    if n_rows > n_frames and n_rows % n_frames:
+        starts = np.append(starts, n_rows - n_frames)
+    return starts
+
+
+def cut(
+    rows: np.ndarray,
+    starts: np.ndarray,
+    stops: np.ndarray,
+    offsets: np.ndarray,
+    n_frames: int,
+    *,
+    short: Short = "loop",
+    mean: np.ndarray | float = 0.0,
+) -> np.ndarray:
+    """Cut one segment out of each of some tracks.
+
+    Parameters
+    ----------
+    rows : np.ndarray, shape (n_rows, n_dims)
+        Of all tracks.
+    starts, stops : np.ndarray, shape (batch,)
+        Where the track of each segment is.
+    offsets : np.ndarray, shape (batch,)
+        Where the segment begins in it.
+    n_frames : int
+        Rows of a segment.
+    short : {'loop', 'pad'}
+        What comes after the end of a track that is too short.
+    mean : np.ndarray, shape (n_dims,), or float
+        What to pad with.
+
+    Returns
+    -------
+    np.ndarray, shape (batch, n_frames, n_dims)
+        In the type of the rows.
+    """
+    place = offsets[:, None] + np.arange(n_frames)
+    lengths = stops - starts
+    if lengths.min(initial=n_frames) >= n_frames:
+        return rows.take(starts[:, None] + place, axis=0)
+    segments = rows.take(starts[:, None] + place % lengths[:, None], axis=0)
+    if short == "pad":
+        beyond = (place >= lengths[:, None])[:, :, None]
+        np.copyto(segments, mean, where=beyond, casting="unsafe")
+    return segments
+
+
+class Batches:
+    """Random segments in whole batches: ``batches[epoch, step]``.
+
+    An epoch takes of each track as many segments as fit into it side by side (or `crops`), spread
+    over the track: each lies at random in its own part of it. So no part of a long track is left
+    out for long, and rows without neighbours (segments of one row) come exactly once per epoch.
+
+    Parameters
+    ----------
+    tracks : Tracks
+        To learn from.
+    n_frames, batch_size : int
+        Rows of a segment; segments of a batch, at most: all batches of an epoch are equally large
+        but for one segment.
+    seed : int
+        Of everything drawn.
+    crops : int or None
+        Segments per track and epoch.
+    short : {'loop', 'pad'}
+        See `cut`.
+    balance : bool
+        Draw tracks so that labels are met equally often, instead of each track once: a track's
+        chance is the sum of 1 / (tracks that have the label) over its labels.
+    augment : sequence of callable
+        What is done to each batch, in order.
+    mean, scale : np.ndarray, shape (n_dims,), or None
+        Of the train rows; None: 0 and 1.
+    """
+
+    def __init__(
+        self,
+        tracks: Tracks,
+        n_frames: int,
+        batch_size: int,
+        *,
+        seed: int = 0,
+        crops: int | None = None,
+        short: Short = "loop",
+        balance: bool = False,
+        augment: Sequence[Augment] = (),
+        mean: np.ndarray | None = None,
+        scale: np.ndarray | None = None,
+    ) -> None:
+        if len(tracks) == 0 or tracks.lengths.min() < 1:
+            raise DataError("a track to train on has no rows")
+        n_dims = tracks.array().shape[1]
+        self.tracks = tracks
+        self.n_frames = n_frames
+        self.seed = seed
+        self.short: Short = short
+        self.augment = tuple(augment)
+        self.mean = np.zeros(n_dims, np.float32) if mean is None else mean
+        self.scale = np.ones(n_dims, np.float32) if scale is None else scale
+        #: Which part of each batch this process takes: its number, and how many there are.
+        self.shard = (0, 1)
+        self.n_crops = (
+            np.maximum(1, tracks.lengths // n_frames)
+            if crops is None
+            else np.full(len(tracks), crops)
+        )
+        self.ends = np.cumsum(self.n_crops)
+        self.n_steps = -(-self.n_segments // batch_size)
+        self.chances = _chances(tracks.targets) if balance else None
+        self._ordered: tuple[int, np.ndarray] | None = None
+
+    @property
+    def n_segments(self) -> int:
+        """Segments of an epoch."""
+        return int(self.ends[-1])
+
+    def __len__(self) -> int:
+        return self.n_steps
+
+    def __getitem__(self, at: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+        """Return a batch.
+
+        Parameters
+        ----------
+        at : (int, int)
+            Epoch and step of the epoch.
+
+        Returns
+        -------
+        x : np.ndarray, shape (batch, 1, n_frames, n_dims)
+            In the units and the type of the rows; float32 if anything was done to it.
+        y : np.ndarray, shape (batch, n_labels), float32
+        """
+        epoch, step = at
+        rng = np.random.default_rng([self.seed, _CROPS, epoch, step])
+        first, last = (i * self.n_segments // self.n_steps for i in (step, step + 1))
+        track, part = self._order(epoch)[:, first:last]
+        starts, stops = self.tracks.starts[track], self.tracks.stops[track]
+        places = np.maximum(1, stops - starts - self.n_frames + 1)
+        spread = (part + rng.random(len(part))) * places / self.n_crops[track]
+        offsets = np.minimum(spread.astype(np.int64), places - 1)
+        mine = slice(self.shard[0], None, self.shard[1])
+        x = cut(
+            self.tracks.array(),
+            starts[mine],
+            stops[mine],
+            offsets[mine],
+            self.n_frames,
+            short=self.short,
+            mean=self.mean,
+        )
+        y = self.tracks.targets[track[mine]]
+        if self.augment:
+            batch = Batch(x.astype(np.float32, copy=False), y, self.mean, self.scale)
+            rng = np.random.default_rng([self.seed, _CROPS, epoch, step, self.shard[0], 1])
+            for augment in self.augment:
+                batch = augment(batch, rng)
+            x, y = batch.x, batch.y
+        return x[:, None], y
+
+    def _order(self, epoch: int) -> np.ndarray:
+        """Return track and part of every segment of an epoch, in order, ``(2, n_segments)``."""
+        if self._ordered is None or self._ordered[0] != epoch:
+            rng = np.random.default_rng([self.seed, _ORDER, epoch])
+            if self.chances is None:
+                segment = rng.permutation(self.n_segments)
+                track = np.searchsorted(self.ends, segment, side="right")
+                part = segment - (self.ends[track] - self.n_crops[track])
+            else:
+                track = rng.choice(len(self.tracks), self.n_segments, p=self.chances)
+                part = rng.integers(0, self.n_crops[track])
+            self._ordered = (epoch, np.stack([track, part]))
+        return self._ordered[1]
+
+
+class Steps:
+    """The sampler of a data loader: (epoch, step) for each step; Lightning sets the epoch.
+
+    Parameters
+    ----------
+    n_steps : int
+        Of an epoch.
+    first_epoch : int
+        The first one, where a training goes on.
+    """
+
+    def __init__(self, n_steps: int, first_epoch: int = 0) -> None:
+        self.n_steps = n_steps
+        self.first_epoch = first_epoch
+        self.epoch = first_epoch
+
+    def set_epoch(self, epoch: int) -> None:
+        """Begin an epoch, counted from the first one of this process."""
+        self.epoch = self.first_epoch + epoch
+
+    def __len__(self) -> int:
+        return self.n_steps
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        return ((self.epoch, step) for step in range(self.n_steps))
+
+
+def _chances(targets: np.ndarray) -> np.ndarray:
+    having = targets.sum(axis=0)
+    weights = targets @ np.divide(1, having, out=np.zeros_like(having), where=having > 0)
+    if not weights.any():
+        raise ConfigError("balance: no train track has a label")
+    bare = weights == 0
+    if bare.any():  # tracks without labels are one more kind
+        weights[bare] = 1 / bare.sum()
+    return (weights / weights.sum()).astype(np.float64)
