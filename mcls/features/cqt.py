@@ -232,8 +232,7 @@ def _kernel(
     spectra = np.fft.fft(basis, axis=1)[:, : n_fft // 2 + 1]
     for row in spectra:
         row[np.abs(row) < _threshold(np.abs(row), sparsity)] = 0
-    phases = np.exp(-2j * np.pi * np.outer(np.arange(n_fft), np.arange(n_fft // 2 + 1)) / n_fft)
-    return phases @ spectra.T
+    return np.fft.fft(spectra, n=n_fft, axis=1).T
 
 
 def _threshold(magnitudes: np.ndarray, sparsity: float) -> float:
