@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Iterator
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -523,3 +524,19 @@ def test_list_as_json(name: str) -> None:
     assert said["n_parameters"] == sum(layer["n_parameters"] for layer in said["layers"]) > 0
     assert said["smallest_input"] == list(smallest_input(name, {}))
     assert {"source", "frames", "dims", "labels"} <= set(said["facts"])
+
+
+@each
+def test_the_page_of_nets_says_how_large_it_is(name: str) -> None:
+    page = (Path(__file__).parents[1] / "docs" / "nets.md").read_text(encoding="utf-8")
+    row = next(
+        line for line in page.splitlines() if line.startswith((f"| `{name}`", f"| [`{name}`"))
+    )
+    layers = describe_net(
+        name, {}, *(find("nets", name).facts[k] for k in ("frames", "dims", "labels"))
+    )
+    assert f"| {sum(layer.n_parameters for layer in layers):,} |" in row
+    mflop = sum(layer.flops for layer in layers) / 1e6
+    assert f"| {mflop:,.1f} |" in row or f"| {mflop:,.0f} |" in row
+    frames, dims = smallest_input(name, {})
+    assert f"| {frames} x {dims}" in row
