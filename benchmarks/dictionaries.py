@@ -14,6 +14,10 @@ Sections (one function each, below ``SECTIONS``; all of them without a name):
   same solver, is reached: that of scikit-learn's MiniBatchDictionaryLearning after one pass, and
   that of SPAMS's ``trainDL`` after three. All have the same number of atoms, penalty, batch size
   and threads; scikit-learn and SPAMS get double precision, which both are written for.
+* **rbm**: one epoch of an RBM, 256 binary visible and 1024 hidden units, minibatches of 100 and of
+  1000 rows, against scikit-learn's BernoulliRBM, in single precision too. Beside it the time that
+  the five matrix products of each minibatch need at the rate of a product of two square matrices,
+  measured in the same turns.
 
 Rows are whitened patches of 8 frames of a 128-band log mel spectrogram of the recordings in
 ``--data``, and without or besides it synthetic rows: sparse mixtures of random atoms plus noise.
@@ -24,6 +28,7 @@ between medians. A side that is not installed (``pip install spams-bin``) is lef
 import argparse
 import importlib.util
 import itertools
+import os
 import statistics
 import time
 from collections.abc import Callable
@@ -32,9 +37,11 @@ from pathlib import Path
 import numba
 import numpy as np
 from sklearn.decomposition import MiniBatchDictionaryLearning, sparse_encode
+from sklearn.neural_network import BernoulliRBM
 from threadpoolctl import threadpool_limits
 
 from mcls.dictionaries.lasso import lasso, lasso_objective
+from mcls.dictionaries.rbm import RBM
 from mcls.dictionaries.sparse_coding import SparseCoding
 
 #: Dimensions x atoms.
@@ -256,8 +263,47 @@ def seconds_to(
     raise SystemExit(f"the objective {goal} was not reached in 40 epochs")
 
 
+def section_rbm(options: argparse.Namespace) -> None:
+    n_visible, n_hidden, n_rows = 256, 1024, 20_000
+    rows = (np.random.default_rng(0).random((n_rows, n_visible)) < 0.3).astype(np.float32)
+    square = np.random.default_rng(0).random((2048, 2048), dtype=np.float32)
+    for threads, batch in itertools.product(options.threads, (100, 1000)):
+        set_threads(threads)
+        os.environ["OMP_NUM_THREADS"] = str(threads)
+        common = {"batch_size": batch, "learning_rate": 0.01, "random_state": 0}
+
+        def ours(algorithm: str, common: dict = common) -> object:
+            model = RBM(n_atoms=n_hidden, visible="binary", n_epochs=1, **common)
+            return model.set_params(algorithm=algorithm).fit(rows)
+
+        sides: dict[str, Callable[[], object]] = {
+            "cd": lambda: ours("cd"),
+            "pcd": lambda: ours("pcd"),
+            "sklearn": lambda c=common: BernoulliRBM(n_hidden, n_iter=1, **c).fit(rows),
+            "sgemm": lambda: square @ square,
+        }
+        seconds, _ = take_turns(sides, options.repeats)
+        medians = {side: statistics.median(values) for side, values in seconds.items()}
+        rate = 2 * len(square) ** 3 / medians["sgemm"]
+        products = 10 * n_rows * n_visible * n_hidden / rate
+        words = [f"rbm {n_visible}->{n_hidden} batch {batch} threads {threads}"]
+        words += [f"sklearn {spread(seconds['sklearn'])} s"]
+        words += [
+            f"{side} {spread(seconds[side])} s, x{medians['sklearn'] / medians[side]:.2f}, "
+            f"products {100 * products / medians[side]:.0f} %"
+            for side in ("cd", "pcd")
+        ]
+        words += [f"sgemm {rate / 1e9:.0f} GFLOP/s"]
+        print(" | ".join(words), flush=True)
+
+
 #: Add a section as a function of the options.
-SECTIONS = {"lasso": section_lasso, "rows": section_rows, "learning": section_learning}
+SECTIONS = {
+    "lasso": section_lasso,
+    "rows": section_rows,
+    "learning": section_learning,
+    "rbm": section_rbm,
+}
 
 
 def main() -> None:
