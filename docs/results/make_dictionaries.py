@@ -22,9 +22,11 @@ from mcls.evaluation import Estimate, Report
 from mcls.evaluation import evaluate as measure
 from mcls.stages.dataset import prepare
 
-#: One patch for all methods: 8 frames of 128 mel bands, gain control, log10(1 + 10 x) (Nam et al.).
-FEATURE = "mel:n_fft=1024,hop_length=512,n_mels=128,power=1,compress=log1p,gain=10,agc=true"
-CONTEXT = 8
+#: One patch for all methods, chosen on valid parts with K-means: 4 frames of 128 mel bands,
+#: log10(1 + 1000 x), standardised and whitened with a large eps, which leaves weak components weak.
+FEATURE = "mel:n_mels=128,power=1,compress=log1p,gain=1000"
+CONTEXT = 4
+WHITEN, WHITEN_EPS = 0.95, 10.0
 ATOMS = (128, 512, 1024)
 ROWS = 50_000
 POOLS = {
@@ -153,8 +155,9 @@ def make_runs(learning: Learning, work: Path) -> None:
         size=learning.n_atoms,
         rows=ROWS,
         context=CONTEXT,
-        standardize=False,
-        whiten=0.9 if method.whitened else None,
+        standardize=method.whitened,
+        whiten=WHITEN if method.whitened else None,
+        whiten_eps=WHITEN_EPS,
         settings=method.settings,
         **parts,
     )
