@@ -108,7 +108,7 @@ class PSD(TorchLearner):
         nonlinearity: Literal["tanh", "relu"] = "tanh",
         batch_size: int = 500,
         n_epochs: int = 10,
-        learning_rate: float = 0.003,
+        learning_rate: float = 0.01,
         tol: float = 0.05,
         device: str = "cpu",
         random_state: int | None = None,
@@ -183,7 +183,7 @@ class PSD(TorchLearner):
         sums = add_up(blocks(len(x), lambda which: self._block(p, x[which], find, learn=learn)))
         return {name: sums.pop(name) for name in p if learn}, sums
 
-    def _block(self, p: Tensors, x: torch.Tensor, find: "_Solver", *, learn: bool) -> Tensors:
+    def _block(self, p: Tensors, x: torch.Tensor, find: "Solver", *, learn: bool) -> Tensors:
         """Return the sums of gradients and measures over a block of rows."""
         hidden = self._hidden(p, x)
         prediction = hidden * p["gains"]
@@ -209,8 +209,8 @@ class PSD(TorchLearner):
             sums["biases"] = off.sum(dim=0)
         return sums
 
-    def _solver(self, p: Tensors) -> "_Solver":
-        return _Solver(
+    def _solver(self, p: Tensors) -> "Solver":
+        return Solver(
             p["atoms"],
             penalty=self.penalty,
             pull=self.pull,
@@ -236,7 +236,7 @@ class PSD(TorchLearner):
         self.gains_ = arrays["gains"]
 
 
-class _Solver:
+class Solver:
     """Finds the codes of rows that have a prediction, for some atoms.
 
     Parameters
