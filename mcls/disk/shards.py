@@ -9,11 +9,12 @@ spread over shards does not matter for the result.
 import fcntl
 import glob
 import json
+import os
 import secrets
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -46,18 +47,7 @@ class Shards:
     def __init__(self, out: Path, settings: Mapping[str, Any], *, overwrite: bool = False) -> None:
         self.out = out
         self.folder = out.with_name(out.name + ".parts")
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._lock = (self.folder / "lock").open("w")
-        except OSError as error:
-            raise DataError(f"{self.folder} cannot be written: {error.strerror}") from error
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self._lock.close()
-            raise DataError(
-                f"another process is writing {out}; wait for it, or choose another output"
-            ) from None
+        self._lock = self._locked()
         try:
             self._check_settings(settings, overwrite)
             for pattern in (".*.tmp", "*.journal", "*.overtime"):
@@ -78,10 +68,43 @@ class Shards:
     def __exit__(self, *_: object) -> None:
         self._lock.close()
 
+    def _locked(self) -> TextIO:
+        """Make the folder and lock it.
+
+        Another process that finishes meanwhile may remove either: then once more.
+        """
+        for _ in range(100):
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                lock = (self.folder / "lock").open("w")
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise DataError(f"{self.folder} cannot be written: {error.strerror}") from error
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if os.path.samestat(os.fstat(lock.fileno()), (self.folder / "lock").stat()):
+                    return lock
+                lock.close()
+            except FileNotFoundError:
+                lock.close()
+            except BlockingIOError:
+                lock.close()
+                raise DataError(
+                    f"another process is writing {self.out}; wait for it, or choose another output"
+                ) from None
+            except OSError as error:
+                lock.close()
+                raise DataError(f"{self.folder} cannot be locked: {error.strerror}") from error
+        raise DataError(f"{self.folder} cannot be made")
+
     def _check_settings(self, settings: Mapping[str, Any], overwrite: bool) -> None:
         note = self.folder / "settings.json"
         if note.exists():
-            old = json.loads(note.read_text(encoding="utf-8"))
+            try:
+                old = json.loads(note.read_text(encoding="utf-8"))
+            except ValueError as error:
+                raise DataError(f"{note} is damaged; remove {self.folder}") from error
             if old != json.loads(canonical(settings)):
                 if not overwrite:
                     refuse_other_settings(self.folder, old, settings)
@@ -111,8 +134,16 @@ class Shards:
         return found
 
     def remove(self) -> None:
-        """Remove the folder, once everything in it is in the output."""
-        shutil.rmtree(self.folder)
+        """Remove the folder, once everything in it is in the output.
+
+        The lock goes last; where another process has come for it meanwhile, the folder stays.
+        """
+        for path in self.folder.iterdir():
+            if path.name != "lock":
+                path.unlink()
+        with suppress(OSError):
+            (self.folder / "lock").unlink()
+            self.folder.rmdir()
 
 
 def refuse_other_settings(path: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:

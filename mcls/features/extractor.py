@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -45,7 +46,7 @@ class LocalRows:
     peak: float = 0.0
     length: int = 0
     _blocks: list[np.ndarray] = field(default_factory=list)
-    _file: object = None
+    _file: BinaryIO | None = None
 
     def append(self, rows: np.ndarray) -> None:
         """Keep more rows."""
@@ -53,27 +54,31 @@ class LocalRows:
         self.length += len(rows)
         self._blocks.append(rows)
         if self._file is not None or self.length * self.n_local * 4 > SPILL:
-            if self._file is None:
-                self._file = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the rows
-                weakref.finalize(self, self._file.close)
-            for block in self._blocks:
-                self._file.write(np.ascontiguousarray(block, np.float32))  # type: ignore[attr-defined]
-            self._blocks = []
+            try:
+                self._spill()
+            except OSError as error:
+                folder = f"{tempfile.gettempdir()} ({error.strerror})"
+                raise DataError(f"no room for its rows in {folder}; set TMPDIR") from error
+
+    def _spill(self) -> None:
+        """Move what is in memory to the temporary file."""
+        if self._file is None:
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the rows
+            weakref.finalize(self, self._file.close)
+        for block in self._blocks:
+            self._file.write(np.ascontiguousarray(block, np.float32).data)
+        self._file.flush()
+        self._blocks = []
 
     def read(self, start: int, stop: int) -> np.ndarray:
         """Return rows `start` to `stop`."""
         if self._file is not None:
-            self._file.seek(start * self.n_local * 4)  # type: ignore[attr-defined]
-            flat = np.fromfile(self._file, np.float32, (stop - start) * self.n_local)  # type: ignore[call-overload]
+            self._file.seek(start * self.n_local * 4)
+            flat = np.fromfile(self._file, np.float32, (stop - start) * self.n_local)
             return flat.reshape(stop - start, self.n_local)
         if len(self._blocks) > 1:
             self._blocks = [np.concatenate(self._blocks)]
         return self._blocks[0][start:stop]
-
-    def flush(self) -> None:
-        """Make what was written readable."""
-        if self._file is not None:
-            self._file.flush()  # type: ignore[attr-defined]
 
 
 @dataclass
@@ -106,7 +111,6 @@ class TrackRows:
         Values beyond the range of float16 become its largest.
         """
         feature, local = self._features[name], self._local[name]
-        local.flush()
         dtype = np.dtype(feature.dtype or self._dtype)
         reach = feature.reach + (DELTA_WIDTH if feature.delta else 0)
         for start in range(0, local.length, _ROWS):

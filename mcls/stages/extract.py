@@ -162,8 +162,10 @@ def extract(
     manifest = open_source(source, audio_root=audio_root)
     old = _open_old(out, asked, overwrite)
     items = _items(manifest, copies if changes else 0)
-    columns, split_note, notes = _columns(manifest, items, old, labels, split, group, seed)
     with Shards(out, asked, overwrite=overwrite) as shards:
+        if old is None:  # unless another process has made it meanwhile
+            old = _open_old(out, asked, overwrite)
+        columns, split_note, notes = _columns(manifest, items, old, labels, split, group, seed)
         found = _found(([old] if old else []) + shards.stores(), items)
         missing = [item for item in items if item.track_id not in found]
         compute = partial(
