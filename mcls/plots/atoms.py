@@ -49,7 +49,7 @@ def mosaic(patches: np.ndarray) -> np.ndarray:
     n, n_frames, n_dims = patches.shape
     n_rows, n_columns = grid_shape(n)
     sizes = np.abs(patches)
-    largest = np.quantile(sizes, _INSIDE, axis=(1, 2), keepdims=True)
+    largest = np.quantile(sizes, _INSIDE, axis=(1, 2), keepdims=True, method="higher")
     largest = np.where(largest > 0, largest, sizes.max(axis=(1, 2), keepdims=True))
     cells = np.full((n_rows * n_columns, n_frames, n_dims), np.nan)
     cells[:n] = np.clip(patches / np.where(largest > 0, largest, 1), -1, 1)
@@ -95,7 +95,7 @@ def draw_patches(
     ax = page.subplots()
     fine = np.repeat(picture, -(-_FINE // picture.shape[1]), axis=1)
     extent = (-0.5, picture.shape[1] - 0.5, -0.5, picture.shape[0] - 0.5)
-    image = ax.imshow(fine, cmap=colours, norm=ends, aspect="auto", extent=extent)
+    image = ax.imshow(fine, cmap=colours, norm=ends, aspect="auto", origin="lower", extent=extent)
     for row in range(1, n_rows):
         ax.axhline(row * n_dims - 0.5, color="white", linewidth=2)
     for column in range(1, n_columns):
@@ -169,7 +169,9 @@ def draw_columns(
     """
     colours, ends, beyond = scale_of(frames, share=0.995)
     ax = page.subplots()
-    image = ax.imshow(frames.T, cmap=colours, norm=ends, aspect="auto", interpolation="nearest")
+    image = ax.imshow(
+        frames.T, cmap=colours, norm=ends, aspect="auto", origin="lower", interpolation="nearest"
+    )
     draw_dim_axis(ax, axis, max(2, int((height - 0.8) * _PER_INCH / 2)))
     at = ticks_from_one(len(frames), 10)
     ax.set_xticks([i - 1 for i in at], [str(i) for i in at])

@@ -12,7 +12,7 @@ from matplotlib.colors import Colormap, ListedColormap, Normalize
 #: Of Okabe & Ito's palette: blue, vermilion, green, purple, orange, grey.
 LINES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#666666")
 
-_WHITE, _BLUE, _BROWN = (99.0, 0.0, 0.0), (30.0, 6.0, -42.0), (30.0, 30.0, 38.0)
+_WHITE, _BLUE, _BROWN = (99.0, 0.0, 0.0), (30.0, 10.0, -42.0), (30.0, 30.0, 38.0)
 
 
 def lab_to_rgb(lab: np.ndarray) -> np.ndarray:
@@ -60,7 +60,7 @@ def scale_of(
     values : np.ndarray
         Any shape; NaN is ignored.
     sparse : bool
-        Whether non-negative values are mostly 0, so that 0 should be white.
+        Whether values are mostly 0, so that 0 should be white; `share` is then of the others.
     share : float
         The share of the values that the ends leave inside, in (0, 1].
 
@@ -77,6 +77,8 @@ def scale_of(
     if not known.size:
         return ROWS, Normalize(0, 1), "neither"
     low, high = float(known.min()), float(known.max())
+    if sparse and low < high:
+        known = known[known != 0]
     if low < 0 < high:
         largest = max(-low, high)
         end = float(np.quantile(np.abs(known), share)) or largest

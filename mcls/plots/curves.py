@@ -82,7 +82,11 @@ def _split(name: str) -> tuple[str, str]:
 
 
 def draw_curve(
-    ax: Axes, quantity: str, parts: Mapping[str, Series], kept: float | None = None
+    ax: Axes,
+    quantity: str,
+    parts: Mapping[str, Series],
+    kept: float | None = None,
+    along: str = "pass",
 ) -> None:
     """Draw a quantity over the passes, its parts together.
 
@@ -96,22 +100,24 @@ def draw_curve(
         From `by_quantity`.
     kept : float or None
         The pass whose state was kept; marked by a line.
+    along : str
+        What a pass is called.
     """
     ordered = sorted(parts, key=lambda part: ["train", "", "valid", "test"].index(part))
     for colour, part in zip(LINES, ordered, strict=False):
         passes, values = parts[part]
         marker = "o" if len(values) <= 20 else None
-        ax.plot(passes, values, color=colour, label=part or quantity, marker=marker)
+        ax.plot(passes, values, color=colour, label=part, marker=marker)
     values = np.concatenate([values for _, values in parts.values()])
     if values.min() > 0 and values.max() > _WIDE * values.min():
         ax.set_yscale("log")
         log_ticks(ax, lambda value: f"{value:.6g}")
     if kept is not None:
-        ax.axvline(kept, color=LINES[-1], linewidth=0.8, linestyle="--", label="kept")
+        ax.axvline(kept, color=LINES[-1], linewidth=0.8, linestyle="--", label=f"kept: {kept:g}")
     if len(parts) > 1 or kept is not None:
         ax.legend()
     ax.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
-    ax.set_xlabel("pass")
+    ax.set_xlabel(along)
     ax.set_title(quantity.replace("_", " "))
 
 

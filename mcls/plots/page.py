@@ -37,7 +37,6 @@ _STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 8,
     "image.interpolation": "auto",
-    "image.origin": "lower",
     "legend.fontsize": 7,
     "legend.frameon": False,
     "lines.linewidth": 1.2,

@@ -83,7 +83,7 @@ def draw_run(
         width = min(_BESIDE, len(quantities))
         panels = iter(bottom.subplots(n_rows, width, squeeze=False).flat)
         for quantity, parts in quantities.items():
-            draw_curve(next(panels), quantity, parts, kept)
+            draw_curve(next(panels), quantity, parts, kept, along="epoch")
         for spare in panels:
             spare.remove()
     return page
@@ -129,10 +129,11 @@ def _draw_labels(
 ) -> None:
     """Draw a point and an interval per label, the best first, in as many columns as needed."""
     ordered = sorted(per_label, key=lambda name: -per_label[name][0])
-    most = _LABELS * _COLUMNS
-    if len(ordered) > most:
-        ordered = [*ordered[: most // 2], *ordered[-(most // 2) :]]
+    half = _LABELS * _COLUMNS // 2
+    if len(ordered) > 2 * half:
+        ordered = [*ordered[:half], *ordered[-half:]]
     n_columns = max(1, -(-len(ordered) // _LABELS))
+    most = 40 if n_columns == 1 else 18
     size = -(-max(1, len(ordered)) // n_columns)
     axes: list[Axes] = list(page.subplots(1, n_columns, squeeze=False, sharex=True).flat)
     for column, ax in enumerate(axes):
@@ -143,7 +144,7 @@ def _draw_labels(
                 ax.plot([low, high], [y, y], color=LINES[0], linewidth=1)
             ax.plot([value], [y], "o", color=LINES[0])
         ax.set_yticks(
-            range(len(here)), [f"{shortened(name, 24)} ({per_label[name][3]})" for name in here]
+            range(len(here)), [f"{shortened(name, most)} ({per_label[name][3]})" for name in here]
         )
         ax.set_ylim(size - 0.5, -0.5)
         for at, text, line in ((chance, "chance", ":"), (mean, "mean", "--")):

@@ -17,7 +17,7 @@ MOST_CELLS = 1200
 #: Cells on an inch of a panel's height: of rows, and of codes, whose lines must not be too thin.
 _DENSITY, _CODES = 200, 90
 
-#: Share of the values of rows without a unit in common, such as MFCC, that colours tell apart.
+#: Share of the codes, and of rows without a unit in common, such as MFCC, that colours tell apart.
 _INSIDE = 0.95
 
 #: Inches of a panel with an image and of one with a vector.
@@ -133,7 +133,7 @@ def _draw_image(page: Figure, ax: Axes, layer: Layer, height: float) -> None:
     rows = thinned(layer.rows, peaks=layer.codes)
     density = _CODES if layer.codes else _DENSITY
     cells = thinned(rows.T, int((height - 0.4) * density), peaks=layer.codes)
-    share = 0.999 if layer.codes else _INSIDE if layer.axis.frequencies is None else 1.0
+    share = 1.0 if layer.axis.frequencies is not None else _INSIDE
     colours, ends, beyond = scale_of(cells, sparse=layer.codes, share=share)
     first = layer.start - layer.step / 2
     image = ax.imshow(
@@ -141,6 +141,7 @@ def _draw_image(page: Figure, ax: Axes, layer: Layer, height: float) -> None:
         cmap=colours,
         norm=ends,
         aspect="auto",
+        origin="lower",
         interpolation="nearest",
         extent=(first, first + layer.step * len(layer.rows), -0.5, layer.rows.shape[1] - 0.5),
     )

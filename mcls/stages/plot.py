@@ -128,9 +128,10 @@ def plot_dictionary(
     axis = meaning.axis
     space = space or ("standardized" if axis.frequencies is None else "raw")
     atoms = atoms_in(space, step.arrays)
-    patches = patches_of(atoms, step)
     if space == "preprocessed" and "whitening" in step.arrays:
         patches, axis = atoms[:, None], DimsAxis("principal component", atoms.shape[1])
+    else:
+        patches = patches_of(atoms, step)
     usage = np.asarray(report["usage"]) if len(report.get("usage", [])) == len(atoms) else None
     shown, order = _ordered(kept, as_rows, meaning.axis, usage, top, sort)
     n = len(atoms)

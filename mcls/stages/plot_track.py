@@ -56,7 +56,7 @@ def track_layers(
     place = store.track_ids.index(track)
     rates = store.tracks.get("sample_rate")
     sr = None if rates is None else int(rates[place])
-    if dicts or pool or feature is not None:
+    if dicts or pool or encoder is not None or feature is not None:
         chains = [build_chain(store, feature, dicts, encoder, pool)]
     else:
         chains = [stored.chain for stored in store.features.values()]
