@@ -37,12 +37,12 @@ class DeadWorkerError(Exception):
 
 
 class Worker:
-    """The parent's end of a worker."""
+    """The parent's end of a worker; `pid` is known from its first answer on."""
 
     def __init__(self, connection: Connection, first: "subprocess.Popen[bytes] | None") -> None:
         self.connection = connection
         self._first = first
-        self._pid: int | None = None
+        self.pid: int | None = None
 
     def begin(self, function: Callable[[Any], Any], argument: Any) -> None:
         """Have `function(argument)` computed; `DeadWorkerError` if the worker is gone."""
@@ -68,21 +68,21 @@ class Worker:
         if kind == "raised":
             raise value
         if kind == "pid":
-            self._pid = value
+            self.pid = value
         return kind == "done", value
 
     def end(self) -> None:
         """End it now."""
         with suppress(DeadWorkerError):
-            while self._pid is None and self.connection.poll():
+            while self.pid is None and self.connection.poll():
                 self.answer()
         self.connection.close()
         if self._first is not None:
             self._first.kill()
             self._first.wait()
-        elif self._pid is not None:
+        elif self.pid is not None:
             with suppress(ProcessLookupError):
-                os.kill(self._pid, signal.SIGKILL)
+                os.kill(self.pid, signal.SIGKILL)
 
 
 class Workers:
