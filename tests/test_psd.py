@@ -229,6 +229,25 @@ def test_partial_fit_goes_on(planted):
     assert psd.history_[-1]["objective"] < psd.history_[0]["objective"]
 
 
+def test_atoms_without_use_start_again(planted, monkeypatch):
+    psd, far = model(n_epochs=3, pull=0.0), np.zeros(16, np.float32)
+    far[0] = 1
+    begin = psd._begin
+
+    def two_useless(sample, rng):
+        arrays = begin(sample, rng)
+        arrays["atoms"][:2] = far  # the planted rows have nothing there
+        return arrays
+
+    rows = planted[0].copy()
+    rows[:, 0] = 0
+    monkeypatch.setattr(psd, "_begin", two_useless)
+    psd.fit(rows)
+    assert psd.n_replaced_ >= 2
+    assert psd.usage_.min() > 0
+    assert np.abs(psd.components_[:, 0]).max() < 0.5
+
+
 def test_few_rows_and_rows_of_zeros():
     psd = model(n_atoms=10, n_epochs=2).fit(np.zeros((5, 4)))
     assert np.isfinite(psd.components_).all()

@@ -9,9 +9,9 @@ Then, with the codes held, D takes one step down the slope of the first term and
 norm 1, and the encoder one step down the slope of the last. Afterwards the encoder alone gives the
 codes, by one matrix product.
 
-The pull makes the problem strictly convex, so there is one code for each row, whatever finds it: on
-the CPU coordinate descent, which is faster there, on other devices FISTA from the prediction on.
-Either ends when every atom meets the optimality conditions; with r = D (x - z D) - pull (z - p):
+A pull makes the problem strictly convex, so that there is one code for each row, whatever finds it;
+it also makes codes less sparse and atoms less exact, the more the worse the encoder predicts. Codes
+are found by coordinate descent on the CPU, by FISTA from the prediction on elsewhere. Either ends when every atom meets the optimality conditions; with r = D (x - z D) - pull (z - p):
 
     |r_j - penalty sign(z_j)| <= tol penalty  where z_j is not 0,   |r_j| <= (1 + tol) penalty else
 
@@ -46,7 +46,8 @@ class PSD(TorchLearner):
         Weight of the codes' absolute sum, above 0: higher is sparser. It is not relative to the
         row's norm; rows are thought of as standardised or whitened, each number of variance 1.
     pull : float
-        Weight of the squared distance between code and prediction, 0 or more; the paper's beta.
+        Weight of the squared distance between code and prediction while codes are sought: the first
+        paper's prediction term; 0: codes do not wait for the encoder, as in the second.
     nonlinearity : {'tanh', 'relu'}
         Of the encoder; with relu no code is negative.
     batch_size : int
@@ -77,6 +78,8 @@ class PSD(TorchLearner):
         Share of the last epoch's rows whose sparse code uses each atom.
     n_steps_ : int
         Minibatches learnt from.
+    n_replaced_ : int
+        Atoms that started anew because a whole epoch did not use them.
 
     References
     ----------
@@ -84,10 +87,9 @@ class PSD(TorchLearner):
     applications to object recognition", NYU technical report CBLL-TR-2008-12-01.
     M. Henaff, K. Jarrett, K. Kavukcuoglu, Y. LeCun, "Unsupervised learning of sparse features for
     scalable audio classification", ISMIR 2011.
-    Differs from the papers: codes are solved to a tolerance, not by a fixed number of steps; steps
-    are Adam's; the encoder begins near the codes of the first atoms, which are rows; the prediction
-    counts while codes are sought, as in the first paper, where the authors' later code adds it
-    afterwards; there is no encoder with a shrinkage function.
+    Differs from the papers: codes are solved to a tolerance, not by a number of steps; steps are
+    Adam's; atoms begin as rows, the encoder near their codes; without a pull the encoder is learnt
+    beside the atoms (the second paper: after them); there is no encoder with a shrinkage function.
 
     Examples
     --------
@@ -104,7 +106,7 @@ class PSD(TorchLearner):
         *,
         n_atoms: int = 256,
         penalty: float = 1.0,
-        pull: float = 1.0,
+        pull: float = 0.0,
         nonlinearity: Literal["tanh", "relu"] = "tanh",
         batch_size: int = 500,
         n_epochs: int = 10,
@@ -155,6 +157,7 @@ class PSD(TorchLearner):
         With s the scale, gain * tanh(s x . d) is about gain * s * (x . d): the gain is three times
         the typical code, so that most stay where tanh is straight, and s is fitted.
         """
+        self.n_replaced_ = 0
         rows = sample[: self.n_atoms]
         noise = rng.normal(size=(self.n_atoms - len(rows), sample.shape[1]))
         atoms = np.concatenate([rows, noise.astype(np.float32)])
@@ -226,6 +229,19 @@ class PSD(TorchLearner):
     def _settle(self, p: Tensors) -> None:
         atoms = p["atoms"]
         atoms /= torch.linalg.vector_norm(atoms, dim=1, keepdim=True).clamp_(min=1e-12)
+
+    def _renew(self, idle: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Make rows the new atoms, with an encoder like that of the others."""
+        usable = np.flatnonzero(row_norms(rows) > 0)
+        fresh = rows[self._rng.permutation(usable)[: len(idle)]]
+        idle, arrays = idle[: len(fresh)], self._arrays
+        size, gain = np.median(row_norms(arrays["weights"])), np.median(arrays["gains"])
+        arrays["atoms"][idle] = fresh / row_norms(fresh)[:, None]
+        arrays["weights"][idle] = arrays["atoms"][idle] * size
+        arrays["biases"][idle] = 0
+        arrays["gains"][idle] = gain
+        self.n_replaced_ += len(idle)
+        return idle
 
     def _codes(self, p: Tensors, x: torch.Tensor) -> torch.Tensor:
         return self._hidden(p, x) * p["gains"]

@@ -36,6 +36,8 @@ class TorchLearner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
       parameter's gradient (empty unless `learn`), and of what is measured, the ``objective`` and
       ``usage`` ``(n_atoms,)`` among it;
     * ``_settle(p)``: what follows a step, such as atoms brought to norm 1;
+    * ``_renew(idle, rows)``: what becomes of atoms that an epoch did not use; they are rows of all
+      parameters;
     * ``_codes(p, x)``: the codes of a block of rows;
     * ``_publish(arrays)``: the parameters as attributes, ``components_`` among them;
     * ``_wrong()``: what is wrong with its own settings, as sentences.
@@ -101,9 +103,9 @@ class TorchLearner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         self._start(sample, rng)
         n_steps = self.n_epochs * -(-n_rows // self.batch_size)
         with blocks_on(self.device) as blocks:
-            for _ in range(self.n_epochs):
+            for left in reversed(range(self.n_epochs)):
                 batches = shuffled(source(), self.batch_size, self._rng)
-                entry = self._epoch(batches, blocks, n_steps=n_steps)
+                entry = self._epoch(batches, blocks, n_steps=n_steps, renew=left > 0)
                 if valid is not None:
                     seen = self._measure(regroup(valid(), self.batch_size), blocks)
                     entry |= {f"valid_{name}": value for name, value in seen.items()}
@@ -173,6 +175,10 @@ class TorchLearner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     def _settle(self, p: Tensors) -> None:
         """Do what follows a step; by default nothing."""
 
+    def _renew(self, idle: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Let idle atoms start anew, and return which did; by default none."""
+        return idle[:0]
+
     def _codes(self, p: Tensors, x: torch.Tensor) -> torch.Tensor:
         raise NotImplementedError
 
@@ -206,8 +212,14 @@ class TorchLearner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         self.n_steps_ = 0
         self.history_: list[dict[str, float]] = []
 
-    def _epoch(self, batches: Batches, blocks: Blocks, *, n_steps: int = 0) -> dict[str, float]:
-        """Learn from every batch; the rate falls linearly to 0 over `n_steps`, if there are any."""
+    def _epoch(
+        self, batches: Batches, blocks: Blocks, *, n_steps: int = 0, renew: bool = False
+    ) -> dict[str, float]:
+        """Learn from every batch.
+
+        The rate falls linearly to 0 over `n_steps`, if there are any. With `renew`, atoms that no
+        row used may start anew from rows of the last batch.
+        """
         p, moments = to_device(self._arrays, self.device), to_device(self._moments, self.device)
         total: dict[str, Any] = {}
         n_rows = 0
@@ -228,6 +240,11 @@ class TorchLearner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         self._fail_unless(all(bool(p[name].isfinite().all()) for name in p))
         self._arrays, self._moments = to_arrays(p), to_arrays(moments)
         self.usage_ = total.pop("usage").cpu().numpy() / n_rows
+        idle = np.flatnonzero(self.usage_ == 0)
+        if renew and len(idle):
+            for i in self._renew(idle, rows):
+                for moment in self._moments.values():
+                    moment[i] = 0
         return {name: float(value) / n_rows for name, value in total.items()}
 
     def _measure(self, batches: Batches, blocks: Blocks) -> dict[str, float]:
