@@ -11,7 +11,8 @@ codes, by one matrix product.
 
 A pull makes the problem strictly convex, so that there is one code for each row, whatever finds it;
 it also makes codes less sparse and atoms less exact, the more the worse the encoder predicts. Codes
-are found by coordinate descent on the CPU, by FISTA from the prediction on elsewhere. Either ends when every atom meets the optimality conditions; with r = D (x - z D) - pull (z - p):
+are found by coordinate descent on the CPU, by FISTA from the prediction on elsewhere. Either ends
+when every atom meets the optimality conditions; with r = D (x - z D) - pull (z - p):
 
     |r_j - penalty sign(z_j)| <= tol penalty  where z_j is not 0,   |r_j| <= (1 + tol) penalty else
 
