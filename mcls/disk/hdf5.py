@@ -1,5 +1,13 @@
-"""HDF5 files of strangers: what is not stored in the very file is refused, never followed."""
+"""HDF5 files: of ours, for which there is room; and of strangers.
 
+What is not stored in a stranger's very file is refused, never followed.
+"""
+
+import errno
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +17,50 @@ from mcls.errors import DataError, FormatError
 
 #: What h5py raises where a file's own structures are wrong.
 DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, MemoryError)
+
+
+@contextmanager
+def new_hdf5(path: Path, room: int) -> Iterator[h5py.File]:
+    """Make a file, after its room on the disk has been taken.
+
+    Where a disk is full in the midst of its work the HDF5 library crashes. So the room is taken
+    first, and what was not needed of it is given back at the end.
+
+    Parameters
+    ----------
+    path : Path
+        The file to make.
+    room : int
+        Bytes it will have, at most.
+
+    Raises
+    ------
+    OSError
+        If there is no room, or the file cannot be made.
+    """
+    _take_room(path, room)
+    with h5py.File(path, "w") as file:
+        _take_room(path, room)
+        yield file
+        file.flush()
+        size = file.id.get_filesize()
+    os.truncate(path, size)
+
+
+def _take_room(path: Path, n_bytes: int) -> None:
+    """Make a file as long as it will be at most; nothing where the file system cannot."""
+    with path.open("ab") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, n_bytes)
+        except OSError as error:
+            if error.errno not in (errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL, errno.ENOSYS):
+                raise
+
+
+def said(error: Exception) -> str:
+    """Return what the system said, out of what HDF5 made of it."""
+    found = re.search(r"error message = '([^']+)'", str(error))
+    return found[1] if found else getattr(error, "strerror", None) or str(error)
 
 
 def open_hdf5(path: Path, kind: str, version: int) -> h5py.File:

@@ -18,12 +18,10 @@ Nothing outside the file is ever followed.
 
 import json
 import math
-import os
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import h5py
 import numpy as np
@@ -31,7 +29,8 @@ import numpy as np
 from mcls import __version__
 from mcls.disk.atomic import written_whole
 from mcls.disk.chain import Chain, chain_digest, read_chain, write_chain
-from mcls.disk.hdf5 import DAMAGE, member, members, open_hdf5
+from mcls.disk.hdf5 import DAMAGE, member, members, new_hdf5, open_hdf5, said
+from mcls.disk.stored_rows import StoredRows, stamp_of
 from mcls.errors import ConfigError, DataError, FormatError, suggest
 from mcls.settings import canonical
 
@@ -41,80 +40,6 @@ _DTYPES = ("float32", "float16", "int16")
 MEASURED = {"seconds": np.float64, "sample_rate": np.int64}
 
 Columns = Mapping[str, Sequence[Any]]
-
-
-@dataclass(frozen=True)
-class StoredRows:
-    """The rows of one feature.
-
-    Attributes
-    ----------
-    name : str
-        The feature's name in the store.
-    settings : dict
-        Of the last step of its chain.
-    digest : str
-        Names the chain, learnt arrays included.
-    frame_rate : float or None
-        Rows per second; None where a row is a whole track.
-    chain : Chain
-        Every step from the audio to these rows.
-    offsets : np.ndarray, shape (n_tracks + 1,), int64
-        Where each track begins.
-    rows : np.ndarray, shape (n_rows, n_dims)
-        Read-only memory map.
-    """
-
-    name: str
-    settings: dict[str, Any]
-    digest: str
-    frame_rate: float | None
-    chain: Chain
-    offsets: np.ndarray
-    path: Path
-    start: int
-    shape: tuple[int, int]
-    dtype: np.dtype
-    stamp: tuple[int, int]
-
-    @property
-    def rows(self) -> np.ndarray:
-        """All rows, memory-mapped."""
-        if self.shape[0] * self.shape[1] == 0:
-            return np.empty(self.shape, self.dtype)
-        with self._open() as file:
-            return np.memmap(file, self.dtype, "r", self.start, self.shape)
-
-    @property
-    def n_dims(self) -> int:
-        """Numbers per row."""
-        return self.shape[1]
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def track(self, i: int) -> np.ndarray:
-        """Return the rows of track `i`, read (not mapped), ``(n, n_dims)``."""
-        return self.read(int(self.offsets[i]), int(self.offsets[i + 1]))
-
-    def read(self, start: int, stop: int) -> np.ndarray:
-        """Return rows `start` to `stop`, read from the file: nothing stays resident."""
-        width = self.n_dims * self.dtype.itemsize
-        with self._open() as file:
-            file.seek(self.start + start * width)
-            count = (stop - start) * self.n_dims
-            return np.fromfile(file, self.dtype, count).reshape(stop - start, self.n_dims)
-
-    def _open(self) -> BinaryIO:
-        """Open the file, if it is still the one that was checked."""
-        try:
-            file = self.path.open("rb")
-        except OSError as error:
-            raise DataError(f"{self.path} cannot be read any more: {error.strerror}") from error
-        if _stamp(file.fileno()) != self.stamp:
-            file.close()
-            raise DataError(f"{self.path} was replaced while it was being read; start again")
-        return file
 
 
 class Store:
@@ -243,7 +168,7 @@ class StoreContents:
     split_note: str = ""
 
 
-def write_store(path: str | Path, contents: StoreContents, features: Iterable[NewRows]) -> None:
+def write_store(path: str | Path, contents: StoreContents, features: Sequence[NewRows]) -> None:
     """Write a store; it appears whole or not at all, and memory does not grow with it.
 
     Parameters
@@ -252,8 +177,8 @@ def write_store(path: str | Path, contents: StoreContents, features: Iterable[Ne
         The file to write; replaced if it is there.
     contents : StoreContents
         Columns, failed tracks, settings.
-    features : iterable of NewRows
-        Taken and written one after the other.
+    features : sequence of NewRows
+        Written one after the other.
 
     Raises
     ------
@@ -261,7 +186,8 @@ def write_store(path: str | Path, contents: StoreContents, features: Iterable[Ne
         If rows and lengths do not fit, or the file cannot be written.
     """
     try:
-        with written_whole(Path(path)) as temporary, h5py.File(temporary, "w") as file:
+        room = _room(contents, features)
+        with written_whole(Path(path)) as temporary, new_hdf5(temporary, room) as file:
             file.attrs["kind"] = KIND
             file.attrs["format"] = FORMAT
             file.attrs["version"] = __version__
@@ -274,7 +200,7 @@ def write_store(path: str | Path, contents: StoreContents, features: Iterable[Ne
             for feature in features:
                 _write_feature(group, feature)
     except (OSError, RuntimeError) as error:
-        raise DataError(f"{path} could not be written: {_said(error)}") from error
+        raise DataError(f"{path} could not be written: {said(error)}") from error
 
 
 def rows_of(columns: Columns) -> list[dict[str, Any]]:
@@ -297,16 +223,20 @@ def _storable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
 
 
-def _said(error: Exception) -> str:
-    """Return what the system said, out of what HDF5 made of it."""
-    found = re.search(r"error message = '([^']+)'", str(error))
-    return found[1] if found else getattr(error, "strerror", None) or str(error)
-
-
-def _stamp(file: Path | int) -> tuple[int, int]:
-    """Return what tells a file from another that has taken its name: size and time."""
-    status = os.stat(file)  # noqa: PTH116  # takes an open file, too
-    return status.st_size, status.st_mtime_ns
+def _room(contents: StoreContents, features: Sequence[NewRows]) -> int:
+    """Return at least as many bytes as the file will have."""
+    columns = [*contents.tracks.values(), *contents.failed.values()]
+    texts = [str(value) for values in columns for value in values]
+    groups, rows = len(columns) + 4, 0
+    for new in features:
+        rows += sum(new.lengths) * new.n_dims * np.dtype(new.dtype).itemsize + 8 * len(new.lengths)
+        for step in new.chain:
+            groups += 3 + len(step.arrays)
+            rows += sum(array.nbytes for array in step.arrays.values())
+            texts += [canonical(step.settings), *step.learnt_from]
+    texts += [canonical(contents.settings), contents.split_note]
+    heaps = sum(2 * len(text.encode("utf-8", "backslashreplace")) + 64 for text in texts)
+    return rows + heaps + (groups << 12)
 
 
 def _write_feature(parent: h5py.Group, new: NewRows) -> None:
@@ -387,5 +317,5 @@ def _read_feature(name: str, group: h5py.Group, n_tracks: int, path: Path) -> St
     frame_rate = None if rate is None else float(rate)
     if frame_rate is not None and not (math.isfinite(frame_rate) and frame_rate > 0):
         raise FormatError(f"{where}: frame_rate is {frame_rate}")
-    place = (path.absolute(), start or 0, rows.shape, rows.dtype, _stamp(path))
+    place = (path.absolute(), start or 0, rows.shape, rows.dtype, stamp_of(path))
     return StoredRows(name, settings, digest, frame_rate, chain, at, *place)
