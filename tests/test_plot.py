@@ -29,7 +29,10 @@ from mcls.plots.page import save, style
 from mcls.plots.track import thinned
 from mcls.stages.chain_axes import meaning_of
 from mcls.stages.encode import encode
-from mcls.stages.plot import plot, plot_dictionary, plot_run, plot_store, read_history
+from mcls.stages.plot import plot
+from mcls.stages.plot_dictionary import plot_dictionary
+from mcls.stages.plot_run import plot_run, read_history
+from mcls.stages.plot_store import plot_store
 from mcls.stages.plot_track import track_layers
 
 N_MELS = 16
@@ -258,6 +261,21 @@ def test_parts_of_a_quantity_come_together() -> None:
     }
     assert [values.tolist() for values in found["loss"]["train"]] == [[3, 4], [2, 1]]
     assert [values.tolist() for values in found["loss"]["valid"]] == [[3], [3]]
+
+
+def test_a_plain_series_is_that_of_train_and_many_alike_are_one_quantity() -> None:
+    found = by_quantity(
+        [
+            {"objective": 2.0, "valid_objective": 3.0, "free_energy": 1.0, "learning_rate": 0.1},
+            {"grad_a": 1.0, "grad_b": 2.0, "grad_c": 3.0},
+        ]
+    )
+    assert {name: list(parts) for name, parts in found.items()} == {
+        "objective": ["train", "valid"],
+        "free_energy": [""],
+        "learning_rate": [""],
+        "grad": ["a", "b", "c"],
+    }
 
 
 def test_use_is_sorted_and_its_title_says_the_perplexity(bands: Path) -> None:
@@ -518,6 +536,7 @@ def test_errors_say_what_to_do(bands: Path, store: Path, tmp_path: Path) -> None
     assert "end its name in one of .png, .svg, .pdf" in error(bands, "-o", tmp_path / "x.gif")
     assert "there is nothing at" in error(tmp_path / "none.h5", "-o", out)
     assert "does not take 'track'; that is for a store" in error(bands, "-o", out, "--track", "a")
+    assert "does not take 'dict'; that" in error(bands, "-o", out, "--dict", bands)
     assert "does not take 'top'; that is for a dictionary" in error(store, "-o", out, "--top", 3)
     assert "'pool' needs a track; say which with --track" in error(
         store, "-o", out, "--pool", "max"

@@ -1,9 +1,11 @@
 """Curves: learning over passes, and how evenly atoms are used."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
@@ -20,7 +22,11 @@ _PASS = "epoch"
 #: A curve whose largest value is so many times its least is drawn on a log axis.
 _WIDE = 100
 
+#: So many series that begin with the same word are drawn together.
+_ALIKE = 3
+
 Series = tuple[np.ndarray, np.ndarray]
+Points = list[tuple[float, float]]
 
 
 def by_quantity(history: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Series]]:
@@ -30,7 +36,9 @@ def by_quantity(history: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Ser
     ----------
     history : sequence of mapping
         A dict of named numbers per pass. ``train_loss``, ``valid_loss`` (or ``loss_train``,
-        ``loss_valid``) are two parts of one quantity. What is no finite number is left out.
+        ``loss_valid``) are two parts of one quantity; beside a ``valid_loss`` a plain ``loss`` is
+        that of the train part. Three or more that begin with the same word (``grad_conv1``,
+        ``grad_conv2``, ...) are one quantity, too. What is no finite number is left out.
 
     Returns
     -------
@@ -44,7 +52,7 @@ def by_quantity(history: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Ser
     >>> {name: list(parts) for name, parts in found.items()}
     {'loss': ['train', 'valid'], 'lr': ['']}
     """
-    found: dict[str, dict[str, list[tuple[float, float]]]] = {}
+    found: dict[str, dict[str, Points]] = {}
     for turn, measured in enumerate(history, 1):
         at = _number(measured.get(_PASS))
         for name, value in measured.items():
@@ -59,8 +67,23 @@ def by_quantity(history: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Ser
             part: (np.array([x for x, _ in points]), np.array([y for _, y in points]))
             for part, points in parts.items()
         }
-        for quantity, parts in found.items()
+        for quantity, parts in _together(found).items()
     }
+
+
+def _together(found: dict[str, dict[str, Points]]) -> dict[str, dict[str, Points]]:
+    """Name the parts that have no name, and make one quantity of many that begin alike."""
+    first = Counter(name.partition("_")[0] for name, parts in found.items() if list(parts) == [""])
+    merged: dict[str, dict[str, Points]] = {}
+    for name, parts in found.items():
+        word, _, rest = name.partition("_")
+        if list(parts) == [""] and rest and first[word] >= _ALIKE:
+            merged.setdefault(word, {})[rest] = parts[""]
+        elif len(parts) > 1 and "" in parts and "train" not in parts:
+            merged[name] = {part or "train": points for part, points in parts.items()}
+        else:
+            merged[name] = parts
+    return merged
 
 
 def _number(value: Any) -> float | None:
@@ -103,8 +126,12 @@ def draw_curve(
     along : str
         What a pass is called.
     """
-    ordered = sorted(parts, key=lambda part: ["train", "", "valid", "test"].index(part))
-    for colour, part in zip(LINES, ordered, strict=False):
+    known = ["train", "valid", "test"]
+    ordered = sorted(parts, key=lambda part: known.index(part) if part in known else 0)
+    colours: Any = LINES[:-1]
+    if len(ordered) > len(colours):
+        colours = matplotlib.colormaps["viridis"](np.linspace(0, 0.9, len(ordered)))
+    for colour, part in zip(colours, ordered, strict=False):
         passes, values = parts[part]
         marker = "o" if len(values) <= 20 else None
         ax.plot(passes, values, color=colour, label=part, marker=marker)
@@ -115,7 +142,7 @@ def draw_curve(
     if kept is not None:
         ax.axvline(kept, color=LINES[-1], linewidth=0.8, linestyle="--", label=f"kept: {kept:g}")
     if len(parts) > 1 or kept is not None:
-        ax.legend()
+        ax.legend(ncols=1 + len(parts) // 5)
     ax.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
     ax.set_xlabel(along)
     ax.set_title(quantity.replace("_", " "))
@@ -137,7 +164,7 @@ def draw_usage(ax: Axes, usage: np.ndarray, perplexity: float | None = None) -> 
     used = ordered[ordered > 0]
     n = len(ordered)
     ax.set_xlabel("atom, the most used first")
-    ax.set_ylabel("use, of all rows")
+    ax.set_ylabel("use")
     ax.set_xlim(0.5, n + 0.5)
     at = ticks_from_one(n, 4)
     ax.set_xticks(at, [str(i) for i in at])

@@ -95,7 +95,7 @@ def _draw_confusion(page: Figure | SubFigure, counts: np.ndarray, names: Sequenc
     ax = page.subplots()
     totals = counts.sum(axis=1, keepdims=True)
     shares = counts / np.where(totals > 0, totals, 1)
-    image = ax.imshow(shares, cmap=AMOUNT, vmin=0, vmax=1, origin="upper", interpolation="nearest")
+    image = ax.imshow(shares, cmap=AMOUNT, vmin=0, vmax=1, origin="upper", aspect="auto")
     size = 7.0 if n <= 30 else max(3.0, 210 / n)
     texts = [shortened(name, 24) for name in names]
     ax.set_xticks(range(n), texts, rotation=45, ha="right", rotation_mode="anchor", fontsize=size)

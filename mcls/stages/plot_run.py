@@ -1,0 +1,113 @@
+"""The picture of a run: what it got right, and how it was trained."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mcls.errors import DataError, FormatError
+from mcls.plots.page import Figure
+from mcls.plots.scores import draw_run
+from mcls.stages.evaluate import evaluate
+
+
+def plot_run(path: Path, *, part: str | None = None) -> tuple[Figure, str]:
+    """Draw what a run got right and, where it has a history, how it was trained.
+
+    Parameters
+    ----------
+    path : Path
+        A run folder, a cross-validation, or a CSV of predictions.
+    part : str or None
+        See `mcls.stages.evaluate.evaluate`.
+
+    Returns
+    -------
+    page : Figure
+        A confusion matrix where a track has one label, else the AUC of each label.
+    shows : str
+    """
+    history, kept = read_history(path) if path.is_dir() else ([], None)
+    drawn: dict[str, Any] = {"history": history, "kept": kept}
+    several = evaluate(path, ["auc"], part=part, n_bootstrap=0).report.multi_label
+    return (_multi_label if several else _single_label)(path, part, drawn)
+
+
+def _single_label(path: Path, part: str | None, drawn: dict[str, Any]) -> tuple[Figure, str]:
+    report = evaluate(path, ["accuracy"], part=part, confusion=True).report
+    figure = report["accuracy"].main
+    assert figure is not None and figure.low is not None and report.confusion is not None
+    where = f"{report.n_tracks} {report.part} tracks"
+    title = f"{path.name}: accuracy {figure.value:.3f} [{figure.low:.3f}, {figure.high:.3f}], "
+    page = draw_run(
+        title=title + where, names=report.names, confusion=np.array(report.confusion), **drawn
+    )
+    return page, f"confusion of {len(report.names)} labels, {where}"
+
+
+def _multi_label(path: Path, part: str | None, drawn: dict[str, Any]) -> tuple[Figure, str]:
+    report = evaluate(path, ["auc"], part=part).report
+    figure = report["auc"].macro
+    if figure is None:
+        raise DataError(f"{path}: no label is on some of the tracks and absent from others")
+    found = {
+        name: (one.value, one.low, one.high, report.support[name])
+        for name, one in report["auc"].per_label.items()
+    }
+    where = f"{report.n_tracks} {report.part} tracks"
+    ends = "" if figure.low is None else f" [{figure.low:.3f}, {figure.high:.3f}]"
+    page = draw_run(
+        title=f"{path.name}: macro AUC {figure.value:.3f}{ends}, {where}",
+        per_label=found,
+        metric="ROC-AUC with 95 % interval (tracks with the label)",
+        chance=0.5,
+        mean=figure.value,
+        **drawn,
+    )
+    return page, f"AUC of {len(found)} labels, {where}"
+
+
+def read_history(run: Path) -> tuple[list[dict[str, float]], float | None]:
+    """Read what a run's training measured.
+
+    Parameters
+    ----------
+    run : Path
+        A run folder.
+
+    Returns
+    -------
+    history : list of dict
+        The lines of history.csv; cells that are no numbers are left out. Empty without the file.
+    kept : float or None
+        The ``kept_epoch`` (or ``best_epoch``) of about.json, if it names one.
+
+    Raises
+    ------
+    FormatError
+        If a file is there and damaged.
+    """
+    file, about = run / "history.csv", run / "about.json"
+    if not file.is_file():
+        return [], None
+    try:
+        with file.open(encoding="utf-8", newline="") as lines:
+            history = [
+                {name: float(cell) for name, cell in line.items() if _is_number(cell)}
+                for line in csv.DictReader(lines, strict=True)
+            ]
+        said = json.loads(about.read_text(encoding="utf-8")) if about.is_file() else {}
+        kept = next((said[key] for key in ("kept_epoch", "best_epoch") if key in said), None)
+    except (UnicodeDecodeError, ValueError, csv.Error, TypeError) as error:
+        raise FormatError(f"{run}: history.csv or about.json is damaged ({error})") from error
+    return history, float(kept) if isinstance(kept, int | float) else None
+
+
+def _is_number(cell: Any) -> bool:
+    try:
+        float(cell)
+    except (TypeError, ValueError):
+        return False
+    return True
