@@ -4,7 +4,7 @@ from sklearn import cluster
 from sklearn.datasets import make_blobs
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from mcls.dictionaries.kmeans import KMeans, nearest
+from mcls.dictionaries.kmeans import KMeans, _plus_plus, nearest
 
 
 @parametrize_with_checks([KMeans(n_atoms=8, random_state=0)])
@@ -85,3 +85,28 @@ def test_fewer_rows_than_atoms_is_an_error(rng):
 def test_same_seed_same_bytes(blobs):
     one, two = (KMeans(n_atoms=30, random_state=5).fit(blobs).components_ for _ in range(2))
     assert one.tobytes() == two.tobytes()
+
+
+@pytest.mark.parametrize("n_rows", [1, 511, 20000])
+def test_labels_do_not_depend_on_the_number_of_threads(n_rows, rng, monkeypatch):
+    rows = rng.normal(size=(n_rows, 20)).astype(np.float32)
+    atoms = rng.normal(size=(100, 20)).astype(np.float32)
+    found = []
+    for threads in ("1", "2", "5"):
+        monkeypatch.setenv("OMP_NUM_THREADS", threads)
+        found.append(nearest(rows, atoms))
+    for labels, distances in found[1:]:
+        assert labels.tobytes() == found[0][0].tobytes()
+        assert distances.tobytes() == found[0][1].tobytes()
+
+
+def test_the_first_atoms_are_spread_out(blobs):
+    """As well as scikit-learn's, from the same number of trials."""
+    ours, theirs = [], []
+    for seed in range(12):
+        atoms = _plus_plus(blobs, 40, np.random.RandomState(seed))
+        ours.append(nearest(blobs, atoms)[1].sum())
+        atoms, _ = cluster.kmeans_plusplus(blobs, 40, random_state=seed)
+        theirs.append(nearest(blobs, atoms)[1].sum())
+    assert len(np.unique(atoms, axis=0)) == 40
+    assert np.median(ours) <= 1.05 * np.median(theirs)

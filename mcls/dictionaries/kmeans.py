@@ -19,8 +19,11 @@ from mcls.threads import for_blocks, one_blas_thread
 
 Source = Callable[[], Iterable[np.ndarray]]
 
-_BLOCK = 1024  # rows whose distances to all atoms are held at once
-_SEED_ROWS = 32  # per atom, in the first sample
+_TASK = 4096  # rows that a thread takes at once
+_BLOCK = 512  # rows whose likeness to all atoms is held at once: it fits the second-level cache
+_SAMPLE_ROWS = 32  # per atom, in the first sample
+_SEED_ROWS = 16  # per atom, of which the first atoms are chosen
+_AT_ONCE = 4  # atoms whose candidates are drawn together
 
 
 @register("dictionaries", "kmeans", encoder="hard")
@@ -115,11 +118,11 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
 
     def _fit_batches(self, source: Source) -> "KMeans":
         rng = check_random_state(self.random_state)
-        sample, n_rows = _sample(source, _SEED_ROWS * self.n_atoms, rng)
+        sample, n_rows = _sample(source, _SAMPLE_ROWS * self.n_atoms, rng)
         if n_rows < self.n_atoms:
             raise ValueError(f"n_samples={n_rows} should be >= n_atoms={self.n_atoms}")
         self.n_features_in_ = sample.shape[1]
-        self.components_ = _plus_plus(sample, self.n_atoms, rng)
+        self.components_ = _plus_plus(sample[: _SEED_ROWS * self.n_atoms], self.n_atoms, rng)
         if len(sample) < n_rows:
             self._lloyd(lambda: _slices(sample))
         self._lloyd(source)
@@ -226,22 +229,30 @@ def nearest(rows: np.ndarray, atoms: np.ndarray) -> tuple[np.ndarray, np.ndarray
     distances : np.ndarray, shape (n_rows,), float32
         Squared, >= 0.
     """
-    half = 0.5 * np.einsum("ij,ij->i", atoms, atoms)
+    # |row - atom|^2 = |row|^2 - 2 (row . atom - |atom|^2 / 2): a row that ends in 1, times an atom
+    # that ends in -|atom|^2 / 2, is what must be largest, in one product.
+    n_dims = atoms.shape[1]
+    factor = np.empty((n_dims + 1, len(atoms)), np.float32)
+    factor[:-1] = atoms.T
+    factor[-1] = -0.5 * np.einsum("ij,ij->i", atoms, atoms)
     labels = np.empty(len(rows), np.int32)
     distances = np.empty(len(rows), np.float32)
-    transposed = np.ascontiguousarray(atoms.T)
 
     def work(which: slice) -> None:
-        block = rows[which]
-        likeness = block @ transposed
-        likeness -= half
-        best = likeness.argmax(axis=1)
-        labels[which] = best
-        squares = np.einsum("ij,ij->i", block, block)
-        near = likeness[np.arange(len(block)), best]
-        np.maximum(squares - 2 * near, 0, out=distances[which])
+        longer = np.ones((_BLOCK, n_dims + 1), np.float32)
+        products = np.empty((_BLOCK, len(atoms)), np.float32)
+        for start in range(which.start, which.stop, _BLOCK):
+            block = slice(start, min(start + _BLOCK, which.stop))
+            n = block.stop - start
+            longer[:n, :-1] = rows[block]
+            likeness = np.dot(longer[:n], factor, out=products[:n])
+            best = likeness.argmax(axis=1)
+            labels[block] = best
+            squares = np.einsum("ij,ij->i", rows[block], rows[block])
+            near = likeness[np.arange(n), best]
+            np.maximum(squares - 2 * near, 0, out=distances[block])
 
-    for_blocks(len(rows), _BLOCK, work)
+    for_blocks(len(rows), _TASK, work)
     return labels, distances
 
 
@@ -299,26 +310,29 @@ def _sample(source: Source, size: int, rng: np.random.RandomState) -> tuple[np.n
 def _plus_plus(rows: np.ndarray, n_atoms: int, rng: np.random.RandomState) -> np.ndarray:
     """Choose first atoms: rows drawn by their squared distance to those chosen before.
 
-    Of 2 + log(n_atoms) rows drawn, the one that lowers the sum of the distances most is taken.
+    Of 2 + log(n_atoms) rows drawn, the one that lowers the sum of the distances most is taken. The
+    rows for `_AT_ONCE` atoms are drawn together, since one product then serves them all.
     """
     n_trials = 2 + int(np.log(n_atoms))
-    atoms = np.empty((n_atoms, rows.shape[1]), np.float32)
+    n_rows, n_dims = rows.shape
     squares = np.einsum("ij,ij->i", rows, rows)
-    candidates = rng.randint(len(rows), size=1)
-    distances = np.full(len(rows), np.inf)
-    for k in range(n_atoms):
-        trials = rows[candidates] @ rows.T
-        trials *= -2
-        trials += squares
-        trials += squares[candidates, None]
-        np.minimum(np.maximum(trials, 0, out=trials), distances, out=trials)
-        best = int(trials.sum(axis=1, dtype=np.float64).argmin())
-        atoms[k] = rows[candidates[best]]
-        distances = trials[best]
+    # |row - atom|^2 in one product: (row, |row|^2, 1) . (-2 atom, 1, |atom|^2)
+    points = np.ones((n_dims + 2, n_rows), np.float32)
+    points[:n_dims], points[n_dims] = rows.T, squares
+    factor = np.ones((_AT_ONCE * n_trials, n_dims + 2), np.float32)
+    chosen: list[int] = [int(rng.randint(n_rows))]
+    distances = np.maximum(squares + squares[chosen] - 2 * (rows @ rows[chosen[0]]), 0)
+    while len(chosen) < n_atoms:
         upto = np.cumsum(distances, dtype=np.float64)
-        if upto[-1] > 0:
-            candidates = np.searchsorted(upto, rng.random_sample(n_trials) * upto[-1])
-            np.minimum(candidates, len(rows) - 1, out=candidates)
-        else:
-            candidates = rng.randint(len(rows), size=1)
-    return atoms
+        drawn = rng.random_sample(len(factor)) * upto[-1]
+        candidates = np.minimum(np.searchsorted(upto, drawn, side="right"), n_rows - 1)
+        factor[:, :n_dims], factor[:, -1] = -2 * rows[candidates], squares[candidates]
+        products = factor @ points  # (n_candidates, n_rows)
+        np.maximum(products, 0, out=products)
+        for first in range(0, len(factor), n_trials):
+            trials = products[first : first + n_trials]
+            np.minimum(trials, distances, out=trials)
+            best = int(trials.sum(axis=1, dtype=np.float64).argmin())
+            chosen.append(int(candidates[first + best]))
+            distances = trials[best]
+    return rows[chosen[:n_atoms]]
