@@ -18,8 +18,10 @@ from mcls.dictionaries.rbm_kernels import KINDS, activate, update
 from mcls.dictionaries.rbm_steps import RBMState, Steps, StepSettings, sparsity_step
 from mcls.threads import n_threads, one_blas_thread
 
-#: Units in a block.
+#: Units in a block, at least: the fewer, the more threads can share them.
 _HIDDEN, _VISIBLE = 256, 128
+#: Multiplications in a block below which it has twice the units: short products are slow.
+_SHORT = 1 << 23
 
 
 class CPUSteps(Steps):
@@ -42,6 +44,7 @@ class CPUSteps(Steps):
         self._sums = np.empty((2, max(n_hidden, n_visible)), np.float32)
         self._activation = np.zeros(n_hidden)
         self._signs = np.zeros(2 * size, np.float32)
+        self._block = _HIDDEN if _HIDDEN * n_visible * size >= _SHORT else 2 * _HIDDEN
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -104,7 +107,7 @@ class CPUSteps(Steps):
                 sums,
             )
 
-        self._share(work, len(hidden), _HIDDEN)
+        self._share(work, len(hidden), self._block)
 
     def _reconstruct(self) -> None:
         state, means, columns = self.state, self._visible_means, self._model
@@ -143,7 +146,7 @@ class CPUSteps(Steps):
             np.matmul(hidden[i:j], visible, out=self._slope[i:j])
             update(weights, velocities, self._slope, i, j, *numbers)
 
-        self._share(work, len(weights), _HIDDEN)
+        self._share(work, len(weights), self._block)
         n, m = (columns.stop - columns.start for columns in (self._data, self._model))
         activation = self._driven[0] / np.float32(n)
         _, v_hidden, v_visible = state.velocities

@@ -69,7 +69,7 @@ class RBMLearner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         X = validate_data(self, X, dtype=np.float32, order="C")
         self._check_settings()
         rng = check_random_state(self.random_state)
-        self._start([X], None, rng)
+        self._start_with(X, rng)
         size = self.batch_size
         for _ in range(self.n_epochs):
             order = rng.permutation(len(X))
@@ -99,8 +99,12 @@ class RBMLearner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         """
         self._check_settings()
         rng = check_random_state(self.random_state)
-        self._start(source(), valid() if valid is not None else None, rng)
-        self.n_features_in_ = self.components_.shape[1]
+        seen = _Seen(source(), self.visible, self._name)
+        measured = {"": _sample(seen, rng)}
+        if valid is not None:
+            measured["valid_"] = _sample(_Seen(valid(), self.visible, self._name), rng)
+        self.n_features_in_ = len(seen.total)
+        self._start(seen.total / seen.n_rows, measured, rng)
         for _ in range(self.n_epochs):
             self._epoch(shuffled(source(), self.batch_size, rng))
         return self
@@ -122,7 +126,7 @@ class RBMLearner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         X = validate_data(self, X, dtype=np.float32, order="C", reset=first)
         self._check_settings()
         if first:
-            self._start([X], None, check_random_state(self.random_state))
+            self._start_with(X, check_random_state(self.random_state))
         else:
             check_rows(X, self.visible, self._name)
         self._epoch(regroup([X], self.batch_size))
@@ -230,16 +234,20 @@ class RBMLearner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         if bad:
             raise ConfigError(f"{self._name}: " + "; ".join(bad))
 
-    def _start(self, rows: Batches, valid: Batches | None, rng: np.random.RandomState) -> None:
-        """Look at all rows once, keep some to measure, and set the parameters' first values."""
-        seen = _Seen(rows, self.visible, self._name)
-        self._measured = {"": _sample(seen, rng)}
-        if valid is not None:
-            self._measured["valid_"] = _sample(_Seen(valid, self.visible, self._name), rng)
+    def _start_with(self, X: np.ndarray, rng: np.random.RandomState) -> None:
+        check_rows(X, self.visible, self._name)
+        few = X[rng.permutation(len(X))[:_MEASURED]]
+        self._start(X.mean(axis=0, dtype=np.float64), {"": few}, rng)
+
+    def _start(
+        self, mean: np.ndarray, measured: dict[str, np.ndarray], rng: np.random.RandomState
+    ) -> None:
+        """Set the parameters' first values; `measured`: rows to measure, by prefix of the names."""
+        self._measured = measured
         self._state = RBMState.start(
-            rng.normal(scale=_SPREAD, size=(self.n_atoms, len(seen.total))),
+            rng.normal(scale=_SPREAD, size=(self.n_atoms, len(mean))),
             np.full(self.n_atoms, self.initial_bias),
-            visible_biases_for(seen.total / seen.n_rows, self.visible),
+            visible_biases_for(mean, self.visible),
             n_chains=self.batch_size if self.algorithm == "pcd" else 0,
             seed=int(rng.randint(2**31 - 1)),
         )

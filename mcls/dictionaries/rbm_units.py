@@ -99,7 +99,8 @@ def free_energy(
         In nats.
     """
     drive = (rows @ weights.T).astype(np.float64) + biases
-    hidden = np.logaddexp(0, drive).sum(axis=1)
+    # log(1 + exp(x)): numpy has vectors for exp and log, not for logaddexp
+    hidden = (np.maximum(drive, 0) + np.log(1 + np.exp(-np.abs(drive)))).sum(axis=1)
     if visible == "gaussian":
         gap = rows.astype(np.float64) - visible_biases
         return np.asarray(0.5 * np.einsum("ij,ij->i", gap, gap) - hidden)
