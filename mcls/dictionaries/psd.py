@@ -112,7 +112,7 @@ class PSD(TorchLearner):
         batch_size: int = 500,
         n_epochs: int = 10,
         learning_rate: float = 0.01,
-        tol: float = 0.05,
+        tol: float = 0.1,
         device: str = "cpu",
         random_state: int | None = None,
     ) -> None:
