@@ -276,29 +276,23 @@ def mean_log_likelihood(rows, weights, biases, visible_biases):
 
 def test_learns_bars_and_stripes_no_worse_than_scikit_learn():
     rows = bars_and_stripes()
-    common = {"batch_size": 20, "learning_rate": 0.1, "random_state": 0}
-    many = np.tile(rows, (20, 1))
-    ours = RBM(
-        n_atoms=12,
-        visible="binary",
-        algorithm="pcd",
-        n_epochs=200,
-        rate_decay=1.0,
-        momentum=0.0,
-        final_momentum=0.0,
-        weight_cost=0.0,
-        **common,
-    ).fit(many)
-    theirs = BernoulliRBM(12, n_iter=200, **common).fit(many)
-    reached = mean_log_likelihood(rows, *ours._parameters)
-    other = mean_log_likelihood(
-        rows, theirs.components_, theirs.intercept_hidden_, theirs.intercept_visible_
-    )
     independent = mean_log_likelihood(rows, np.zeros((1, 9)), np.zeros(1), np.zeros(9))
-    assert independent < -6 < -4 < reached <= -np.log(len(rows))  # the best there is: -2.64
-    assert reached > other - 0.2
-    errors = [entry["reconstruction"] for entry in ours.history_]
-    assert errors[-1] < 0.5 * errors[0]
+    plain = {"rate_decay": 1.0, "momentum": 0.0, "final_momentum": 0.0, "weight_cost": 0.0}
+    reached, other = [], []
+    for seed in (0, 1):
+        common = {"batch_size": 20, "learning_rate": 0.05, "random_state": seed}
+        ours = RBM(
+            n_atoms=16, visible="binary", algorithm="pcd", n_epochs=250, **plain, **common
+        ).fit(np.tile(rows, (20, 1)))
+        theirs = BernoulliRBM(16, n_iter=250, **common).fit(np.tile(rows, (20, 1)))
+        reached.append(mean_log_likelihood(rows, *ours._parameters))
+        found = theirs.components_, theirs.intercept_hidden_, theirs.intercept_visible_
+        other.append(mean_log_likelihood(rows, *found))
+        errors = [entry["reconstruction"] for entry in ours.history_]
+        assert errors[-1] < 0.1 * errors[0]
+    assert independent < -6 < -4.5 < min(reached)
+    assert max(reached) <= -np.log(len(rows))  # the best there is: -2.64
+    assert np.mean(reached) > np.mean(other) - 0.5  # seeds differ by about 0.3
 
 
 def test_pseudo_likelihood_of_digits_is_no_worse_than_scikit_learns():
