@@ -13,7 +13,7 @@ defaults are literals and the decorator's arguments are literals.
 import ast
 import importlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -118,6 +118,21 @@ def find(family: str, name: str) -> Entry:
     known = entries(family)
     if name not in known:
         raise ConfigError(f"there is no {name!r} among the {family}; {suggest(name, known)}")
+    return known[name]
+
+
+def find_in(families: Sequence[str], name: str) -> Entry:
+    """Return the entry of that name in any of some families.
+
+    Raises
+    ------
+    ConfigError
+        If none has it; the message suggests one.
+    """
+    known = {key: entry for family in families for key, entry in entries(family).items()}
+    if name not in known:
+        where = " or ".join(families)
+        raise ConfigError(f"there is no {name!r} among the {where}; {suggest(name, known)}")
     return known[name]
 
 

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import click
@@ -43,6 +43,36 @@ def progress_bar(doing: str, unit: str = "tracks") -> Iterator[Progress]:
             bar.update(task, completed=done, total=total, rate=rate)
 
         yield show
+
+
+class EpochTable:
+    """A line on stderr per epoch of a training; above the bar, where there is one."""
+
+    #: Columns that are shown; the others are for history.csv.
+    _SHOWN = ("epoch", "train_loss", "valid_", "lr", "seconds")
+
+    def __init__(self) -> None:
+        self._columns: list[str] = []
+
+    def __call__(self, row: Mapping[str, float]) -> None:
+        """Print a row; the names of the columns come before the first."""
+        columns = [name for name in row if name.startswith(self._SHOWN)]
+        if columns != self._columns:
+            self._columns = columns
+            names = [name.replace("_", " ") for name in columns]
+            click.echo("  ".join(f"{name:>{_width(name)}}" for name in names), err=True)
+        cells = (_cell(name, row[name]).rjust(_width(name)) for name in columns)
+        click.echo("  ".join(cells), err=True)
+
+
+def _width(name: str) -> int:
+    return max(len(name), 7)
+
+
+def _cell(name: str, value: float) -> str:
+    if name == "epoch":
+        return str(int(value))
+    return f"{value:.3g}" if name == "lr" else f"{value:.4f}"
 
 
 def done_line(text: str, started: float) -> None:

@@ -15,22 +15,23 @@ from mcls.cli.options import (
     overwrite_option,
     settings_option,
     split_options,
+    training_options,
 )
-from mcls.cli.progress import done_line, progress_bar
+from mcls.cli.progress import EpochTable, done_line, progress_bar
 from mcls.cli.tables import show_table
 
 
 @click.command()
 @click.argument("store", type=FILE)
 @click.argument("run", type=FILE)
-@click.option("--model", type=Name("classifiers"), default="svm", help="The classifier.")
+@click.option("--model", type=Name("classifiers", "nets"), default="svm", help="Classifier or net.")
 @click.option("--feature", help="Which feature, if the store has several.")
 @click.option("--dict", "dicts", type=FILE, multiple=True, help="Encode with it; repeatable.")
 @click.option("--encoder", type=Name("encoders", spec=True), help="How rows become codes.")
 @click.option(
     "--pool", type=Name("poolers", spec=True), multiple=True, help="Pool rows; repeatable."
 )
-@settings_option("classifier")
+@settings_option("model")
 @click.option(
     "--aggregate",
     type=click.Choice(["mean", "vote", "max"]),
@@ -38,27 +39,37 @@ from mcls.cli.tables import show_table
     help="From rows to a track's score.",
 )
 @split_options
+@training_options
 @overwrite_option
 @json_option
 @click.pass_context
 def command(ctx: click.Context, store: Path, run: Path, as_json: bool, **options: Any) -> None:
-    """Train a classifier and score valid and test.
+    """Train a classifier or a net; score valid and test.
 
     The run folder holds all that `mcls predict` needs. Every row of a
     track is an example; the track's score is the mean over its rows.
     The same command again leaves the run as it is.
+
+    Options from --segment on are for nets. A net learns from segments
+    of tracks, and the epoch that is best on valid is kept. A training
+    that was cut off goes on when the command is given again.
 
     \b
     Example:
       mcls train mfcc.h5 runs/stats --pool meanstd --model svm
       mcls train mfcc.h5 runs/vq --dict vq.h5 --pool histogram -p kernel=chi2
       mcls train mfcc.h5 runs/gmm --model gmm --split fold --fold 1
+      mcls train mel.h5 runs/mlp --model mlp --epochs 30 --optimizer adam:lr=1e-4
+      mcls train mel.h5 runs/fcn --model fcn4 -p width=0.1 --segment 3 --patience 10
     """
     from mcls.stages.train import train
 
     started = time.monotonic()
-    with progress_bar("train") as progress:
-        trained = train(store, run, progress=progress, origins=origins(ctx), **options)
+    watch = EpochTable()
+    with progress_bar("train", unit="") as progress:
+        trained = train(
+            store, run, progress=progress, on_epoch=watch, origins=origins(ctx), **options
+        )
     if as_json:
         said = {"run": str(trained.path), "computed": trained.computed, **trained.summary}
         click.echo(json.dumps(said, indent=2, ensure_ascii=False))
@@ -77,6 +88,12 @@ def show_summary(path: Path, summary: dict[str, Any]) -> None:
         f"{path}: {summary['model']} on {summary['rows']} rows, {summary['n_labels']} {kind}"
     )
     click.echo(summary["split"])
+    if "training" in summary:
+        about = summary["training"]
+        click.echo(
+            f"epoch {about['kept_epoch']} of {about['epochs']} is kept; "
+            f"segments of {about['segment_rows']} rows, {about['parameters']} parameters"
+        )
     for note in summary["notes"]:
         click.echo(f"note: {note}")
     if not summary["metrics"]:

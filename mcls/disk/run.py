@@ -3,7 +3,8 @@
 ============== =====================================================================
 run.toml       every setting of the run, with where it came from; a recipe of `train`
 chain.h5       the steps from the audio to the classifier's rows, with their arrays
-model.skops    the classifier
+model.skops    the classifier; for a net model.safetensors (`mcls.disk.tensors`)
+history.csv    for a net: figures per epoch
 predictions.csv scores of the valid and the test part (`mcls.disk.predictions`)
 metrics.json   figures on them
 about.json     labels, aggregation, split id, versions, machine, seconds
@@ -13,8 +14,11 @@ A run folder appears whole or not at all. Nothing in it is pickled (see `mcls.di
 folder from a stranger can be wrong but cannot run code.
 """
 
+import fcntl
+import glob
 import json
 import os
+import re
 import shutil
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -27,10 +31,14 @@ import h5py
 
 from mcls.disk.chain import Chain, read_chain, write_chain
 from mcls.disk.model import read_model, write_model
-from mcls.errors import ConfigError, FormatError
+from mcls.disk.tensors import write_tensors
+from mcls.errors import ConfigError, DataError, FormatError
 
-#: What makes a folder a run, in the order in which it is written.
+#: What makes a folder a run, in the order in which it is written. See `run_files`.
 FILES = ("run.toml", "chain.h5", "model.skops", "predictions.csv", "metrics.json", "about.json")
+
+#: In place of model.skops, where the model is a net.
+NET_FILE = "model.safetensors"
 
 FORMAT = 1
 
@@ -72,13 +80,25 @@ class Run:
         with _opened(self.path / "chain.h5") as file:
             return read_chain(file)
 
+    @property
+    def net_file(self) -> Path | None:
+        """Where the net is, if the model is one."""
+        path = self.path / NET_FILE
+        return path if path.is_file() else None
+
     def model(self) -> Any:
-        """Return the fitted classifier."""
+        """Return the fitted classifier; of a net see `mcls.stages.fitted`."""
         return read_model(self.path / "model.skops")
 
     def metrics(self) -> dict[str, Any]:
         """Return metrics.json."""
         return _read_json(self.path / "metrics.json")
+
+
+def run_files(path: Path) -> list[str]:
+    """Return the names of the files that make a folder a run."""
+    net = (path / NET_FILE).is_file()
+    return [NET_FILE if net and name == "model.skops" else name for name in FILES]
 
 
 def open_run(path: Path | str) -> Run:
@@ -92,7 +112,7 @@ def open_run(path: Path | str) -> Run:
     path = Path(path)
     if not path.is_dir():
         raise FormatError(f"{path}: no such run folder")
-    missing = [name for name in FILES if not (path / name).is_file()]
+    missing = [name for name in run_files(path) if not (path / name).is_file()]
     if missing:
         raise FormatError(
             f"{path}: not a run folder that `mcls train` made: no {', '.join(missing)}"
@@ -145,9 +165,44 @@ def written_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
             path.rename(old)
         temporary.rename(path)
         _sync(path.parent)
-        shutil.rmtree(old, ignore_errors=True)
+        for stale in (old, *path.parent.glob(f".{glob.escape(path.name)}.training-*")):
+            shutil.rmtree(stale, ignore_errors=True)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def training_folder(folder: Path, key: str) -> Iterator[Path]:
+    """Give a folder for what a long training must not lose if it is killed.
+
+    It lies beside the run and is named after its key, so that the same command finds it again and
+    another does not. It goes when the run of that name is there (see `written_folder`).
+
+    Parameters
+    ----------
+    folder : Path
+        What `written_folder` gave, or any other folder that is to become the run.
+    key : str
+        Of the run.
+
+    Raises
+    ------
+    DataError
+        If another process is at it.
+    """
+    made_by = re.fullmatch(r"\.(.+)\.\d+\.tmp", folder.name)
+    name = made_by[1] if made_by else folder.name
+    place = folder.with_name(f".{name}.training-{key}")
+    place.mkdir(exist_ok=True)
+    with (place / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise DataError(
+                f"another process is training {folder.with_name(name)}; wait for it, or choose "
+                "another name"
+            ) from None
+        yield place
 
 
 def refuse_other(path: Path, *, overwrite: bool) -> None:
@@ -189,7 +244,10 @@ def write_parts(
         file.attrs["kind"] = "chain"
         file.attrs["format"] = FORMAT
         write_chain(file, chain)
-    write_model(folder / "model.skops", model)
+    if hasattr(model, "tensors"):
+        write_tensors(folder / NET_FILE, model.tensors(), model.about())
+    else:
+        write_model(folder / "model.skops", model)
     write_json(folder / "metrics.json", metrics)
     write_json(folder / "about.json", {"format": FORMAT, **about})
 

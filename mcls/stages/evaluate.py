@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mcls.disk.predictions import Predictions, read_predictions
-from mcls.disk.run import FILES, open_run
+from mcls.disk.run import open_run, run_files
 from mcls.errors import ConfigError, DataError, FormatError
 from mcls.evaluation import Measured, Report, across_folds
 from mcls.evaluation import evaluate as measure
@@ -132,7 +132,7 @@ def _open(path: Path) -> tuple[Predictions, dict[str, Any]]:
             "`mcls cv` has made, or a CSV"
         )
     about: dict[str, Any] = {}
-    if all((path / name).is_file() for name in FILES):
+    if all((path / name).is_file() for name in run_files(path)):
         about = open_run(path).about
     else:
         runs = sorted(path.glob("fold-*/about.json"))

@@ -13,7 +13,7 @@ from mcls.disk.chain import Chain
 from mcls.disk.dictionary import read_dictionary
 from mcls.disk.manifest import Manifest, open_source
 from mcls.disk.predictions import Predictions, read_predictions
-from mcls.disk.run import FILES, open_run
+from mcls.disk.run import open_run, run_files
 from mcls.disk.store import MEASURED, Store
 from mcls.errors import DataError, FormatError, MclsError
 from mcls.labels import split_labels
@@ -68,7 +68,7 @@ def info(path: Path | str, *, labels: str = "labels", split: str = "split") -> d
 
 
 def _folder(path: Path, labels: str, split: str) -> dict[str, Any]:
-    if any((path / name).is_file() for name in ("run.toml", "model.skops")):
+    if any((path / name).is_file() for name in ("run.toml", "model.skops", "model.safetensors")):
         return _run(path)
     if (path / "predictions.csv").is_file():
         return {
@@ -127,7 +127,7 @@ def _run(path: Path) -> dict[str, Any]:
     return {
         "kind": "run",
         "path": str(path),
-        "bytes": sum((path / name).stat().st_size for name in FILES),
+        "bytes": sum((path / name).stat().st_size for name in run_files(path)),
         "settings": run.settings,
         "labels": run.labels,
         "multi_label": run.multi_label,

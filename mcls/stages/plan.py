@@ -6,15 +6,26 @@ from pathlib import Path
 from typing import Any
 
 from mcls.aggregate import AGGREGATES
-from mcls.disk.chain import Chain, chain_digest
+from mcls.disk.chain import Chain, Step, chain_digest
 from mcls.disk.store import Store
 from mcls.errors import ConfigError, suggest
 from mcls.labels import LabelTable, parse_labels
-from mcls.registry import find
+from mcls.registry import find_in
 from mcls.settings import digest, parse_pairs, resolve
 from mcls.stages.encode import build_chain
 from mcls.stages.leaks import refuse_leaks
 from mcls.stages.parts import Parts, resolve_parts
+from mcls.stages.pretrained import first_layers, layers_of
+from mcls.training.options import (
+    NOT_DECIDING,
+    Training,
+    refuse_training,
+    takes_training,
+    training_of,
+)
+
+#: What a model may be.
+MODELS = ("classifiers", "nets")
 
 
 @dataclass(frozen=True)
@@ -29,8 +40,14 @@ class Plan:
         Every option of ``mcls train``, as run.toml keeps them.
     origins : mapping of str to str
         Where each came from.
-    model : estimator
-        The classifier, not fitted.
+    model : estimator or None
+        The classifier, not fitted; None for a net.
+    model_settings : dict
+        Of the classifier or the net, all of them.
+    training : Training or None
+        How a net is trained; None for a classifier.
+    init : Step or None
+        The dictionary that a net's first layers come from.
     chain : Chain
         From the audio to the classifier's rows.
     parts : Parts
@@ -47,6 +64,9 @@ class Plan:
     settings: dict[str, Any]
     origins: Mapping[str, str]
     model: Any
+    model_settings: dict[str, Any]
+    training: Training | None
+    init: Step | None
     chain: Chain
     parts: Parts
     table: LabelTable
@@ -54,6 +74,7 @@ class Plan:
     key: str
 
 
+@takes_training
 def plan_run(
     store: Store,
     *,
@@ -71,21 +92,32 @@ def plan_run(
     aggregate: str = "mean",
     seed: int = 0,
     origins: Mapping[str, str] | None = None,
+    **training: Any,
 ) -> Plan:
     """Check everything that decides a run; parameters and errors as in `train`."""
     if aggregate not in AGGREGATES:
         raise ConfigError(f"aggregate {aggregate!r}: {suggest(aggregate, AGGREGATES)}")
-    entry = find("classifiers", model)
+    entry = find_in(MODELS, model)
     given: dict[str, Any] = dict(parse_pairs(settings))
     if "random_state" in entry.settings:
         given.setdefault("random_state", seed)
-    model_settings = resolve(entry, given)
+    if entry.family != "nets":
+        refuse_training(training, model)
     chain = build_chain(store, feature, dicts, encoder, pool)
     parts = resolve_parts(
         store, split=split, fold=fold, valid=valid, group=group, labels=labels, seed=seed
     )
     refuse_leaks(chain, parts, store.track_ids)
     table = _labels(store, labels, parts)
+    how = init = None
+    if entry.family == "nets":
+        how = training_of(training, multi_label=table.multi_label)
+        check_training(how, parts)
+    if how is not None and how.init is not None:
+        init = first_layers(how.init, chain, store)
+        refuse_leaks((init,), parts, store.track_ids)
+        given = {**layers_of(init), **given}
+    model_settings = resolve(entry, given)
     taken = {
         "feature": feature,
         "dict": [str(path) for path in dicts],
@@ -101,22 +133,51 @@ def plan_run(
         "group": group,
         "seed": seed,
     }
-    decides = {key: value for key, value in taken.items() if key != "dict"}
+    if how is not None:
+        taken |= {key: _listed(value) for key, value in vars(how).items()}
+    aside = ("dict", "init", *NOT_DECIDING)
+    decides = {key: value for key, value in taken.items() if key not in aside}
     store_digest = digest([store.track_ids, store.tracks.get("sha1"), store.settings])
     content = [store_digest, chain_digest(chain), parts.id, table.names, table.texts()]
+    if init is not None:
+        content.append(chain_digest((init,)))
     given_by = {"dicts": "dict", "settings": "param"}
     said = {given_by.get(name, name): origin for name, origin in (origins or {}).items()}
     return Plan(
         store=store,
         settings=taken,
         origins={key: said.get(key, "default") for key in taken},
-        model=entry.load()(**model_settings),
+        model=None if entry.family == "nets" else entry.load()(**model_settings),
+        model_settings=model_settings,
+        training=how,
+        init=init,
         chain=chain,
         parts=parts,
         table=table,
         store_digest=store_digest,
         key=digest([decides, content]),
     )
+
+
+def check_training(training: Training, parts: Parts) -> None:
+    """Refuse what needs a valid part where there is none.
+
+    Raises
+    ------
+    ConfigError
+        Naming the option.
+    """
+    if parts.counts()["valid"]:
+        return
+    needs = find_in(("schedules",), training.schedule.partition(":")[0]).facts.get("needs_valid")
+    asked = [f"--schedule {training.schedule}"] if needs else []
+    if training.patience is not None:
+        asked.append(f"--patience {training.patience}")
+    if asked:
+        raise ConfigError(
+            f"{' and '.join(asked)}: there is no valid part to watch ({parts.describe()}); draw "
+            "one with --valid 0.1, or leave them out"
+        )
 
 
 def _labels(store: Store, column: str, parts: Parts) -> LabelTable:
@@ -128,6 +189,12 @@ def _labels(store: Store, column: str, parts: Parts) -> LabelTable:
     return parse_labels(values, allow_empty=multi, where=where)
 
 
+def _listed(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
 def _said(value: Any) -> str:
     """Write a setting as one writes it on the command line."""
+    if isinstance(value, list | tuple):
+        return "x".join(map(str, value))
     return str(value).lower() if value is None or isinstance(value, bool) else str(value)

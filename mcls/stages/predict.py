@@ -20,6 +20,7 @@ from mcls.disk.run import Run, open_run
 from mcls.disk.store import Store
 from mcls.encoding import Timed, apply_chain
 from mcls.errors import ConfigError, DataError, FormatError
+from mcls.stages.fitted import fitted_model
 from mcls.stages.rows import AudioRows, Given, rows_for_run
 
 Progress = Callable[[int, int, float], None]
@@ -154,7 +155,7 @@ class _Scorer:
 
     def __init__(self, run: Run, windows: float | None) -> None:
         self.chain = run.chain()
-        self.model = run.model()
+        self.model = fitted_model(run)
         self.n_labels = len(run.labels)
         self.how = run.about["aggregate"]
         self.windows = windows

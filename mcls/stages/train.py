@@ -1,15 +1,16 @@
-"""Rows to run: train a classifier on the train part, score the valid and the test part.
+"""Rows to run: train a model on the train part, score the valid and the test part.
 
-The classifier sees rows (frames, windows or whole tracks, whatever the chain gives); every row of a
-track has the track's labels. Settings are chosen on the valid part, or by folds of the train part
-in which the rows of a group stay together. Scores of rows become scores of tracks by `aggregate`.
+A model is a classifier or a net (`mcls.stages.train_net`). A classifier sees rows (frames, windows
+or whole tracks, whatever the chain gives); every row of a track has the track's labels. Settings
+are chosen on the valid part, or by folds of the train part in which the rows of a group stay
+together. Scores of rows, or of a net's segments, become scores of tracks by `aggregate`.
 """
 
 import platform
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -22,11 +23,14 @@ from mcls.aggregate import score_tracks
 from mcls.disk.predictions import Predictions, write_predictions
 from mcls.disk.run import open_run, write_parts, written_folder
 from mcls.disk.store import Store
+from mcls.encoding import Timed
 from mcls.errors import ConfigError, DataError
 from mcls.evaluation import evaluate
 from mcls.stages.encode import encoded_track, stored_steps
 from mcls.stages.parts import copies, optional_column
 from mcls.stages.plan import Plan, plan_run
+from mcls.stages.train_net import OnEpoch, train_net
+from mcls.training.options import takes_training
 
 Progress = Callable[[int, int, float], None]
 
@@ -53,6 +57,7 @@ class Trained:
     computed: bool
 
 
+@takes_training
 def train(
     store: Path | str,
     run: Path | str,
@@ -72,9 +77,11 @@ def train(
     seed: int = 0,
     overwrite: bool = False,
     progress: Progress | None = None,
+    on_epoch: OnEpoch | None = None,
     origins: Mapping[str, str] | None = None,
+    **training: Any,
 ) -> Trained:
-    """Train a classifier on the rows of a store and write a run folder.
+    """Train a classifier or a net on the rows of a store and write a run folder.
 
     Parameters
     ----------
@@ -83,13 +90,13 @@ def train(
     run : path
         The run folder to make. With the same settings and data it is left as it is.
     model : str
-        A classifier of the registry.
+        A classifier or a net of the registry.
     feature : str or None
         Which feature of the store; may be left out if there is one.
     dicts, encoder, pool
         Encode in passing, as `encode` does.
     settings : sequence of str
-        Settings of the classifier, ``key=value``.
+        Settings of the classifier or the net, ``key=value``.
     labels : str
         The label column. A ``|`` in it makes every label a decision of its own.
     split, fold, valid, group, seed
@@ -99,9 +106,14 @@ def train(
     overwrite : bool
         Replace a run made otherwise.
     progress : callable or None
-        ``progress(tracks done, tracks in all, seconds of audio)``.
+        ``progress(tracks done, tracks in all, seconds of audio)``; for a net, steps.
+    on_epoch : callable or None
+        For a net: told its figures after each epoch, by name.
     origins : mapping or None
         Where each setting came from, for run.toml.
+    **training
+        How a net is trained: the options of `mcls.training.options.Training`. A training that was
+        killed goes on when it is started again.
 
     Returns
     -------
@@ -131,6 +143,7 @@ def train(
         aggregate=aggregate,
         seed=seed,
         origins=origins,
+        **training,
     )
     if (run / "about.json").is_file():
         there = open_run(run)
@@ -140,40 +153,45 @@ def train(
         if not overwrite:
             raise ConfigError(_other_run(run, there.settings.get("train", {}), plan.settings))
     with written_folder(run, overwrite=overwrite) as folder:
-        summary = fill_run(folder, plan, progress=progress)
+        summary = fill_run(folder, plan, progress=progress, on_epoch=on_epoch)
     return Trained(run, summary, computed=True)
 
 
-def fill_run(folder: Path, plan: Plan, *, progress: Progress | None = None) -> dict[str, Any]:
+def fill_run(
+    folder: Path,
+    plan: Plan,
+    *,
+    progress: Progress | None = None,
+    on_epoch: OnEpoch | None = None,
+) -> dict[str, Any]:
     """Train, score and write everything of a run into an empty folder; return the summary."""
     started = time.monotonic()
     store, parts, names = plan.store, plan.parts, plan.table.names
-    wanted = parts.of("train", "valid", "test")
-    learnt, scored = parts.of("train", "valid"), parts.of("valid", "test")
+    scored = parts.of("valid", "test")
     stored = stored_steps(store, plan.chain)
-    rows: dict[int, np.ndarray] = {}
-    done = 0
 
-    def read(tracks: np.ndarray) -> Iterator[np.ndarray]:
-        nonlocal done
-        for i in map(int, tracks):
-            found = rows.get(i)
-            if found is None:
-                if any(some.offsets[i] == some.offsets[i + 1] for some in stored.values()):
-                    raise DataError(f"{store.path}: track {store.track_ids[i]!r} has no rows")
-                found, _ = encoded_track(stored, plan.chain, i)
-                done += 1
-                if progress is not None:
-                    progress(done, len(wanted), 0.0)
-            yield found
+    def encoded(i: int) -> Timed:
+        if any(some.offsets[i] == some.offsets[i + 1] for some in stored.values()):
+            raise DataError(f"{store.path}: track {store.track_ids[i]!r} has no rows")
+        return encoded_track(stored, plan.chain, i)
 
-    rows.update(zip(map(int, learnt), read(learnt), strict=True))
-    n_rows = fit_rows(plan, rows)
-    for i in map(int, parts.of("train")):
-        del rows[i]
-    scores = list(
-        score_tracks(plan.model, read(scored), n_labels=len(names), how=plan.settings["aggregate"])
-    )
+    if plan.training is None:
+        rows, n_rows = _fit_classifier(plan, encoded, progress)
+        model, notes, more = plan.model, [], {}
+    else:
+        trained = train_net(
+            folder,
+            plan,
+            stored,
+            encoded,
+            on_epoch=on_epoch,
+            on_step=None if progress is None else lambda done, total: progress(done, total, 0.0),
+        )
+        rows, n_rows = {}, trained.n_rows
+        model, notes, more = trained.model, trained.notes, trained.about
+    unread = (rows[i] if i in rows else encoded(i)[0] for i in map(int, scored))
+    how = plan.settings["aggregate"]
+    scores = list(score_tracks(model, unread, n_labels=len(names), how=how))
     predictions = _predictions(plan, scored, scores)
     write_predictions(folder / "predictions.csv", predictions)
     metrics: dict[str, Any] = {
@@ -189,7 +207,8 @@ def fill_run(folder: Path, plan: Plan, *, progress: Progress | None = None) -> d
         "rows": n_rows,
         "split": parts.describe(),
         "split_id": parts.id,
-        "notes": [*parts.notes, *_absent(plan)],
+        "notes": [*parts.notes, *_absent(plan), *notes],
+        **({"training": more} if more else {}),
         "seconds": round(time.monotonic() - started, 3),
     }
     write_parts(
@@ -198,11 +217,27 @@ def fill_run(folder: Path, plan: Plan, *, progress: Progress | None = None) -> d
         settings=plan.settings,
         origins=plan.origins,
         chain=plan.chain,
-        model=plan.model,
+        model=model,
         metrics=metrics,
-        about=_about(plan, summary),
+        about={**_about(plan, model, summary), **more},
     )
     return {**summary, "metrics": metrics}
+
+
+def _fit_classifier(
+    plan: Plan, encoded: Callable[[int], Timed], progress: Progress | None
+) -> tuple[dict[int, np.ndarray], int]:
+    """Read and fit; return the rows of the valid part and the number of train rows."""
+    learnt = plan.parts.of("train", "valid")
+    rows = {}
+    for done, i in enumerate(map(int, learnt), start=1):
+        rows[i] = encoded(i)[0]
+        if progress is not None:
+            progress(done, len(plan.parts.of("train", "valid", "test")), 0.0)
+    n_rows = fit_rows(plan, rows)
+    for i in map(int, plan.parts.of("train")):
+        del rows[i]
+    return rows, n_rows
 
 
 def fit_rows(plan: Plan, rows: Mapping[int, np.ndarray]) -> int:
@@ -271,18 +306,17 @@ def _absent(plan: Plan) -> list[str]:
     return [f"{len(absent)} labels are on no train track and get the lowest score: {names}"]
 
 
-def _about(plan: Plan, summary: dict[str, Any]) -> dict[str, Any]:
+def _about(plan: Plan, model: Any, summary: dict[str, Any]) -> dict[str, Any]:
     aggregate = plan.settings["aggregate"]
     chosen = {
-        name: getattr(plan.model, name)
-        for name in ("C_", "gamma_", "choice_")
-        if hasattr(plan.model, name)
+        name: getattr(model, name) for name in ("C_", "gamma_", "choice_") if hasattr(model, name)
     }
+    libraries = _LIBRARIES if plan.training is None else (*_LIBRARIES, "torch", "lightning")
     return {
         "labels": plan.table.names,
         "multi_label": plan.table.multi_label,
         "aggregate": aggregate,
-        "threshold": 0.5 if aggregate == "vote" else plan.model.threshold,
+        "threshold": 0.5 if aggregate == "vote" else model.threshold,
         "chosen": chosen,
         "key": plan.key,
         "split_id": plan.parts.id,
@@ -294,7 +328,7 @@ def _about(plan: Plan, summary: dict[str, Any]) -> dict[str, Any]:
         "origins": dict(plan.origins),
         "mcls": __version__,
         "python": platform.python_version(),
-        "versions": {name: version(name) for name in _LIBRARIES},
+        "versions": {name: version(name) for name in libraries},
         "platform": platform.platform(),
         "host": platform.node(),
         "commit": _commit(),

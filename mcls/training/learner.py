@@ -136,9 +136,9 @@ class Learner(pl.LightningModule):
         batches, workers = self.job.batches, self.job.training.workers
         batches.shard = (self.global_rank, self.trainer.world_size)
         return DataLoader(
-            batches,
+            batches,  # type: ignore[arg-type]  # asked for (epoch, step), not for a number
             batch_size=None,
-            sampler=Steps(len(batches), self.first_epoch),  # type: ignore[arg-type]
+            sampler=Steps(len(batches), self.first_epoch),
             num_workers=workers,
             persistent_workers=workers > 0,
             pin_memory=self.device.type == "cuda",

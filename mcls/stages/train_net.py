@@ -1,0 +1,307 @@
+"""Train a net on the rows of a plan: what is to be trained on what, and what is kept of it."""
+
+import csv
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from mcls.dictionaries.preprocessing import Preprocessing
+from mcls.disk.run import training_folder
+from mcls.disk.store import StoredRows
+from mcls.encoding import Timed
+from mcls.errors import ConfigError, DataError, MclsError
+from mcls.registry import Entry, find
+from mcls.settings import resolve, split_spec
+from mcls.stages.plan import Plan
+from mcls.stages.pretrained import layer_arrays
+from mcls.training.segment_augmentations import augmentations_of
+from mcls.training.segments import Batches, Tracks
+
+if TYPE_CHECKING:
+    from mcls.training.model import Standardise, TrainedNet
+
+OnEpoch = Callable[[Mapping[str, float]], None]
+OnStep = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A net, and how it came to be.
+
+    Parameters
+    ----------
+    model : TrainedNet
+        With the weights that are kept.
+    n_rows : int
+        Of the train part.
+    about : dict
+        JSON-like: which epoch is kept, of how many, the rows of a segment, ...
+    notes : list of str
+        What a reader of the scores should know.
+    history : list of dict
+        A row of figures per epoch.
+    """
+
+    model: "TrainedNet"
+    n_rows: int
+    about: dict[str, Any]
+    notes: list[str] = field(default_factory=list)
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+def train_net(
+    folder: Path,
+    plan: Plan,
+    stored: Mapping[int, StoredRows],
+    encoded: Callable[[int], Timed],
+    *,
+    on_epoch: OnEpoch | None = None,
+    on_step: OnStep | None = None,
+) -> Trained:
+    """Train the net of a plan; a training that was killed goes on.
+
+    Parameters
+    ----------
+    folder : Path
+        What is to become the run.
+    plan : Plan
+        Of a net.
+    stored : mapping of int to StoredRows
+        The steps of the chain that the store has the rows of.
+    encoded : callable
+        Returns the rows of a track at the end of the chain, and their frame rate.
+    on_epoch, on_step : callable or None
+        Told ``(row of the history)`` after each epoch, ``(steps done, steps in all)`` after each
+        step.
+
+    Raises
+    ------
+    ConfigError
+        If an option does not fit the rows.
+    DataError
+        If the labels of the train part cannot be learnt.
+    MclsError
+        If the training diverges.
+    """
+    from mcls.nets import build_net
+    from mcls.training.fit import check_device, fit
+    from mcls.training.learner import Job
+    from mcls.training.model import NetSpec, TrainedNet
+    from mcls.training.watch import Watched
+
+    training = plan.training
+    assert training is not None and training.loss is not None
+    check_device(training)
+    name, seed = plan.settings["model"], plan.settings["seed"]
+    outputs, always = _outputs(plan)
+    source, frame_rate = _source(plan, stored, encoded)
+    train = source("train", outputs)
+    n_frames = _segment_rows(plan, train.lengths, frame_rate)
+    standardise = _standardise(plan, train)
+    n_dims = train.array().shape[1]
+    net = build_net(
+        name, plan.model_settings, *standardise.shape(n_frames, n_dims), len(outputs), seed
+    )
+    if plan.init is not None:
+        if not hasattr(net, "load_layers"):
+            raise ConfigError(f"--init: {name} takes no layers from elsewhere; use --model mlp")
+        layers = layer_arrays(plan.init)
+        cast(Any, net).load_layers([w for w, _ in layers], [b for _, b in layers])
+    spec = NetSpec(
+        net=name,
+        settings=plan.model_settings,
+        n_frames=n_frames,
+        n_dims=n_dims,
+        outputs=tuple(outputs),
+        always=tuple(always),
+        multi_label=plan.table.multi_label,
+        loss=split_spec(training.loss)[0],
+        short=training.short,
+        learnt_from=tuple(plan.store.track_ids[i] for i in plan.parts.of("train")),
+    )
+    plain = (standardise.joined, standardise.mean.numpy(), standardise.scale.numpy())
+    mean, scale = (np.zeros(1), np.ones(1)) if plain[0] else plain[1:]
+    batches = Batches(
+        train,
+        n_frames,
+        training.batch_size,
+        seed=seed,
+        crops=training.crops,
+        short=training.short,
+        balance=training.balance,
+        augment=augmentations_of(training.augment),
+        mean=np.broadcast_to(mean, n_dims).astype(np.float32),
+        scale=np.broadcast_to(scale, n_dims).astype(np.float32),
+    )
+    watched = None
+    if plan.parts.counts()["valid"]:
+        truth = _truth(plan, plan.parts.of("valid"))
+        how = plan.settings["aggregate"]
+        watched = Watched(source("valid", outputs), truth, plan.table.names, how, training.monitor)
+    with training_folder(folder, plan.key) as aside:
+        job = Job(
+            model=TrainedNet(spec, net, standardise),
+            batches=batches,
+            valid=watched,
+            loss=_of("losses", training.loss),
+            optimizer=_of("optimizers", training.optimizer),
+            share=train.targets.mean(axis=0),
+            training=training,
+            seed=seed,
+            path=aside / "state.safetensors",
+            on_epoch=on_epoch,
+            on_step=on_step,
+        )
+        try:
+            model, state = fit(job)
+        except MclsError:  # what is kept would only lead there again
+            job.path.unlink(missing_ok=True)
+            raise
+    write_history(folder / "history.csv", state.history)
+    notes = []
+    if watched is None:
+        notes.append(
+            f"no valid part: the last epoch ({state.best_epoch}) is kept, whether it is the best "
+            "or not"
+        )
+    about = {
+        "kept_epoch": state.best_epoch,
+        "epochs": len(state.history),
+        "monitor": training.monitor if watched is not None else None,
+        "segment_rows": n_frames,
+        "segment_seconds": None if frame_rate is None else n_frames / frame_rate,
+        "segments_per_epoch": batches.n_segments,
+        "parameters": sum(p.numel() for p in model.net.parameters()),
+    }
+    if state.rate is not None:
+        about["lr"] = state.rate
+    return Trained(model, int(train.lengths.sum()), about, notes, state.history)
+
+
+def write_history(path: Path, history: Sequence[Mapping[str, float]]) -> None:
+    """Write a row per epoch; a figure that an epoch does not have is left empty."""
+    columns = list(dict.fromkeys(key for row in history for key in row))
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(history)
+
+
+def _outputs(plan: Plan) -> tuple[list[int], list[int]]:
+    """Return the labels that the net tells apart, and those that all train tracks have."""
+    truth = _truth(plan, plan.parts.of("train"))
+    known = np.asarray(truth.any(axis=0))
+    always = np.asarray(truth.all(axis=0))
+    if not plan.table.multi_label:
+        if known.sum() < 2:
+            only = plan.table.names[int(known.argmax())]
+            raise DataError(
+                f"every train track is {only!r}: a net needs at least two classes "
+                f"(label column {plan.settings['labels']!r})"
+            )
+        always = np.zeros_like(known)
+    if not (known & ~always).any():
+        raise DataError("every label is on all train tracks or on none: nothing to tell apart")
+    return np.flatnonzero(known & ~always).tolist(), np.flatnonzero(always).tolist()
+
+
+def _truth(plan: Plan, tracks: np.ndarray) -> np.ndarray:
+    used = plan.parts.of("train", "valid", "test")
+    return plan.table.matrix[np.searchsorted(used, tracks)]
+
+
+def _source(
+    plan: Plan, stored: Mapping[int, StoredRows], encoded: Callable[[int], Timed]
+) -> tuple[Callable[[str, list[int]], Tracks], float | None]:
+    """Return what gives the tracks of a part, and the frame rate.
+
+    Rows that the store has are read from its memory map; rows that are encoded in passing are
+    encoded once and held in memory.
+    """
+    whole = stored.get(len(plan.chain) - 1)
+    first = int(plan.parts.of("train")[0])
+    frame_rate = encoded(first)[1] if whole is None else whole.frame_rate
+
+    def tracks(part: str, outputs: list[int]) -> Tracks:
+        index = plan.parts.of(part)
+        targets = _truth(plan, index)[:, outputs].astype(np.float32)
+        if whole is not None:
+            rows: StoredRows | np.ndarray = whole
+            starts, stops = whole.offsets[index], whole.offsets[index + 1]
+        else:
+            held = [encoded(int(i))[0] for i in index]
+            rows, stops = np.concatenate(held), np.cumsum([len(one) for one in held])
+            starts = np.concatenate([[0], stops[:-1]])
+        empty = np.flatnonzero(stops == starts)
+        if len(empty):
+            name = plan.store.track_ids[index[empty[0]]]
+            raise DataError(f"{plan.store.path}: track {name!r} has no rows")
+        return Tracks(rows, starts.astype(np.int64), stops.astype(np.int64), targets)
+
+    return tracks, frame_rate
+
+
+def _segment_rows(plan: Plan, lengths: np.ndarray, frame_rate: float | None) -> int:
+    """Return how many rows a segment has."""
+    training = plan.training
+    assert training is not None
+    if plan.init is not None:
+        context = int(plan.init.settings["context"])
+        if training.segment is not None or training.frames not in (None, context):
+            raise ConfigError(
+                f"--init was learnt from {context} frames at a time, and so the net reads "
+                f"segments of {context}; leave --segment and --frames out"
+            )
+        return context
+    if training.frames is not None:
+        return training.frames
+    if training.segment is not None:
+        if frame_rate is None:
+            raise ConfigError(
+                f"--segment {training.segment:g}: a row is a whole track here and has no length "
+                "in seconds; leave it out, or say how many rows with --frames"
+            )
+        return max(1, round(training.segment * frame_rate))
+    if frame_rate is None:
+        return 1
+    published = int(find("nets", plan.settings["model"]).facts.get("frames", 1))
+    return max(1, min(published, int(np.median(lengths))))
+
+
+def _standardise(plan: Plan, train: Tracks) -> "Standardise":
+    """Return what comes before the net, learnt from the train part."""
+    import torch
+
+    from mcls.training.model import Standardise
+
+    training = plan.training
+    assert training is not None
+    if plan.init is not None:
+        kept = Preprocessing.from_arrays(plan.init.arrays)
+        n_joined = int(plan.init.settings["context"]) * train.array().shape[1]
+        mean = np.zeros(n_joined, np.float32) if kept.mean_ is None else kept.mean_
+        scale = np.ones(n_joined, np.float32) if kept.scale_ is None else kept.scale_
+        whitening = None if kept.components_ is None else torch.tensor(kept.components_)
+        return Standardise(torch.tensor(mean), torch.tensor(scale), whitening, joined=True)
+    mean, scale = np.zeros(1, np.float32), np.ones(1, np.float32)
+    if training.standardize != "none":
+        dims = train.array().shape[1] if training.standardize == "dims" else 1
+        learnt = Preprocessing().fit_batches(
+            lambda: (block.reshape(-1, dims) for block in train.blocks())
+        )
+        assert learnt.mean_ is not None and learnt.scale_ is not None
+        mean, scale = learnt.mean_, learnt.scale_
+    if not (np.isfinite(mean).all() and np.isfinite(scale).all()):
+        raise DataError(f"{plan.store.path}: rows of the train part hold NaN or infinite numbers")
+    return Standardise(torch.tensor(mean), torch.tensor(scale))
+
+
+def _of(family: str, spec: str) -> Callable[..., Any]:
+    """Return the function that a spec names, with its settings."""
+    name, given = split_spec(spec)
+    entry: Entry = find(family, name)
+    return partial(entry.load(), **resolve(entry, given))
