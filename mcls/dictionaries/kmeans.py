@@ -117,15 +117,18 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
             return self._fit_batches(source)
 
     def _fit_batches(self, source: Source) -> "KMeans":
+        def compared() -> Iterator[np.ndarray]:
+            return (self._compared(batch) for batch in source())
+
         rng = check_random_state(self.random_state)
-        sample, n_rows = _sample(source, _SAMPLE_ROWS * self.n_atoms, rng)
+        sample, n_rows = _sample(compared, _SAMPLE_ROWS * self.n_atoms, rng)
         if n_rows < self.n_atoms:
             raise ValueError(f"n_samples={n_rows} should be >= n_atoms={self.n_atoms}")
         self.n_features_in_ = sample.shape[1]
         self.components_ = _plus_plus(sample[: _SEED_ROWS * self.n_atoms], self.n_atoms, rng)
         if len(sample) < n_rows:
             self._lloyd(lambda: _slices(sample))
-        self._lloyd(source)
+        self._lloyd(compared)
         self.inertia_ = self.history_[-1]["distance"] * n_rows
         return self
 
@@ -135,19 +138,17 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         The first batch must hold at least `n_atoms` rows.
         """
         first = not hasattr(self, "components_")
-        X = validate_data(self, X, dtype=np.float32, order="C", reset=first)
+        X = self._compared(validate_data(self, X, dtype=np.float32, order="C", reset=first))
         if first:
             if len(X) < self.n_atoms:
                 raise ValueError(f"n_samples={len(X)} should be >= n_atoms={self.n_atoms}")
             self.components_ = _plus_plus(X, self.n_atoms, check_random_state(self.random_state))
-            self._measure(np.zeros(self.n_atoms))
+            self._sums, self.counts_ = np.zeros(self.components_.shape), np.zeros(self.n_atoms)
         labels, distances = nearest(X, self.components_)
         sums, counts = _sums(X, labels, self.n_atoms)
+        self._sums += sums
         self._measure(self.counts_ + counts)
-        share = np.divide(1.0, self.counts_, out=np.zeros(self.n_atoms), where=self.counts_ > 0)
-        self.components_ += ((sums - counts[:, None] * self.components_) * share[:, None]).astype(
-            np.float32
-        )
+        self.components_ = self._moved(self._sums, self.counts_)
         self.inertia_ = float(distances.sum())
         return self
 
@@ -162,7 +163,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         """Return the index of the nearest atom of each row, ``(n_rows,)``."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float32, order="C", reset=False)
-        return nearest(X, self.components_)[0]
+        return nearest(self._compared(X), self.components_)[0]
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return what encoding needs."""
@@ -171,6 +172,23 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
     @property
     def _n_features_out(self) -> int:
         return len(self.components_)
+
+    def _compared(self, rows: np.ndarray) -> np.ndarray:
+        """Return rows as they are compared with the atoms."""
+        return rows
+
+    def _moved(self, sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        """Return the atoms, moved to where their rows are; those without rows stay.
+
+        Parameters
+        ----------
+        sums : np.ndarray, shape (n_atoms, n_dims), float64
+            Of the rows nearest to each atom.
+        counts : np.ndarray, shape (n_atoms,)
+            How many they are.
+        """
+        means = sums / np.maximum(counts, 1)[:, None]
+        return np.where(counts[:, None] > 0, means, self.components_).astype(np.float32)
 
     def _lloyd(self, source: Source) -> None:
         before = np.inf
@@ -190,14 +208,13 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
                 worst.see(batch, distances)
             self.n_iter_ = turn + 1
             self.history_.append({"distance": inertia / n_rows})
+            self._sums = sums
             self._measure(counts)
             dead = np.flatnonzero(counts == 0)
             if before - inertia <= self.tol * inertia and not len(dead):
                 return
             before = inertia
-            alive = counts > 0
-            means = sums[alive] / counts[alive][:, None]
-            self.components_[alive] = means.astype(np.float32)
+            self.components_ = self._moved(sums, counts)
             for atom, row in zip(dead, worst.rows(), strict=False):
                 self.components_[atom] = row
 
