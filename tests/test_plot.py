@@ -147,11 +147,31 @@ def test_a_narrow_axis_has_ticks_too(frequencies: list[float]) -> None:
 
 def test_deltas_repeat_the_frequencies_and_other_dimensions_are_counted() -> None:
     axis = feature_axis("mel", 24, np.linspace(100, 1200, 12), delta=1)
-    positions, labels = dim_ticks(axis, 6)
-    half = len(positions) // 2
-    np.testing.assert_allclose(np.array(positions[:half]) + 12, positions[half:])
-    assert labels[:half] == labels[half:]
+    positions, labels = dim_ticks(axis, 8)
+    there = np.interp(np.array(positions) % 12, np.arange(12), np.linspace(100, 1200, 12))
+    np.testing.assert_allclose(there, [hz(label) for label in labels])
+    assert positions[0] < 12 < positions[-1]
+    assert np.diff(positions).min() >= 12 / 4.5
     assert dim_ticks(feature_axis("mfcc", 20, None), 4)[1] == ["0", "5", "10", "15"]
+
+
+def test_deltas_of_a_track_have_a_panel_of_their_own(tmp_path: Path, rng) -> None:
+    step = feature_step(delta=2)
+    rows = rng.normal(size=(20, 3 * N_MELS)).astype(np.float32)
+    new = NewRows("mel", (step,), RATE, 3 * N_MELS, [20], [rows])
+    contents = StoreContents({"track_id": ["one"], "path": ["1.wav"]})
+    write_store(tmp_path / "s.h5", contents, [new])
+    layers, _ = track_layers(Store(tmp_path / "s.h5"), "one")
+    assert [layer.title for layer in layers] == [
+        "mel, 16 dimensions",
+        "delta 1 of mel",
+        "delta 2 of mel",
+    ]
+    assert [layer.signed for layer in layers] == [False, True, True]
+    np.testing.assert_array_equal(np.concatenate([layer.rows for layer in layers], axis=1), rows)
+    page, _ = plot_store(tmp_path / "s.h5", track="one")
+    maps = [ax.images[0].get_cmap() for ax in page.axes if ax.images]
+    assert maps == [ROWS, SIGNED, SIGNED]
 
 
 # Atoms

@@ -123,9 +123,12 @@ def dim_ticks(axis: DimsAxis, most: int) -> tuple[list[float], list[str]]:
     positions: list[float] = []
     labels: list[str] = []
     per_block = max(1, most // axis.n_blocks)
+    size = len(axis.frequencies)
     for block in range(axis.n_blocks):
         inside, text = frequency_ticks(axis.frequencies, per_block)
-        positions += [at + block * len(axis.frequencies) for at in inside]
+        if block and inside[0] + size - inside[-1] < size / (per_block + 0.5):
+            inside, text = inside[1:], text[1:]  # it would run into the block below
+        positions += [at + block * size for at in inside]
         labels += text
     return positions, labels
 

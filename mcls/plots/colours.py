@@ -51,7 +51,7 @@ ROWS: Colormap = matplotlib.colormaps["magma"].with_extremes(bad="white")
 
 
 def scale_of(
-    values: np.ndarray, *, sparse: bool = False, share: float = 1.0
+    values: np.ndarray, *, sparse: bool = False, signed: bool = True, share: float = 1.0
 ) -> tuple[Colormap, Normalize, str]:
     """Choose the map and its ends for some values.
 
@@ -61,6 +61,8 @@ def scale_of(
         Any shape; NaN is ignored.
     sparse : bool
         Whether values are mostly 0, so that 0 should be white; `share` is then of the others.
+    signed : bool
+        Whether 0 is the middle where values are on both sides of it; not so for a level in dB.
     share : float
         The share of the values that the ends leave inside, in (0, 1].
 
@@ -79,7 +81,7 @@ def scale_of(
     low, high = float(known.min()), float(known.max())
     if sparse and low < high:
         known = known[known != 0]
-    if low < 0 < high:
+    if signed and low < 0 < high:
         largest = max(-low, high)
         end = float(np.quantile(np.abs(known), share)) or largest
         return SIGNED, Normalize(-end, end), "both" if largest > end else "neither"

@@ -44,6 +44,8 @@ class Layer:
         Of the values.
     codes : bool
         Whether they are codes: mostly 0, which is white then.
+    signed : bool
+        Whether 0 is the middle of the values; not so for a level in dB.
     """
 
     title: str
@@ -53,6 +55,7 @@ class Layer:
     start: float = 0.0
     unit: str = ""
     codes: bool = False
+    signed: bool = True
 
 
 def thinned(rows: np.ndarray, most: int = MOST_CELLS, *, peaks: bool = False) -> np.ndarray:
@@ -134,7 +137,7 @@ def _draw_image(page: Figure, ax: Axes, layer: Layer, height: float) -> None:
     density = _CODES if layer.codes else _DENSITY
     cells = thinned(rows.T, int((height - 0.4) * density), peaks=layer.codes)
     share = 1.0 if layer.axis.frequencies is not None else _INSIDE
-    colours, ends, beyond = scale_of(cells, sparse=layer.codes, share=share)
+    colours, ends, beyond = scale_of(cells, sparse=layer.codes, signed=layer.signed, share=share)
     first = layer.start - layer.step / 2
     image = ax.imshow(
         cells,

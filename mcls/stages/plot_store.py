@@ -55,7 +55,7 @@ def plot_store(path: Path, *, track: str | None = None, **options: Any) -> tuple
     if "labels" in store.tracks:
         said.append(shortened(store.column("labels")[place].replace("|", ", "), 50))
     page = draw_track(layers, title=": ".join(filter(None, said)), seconds=seconds)
-    return page, f"track {track}, {len(layers)} panels"
+    return page, f"track {track}, {len(layers)} panel{'s' * (len(layers) > 1)}"
 
 
 def _plot_overview(store: Store, feature: str | None) -> tuple[Figure, str]:

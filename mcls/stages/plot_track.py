@@ -89,19 +89,41 @@ def _layers(store: Store, chain: Chain, place: int, sr: int | None) -> list[Laye
         if meaning.axis.n_dims != rows.shape[1]:
             meaning = unknown_dims(meaning, step, rows.shape[1])
         meanings[i] = meaning
-        layers.append(_layer(step, rows, meaning))
+        layers += _layers_of(step, rows, meaning)
     return layers
 
 
-def _layer(step: Step, rows: np.ndarray, meaning: Meaning) -> Layer:
+def _layers_of(step: Step, rows: np.ndarray, meaning: Meaning) -> list[Layer]:
+    """Return the layer of a step; deltas, which are on another scale, are layers of their own."""
     if meaning.order is not None:
         rows = rows[:, meaning.order]
-    title = _title(step, rows.shape[1])
     if meaning.step is None and len(rows) > 1:
         meaning = replace(meaning, step=1.0)
-    return Layer(
-        title, rows, meaning.axis, meaning.step, meaning.start, meaning.unit, meaning.codes
+    level = not meaning.codes and meaning.axis.frequencies is not None
+    whole = Layer(
+        _title(step, rows.shape[1]),
+        rows,
+        meaning.axis,
+        meaning.step,
+        meaning.start,
+        meaning.unit,
+        meaning.codes,
+        signed=not level,
     )
+    n_blocks = meaning.axis.n_blocks
+    if n_blocks == 1 or meaning.step is None:
+        return [whole]
+    size = rows.shape[1] // n_blocks
+    axis = replace(meaning.axis, n_dims=size, n_blocks=1)
+    blocks = [rows[:, start : start + size] for start in range(0, rows.shape[1], size)]
+    static = replace(whole, title=_title(step, size), rows=blocks[0], axis=axis)
+    deltas = [
+        replace(
+            static, title=f"delta {order} of {step.name}", rows=block, unit="value", signed=True
+        )
+        for order, block in enumerate(blocks[1:], 1)
+    ]
+    return [static, *deltas]
 
 
 def _title(step: Step, n_dims: int) -> str:
