@@ -561,7 +561,7 @@ def test_errors_say_what_to_do(bands: Path, store: Path, tmp_path: Path) -> None
     assert "'pool' needs a track; say which with --track" in error(
         store, "-o", out, "--pool", "max"
     )
-    assert "no track 'oen'; did you mean 'one'?" in error(store, "-o", out, "--track", "oen")
+    assert "no track 'onee'; did you mean 'one'?" in error(store, "-o", out, "--track", "onee")
     assert "did you mean 'mel'?" in error(store, "-o", out, "--feature", "mle")
     assert "needs a dictionary" in error(
         store, "-o", out, "--track", "one", "--encoder", "triangle"
@@ -597,6 +597,9 @@ def test_settings_out_of_range_are_refused(bands: Path, store: Path, tmp_path: P
         plot_run(alike)
     with pytest.raises(DataError, match="no track in part 'valid'"):
         plot_run(alike, part="valid")
+    deltas = write_dict(tmp_path / "x.h5", np.eye(2 * N_MELS), feature=feature_step(delta=1))
+    page, _ = plot_dictionary(deltas)
+    assert page.axes[0].get_ylabel() == "frequency (Hz), then its deltas"
     page, _ = plot_dictionary(mfcc)
     assert page.axes[0].get_ylabel() == "mfcc dimension"
 

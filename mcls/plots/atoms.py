@@ -96,6 +96,8 @@ def draw_patches(
     fine = np.repeat(picture, -(-_FINE // picture.shape[1]), axis=1)
     extent = (-0.5, picture.shape[1] - 0.5, -0.5, picture.shape[0] - 0.5)
     image = ax.imshow(fine, cmap=colours, norm=ends, aspect="auto", origin="lower", extent=extent)
+    for block in range(n_rows * axis.n_blocks):
+        ax.axhline(block * n_dims / axis.n_blocks - 0.5, color="white", linewidth=0.5)
     for row in range(1, n_rows):
         ax.axhline(row * n_dims - 0.5, color="white", linewidth=2)
     for column in range(1, n_columns):
@@ -119,7 +121,7 @@ def _mark_rows(ax: Axes, axis: DimsAxis, n_rows: int, most: int) -> None:
     starts = [row * axis.n_dims for row in range(n_rows)]
     ax.set_yticks([s + at for s in starts for at in inside], text * n_rows)
     ax.tick_params(axis="y", labelsize=6)
-    ax.set_ylabel(axis.name)
+    ax.set_ylabel(axis.label)
 
 
 def _mark_columns(ax: Axes, n_frames: int, n_columns: int, seconds: float | None) -> None:

@@ -32,6 +32,11 @@ class DimsAxis:
     frequencies: np.ndarray | None = None
     n_blocks: int = 1
 
+    @property
+    def label(self) -> str:
+        """What to write beside the axis."""
+        return self.name if self.n_blocks == 1 else f"{self.name}, then its deltas"
+
 
 def feature_axis(
     name: str, n_dims: int, frequencies: np.ndarray | None, delta: int = 0
@@ -164,7 +169,7 @@ def draw_dim_axis(ax: Axes, axis: DimsAxis, most: int) -> None:
     """Write the dimensions on the y axis of an image, with a line between blocks of deltas."""
     positions, labels = dim_ticks(axis, most)
     ax.set_yticks(positions, labels)
-    ax.set_ylabel(axis.name if axis.n_blocks == 1 else f"{axis.name}, then its deltas")
+    ax.set_ylabel(axis.label)
     size = axis.n_dims // axis.n_blocks
     for block in range(1, axis.n_blocks):
         ax.axhline(block * size - 0.5, color="white", linewidth=1)

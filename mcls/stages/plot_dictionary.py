@@ -28,7 +28,7 @@ def plot_dictionary(
         Their order. Without any record of use: by frequency, else none.
     space : {'raw', 'standardized', 'filter', 'preprocessed'} or None
         See `atoms_in`. None: ``raw`` where dimensions are frequencies, which share a unit, and
-        ``standardized`` elsewhere.
+        ``standardized`` elsewhere, also with deltas.
 
     Returns
     -------
@@ -42,7 +42,8 @@ def plot_dictionary(
     as_rows = patches_of(atoms_in("raw", step.arrays), step)
     meaning = meaning_of(kept.chain[:-1], n_dims=as_rows.shape[2])
     axis = meaning.axis
-    space = space or ("standardized" if axis.frequencies is None else "raw")
+    alike = axis.frequencies is not None and axis.n_blocks == 1
+    space = space or ("raw" if alike else "standardized")
     atoms = atoms_in(space, step.arrays)
     if space == "preprocessed" and "whitening" in step.arrays:
         patches, axis = atoms[:, None], DimsAxis("principal component", atoms.shape[1])
