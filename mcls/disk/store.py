@@ -314,6 +314,8 @@ def _read_feature(name: str, group: h5py.Group, n_tracks: int, path: Path) -> St
         raise FormatError(f"{where}: settings are damaged ({error})") from error
     if digest != chain_digest(chain):
         raise FormatError(f"{where}: the chain does not match its digest; the file was changed")
+    if not chain or settings != chain[-1].settings:
+        raise FormatError(f"{where}: settings are not those of the last step of its chain")
     frame_rate = None if rate is None else float(rate)
     if frame_rate is not None and not (math.isfinite(frame_rate) and frame_rate > 0):
         raise FormatError(f"{where}: frame_rate is {frame_rate}")
