@@ -24,13 +24,15 @@ def rows():
 
 
 def model(**settings):
-    return AutoEncoder(
-        **{"n_atoms": 20, "batch_size": 100, "n_epochs": 10, "random_state": 0} | settings
-    )
+    kl = {"nonlinearity": "sigmoid", "sparsity": "kl"}
+    small = {"n_atoms": 20, "batch_size": 100, "n_epochs": 10, "random_state": 0}
+    return AutoEncoder(**kl | small | settings)
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
-@pytest.mark.parametrize("settings", [{}, {"sparsity": "k", "nonlinearity": "relu", "tied": True}])
+@pytest.mark.parametrize(
+    "settings", [{"tied": True}, {"sparsity": "kl", "nonlinearity": "sigmoid"}]
+)
 def test_scikit_learns_contract(settings):
     check_estimator(AutoEncoder(n_atoms=8, n_epochs=2, n_active=3, random_state=0, **settings))
 
@@ -219,6 +221,9 @@ def test_what_is_wrong_is_said(rows):
         model(nonlinearity="relu").fit(rows)
     with pytest.raises(DataError, match=r"diverged at minibatch.*learning_rate"):
         model(learning_rate=1e30, nonlinearity="linear", sparsity="none").fit(rows)
+    once = iter([rows])
+    with pytest.raises(DataError, match="none the next time"):
+        model().fit_batches(lambda: once)
     with pytest.raises(DataError, match="numbers after"):
         model().fit_batches(lambda: [rows, rows[:, :3]])
 
@@ -243,7 +248,9 @@ def test_from_store_to_predictions_on_real_recordings(real_data, tmp_path):
     manifest.write_text("\n".join(lines) + "\n", encoding="utf-8")
     mcls.extract(manifest, tmp_path / "mel.h5", features=["mel:n_mels=40,compress=log1p"])
     part = {"split": "fold", "fold": "1"}
-    learn = {"method": "autoencoder", "size": 64, "rows": 8000, "context": 4, "whiten": 0.9, **part}
+    kl = ["sparsity=kl", "nonlinearity=sigmoid"]
+    learn = {"method": "autoencoder", "size": 64, "rows": 8000, "context": 4, "whiten": 0.9}
+    learn |= {"settings": kl, **part}
     report = mcls.learn_dict(tmp_path / "mel.h5", tmp_path / "d.h5", **learn).report
     history = report["history"]
     assert history[-1]["valid_objective"] < history[0]["valid_objective"]

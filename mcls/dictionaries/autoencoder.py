@@ -30,7 +30,7 @@ _EDGE = 1e-6
 
 @register("dictionaries", "autoencoder", encoder="feed-forward", watches_valid=True)
 class AutoEncoder(TorchLearner):
-    """Sparse auto-encoder with one layer of units: KL sparsity, or the k largest of each row.
+    """Sparse auto-encoder with one layer of units: the k largest of each row, or KL sparsity.
 
     Parameters
     ----------
@@ -105,11 +105,11 @@ class AutoEncoder(TorchLearner):
         self,
         *,
         n_atoms: int = 256,
-        nonlinearity: Literal["sigmoid", "relu", "tanh", "linear"] = "sigmoid",
-        sparsity: Literal["kl", "k", "none"] = "kl",
+        nonlinearity: Literal["sigmoid", "relu", "tanh", "linear"] = "relu",
+        sparsity: Literal["kl", "k", "none"] = "k",
         target: float = 0.05,
         weight: float = 3.0,
-        n_active: int = 20,
+        n_active: int = 10,
         tied: bool = False,
         noise: float = 0.0,
         weight_decay: float = 1e-4,

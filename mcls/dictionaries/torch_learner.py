@@ -237,6 +237,8 @@ class TorchLearner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             n_rows += len(rows)
             _add(total, measured)
             self._fail_unless(math.isfinite(float(total["objective"])))
+        if not n_rows:
+            raise DataError("the source yielded rows once and none the next time it was called")
         self._fail_unless(all(bool(p[name].isfinite().all()) for name in p))
         self._arrays, self._moments = to_arrays(p), to_arrays(moments)
         self.usage_ = total.pop("usage").cpu().numpy() / n_rows
