@@ -8,6 +8,7 @@ Every reason is short and does not hold the path: the caller knows which file it
 """
 
 import io
+import os
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
@@ -21,7 +22,8 @@ import soxr
 
 from mcls.errors import ConfigError, DataError
 
-#: Samples per channel that are decoded at once; a file of half a minute is one block.
+#: Samples per channel that are decoded at once, of up to eight channels; a file of half a minute is
+#: one block.
 BLOCK = 1 << 21
 #: Samples per channel that are averaged at once.
 _PIECE = 1 << 15
@@ -103,7 +105,7 @@ class AudioFile:
         self.path = Path(path)
         _check_regular(self.path)
         try:
-            self._file = soundfile.SoundFile(self.path)
+            self._file = soundfile.SoundFile(os.fsencode(self.path))  # a name of any bytes
         except (soundfile.SoundFileError, TypeError) as error:
             self._file = None
             self._libav = _Libav(self.path, str(error))
@@ -188,7 +190,8 @@ class AudioFile:
                     return
                 self._file.seek(start)
             while left is None or left > 0:
-                wanted = BLOCK if left is None else min(left, BLOCK)
+                wanted = max(1, BLOCK * 8 // max(8, self.n_channels))
+                wanted = wanted if left is None else min(left, wanted)
                 with np.errstate(all="ignore"):
                     block = self._file.read(wanted, dtype=self._dtype, always_2d=True)
                 if not len(block):
