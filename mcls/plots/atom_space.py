@@ -18,6 +18,7 @@ import numpy as np
 
 from mcls.dictionaries.preprocessing import Preprocessing
 from mcls.errors import ConfigError, suggest
+from mcls.threads import one_blas_thread
 
 Space = Literal["raw", "standardized", "filter", "preprocessed"]
 
@@ -49,6 +50,11 @@ def atoms_in(space: str, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
     >>> atoms_in("raw", arrays).tolist(), atoms_in("filter", arrays).tolist()
     ([[1.0, 0.0], [0.0, 4.0]], [[1.0, 0.0], [0.0, 0.25]])
     """
+    with one_blas_thread():  # the same bytes, by however many threads
+        return _in_space(space, arrays)
+
+
+def _in_space(space: str, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
     atoms = arrays["atoms"].astype(np.float64)
     if space == "preprocessed":
         return atoms

@@ -39,12 +39,13 @@ def plot_dictionary(
         raise ConfigError(f"top={top}; expected 1 or more")
     kept = read_dictionary(path)
     step, report = kept.step, kept.report
-    as_rows = patches_of(atoms_in("raw", step.arrays), step)
+    raw = atoms_in("raw", step.arrays)
+    as_rows = patches_of(raw, step)
     meaning = meaning_of(kept.chain[:-1], n_dims=as_rows.shape[2])
     axis = meaning.axis
     alike = axis.frequencies is not None and axis.n_blocks == 1
     space = space or ("raw" if alike else "standardized")
-    atoms = atoms_in(space, step.arrays)
+    atoms = raw if space == "raw" else atoms_in(space, step.arrays)
     if space == "preprocessed" and "whitening" in step.arrays:
         patches, axis = atoms[:, None], DimsAxis("principal component", atoms.shape[1])
     else:
