@@ -83,6 +83,10 @@ def _apply(step: Step, inputs: list[Timed]) -> Timed:
     if step.kind == "dictionary":
         rows, frame_rate = inputs[0]
         return encode_rows(rows, step), frame_rate
+    if step.kind == "net":
+        from mcls.training.hidden import hidden_rows  # torch, where there is a net only
+
+        return hidden_rows(*inputs[0], step)
     if step.kind == "pool":
         return pool_rows(*inputs[0], pool_of(step.name, step.settings))
     if step.kind == "concat":

@@ -14,7 +14,10 @@ from mcls.cli.progress import done_line, progress_bar
 @click.command()
 @click.argument("store", type=FILE)
 @click.argument("out", type=FILE)
-@click.option("--with", "dicts", type=FILE, multiple=True, help="A dictionary; repeatable.")
+@click.option(
+    "--with", "dicts", type=FILE, multiple=True, help="Dictionary, or run of a net; repeatable."
+)
+@click.option("--layer", "layers", multiple=True, help="Of a net: name, number or all; repeatable.")
 @click.option("--feature", help="Which feature, without a dictionary.")
 @click.option("--encoder", type=Name("encoders", spec=True), help="Default: the method's own.")
 @click.option(
@@ -24,16 +27,18 @@ from mcls.cli.progress import done_line, progress_bar
 @overwrite_option
 @json_option
 def command(store: Path, out: Path, as_json: bool, **options: Any) -> None:
-    """Encode rows with dictionaries, and pool them.
+    """Encode rows with dictionaries or nets, and pool them.
 
-    The codes of several dictionaries stand side by side. Poolers are
-    applied in the order they are given; @ gives a window in seconds.
+    The codes of several dictionaries stand side by side, and so do the
+    hidden layers of a net: a row per segment. Poolers are applied in
+    the order they are given; @ gives a window in seconds.
 
     \b
     Examples:
       mcls encode mfcc.h5 vectors.h5 --with vq.h5 --pool histogram
       mcls encode mel.h5 v.h5 --with d.h5 --encoder triangle --pool max@1s --pool mean
       mcls encode mfcc.h5 stats.h5 --pool meanstd
+      mcls encode mel.h5 deep.h5 --with runs/mlp --layer all --pool meanstd@5s
     """
     from mcls.stages.encode import encode
 

@@ -23,7 +23,7 @@ from mcls.errors import FormatError
 from mcls.settings import canonical
 
 #: What a step may be.
-KINDS = ("feature", "dictionary", "pool", "concat")
+KINDS = ("feature", "dictionary", "net", "pool", "concat")
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Step:
     kind : str
         One of ``KINDS``.
     name : str
-        Its name in the registry (the feature, the dictionary's method, the pooler).
+        Its name in the registry (the feature, the dictionary's method, the net, the pooler).
     settings : dict
         JSON-like; everything needed to do the step again.
     inputs : tuple of int

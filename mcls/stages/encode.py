@@ -1,7 +1,7 @@
-"""Encode: rows to rows, by dictionaries and poolers."""
+"""Encode: rows to rows, by dictionaries, trained nets and poolers."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,8 +9,10 @@ import numpy as np
 
 from mcls.disk.chain import Chain, Step, chain_digest, concatenate, extend
 from mcls.disk.dictionary import read_dictionary
+from mcls.disk.run import open_run
 from mcls.disk.shards import Shards, pack, refuse_other_settings
 from mcls.disk.store import NewRows, Store, StoreContents, StoredRows, write_store
+from mcls.disk.tensors import read_tensors
 from mcls.encoding import Timed, apply_chain
 from mcls.errors import ConfigError
 from mcls.pooling import parse_pool, pool_settings
@@ -53,6 +55,7 @@ def build_chain(
     dicts: Sequence[Path | str] = (),
     encoder: str | None = None,
     pool: Sequence[str] = (),
+    layers: Sequence[str] = (),
 ) -> Chain:
     """Put together what turns the rows of a store into other rows.
 
@@ -63,12 +66,16 @@ def build_chain(
     feature : str or None
         The feature, without dictionaries; with them, each finds its own.
     dicts : sequence of path
-        Dictionary files; the codes of several stand side by side.
+        Dictionary files, and runs of nets, of which hidden layers are the codes; the codes of
+        several stand side by side.
     encoder : str or None
         ``NAME[:key=value,...]``; None: each method's own. Where it is the method's own, settings
         left out are those the dictionary was learnt with.
     pool : sequence of str
         Poolers, one after the other, applied to the codes of each dictionary.
+    layers : sequence of str
+        Hidden layers of nets, side by side: names, numbers from 1 on, or ``all``. None given: the
+        last.
 
     Returns
     -------
@@ -80,9 +87,15 @@ def build_chain(
         If an encoder or pooler is unknown, or a dictionary is of features that the store does not
         have; the message says which setting differs.
     """
-    if encoder is not None and not dicts:
+    runs = [Path(path).is_dir() for path in dicts]
+    if encoder is not None and (not dicts or all(runs)):
         raise ConfigError(f"encoder {encoder!r} needs a dictionary to encode with")
-    bases: list[Chain] = [_with_dictionary(store, path, encoder) for path in dicts]
+    if layers and not any(runs):
+        raise ConfigError(f"layer {', '.join(layers)}: there is no run of a net to take it from")
+    bases: list[Chain] = [
+        _with_net(store, path, layers) if is_run else _with_dictionary(store, path, encoder)
+        for path, is_run in zip(dicts, runs, strict=True)
+    ]
     if not dicts:
         bases = [store.feature(feature).chain]
     poolers = [parse_pool(spec) for spec in pool]
@@ -110,6 +123,21 @@ def _with_dictionary(store: Store, path: Path | str, encoder: str | None) -> Cha
         settings = {"encoder": name, "encoder_settings": resolve(entry, {**own, **given})}
         step = replace(step, settings={**step.settings, **settings})
     return extend(stored.chain, step)
+
+
+def _with_net(store: Store, path: Path | str, layers: Sequence[str]) -> Chain:
+    run = open_run(path)
+    if run.net_file is None:
+        raise ConfigError(
+            f"{path}: its model is {run.settings['train']['model']!r}, which has no hidden layers "
+            "to encode with; train a net (mcls list nets)"
+        )
+    from mcls.training.hidden import net_step
+
+    chain = run.chain()
+    if not reaches(chain, stored_steps(store, chain)):
+        raise ConfigError(_misfit(store, Path(path), chain))
+    return extend(chain, net_step(*read_tensors(run.net_file), layers))
 
 
 def _misfit(store: Store, path: Path, base: Chain) -> str:
@@ -140,6 +168,15 @@ def stored_steps(store: Store, chain: Chain) -> dict[int, StoredRows]:
         if digest in digests:
             found[i] = digests[digest]
     return found
+
+
+def reaches(chain: Chain, found: Collection[int]) -> bool:
+    """Return whether the result of a chain follows from the rows of some of its steps."""
+
+    def follows(i: int) -> bool:
+        return i in found or (bool(chain[i].inputs) and all(map(follows, chain[i].inputs)))
+
+    return follows(len(chain) - 1)
 
 
 def _up_to(chain: Chain, last: int) -> Chain:
@@ -180,6 +217,7 @@ def encode(
     feature: str | None = None,
     encoder: str | None = None,
     pool: Sequence[str] = (),
+    layers: Sequence[str] = (),
     name: str | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -193,7 +231,7 @@ def encode(
     out : path
         The store to make. If it is there and the same, nothing is done; if a call was
         interrupted, it goes on.
-    dicts, feature, encoder, pool
+    dicts, feature, encoder, pool, layers
         See `build_chain`.
     name : str or None
         Of the feature in `out`; None: ``mfcc-kmeans`` and the like.
@@ -216,7 +254,7 @@ def encode(
     source, out = Store(store), Path(out)
     if not dicts and not pool:
         raise ConfigError("nothing to do: give a dictionary (--with) or a pooler (--pool)")
-    chain = build_chain(source, feature, dicts, encoder, pool)
+    chain = build_chain(source, feature, dicts, encoder, pool, layers)
     name = name or "-".join(dict.fromkeys(s.name for s in chain if s.kind != "concat"))
     asked = {"encode": {name: chain_digest(chain)}}
     if out.exists() and not overwrite:

@@ -10,7 +10,7 @@ from mcls.encoding import Timed
 from mcls.errors import DataError
 from mcls.features.extractor import Extractor
 from mcls.features.specs import FeatureSpec
-from mcls.stages.encode import stored_steps
+from mcls.stages.encode import reaches, stored_steps
 
 #: Rows with their frame rate by the step of a chain that makes them; see `apply_chain`.
 Given = Mapping[int, Timed]
@@ -39,7 +39,7 @@ def rows_for_run(store: Store, chain: Chain, feature: str | None = None) -> dict
     offered = [store.feature(feature)] if feature else list(store.features.values())
     names = {stored.name for stored in offered}
     found = {i: stored for i, stored in stored_steps(store, chain).items() if stored.name in names}
-    if not _enough(chain, len(chain) - 1, found):
+    if not reaches(chain, found):
         raise DataError(
             f"{store.path}: its rows are not those of the run: {_misfit(chain, offered)}"
         )
@@ -94,12 +94,6 @@ class AudioRows:
                 given[int(name)] = (track.rows(name), feature.frame_rate)
             seconds = max(seconds, track.seconds)
         return given, seconds
-
-
-def _enough(chain: Chain, i: int, found: Mapping[int, StoredRows]) -> bool:
-    if i in found:
-        return True
-    return bool(chain[i].inputs) and all(_enough(chain, j, found) for j in chain[i].inputs)
 
 
 def _misfit(chain: Chain, offered: list[StoredRows]) -> str:

@@ -6,19 +6,14 @@ are chosen on the valid part, or by folds of the train part in which the rows of
 together. Scores of rows, or of a net's segments, become scores of tracks by `aggregate`.
 """
 
-import platform
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mcls import __version__
 from mcls.aggregate import score_tracks
 from mcls.disk.predictions import Predictions, write_predictions
 from mcls.disk.run import open_run, write_parts, written_folder
@@ -29,13 +24,11 @@ from mcls.evaluation import evaluate
 from mcls.stages.encode import encoded_track, stored_steps
 from mcls.stages.parts import copies, optional_column
 from mcls.stages.plan import Plan, plan_run
+from mcls.stages.provenance import provenance
 from mcls.stages.train_net import OnEpoch, train_net
 from mcls.training.options import takes_training
 
 Progress = Callable[[int, int, float], None]
-
-#: Libraries whose version can change a figure.
-_LIBRARIES = ("numpy", "scipy", "scikit-learn", "librosa", "soundfile", "soxr", "h5py", "skops")
 
 
 @dataclass(frozen=True)
@@ -219,7 +212,7 @@ def fill_run(
         chain=plan.chain,
         model=model,
         metrics=metrics,
-        about={**_about(plan, model, summary), **more},
+        about={**provenance(plan, model, summary), **more},
     )
     return {**summary, "metrics": metrics}
 
@@ -304,64 +297,6 @@ def _absent(plan: Plan) -> list[str]:
         return []
     names = ", ".join(plan.table.names[label] for label in absent)
     return [f"{len(absent)} labels are on no train track and get the lowest score: {names}"]
-
-
-def _about(plan: Plan, model: Any, summary: dict[str, Any]) -> dict[str, Any]:
-    aggregate = plan.settings["aggregate"]
-    chosen = {
-        name: getattr(model, name) for name in ("C_", "gamma_", "choice_") if hasattr(model, name)
-    }
-    libraries = _LIBRARIES if plan.training is None else (*_LIBRARIES, "torch", "lightning")
-    return {
-        "labels": plan.table.names,
-        "multi_label": plan.table.multi_label,
-        "aggregate": aggregate,
-        "threshold": 0.5 if aggregate == "vote" else model.threshold,
-        "chosen": chosen,
-        "key": plan.key,
-        "split_id": plan.parts.id,
-        "notes": summary["notes"],
-        "store": str(plan.store.path),
-        "store_digest": plan.store_digest,
-        "sample_rate": _own_rate(plan),
-        "seed": plan.settings["seed"],
-        "origins": dict(plan.origins),
-        "mcls": __version__,
-        "python": platform.python_version(),
-        "versions": {name: version(name) for name in libraries},
-        "platform": platform.platform(),
-        "host": platform.node(),
-        "commit": _commit(),
-        "command": sys.argv[1:] if Path(sys.argv[0]).name == "mcls" else None,
-        "seconds": summary["seconds"],
-        "summary": summary,
-    }
-
-
-def _own_rate(plan: Plan) -> int | None:
-    """Return the rate of the audio, if the features keep each file's own."""
-    rates = {step.settings.get("sr") for step in plan.chain if step.kind == "feature"}
-    known = set(plan.store.tracks.get("sample_rate", []))
-    return int(known.pop()) if None in rates and len(known) == 1 else None
-
-
-def _commit() -> str | None:
-    """Return the git commit of mcls, if it is run from a checkout."""
-    checkout = Path(__file__).parents[2]
-    if not (checkout / ".git").exists():
-        return None
-    try:
-        found = subprocess.run(
-            ["git", "rev-parse", "HEAD"],
-            cwd=checkout,
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return found.stdout.strip() or None
 
 
 def _other_run(run: Path, there: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:

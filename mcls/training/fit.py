@@ -6,6 +6,8 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from mcls.errors import ConfigError
 from mcls.training.learner import Job, Learner
 from mcls.training.model import TrainedNet
 from mcls.training.options import Training
+from mcls.training.range_test import find_rate
 from mcls.training.state import State, copied, read_state
 
 _PRECISION: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
@@ -60,8 +63,12 @@ def fit(job: Job) -> tuple[TrainedNet, State]:
     if not state.finished:
         told = len(state.history)
         with _undisturbed(training):
-            trainer = _trainer(training, job.path.parent, training.epochs - told)
-            trainer.fit(Learner(job, state))
+            folder = job.path.parent
+            if training.find_lr and state.rate is None:
+                state.rate = find_rate(job, _trainer(replace(training, devices=1), folder, 1000))
+            if state.rate is not None:
+                job.optimizer = partial(job.optimizer, lr=state.rate)
+            _trainer(training, folder, training.epochs - told).fit(Learner(job, state))
         state = read_state(job.path)
         if training.devices > 1 and job.on_epoch is not None:  # the others told nobody
             for row in state.history[told:]:

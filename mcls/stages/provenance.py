@@ -1,0 +1,83 @@
+"""What made a run: versions, machine, commit, command, and what `predict` has to know."""
+
+import platform
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from mcls import __version__
+from mcls.stages.plan import Plan
+
+#: Libraries whose version can change a figure.
+_LIBRARIES = ("numpy", "scipy", "scikit-learn", "librosa", "soundfile", "soxr", "h5py", "skops")
+
+
+def provenance(plan: Plan, model: Any, summary: dict[str, Any]) -> dict[str, Any]:
+    """Return about.json: what `predict` needs to know, and what made the run.
+
+    Parameters
+    ----------
+    plan : Plan
+        Of the run.
+    model : classifier or TrainedNet
+        Fitted.
+    summary : dict
+        What `train` gives back.
+    """
+    aggregate = plan.settings["aggregate"]
+    chosen = {
+        name: getattr(model, name) for name in ("C_", "gamma_", "choice_") if hasattr(model, name)
+    }
+    libraries = _LIBRARIES if plan.training is None else (*_LIBRARIES, "torch", "lightning")
+    return {
+        "labels": plan.table.names,
+        "multi_label": plan.table.multi_label,
+        "aggregate": aggregate,
+        "threshold": 0.5 if aggregate == "vote" else model.threshold,
+        "chosen": chosen,
+        "key": plan.key,
+        "split_id": plan.parts.id,
+        "notes": summary["notes"],
+        "store": str(plan.store.path),
+        "store_digest": plan.store_digest,
+        "sample_rate": _own_rate(plan),
+        "seed": plan.settings["seed"],
+        "origins": dict(plan.origins),
+        "mcls": __version__,
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in libraries},
+        "platform": platform.platform(),
+        "host": platform.node(),
+        "commit": _commit(),
+        "command": sys.argv[1:] if Path(sys.argv[0]).name == "mcls" else None,
+        "seconds": summary["seconds"],
+        "summary": summary,
+    }
+
+
+def _own_rate(plan: Plan) -> int | None:
+    """Return the rate of the audio, if the features keep each file's own."""
+    rates = {step.settings.get("sr") for step in plan.chain if step.kind == "feature"}
+    known = set(plan.store.tracks.get("sample_rate", []))
+    return int(known.pop()) if None in rates and len(known) == 1 else None
+
+
+def _commit() -> str | None:
+    """Return the git commit of mcls, if it is run from a checkout."""
+    checkout = Path(__file__).parents[2]
+    if not (checkout / ".git").exists():
+        return None
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "HEAD"],
+            cwd=checkout,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return found.stdout.strip() or None
