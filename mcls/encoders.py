@@ -2,8 +2,8 @@
 
 An encoder takes rows that went through the dictionary's preprocessing, ``(n_rows, n_dims)``
 float32, and the dictionary's arrays, of which ``atoms`` ``(n_atoms, n_dims)`` is always there. It
-returns codes ``(n_rows, n_codes)`` float32; ``n_codes`` is ``n_atoms``, or twice that where signs
-are split.
+returns codes ``(n_rows, n_codes)`` float32; ``n_codes`` is ``n_atoms``, twice that where signs are
+split, or the number of units of the layers chosen.
 """
 
 from collections.abc import Mapping
@@ -235,6 +235,56 @@ def feed_forward(
         rest = np.argpartition(-np.abs(codes), n_active, axis=1)[:, n_active:]
         np.put_along_axis(codes, rest, 0, axis=1)
     return _signs_apart(codes) if split_signs else codes
+
+
+@register("encoders", "dbn")
+def dbn(
+    rows: np.ndarray,
+    arrays: Arrays,
+    *,
+    layer: int | Literal["last", "all"] = "last",
+    nonlinearity: Literal["sigmoid", "relu"] = "sigmoid",
+) -> np.ndarray:
+    """Mean activations of a deep belief network's units, computed layer by layer.
+
+    Parameters
+    ----------
+    rows : np.ndarray, shape (n_rows, n_dims), float32
+        Preprocessed rows.
+    arrays : mapping of str to np.ndarray
+        The dictionary's; ``weights_1`` ``(n_units, n_dims)``, ``biases_1`` ``(n_units,)``,
+        ``weights_2`` and so on are read.
+    layer : int or {'last', 'all'}
+        Which layer's activations, from 1; or those of all layers side by side.
+    nonlinearity : {'sigmoid', 'relu'}
+        Of every layer.
+
+    Raises
+    ------
+    ConfigError
+        If the dictionary has no layers, or not so many.
+
+    References
+    ----------
+    Hamel & Eck (2010), Learning features from music audio with deep belief networks.
+    """
+    n_layers = sum(name.startswith("weights_") for name in arrays)
+    if not n_layers:
+        raise ConfigError("encoder dbn: this dictionary's method learns no layers for it")
+    wanted = {"last": [n_layers], "all": range(1, n_layers + 1)}.get(str(layer), [layer])
+    if not set(wanted) <= set(range(1, n_layers + 1)):
+        raise ConfigError(
+            f"encoder dbn: layer={layer}, and the dictionary has {n_layers}; write a number from 1 "
+            f"to {n_layers}, or last, or all"
+        )
+    codes = rows
+    found = []
+    for i in range(1, n_layers + 1):
+        codes = codes @ arrays[f"weights_{i}"].T + arrays[f"biases_{i}"]
+        codes = expit(codes) if nonlinearity == "sigmoid" else np.maximum(codes, 0)
+        if i in wanted:
+            found.append(codes)
+    return found[0] if len(found) == 1 else np.concatenate(found, axis=1)
 
 
 def _signs_apart(codes: np.ndarray) -> np.ndarray:

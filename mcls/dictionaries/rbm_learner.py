@@ -146,7 +146,7 @@ class RBMLearner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         """
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float32, order="C", reset=False)
-        return means(X @ self.components_.T + self.biases_, self.hidden)
+        return self._codes(X)
 
     def free_energy(self, X: np.ndarray) -> np.ndarray:
         """Return the free energy of some rows: lower is likelier, up to a constant of the model.
@@ -200,6 +200,9 @@ class RBMLearner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     @property
     def _parameters(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         return self.components_, self.biases_, self.visible_biases_
+
+    def _codes(self, rows: np.ndarray) -> np.ndarray:
+        return means(rows @ self.components_.T + self.biases_, self.hidden)
 
     def _check_settings(self) -> None:
         bad = [

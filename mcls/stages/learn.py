@@ -79,7 +79,7 @@ def learn_dict(
     method : str
         A dictionary of the registry.
     size : int
-        Atoms.
+        Atoms; says nothing to a method whose settings have other sizes in its place (``dbn``).
     rows : int or None
         Rows drawn, equally from every track; None takes all.
     sampling : {'random', 'onset'}
@@ -118,7 +118,8 @@ def learn_dict(
     stored = opened.feature(feature)
     entry = find("dictionaries", method)
     given: dict[str, Any] = dict(parse_pairs(settings))
-    given.setdefault("n_atoms", size)
+    if "n_atoms" in entry.settings:
+        given.setdefault("n_atoms", size)
     if "random_state" in entry.settings:
         given.setdefault("random_state", seed)
     if "device" in entry.settings:
@@ -171,7 +172,7 @@ def learn_dict(
         )
 
     sample = draw(train)
-    if len(sample) < method_settings["n_atoms"]:
+    if len(sample) < method_settings.get("n_atoms", 1):
         raise DataError(
             f"{len(sample)} rows of {len(train)} train tracks are fewer than "
             f"{method_settings['n_atoms']} atoms; use a smaller --size"

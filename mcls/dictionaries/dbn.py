@@ -1,0 +1,345 @@
+"""Deep belief networks: RBMs one upon the other, each learnt from the units of the one below.
+
+The layers are learnt one after another. While one is, the layers below it turn each batch of rows
+into mean activations, anew in every epoch: so memory grows neither with the rows nor with the
+number of layers. Every layer is an `RBM` with its history; nothing is learnt by layers together.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import Tags, check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from mcls.dictionaries.batches import Source, regroup
+from mcls.dictionaries.rbm import RBM
+from mcls.errors import ConfigError, MclsError
+from mcls.registry import register
+from mcls.threads import for_blocks
+
+#: Rows in a batch, and those of it that go up the layers together, on one thread.
+_BLOCK, _TOGETHER = 8192, 1024
+
+
+@register("dictionaries", "dbn", encoder="dbn", watches_valid=True)
+class DBN(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Deep belief network: a stack of RBMs, learnt greedily from below.
+
+    Its number of atoms is that of its last layer; `learn-dict --size` says nothing to it. A setting
+    that is a list holds one value for all layers, or one for each.
+
+    Parameters
+    ----------
+    layers : tuple of int
+        Hidden units of each layer, from below: 1024x1024x512.
+    visible : {'gaussian', 'binary', 'relu'}
+        What rows are: numbers of variance 1, numbers within [0, 1], or numbers of 0 or more.
+    hidden : {'binary', 'relu'}
+        Hidden units of every layer; each is visible to the layer above.
+    algorithm : {'cd', 'pcd'}
+        Contrastive divergence or persistent chains, see `rbm`.
+    n_gibbs : int
+        Turns of Gibbs sampling a step.
+    batch_size : int
+        Rows in a minibatch.
+    n_epochs : tuple of int
+        How often every row is seen by a layer that learns.
+    learning_rate : tuple of float
+        Step along the mean slope of a minibatch.
+    rate_decay : float
+        Factor of the learning rate from one epoch to the next, in (0, 1].
+    rate_floor : float
+        The learning rate falls no lower.
+    momentum : float
+        Share of the last step that is made again, in the first fifth of a layer's epochs.
+    final_momentum : float
+        The same in later epochs.
+    weight_cost : tuple of float
+        Weights shrink by this times the learning rate, a step.
+    sparsity : {'none', 'lee', 'bias'}
+        How hidden units are held near a mean activity, see `rbm`.
+    target : float
+        The mean activation wanted, above 0; for binary hidden units below 1.
+    sparsity_cost : float
+        Weight of the sparsity, beside the likelihood.
+    device : str
+        Where to compute: ``cpu``, or a torch device such as ``cuda``.
+    random_state : int or None
+        Seed of the weights, of the order of rows and of all samples.
+
+    Attributes
+    ----------
+    rbms_ : list of RBM
+        The layers, from below.
+    components_ : np.ndarray, shape (layers[-1], n_dims), float32
+        What each unit of the last layer looks for, were all layers linear: the product of the
+        layers' weights. It is for pictures; codes are computed layer by layer.
+    history_ : list of dict
+        Of each epoch: the ``layer``, from 1, and what `RBM` records.
+    usage_ : np.ndarray, shape (layers[-1],)
+        Mean activation of each unit of the last layer over its last epoch's rows.
+
+    References
+    ----------
+    G. Hinton, S. Osindero, Y.-W. Teh, "A fast learning algorithm for deep belief nets", Neural
+    Computation 18, 2006.
+    P. Hamel, D. Eck, "Learning features from music audio with deep belief networks", ISMIR 2010:
+    layers, epochs and learning rate of the defaults. Differs from the paper: momentum, weight cost
+    and minibatches are those of `rbm`, which the paper does not give.
+
+    Examples
+    --------
+    >>> rows = np.random.default_rng(0).normal(size=(200, 8)).astype(np.float32)
+    >>> model = DBN(layers=(16, 4), random_state=0).fit(rows)
+    >>> model.transform(rows).shape, model.components_.shape
+    ((200, 4), (4, 8))
+    """
+
+    rbms_: list[RBM]
+    components_: np.ndarray
+    usage_: np.ndarray
+    history_: list[dict[str, float]]
+
+    def __init__(
+        self,
+        *,
+        layers: tuple[int, ...] = (50, 50, 50),
+        visible: Literal["gaussian", "binary", "relu"] = "gaussian",
+        hidden: Literal["binary", "relu"] = "binary",
+        algorithm: Literal["cd", "pcd"] = "cd",
+        n_gibbs: int = 1,
+        batch_size: int = 100,
+        n_epochs: tuple[int, ...] = (5,),
+        learning_rate: tuple[float, ...] = (0.001,),
+        rate_decay: float = 1.0,
+        rate_floor: float = 0.0,
+        momentum: float = 0.5,
+        final_momentum: float = 0.9,
+        weight_cost: tuple[float, ...] = (0.0002,),
+        sparsity: Literal["none", "lee", "bias"] = "none",
+        target: float = 0.02,
+        sparsity_cost: float = 3.0,
+        device: str = "cpu",
+        random_state: int | None = None,
+    ) -> None:
+        self.layers = layers
+        self.visible = visible
+        self.hidden = hidden
+        self.algorithm = algorithm
+        self.n_gibbs = n_gibbs
+        self.batch_size = batch_size
+        self.n_epochs = n_epochs
+        self.learning_rate = learning_rate
+        self.rate_decay = rate_decay
+        self.rate_floor = rate_floor
+        self.momentum = momentum
+        self.final_momentum = final_momentum
+        self.weight_cost = weight_cost
+        self.sparsity = sparsity
+        self.target = target
+        self.sparsity_cost = sparsity_cost
+        self.device = device
+        self.random_state = random_state
+
+    def fit(self, X: np.ndarray, y: object = None) -> Self:
+        """Learn from rows in memory.
+
+        Parameters
+        ----------
+        X : array-like, shape (n_rows, n_dims)
+            The rows.
+        y : object
+            Ignored.
+        """
+        X = validate_data(self, X, dtype=np.float32, order="C")
+        order = check_random_state(self.random_state).permutation(len(X))
+        return self.fit_batches(
+            lambda: (X[order[i : i + _BLOCK]] for i in range(0, len(X), _BLOCK))
+        )
+
+    def fit_batches(self, source: Source, valid: Source | None = None) -> Self:
+        """Learn from batches that need not fit in memory.
+
+        Parameters
+        ----------
+        source : callable
+            ``source()`` yields the rows from the first on, in arrays of any length; each layer
+            calls it once to begin and once for each of its epochs. Rows of one recording should
+            not all come together.
+        valid : callable or None
+            Yields rows of the same kind, some of which are measured after every epoch; nothing is
+            learnt from them.
+
+        Raises
+        ------
+        ConfigError
+            If a setting is wrong.
+        DataError
+            If there are no rows, rows of different lengths or rows the visible units cannot be, or
+            if learning diverges.
+        """
+        self._start()
+        for rbm in self._new:
+            with _layer(len(self.rbms_) + 1):
+                rbm.fit_batches(self._above(source), None if valid is None else self._above(valid))
+            self._add(rbm)
+        self.n_features_in_ = self.components_.shape[1]
+        return self
+
+    def partial_fit(self, X: np.ndarray, y: object = None) -> Self:
+        """Let every layer, from below, go on learning from some more rows, each seen once.
+
+        Parameters
+        ----------
+        X : array-like, shape (n_rows, n_dims)
+            The rows.
+        y : object
+            Ignored.
+        """
+        first = not hasattr(self, "rbms_")
+        X = validate_data(self, X, dtype=np.float32, order="C", reset=first)
+        if first:
+            self._start()
+        layers = self._new if first else self.rbms_
+        self.rbms_ = []
+        for i, rbm in enumerate(layers, 1):
+            with _layer(i):
+                rbm.partial_fit(self._up(X))
+            self._add(rbm, epochs=1)
+        return self
+
+    def transform(self, X: np.ndarray) -> np.ndarray:
+        """Return the mean activations of the last layer's units.
+
+        Parameters
+        ----------
+        X : array-like, shape (n_rows, n_dims)
+            The rows.
+
+        Returns
+        -------
+        np.ndarray, shape (n_rows, layers[-1]), float32
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=np.float32, order="C", reset=False)
+        return self._up(X)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return ``weights_1``, ``biases_1``, ``visible_biases_1``, and so on for each layer.
+
+        Weights are ``(units of the layer, units below)``. ``atoms`` is `components_`.
+        """
+        arrays = {"atoms": self.components_}
+        for i, rbm in enumerate(self.rbms_, 1):
+            arrays[f"weights_{i}"] = rbm.components_
+            arrays[f"biases_{i}"] = rbm.biases_
+            arrays[f"visible_biases_{i}"] = rbm.visible_biases_
+        return arrays
+
+    def encoder_settings(self) -> dict[str, Any]:
+        """Return the settings of the encoder ``dbn`` that give what `transform` gives."""
+        return {"nonlinearity": "sigmoid" if self.hidden == "binary" else "relu"}
+
+    @property
+    def _n_features_out(self) -> int:
+        return len(self.components_)
+
+    def _start(self) -> None:
+        """Make a new RBM for each layer, from the settings."""
+        n = len(self.layers)
+        lists = {
+            name: _each(getattr(self, name), n)
+            for name in ("n_epochs", "learning_rate", "weight_cost")
+        }
+        bad = [
+            f"{name}={getattr(self, name)} must hold one value, or {n}, one for each of the layers"
+            for name, values in lists.items()
+            if len(values) != n
+        ]
+        if not n:
+            bad.append("layers is empty: write the units of each layer, such as 1024x512")
+        if bad:
+            raise ConfigError("dbn: " + "; ".join(bad))
+        rng = check_random_state(self.random_state)
+        self._new = [
+            RBM(
+                n_atoms=self.layers[i],
+                visible=self.hidden if i else self.visible,
+                random_state=int(rng.randint(2**31 - 1)),
+                **{name: values[i] for name, values in lists.items()},
+                **{name: getattr(self, name) for name in _PASSED},
+            )
+            for i in range(n)
+        ]
+        for i, rbm in enumerate(self._new, 1):
+            with _layer(i):
+                rbm._check_settings()
+        self.rbms_ = []
+        self.history_ = []
+
+    def _add(self, rbm: RBM, *, epochs: int | None = None) -> None:
+        """Put a layer that has learnt on top; `epochs`: how many of its history are new."""
+        new = rbm.history_ if epochs is None else rbm.history_[-epochs:]
+        self.rbms_.append(rbm)
+        self.history_ += [{"layer": len(self.rbms_), **entry} for entry in new]
+        weights = rbm.components_
+        self.components_ = weights if len(self.rbms_) == 1 else weights @ self.components_
+        self.usage_ = rbm.usage_
+
+    def _up(self, rows: np.ndarray) -> np.ndarray:
+        if not self.rbms_:
+            return rows
+        codes = np.empty((len(rows), len(self.components_)), np.float32)
+
+        def work(which: slice) -> None:
+            block = rows[which]
+            for rbm in self.rbms_:
+                block = rbm._codes(block)
+            codes[which] = block
+
+        for_blocks(len(rows), _TOGETHER, work)
+        return codes
+
+    def _above(self, source: Source) -> Source:
+        """Return a source of what the layers so far make of the rows."""
+        return lambda: map(self._up, regroup(source(), _BLOCK))
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+
+#: Settings that every layer has as they are.
+_PASSED = (
+    "hidden",
+    "algorithm",
+    "n_gibbs",
+    "batch_size",
+    "rate_decay",
+    "rate_floor",
+    "momentum",
+    "final_momentum",
+    "sparsity",
+    "target",
+    "sparsity_cost",
+    "device",
+)
+
+
+@contextmanager
+def _layer(i: int) -> Iterator[None]:
+    """Say in an error which layer it comes from."""
+    try:
+        yield
+    except MclsError as error:
+        raise type(error)(f"dbn, layer {i}: {error}") from error
+
+
+def _each(values: Sequence[Any] | float, n: int) -> list[Any]:
+    """Return a value for each layer; one value stands for all."""
+    listed = list(values) if isinstance(values, Sequence) else [values]
+    return listed * n if len(listed) == 1 else listed
