@@ -16,7 +16,8 @@ def arrays(rng):
     atoms = rng.normal(size=(30, 8)).astype(np.float32)
     atoms /= np.linalg.norm(atoms, axis=1, keepdims=True)
     biases = rng.normal(size=30).astype(np.float32)
-    return {"atoms": atoms, "weights": 2 * atoms, "biases": biases}
+    arrays = {"atoms": atoms, "weights": 2 * atoms, "biases": biases}
+    return {**arrays, "weights_1": 2 * atoms, "biases_1": biases}
 
 
 def encode(name, rows, arrays, **settings):
