@@ -17,7 +17,9 @@ from mcls.cli.main import cli
 from mcls.disk.store import Store
 from mcls.errors import ConfigError, DataError
 from mcls.features import compute
+from mcls.registry import entries
 from mcls.stages.extract import extract
+from mcls.stages.workers import Workers
 
 SR = 8000
 
@@ -200,6 +202,29 @@ def test_the_command_exits_1_with_the_list_unless_errors_are_skipped(folder, tmp
     result = CliRunner().invoke(cli, [*arguments, "--skip-errors", "--json"])
     assert result.exit_code == 0
     assert json.loads(result.stdout)["n_tracks"] == 12
+
+
+#: What takes longer to import than a track to extract, and what none of this needs.
+NEEDLESS = {"torch", "lightning", "librosa", "sklearn", "numba", "matplotlib", "joblib", "av"}
+
+
+def test_neither_the_command_nor_its_workers_import_what_they_do_not_need(folder, tmp_path):
+    features = [word for name in entries("features") for word in ("--feature", name)]
+    options = ["extract", str(folder), str(tmp_path / "s.h5"), "--sr", str(SR), *features]
+    options += ["-p", "cqt.n_bins=48"]
+    program = (
+        "import sys; from mcls.cli.main import cli\n"
+        f"cli({options!r}, standalone_mode=False)\n"
+        f"print(sorted({NEEDLESS!r} & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout == "[]\n", done.stderr
+    with Workers(1) as workers:
+        worker = workers.all[0]
+        worker.begin(eval, f"sorted({NEEDLESS!r} & set(__import__('sys').modules))")
+        while not (answer := worker.answer())[0]:
+            pass
+    assert answer[1] == []
 
 
 COMMAND = (sys.executable, "-m", "mcls", "extract")

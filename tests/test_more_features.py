@@ -4,6 +4,8 @@ import librosa
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mcls.errors import ConfigError
 from mcls.features import compute, extractor, make
@@ -26,10 +28,23 @@ def test_chroma_is_librosas(y):
     np.testing.assert_allclose(compute("chroma", y, sr=SR), theirs, atol=1e-4)
 
 
-@pytest.mark.parametrize("settings", [{}, {"lag": 3}, {"hop_length": 256, "n_mels": 40}])
-def test_onset_is_librosas(y, settings):
-    theirs = librosa.onset.onset_strength(y=y, sr=SR, **settings)
-    np.testing.assert_allclose(compute("onset", y, sr=SR, **settings)[:, 0], theirs, atol=1e-3)
+@settings(max_examples=25, deadline=None)
+@given(
+    st.integers(64, 4096),
+    st.integers(1, 48),
+    st.floats(-0.5, 0.5),
+    st.sampled_from([8000, 22050, 44100]),
+)
+def test_chroma_filters_are_librosas(n_fft, n_chroma, tuning, sr):
+    theirs = librosa.filters.chroma(sr=sr, n_fft=n_fft, n_chroma=n_chroma, tuning=tuning)
+    ours = make("chroma", sr, n_fft=n_fft, n_chroma=n_chroma, tuning=tuning).filters
+    np.testing.assert_allclose(ours, theirs.T, atol=1e-6)
+
+
+@pytest.mark.parametrize("changed", [{}, {"lag": 3}, {"hop_length": 256, "n_mels": 40}])
+def test_onset_is_librosas(y, changed):
+    theirs = librosa.onset.onset_strength(y=y, sr=SR, **changed)
+    np.testing.assert_allclose(compute("onset", y, sr=SR, **changed)[:, 0], theirs, atol=1e-3)
 
 
 def test_onset_peaks_where_notes_begin(y):
@@ -85,9 +100,9 @@ def test_gain_control_is_elliss(y, t_scale, f_scale):
 
 def test_gain_control_makes_quiet_and_loud_alike(y):
     fading = y * np.linspace(1, 0.02, len(y)).astype(np.float32)
-    settings = {"agc": True, "power": 1.0, "compress": "log1p"}
+    asked = {"agc": True, "power": 1.0, "compress": "log1p"}
     plain = compute("mel", fading, sr=SR, power=1.0, compress="log1p").mean(axis=1)
-    controlled = compute("mel", fading, sr=SR, eps=1e-6, **settings).mean(axis=1)
+    controlled = compute("mel", fading, sr=SR, eps=1e-6, **asked).mean(axis=1)
     assert plain[-40:].mean() < 0.3 * plain[:40].mean()
     assert controlled[-40:].mean() > 0.6 * controlled[:40].mean()
 

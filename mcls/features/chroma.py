@@ -67,7 +67,19 @@ class Chroma(FramedFeature):
 
 @lru_cache(maxsize=8)
 def _filters(sr: int, n_fft: int, n_chroma: int, tuning: float) -> np.ndarray:
-    from librosa import filters
+    """Return the weight of every bin in every pitch class, ``(1 + n_fft // 2, n_chroma)``.
 
-    bank = filters.chroma(sr=sr, n_fft=n_fft, n_chroma=n_chroma, tuning=tuning)
-    return np.ascontiguousarray(bank.T, np.float32)
+    A bin is spread around its pitch by as much as it is wide; bins far from the middle octaves
+    (440 Hz is the fifth A) count less.
+    """
+    octaves = np.log2(np.arange(1, n_fft) * sr / n_fft / (27.5 * 2 ** (tuning / n_chroma)))
+    octaves = np.concatenate([[octaves[0] - 1.5], octaves])  # the bin of 0 Hz has no pitch
+    widths = np.concatenate([np.maximum(np.diff(octaves) * n_chroma, 1), [1]])
+    half = round(n_chroma / 2)
+    apart = octaves[:, None] * n_chroma - np.arange(n_chroma)
+    apart = (apart + half) % n_chroma - half
+    weights = np.exp(-2 * (apart / widths[:, None]) ** 2)
+    weights /= np.linalg.norm(weights, axis=1, keepdims=True)
+    weights *= np.exp(-0.5 * ((octaves[:, None] - 5) / 2) ** 2)
+    first = 3 * (n_chroma // 12)  # classes are counted from C, pitches from A
+    return np.roll(weights, -first, axis=1)[: 1 + n_fft // 2].astype(np.float32)
