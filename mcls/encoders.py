@@ -126,6 +126,26 @@ def lasso(
     return _signs_apart(codes) if split_signs else codes
 
 
+@register("encoders", "nmf")
+def nmf(rows: np.ndarray, arrays: Arrays, *, penalty: float = 1e-4, tol: float = 0.5) -> np.ndarray:
+    """How much of each atom a row holds: least squares by codes that are not negative.
+
+    Parameters
+    ----------
+    rows : np.ndarray, shape (n_rows, n_dims), float32
+        Preprocessed rows.
+    arrays : mapping of str to np.ndarray
+        The dictionary's; ``atoms`` is read.
+    penalty : float
+        Weight of the codes' sum, above 0, for a row of norm 1: higher is sparser, and faster.
+    tol : float
+        How far codes may miss the optimality conditions, in parts of the penalty.
+    """
+    from mcls.dictionaries import lasso as solver  # compiled: costs half a second to import
+
+    return solver.lasso(rows, arrays["atoms"], penalty=penalty, positive=True, tol=tol)
+
+
 @register("encoders", "omp")
 def omp(
     rows: np.ndarray,

@@ -1,0 +1,223 @@
+"""Non-negative matrix factorisation: a spectrum is a sum of parts, each more or less loud."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.decomposition import MiniBatchNMF
+from sklearn.utils import Tags, check_random_state
+from sklearn.utils.validation import check_is_fitted, check_non_negative, validate_data
+
+from mcls.dictionaries.batches import draw, regroup, shuffled
+from mcls.dictionaries.spherical_kmeans import unit_rows
+from mcls.encoders import nmf
+from mcls.errors import ConfigError, DataError
+from mcls.registry import register
+from mcls.threads import one_blas_thread
+
+#: Rows that are measured after each epoch.
+_MEASURED = 1000
+
+
+@register("dictionaries", "nmf", encoder="nmf")
+class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Non-negative matrix factorisation, learnt from minibatches by scikit-learn.
+
+    Rows and atoms are not negative: magnitudes, or magnitudes compressed by log(1 + x). Rows of
+    zeros are skipped.
+
+    Parameters
+    ----------
+    n_atoms : int
+        Atoms.
+    batch_size : int
+        Rows in a minibatch.
+    n_epochs : int
+        How often every row is seen.
+    forget : float
+        Weight of what was learnt before a minibatch, in (0, 1].
+    penalty : float
+        Weight of the codes' sum in the encoder nmf, above 0, for a row of norm 1.
+    random_state : int or None
+        Seed of the first atoms and of the order of rows.
+
+    Attributes
+    ----------
+    components_ : np.ndarray, shape (n_atoms, n_dims), float32
+        The atoms, of norm 1.
+    history_ : list of dict
+        After each epoch, of up to 1000 rows drawn from all: the ``error``, the share of their
+        squared norm that their codes leave.
+    usage_ : np.ndarray, shape (n_atoms,)
+        Share of those rows that use each atom.
+
+    References
+    ----------
+    D. Lee, H. Seung, "Learning the parts of objects by non-negative matrix factorization", Nature
+    401, 1999; A. Lefèvre, F. Bach, C. Févotte, "Online algorithms for nonnegative matrix
+    factorization with the Itakura-Saito divergence", WASPAA 2011, for the minibatches. Differs from
+    the papers: Frobenius norm, atoms scaled to norm 1, codes by coordinate descent to the optimum.
+
+    Examples
+    --------
+    >>> rows = np.random.default_rng(0).uniform(size=(200, 8)).astype(np.float32)
+    >>> codes = NMF(n_atoms=4, random_state=0).fit_transform(rows)
+    >>> codes.shape, bool((codes >= 0).all())
+    ((200, 4), True)
+    """
+
+    def __init__(
+        self,
+        *,
+        n_atoms: int = 64,
+        batch_size: int = 256,
+        n_epochs: int = 10,
+        forget: float = 0.7,
+        penalty: float = 1e-4,
+        random_state: int | None = None,
+    ) -> None:
+        self.n_atoms = n_atoms
+        self.batch_size = batch_size
+        self.n_epochs = n_epochs
+        self.forget = forget
+        self.penalty = penalty
+        self.random_state = random_state
+
+    def fit(self, X: np.ndarray, y: Any = None) -> Self:
+        """Learn the atoms from rows in memory.
+
+        Parameters
+        ----------
+        X : np.ndarray, shape (n_rows, n_dims)
+            Not negative.
+        y : ignored
+
+        Raises
+        ------
+        ValueError
+            If a number is negative.
+        """
+        X = validate_data(self, X, dtype=np.float32, order="C")
+        check_non_negative(X, "NMF")
+        return self.fit_batches(lambda: [X])
+
+    def fit_batches(self, source: Callable[[], Iterable[np.ndarray]]) -> Self:
+        """Learn the atoms from batches that need not fit in memory.
+
+        Parameters
+        ----------
+        source : callable
+            ``source()`` yields the rows, in arrays of any length; it is called once to draw the
+            rows that are measured and once for each epoch.
+
+        Raises
+        ------
+        ConfigError
+            If a setting is wrong.
+        DataError
+            If a number is negative, or every row is zero.
+        """
+        self._check_settings()
+        rng = check_random_state(self.random_state)
+        measured, _ = draw(_not_negative(source()), _MEASURED, rng)
+        if not len(measured):
+            raise DataError("nmf: every row is zero, there is nothing to learn from")
+        self.n_features_in_ = measured.shape[1]
+        self._learner = self._new_learner(rng)
+        self.history_: list[dict[str, float]] = []
+        for _ in range(self.n_epochs):
+            for batch in shuffled(_not_negative(source()), self.batch_size, rng):
+                self._step(batch)
+            codes = nmf(measured, self.arrays(), **self.encoder_settings())
+            rest = measured - codes @ self.components_
+            error = np.square(rest, dtype=np.float64).sum()
+            total = np.square(measured, dtype=np.float64).sum()
+            self.history_.append({"error": float(error / total)})
+        self.usage_ = (codes > 0).mean(axis=0)
+        return self
+
+    def partial_fit(self, X: np.ndarray, y: Any = None) -> Self:
+        """Go on learning from some more rows, each seen once, in the order given.
+
+        Parameters
+        ----------
+        X : np.ndarray, shape (n_rows, n_dims)
+            Not negative.
+        y : ignored
+        """
+        first = not hasattr(self, "components_")
+        X = validate_data(self, X, dtype=np.float32, order="C", reset=first)
+        check_non_negative(X, "NMF")
+        if first:
+            self._check_settings()
+            self._learner = self._new_learner(check_random_state(self.random_state))
+            self.history_ = []
+        for batch in regroup([X], self.batch_size):
+            self._step(batch)
+        return self
+
+    def transform(self, X: np.ndarray) -> np.ndarray:
+        """Return the codes of some rows, ``(n_rows, n_atoms)`` float32, none negative."""
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=np.float32, order="C", reset=False)
+        return nmf(X, self.arrays(), **self.encoder_settings())
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return what encoders need: ``atoms``, ``(n_atoms, n_dims)`` float32."""
+        return {"atoms": self.components_}
+
+    def encoder_settings(self) -> dict[str, float]:
+        """Return the settings of the encoder ``nmf`` that give the codes of ``transform``."""
+        return {"penalty": self.penalty}
+
+    @property
+    def _n_features_out(self) -> int:
+        return len(self.components_)
+
+    def _check_settings(self) -> None:
+        bad = [
+            f"{name}={getattr(self, name)} must be at least 1"
+            for name in ("n_atoms", "batch_size", "n_epochs")
+            if getattr(self, name) < 1
+        ]
+        if not 0 < self.forget <= 1:
+            bad.append(f"forget={self.forget} must be above 0 and at most 1")
+        if not self.penalty > 0:
+            bad.append(f"penalty={self.penalty} must be above 0")
+        if bad:
+            raise ConfigError("nmf: " + "; ".join(bad))
+
+    def _new_learner(self, rng: np.random.RandomState) -> MiniBatchNMF:
+        seed = int(rng.randint(np.iinfo(np.int32).max))
+        return MiniBatchNMF(
+            self.n_atoms,
+            batch_size=self.batch_size,
+            forget_factor=self.forget,
+            random_state=seed,
+        )
+
+    def _step(self, batch: np.ndarray) -> None:
+        rows = batch[batch.any(axis=1)]
+        if len(rows):
+            with one_blas_thread():
+                self._learner.partial_fit(rows)
+            self.components_ = unit_rows(self._learner.components_)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.positive_only = True
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+
+def _not_negative(batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    for batch in batches:
+        lowest = float(batch.min(initial=0))
+        if lowest < 0:
+            raise DataError(
+                f"nmf: rows hold negative numbers ({lowest:.4g}); expected 0 or more. Standardised "
+                "and whitened rows and decibels are negative: learn with --no-standardize, without "
+                "--whiten, from a feature of magnitudes (mel:compress=log1p, cqt:compress=log1p)"
+            )
+        yield batch
