@@ -24,7 +24,7 @@ from multiprocessing.connection import Connection, Pipe, wait
 from typing import Any
 
 #: What the workers of extraction import before they are given work.
-EXTRACTION = ("mcls.stages.extract_tracks", "scipy.fft")
+EXTRACTION = ("mcls.stages.extract_tracks",)
 
 _ONE_THREAD = {
     f"{library}_NUM_THREADS": "1"
