@@ -271,6 +271,25 @@ def test_what_is_wrong_is_said(planted):
         model(device="nowhere").fit(planted[0])
 
 
+def test_learning_by_fista_is_learning_by_coordinate_descent(planted, monkeypatch):
+    """What other devices do, done on the CPU."""
+    settings = {"n_epochs": 2, "tol": 1e-3, "pull": 0.5, "batch_size": 200}
+    compiled = model(**settings).fit(planted[0][:1000])
+    exact = PSD._solver
+
+    def by_fista(self, p):
+        made = exact(self, p)
+        known = {name: getattr(made, name) for name in ("penalty", "pull", "positive", "tol")}
+        return Solver(p["atoms"], compiled=False, **known)
+
+    monkeypatch.setattr(PSD, "_solver", by_fista)
+    fista = model(**settings).fit(planted[0][:1000])
+    np.testing.assert_allclose(fista.components_, compiled.components_, atol=5e-3)
+    assert fista.history_[-1]["objective"] == pytest.approx(
+        compiled.history_[-1]["objective"], rel=1e-3
+    )
+
+
 @pytest.mark.gpu
 def test_cuda_learns_what_the_cpu_learns(planted):
     if not torch.cuda.is_available():
