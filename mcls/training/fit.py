@@ -26,6 +26,7 @@ _PRECISION: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-m
 #: Warnings of Lightning and torch that say nothing to a user of mcls, and why.
 _BESIDE_THE_POINT = (
     "does not have many workers",  # gathering a batch is cheaper than sending it
+    "This DataLoader will create",  # the user has said how many workers
     "The number of training batches",  # of how often Lightning logs; mcls keeps the history
     "isinstance\\(treespec, LeafSpec\\)",  # Lightning's use of torch's trees
     "`isinstance",

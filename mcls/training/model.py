@@ -24,6 +24,9 @@ FORMAT = 1
 #: Numbers that pass through a net at once; a longer track passes in pieces.
 _BLOCK = 1 << 23
 
+#: Numbers of a segment that are believed.
+_LARGEST = 1 << 28
+
 #: By what a score is made of a logit: score of a label that no train track has, of one that all
 #: have, and from which score on a label counts as present.
 _SCORES = {
@@ -294,8 +297,10 @@ def read_net(tensors: Mapping[str, torch.Tensor], about: Mapping[str, Any]) -> T
             learnt_from=tuple(map(str, about["learnt_from"])),
         )
         labels = [*spec.outputs, *spec.always]
-        if min(labels) < 0 or len(set(labels)) < len(labels) or spec.n_frames < 1:
-            raise FormatError(f"a net of labels {labels} and segments of {spec.n_frames} rows")
+        if min(labels) < 0 or len(set(labels)) < len(labels):
+            raise FormatError(f"a net of labels {labels}")
+        if not 1 <= spec.n_frames * spec.n_dims <= _LARGEST:
+            raise FormatError(f"segments of {spec.n_frames} rows of {spec.n_dims} numbers")
         own = {
             name.partition(".")[2]: t for name, t in tensors.items() if name.startswith("input.")
         }
@@ -311,12 +316,12 @@ def read_net(tensors: Mapping[str, torch.Tensor], about: Mapping[str, Any]) -> T
             if name in weights and weights[name].dtype != expected.dtype:
                 raise FormatError(f"{name} is {weights[name].dtype}; expected {expected.dtype}")
         net.load_state_dict(weights, assign=True)
+        return TrainedNet(spec, net, standardise)
     except MclsError as error:
         raise FormatError(str(error)) from error
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
         said = str(error).partition("\n")[0]
         raise FormatError(f"not a net of mcls ({type(error).__name__}: {said})") from error
-    return TrainedNet(spec, net, standardise)
 
 
 def chosen_layers(net: nn.Module, wanted: Sequence[str]) -> list[str]:

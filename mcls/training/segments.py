@@ -292,11 +292,11 @@ class Steps:
 
 
 def _chances(targets: np.ndarray) -> np.ndarray:
-    having = targets.sum(axis=0)
+    having = targets.sum(axis=0, dtype=np.float64)
     weights = targets @ np.divide(1, having, out=np.zeros_like(having), where=having > 0)
     if not weights.any():
         raise ConfigError("balance: no train track has a label")
     bare = weights == 0
     if bare.any():  # tracks without labels are one more kind
         weights[bare] = 1 / bare.sum()
-    return (weights / weights.sum()).astype(np.float64)
+    return weights / weights.sum()
