@@ -114,6 +114,20 @@ def test_workers_that_cannot_begin_are_an_error(work, tmp_path):
         list(spread(partial(work.work, seen=""), tasks, workers=workers, time_limit=9))
 
 
+def test_workers_that_are_killed_before_they_begin_are_replaced(work, tmp_path):
+    """The first one with them: the others are its forks."""
+    tasks = tasks_of(work, tmp_path, "a", "b", "c")
+    with Workers(2, ["work_of_test", "time"]) as workers:
+        first = workers.all[0]._first
+        assert first is not None
+        first.kill()
+        first.wait()
+        function = partial(work.work, seen=str(tmp_path / "seen"))
+        results = list(spread(function, tasks, workers=workers, time_limit=9))
+    assert sorted(name for some, _ in results for name in some) == ["a", "b", "c"]
+    assert all(failed == {} for _, failed in results)
+
+
 def test_more_workers_than_work_and_none_of_either(work, tmp_path):
     function = partial(work.work, seen=str(tmp_path / "seen"))
     with Workers(3, ["work_of_test"]) as workers:

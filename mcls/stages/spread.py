@@ -92,25 +92,38 @@ def spread(
     """
     waiting = deque(tasks)
     under_way: dict[Worker, Task] = {}
+    n_stillborn = 0  # workers in a row that died before they had said anything
+
+    def bury(worker: Worker) -> None:
+        nonlocal n_stillborn
+        task = under_way.pop(worker)
+        if worker.pid is not None:
+            task = _after_death(task, time_limit)
+        else:
+            n_stillborn += 1
+            if n_stillborn > 3 * len(workers.all):
+                raise DataError("worker processes die before they have begun; see what they say")
+        waiting.appendleft(task)
+        workers.replace(worker)
+
     while waiting or under_way:
         for worker in [one for one in workers.all if one not in under_way]:
             if waiting:
-                under_way[worker] = task = waiting.popleft()
+                under_way[worker] = waiting.popleft()
                 try:
-                    worker.begin(function, task)
+                    worker.begin(function, under_way[worker])
                 except DeadWorkerError:
-                    waiting.appendleft(_after_death(under_way.pop(worker), time_limit))
-                    workers.replace(worker)
+                    bury(worker)
         for worker in workers.ready(list(under_way)) if under_way else []:
             try:
                 done, result = worker.answer()
             except DeadWorkerError:
-                waiting.appendleft(_after_death(under_way.pop(worker), time_limit))
-                workers.replace(worker)
-            else:
-                if done:
-                    del under_way[worker]
-                    yield result
+                bury(worker)
+                continue
+            n_stillborn = 0
+            if done:
+                del under_way[worker]
+                yield result
 
 
 def _after_death(task: Task, time_limit: float) -> Task:
@@ -124,5 +137,5 @@ def _after_death(task: Task, time_limit: float) -> Task:
         how = f"took longer than {time_limit:g} s" if late else "the decoder died"
         return replace(task, blamed={**task.blamed, culprit: how})
     if culprit in task.suspects:
-        raise DataError("worker processes die before they have begun; see the messages above")
+        raise DataError("worker processes die again and again between two tracks")
     return replace(task, suspects=task.suspects | {culprit})
