@@ -2,9 +2,13 @@ import random
 
 import numpy as np
 import pytest
+import soundfile
 
 from mcls.augmentations import augment, parse_augmentations, threatens
-from mcls.errors import ConfigError
+from mcls.errors import ConfigError, DataError
+from mcls.features.extractor import Extractor
+from mcls.features.specs import parse_features
+from mcls.registry import entries
 
 SR = 22050
 
@@ -65,6 +69,22 @@ def test_the_same_copy_is_the_same_audio_and_global_generators_are_left_alone(rn
     assert one.shape != other.shape or not np.array_equal(one, other)
     assert random.getstate() == before[0]
     assert np.array_equal(np.random.get_state()[1], before[1])
+
+
+@pytest.mark.parametrize("name", sorted(entries("augmentations")))
+@pytest.mark.parametrize("n", [1, 2, 300, 5000])
+@pytest.mark.parametrize("value", [0.0, 0.5])
+def test_silent_constant_and_short_audio_gives_finite_copies(name, n, value):
+    changed = augment(np.full(n, value, np.float32), SR, parse_augmentations([name]), [0])
+    assert len(changed) == (n if name != "time-stretch" else pytest.approx(n, rel=0.12, abs=1))
+    assert np.isfinite(changed).all()
+
+
+def test_a_copy_that_is_not_finite_is_a_reason(tmp_path):
+    soundfile.write(tmp_path / "x.wav", tone(440), SR)
+    extractor = Extractor(parse_features(["mel"]), sr=SR)
+    with pytest.raises(DataError, match="once augmented, its samples are NaN or infinite"):
+        extractor.track(tmp_path / "x.wav", lambda y, sr: y * np.float32(np.nan))
 
 
 def test_the_order_is_not_that_of_the_words():

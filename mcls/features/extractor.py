@@ -202,7 +202,10 @@ class Extractor:
             sr = self.sr or file.sr
             blocks = resampled(file.blocks(self.excerpt), file.sr, sr)
             if change is not None:
-                blocks = iter([change(np.concatenate(list(blocks)), sr)])
+                y = change(np.concatenate(list(blocks)), sr)
+                if not np.isfinite(y).all():
+                    raise DataError("once augmented, its samples are NaN or infinite")
+                blocks = iter([y])
             features = self.features(sr)
             local, n_samples = _local_rows(blocks, features, sr)
         for name, rows in local.items():
