@@ -38,6 +38,8 @@ class RandomAtoms(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     components_ : np.ndarray, shape (n_atoms, n_dims), float32
         The atoms, of norm 1. Rows of zeros are not drawn; where there are fewer others than atoms,
         gaussian ones make up the number.
+    history_ : list of dict
+        Empty: nothing is learnt.
 
     References
     ----------
@@ -103,6 +105,7 @@ class RandomAtoms(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self.n_features_in_ = drawn.shape[1]
         others = rng.normal(size=(self.n_atoms - len(drawn), drawn.shape[1])).astype(np.float32)
         self.components_ = unit_rows(np.concatenate([drawn, others]))
+        self.history_: list[dict[str, float]] = []
         return self
 
     def transform(self, X: np.ndarray) -> np.ndarray:

@@ -101,8 +101,9 @@ class RBMLearner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         rng = check_random_state(self.random_state)
         seen = _Seen(source(), self.visible, self._name)
         measured = {"": _sample(seen, rng)}
-        if valid is not None:
-            measured["valid_"] = _sample(_Seen(valid(), self.visible, self._name), rng)
+        if valid is not None:  # drawn aside, so that watching changes nothing that is learnt
+            aside = np.random.RandomState(0)
+            measured["valid_"] = _sample(_Seen(valid(), self.visible, self._name), aside)
         self.n_features_in_ = len(seen.total)
         self._start(seen.total / seen.n_rows, measured, rng)
         for _ in range(self.n_epochs):
