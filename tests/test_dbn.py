@@ -4,14 +4,17 @@ import pickle
 
 import numpy as np
 import pytest
+import soundfile
 from scipy.special import expit
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.estimator_checks import check_estimator
 
+import mcls
 from mcls.dictionaries.dbn import DBN
 from mcls.dictionaries.rbm import RBM
 from mcls.encoders import dbn as encode
+from mcls.disk.dictionary import read_dictionary
 from mcls.errors import ConfigError, DataError
 from mcls.registry import find
 from mcls.settings import resolve
@@ -176,3 +179,37 @@ def test_what_is_wrong_is_said_with_its_layer(digits):
         model().fit(digits[0] - 1)
     with pytest.raises(DataError, match=r"layer 2: .*diverged"):
         model(hidden="relu", learning_rate=(0.01, 1e6, 0.01)).fit(digits[0])
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    folder, rng = tmp_path_factory.mktemp("noise"), np.random.default_rng(0)
+    lines = ["path,labels,split"]
+    for i, part in enumerate(["train", "train", "valid", "test"]):
+        soundfile.write(folder / f"{i}.wav", 0.1 * rng.normal(size=8000), 8000)
+        lines.append(f"{i}.wav,a,{part}")
+    (folder / "manifest.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    mcls.extract(folder / "manifest.csv", folder / "store.h5", features=["mfcc"], sr=8000)
+    return folder / "store.h5"
+
+
+@pytest.mark.parametrize("method", ["dbn", "rbm", "sparse-rbm"])
+def test_from_store_to_codes(store, tmp_path, method):
+    settings = {"dbn": ["layers=9x5"]}.get(method, []) + ["n_epochs=2"]
+    options = {"method": method, "settings": settings, "split": "split"}
+    learnt = mcls.learn_dict(store, tmp_path / "d.h5", size=7, **options)
+    assert "valid_free_energy" in learnt.report["history"][-1]
+    assert learnt.report["n_atoms"] == len(learnt.report["usage"])
+    dictionary = read_dictionary(tmp_path / "d.h5").step
+    codes = mcls.encode(store, tmp_path / "codes.h5", dicts=[tmp_path / "d.h5"]).path
+    n_codes = mcls.Store(codes).feature(None).n_dims
+    assert n_codes == (5 if method == "dbn" else 7)
+    if method == "dbn":  # size says nothing to it
+        assert "n_atoms" not in dictionary.settings["method"]
+        every = {"dicts": [tmp_path / "d.h5"], "encoder": "dbn:layer=all"}
+        codes = mcls.encode(store, tmp_path / "all.h5", **every).path
+        assert mcls.Store(codes).feature(None).n_dims == 14
+        assert not mcls.learn_dict(store, tmp_path / "d.h5", size=512, **options).computed
+        with pytest.raises(ConfigError, match="unknown setting 'n_atoms'"):
+            asked = {**options, "settings": ["n_atoms=3"]}
+            mcls.learn_dict(store, tmp_path / "e.h5", **asked)

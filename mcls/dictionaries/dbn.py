@@ -84,7 +84,7 @@ class DBN(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     References
     ----------
-    G. Hinton, S. Osindero, Y.-W. Teh, "A fast learning algorithm for deep belief nets", Neural
+    G. Hinton, S. Osindero et al., "A fast learning algorithm for deep belief nets", Neural
     Computation 18, 2006.
     P. Hamel, D. Eck, "Learning features from music audio with deep belief networks", ISMIR 2010:
     layers, epochs and learning rate of the defaults. Differs from the paper: momentum, weight cost

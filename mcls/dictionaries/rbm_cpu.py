@@ -87,25 +87,12 @@ class CPUSteps(Steps):
     def _drive_hidden(self, columns: slice, sums: np.ndarray, sampled: bool) -> None:
         state, hidden, visible = self.state, self._hidden, self._visible[:, columns]
         kind, scale = KINDS[self.settings.hidden], self._signs[columns.start]
-        key, start, stop = np.uint32(self._key()), columns.start, columns.stop
+        how = kind, sampled, scale, np.uint32(self._key())
+        where = columns.start, columns.stop, 0
 
         def work(i: int, j: int) -> None:
             np.matmul(state.weights[i:j], visible, out=hidden[i:j, columns])
-            activate(
-                hidden,
-                self._states,
-                state.biases,
-                kind,
-                sampled,
-                scale,
-                key,
-                i,
-                j,
-                start,
-                stop,
-                0,
-                sums,
-            )
+            activate(hidden, self._states, state.biases, *how, i, j, *where, sums)
 
         self._share(work, len(hidden), self._block)
 
@@ -113,26 +100,12 @@ class CPUSteps(Steps):
         state, means, columns = self.state, self._visible_means, self._model
         states = self._states[:, : columns.stop - columns.start]
         kind, sampled = KINDS[self.settings.visible], self.settings.sample_visible
-        key, start, stop = np.uint32(self._key()), columns.start, columns.stop
-        one = np.float32(1)
+        how = kind, sampled, np.float32(1), np.uint32(self._key())
+        where = columns.start, columns.stop, columns.start
 
         def work(i: int, j: int) -> None:
             np.matmul(state.weights[:, i:j].T, states, out=means[i:j, columns])
-            activate(
-                means,
-                self._visible,
-                state.visible_biases,
-                kind,
-                sampled,
-                one,
-                key,
-                i,
-                j,
-                start,
-                stop,
-                start,
-                self._sums,
-            )
+            activate(means, self._visible, state.visible_biases, *how, i, j, *where, self._sums)
 
         self._share(work, len(means), _VISIBLE)
 
