@@ -13,8 +13,8 @@ from sklearn.utils.estimator_checks import check_estimator
 import mcls
 from mcls.dictionaries.dbn import DBN
 from mcls.dictionaries.rbm import RBM
-from mcls.encoders import dbn as encode
 from mcls.disk.dictionary import read_dictionary
+from mcls.encoders import dbn as encode
 from mcls.errors import ConfigError, DataError
 from mcls.registry import find
 from mcls.settings import resolve
@@ -195,7 +195,7 @@ def store(tmp_path_factory):
 
 @pytest.mark.parametrize("method", ["dbn", "rbm", "sparse-rbm"])
 def test_from_store_to_codes(store, tmp_path, method):
-    settings = {"dbn": ["layers=9x5"]}.get(method, []) + ["n_epochs=2"]
+    settings = ["n_epochs=2", *(["layers=9x5"] if method == "dbn" else [])]
     options = {"method": method, "settings": settings, "split": "split"}
     learnt = mcls.learn_dict(store, tmp_path / "d.h5", size=7, **options)
     assert "valid_free_energy" in learnt.report["history"][-1]
