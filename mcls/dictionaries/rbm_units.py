@@ -98,9 +98,10 @@ def free_energy(
     np.ndarray, shape (n_rows,), float64
         In nats.
     """
-    drive = (rows @ weights.T).astype(np.float64) + biases
+    drive = rows @ weights.T + biases
     # log(1 + exp(x)): numpy has vectors for exp and log, not for logaddexp
-    hidden = (np.maximum(drive, 0) + np.log(1 + np.exp(-np.abs(drive)))).sum(axis=1)
+    softplus = np.maximum(drive, 0) + np.log(1 + np.exp(-np.abs(drive)))
+    hidden = softplus.sum(axis=1, dtype=np.float64)
     if visible == "gaussian":
         gap = rows.astype(np.float64) - visible_biases
         return np.asarray(0.5 * np.einsum("ij,ij->i", gap, gap) - hidden)
