@@ -60,9 +60,10 @@ def store(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def vectors(tmp_path_factory) -> Path:
-    """The same with one row per track."""
+    """The same with one row per track, the mean of its frames."""
     path = tmp_path_factory.mktemp("training") / "vectors.h5"
-    write(path, some_rows(np.ones(N_TRACKS, dtype=int)), None)
+    rows = some_rows(np.full(N_TRACKS, 20))
+    write(path, [track.mean(axis=0, keepdims=True) for track in rows], None)
     return path
 
 

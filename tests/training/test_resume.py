@@ -1,0 +1,201 @@
+"""A training that was killed ends in the bytes of one that was not."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from mcls.disk.run import training_folder
+from mcls.errors import DataError, FormatError
+from mcls.training import learner
+from mcls.training.state import State, read_state, write_state
+
+
+class Killed(BaseException):
+    """What a test kills a training with; nothing may catch it."""
+
+
+def kill_at(monkeypatch, epoch: int, step: int) -> None:
+    real = learner.Learner.on_train_batch_end
+
+    def hook(self, outputs, batch, batch_idx):
+        if self.epoch == epoch and batch_idx == step:
+            raise Killed
+        real(self, outputs, batch, batch_idx)
+
+    monkeypatch.setattr(learner.Learner, "on_train_batch_end", hook)
+
+
+def same(one, other) -> None:
+    for name in ("model.safetensors", "predictions.csv"):
+        assert (one / name).read_bytes() == (other / name).read_bytes(), name
+    rows = []
+    for run in (one, other):
+        lines = (run / "history.csv").read_text(encoding="utf-8").splitlines()
+        columns = lines[0].split(",")
+        clock = columns.index("seconds")
+        rows.append([line.split(",")[:clock] + line.split(",")[clock + 1 :] for line in lines])
+    assert rows[0] == rows[1]
+
+
+CASES = {
+    "adam, dropout": {"optimizer": "adam:lr=0.01", "frames": 4},
+    "adadelta, mean weights": {"optimizer": "adadelta", "ema": 0.9},
+    "momentum, plateau": {"optimizer": "momentum:lr=0.5", "schedule": "plateau:patience=1"},
+    "ladder": {"optimizer": "nesterov:lr=0.5", "schedule": "ladder:patience=1,factor=0.5"},
+    "one cycle, balance": {"schedule": "one-cycle", "balance": True, "augment": ["mixup", "gain"]},
+    "batch norm, workers": {
+        "model": "fcn3",
+        "settings": ["width=0.01"],
+        "frames": 10,
+        "workers": 1,
+    },
+    "patience, no valid loss": {"patience": 3, "monitor": "accuracy", "optimizer": "rmsprop"},
+    "no valid part": {"split": "alone", "optimizer": "adagrad"},
+    "found rate": {"find_lr": True},
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_killed_anywhere_it_ends_in_the_same_bytes(train, tmp_path, monkeypatch, case):
+    given = {"epochs": 6, **CASES[case]}
+    monkeypatch.setattr(learner, "_SAVING", 1e9)  # after every epoch, however short
+    whole = train("whole", **given)
+    for epoch, step in ((0, 0), (2, 1), (4, 0)):
+        with monkeypatch.context() as patch:
+            kill_at(patch, epoch, step)
+            with pytest.raises(Killed):
+                train("killed", **given)
+        assert not (tmp_path / "killed").exists()
+        if epoch:
+            (state,) = tmp_path.glob(".killed.training-*/state.safetensors")
+            assert len(read_state(state).history) == epoch
+    same(whole, train("killed", **given))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["killed", "whole"]
+
+
+def test_it_goes_on_from_an_older_epoch_where_not_all_were_written(train, tmp_path, monkeypatch):
+    monkeypatch.setattr(learner, "_SAVING", 0.0)
+    whole = train("whole", epochs=5)
+    with monkeypatch.context() as patch:
+        kill_at(patch, 3, 0)
+        with pytest.raises(Killed):
+            train("killed", epochs=5)
+    (state,) = tmp_path.glob(".killed.training-*/state.safetensors")
+    assert len(read_state(state).history) == 1
+    same(whole, train("killed", epochs=5))
+
+
+def test_a_finished_training_that_was_killed_before_scoring_is_not_trained_again(
+    train, tmp_path, monkeypatch
+):
+    import mcls.stages.train as stage
+
+    whole = train("whole", epochs=2)
+    with monkeypatch.context() as patch:
+        patch.setattr(stage, "write_predictions", lambda *_: (_ for _ in ()).throw(Killed))
+        with pytest.raises(Killed):
+            train("killed", epochs=2)
+    kill_at(monkeypatch, 0, 0)  # training again would raise
+    same(whole, train("killed", epochs=2))
+
+
+def test_other_settings_do_not_go_on_from_what_is_there(train, tmp_path, monkeypatch):
+    whole = train("whole", epochs=3, seed=1)
+    with monkeypatch.context() as patch:
+        kill_at(patch, 1, 0)
+        with pytest.raises(Killed):
+            train("killed", epochs=3)
+    assert list(tmp_path.glob(".killed.training-*"))
+    same(whole, train("killed", epochs=3, seed=1))
+    assert not list(tmp_path.glob(".killed.training-*"))
+
+
+def test_ctrl_c_is_passed_on_and_the_training_goes_on_later(train, tmp_path, monkeypatch):
+    whole = train("whole", epochs=4)
+    before = signal.getsignal(signal.SIGINT)
+    with monkeypatch.context() as patch:
+        real = learner.Learner.on_train_epoch_start
+
+        def interrupt(self):
+            real(self)
+            if self.epoch == 2:
+                raise KeyboardInterrupt
+
+        patch.setattr(learner.Learner, "on_train_epoch_start", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            train("killed", epochs=4)
+    assert signal.getsignal(signal.SIGINT) is before
+    same(whole, train("killed", epochs=4))
+
+
+def test_two_commands_do_not_train_one_run(tmp_path):
+    here, there = tmp_path / ".run.17.tmp", tmp_path / ".run.18.tmp"
+    with training_folder(here, "key") as place:
+        assert place == tmp_path / ".run.training-key"
+        with pytest.raises(DataError, match=f"another process is training {tmp_path / 'run'}"):
+            training_folder(there, "key").__enter__()
+        with training_folder(there, "other"):
+            pass
+    with training_folder(there, "key"):
+        pass
+
+
+def test_a_state_comes_back_and_a_stranger_s_is_refused(tmp_path, rng):
+    import torch
+
+    tensor = torch.from_numpy(rng.normal(size=(3, 2)))
+    optimizer = {
+        "state": {0: {"step": torch.tensor(3.0), "square": tensor * 2, "n": 7}},
+        "param_groups": [{"lr": 0.1, "betas": (0.9, 0.999), "params": [0]}],
+    }
+    history = [{"epoch": 1, "loss": 0.1 + 0.2}]
+    state = State({"w": tensor}, {"w": tensor + 1}, {}, optimizer, {}, history, [-0.3], 1)
+    write_state(tmp_path / "state", state)
+    again = read_state(tmp_path / "state")
+    assert torch.equal(again.best["w"], tensor + 1)
+    assert again.history == history
+    assert again.optimizer["state"][0]["n"] == 7
+    assert torch.equal(again.optimizer["state"][0]["square"], tensor * 2)
+    assert again.optimizer["param_groups"][0]["lr"] == 0.1
+    (tmp_path / "state").write_bytes(b"\x80\x04\x95 a pickle")
+    with pytest.raises(FormatError, match="not a safetensors file"):
+        read_state(tmp_path / "state")
+
+
+@pytest.mark.slow
+def test_kill_9_and_the_same_command_again(store, tmp_path, train):
+    words = ["train", str(store), "RUN", "--model", "mlp", "-p", "layers=64x64", "--device", "cpu"]
+    words += ["--epochs", "400", "--batch-size", "2", "--optimizer", "adam:lr=1e-4"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+    def start(name: str) -> subprocess.Popen:
+        line = [word.replace("RUN", str(tmp_path / name)) for word in words]
+        return subprocess.Popen(
+            [sys.executable, "-m", "mcls", *line], env=environment, stderr=subprocess.PIPE
+        )
+
+    killed = 0
+    for pause in (0.3, 1.1, 2.3):
+        process = start("killed")
+        deadline = time.monotonic() + 120
+        while not list(tmp_path.glob(".killed.training-*/state.safetensors")):
+            assert time.monotonic() < deadline and process.poll() is None
+            time.sleep(0.05)
+        time.sleep(pause)
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+            killed += 1
+        process.communicate()
+    assert killed
+    for name in ("killed", "whole"):
+        process = start(name)
+        _, said = process.communicate(timeout=300)
+        assert process.returncode == 0, said
+    same(tmp_path / "whole", tmp_path / "killed")
+    assert json.loads((tmp_path / "killed" / "about.json").read_text())["epochs"] == 400
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["killed", "whole"]
