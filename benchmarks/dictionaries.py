@@ -14,6 +14,11 @@ Sections (one function each, below ``SECTIONS``; all of them without a name):
   same solver, is reached: that of scikit-learn's MiniBatchDictionaryLearning after one pass, and
   that of SPAMS's ``trainDL`` after three. All have the same number of atoms, penalty, batch size
   and threads; scikit-learn and SPAMS get double precision, which both are written for.
+* **kmeans**: the nearest of 512 and of 1024 atoms for each of 200,000 synthetic rows of 128
+  numbers, and of the patches in ``--data``, against faiss-cpu (``IndexFlatL2``, k = 1). The line
+  names the kernels of both sides' OpenBLAS: that of faiss-cpu's wheel may take those of an old
+  processor for one it does not know, unless ``OPENBLAS_CORETYPE=SkylakeX`` (Haswell, Zen) is set.
+  Then learning until the mean squared distance is reached that MiniBatchKMeans stops at.
 * **rbm**: one epoch of an RBM, 256 binary visible and 1024 hidden units, minibatches of 100 and of
   1000 rows, against scikit-learn's BernoulliRBM, in single precision too. Beside it the time that
   the five matrix products of each minibatch need at the rate of a product of two square matrices,
@@ -36,10 +41,12 @@ from pathlib import Path
 
 import numba
 import numpy as np
+from sklearn.cluster import MiniBatchKMeans
 from sklearn.decomposition import MiniBatchDictionaryLearning, sparse_encode
 from sklearn.neural_network import BernoulliRBM
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_info, threadpool_limits
 
+from mcls.dictionaries.kmeans import KMeans, nearest
 from mcls.dictionaries.lasso import lasso, lasso_objective
 from mcls.dictionaries.rbm import RBM
 from mcls.dictionaries.sparse_coding import SparseCoding
@@ -50,6 +57,7 @@ PENALTIES = (0.1, 0.15, 0.2)
 AGREE = 1e-4
 SKLEARN_ROWS = 500
 AUDIO = {".wav", ".ogg", ".mp3", ".flac"}
+HAS_FAISS = importlib.util.find_spec("faiss") is not None
 HAS_SPAMS = importlib.util.find_spec("spams") is not None
 
 
@@ -297,11 +305,77 @@ def section_rbm(options: argparse.Namespace) -> None:
         print(" | ".join(words), flush=True)
 
 
-#: Add a section as a function of the options.
+def section_kmeans(options: argparse.Namespace) -> None:
+    made = {"synthetic": np.concatenate([synthetic_rows(20_000, 128, seed) for seed in range(10)])}
+    if options.data:
+        made["mel"] = whiten(mel_patches(options.data, 200_000, n_files=800), 128)
+    runs = itertools.product(made.items(), (512, 1024), options.threads)
+    for (name, rows), n_atoms, threads in runs:
+        what = f"kmeans {name} {len(rows)}x{rows.shape[1]} to {n_atoms} threads {threads}"
+        set_threads(threads)
+        os.environ["OMP_NUM_THREADS"] = str(threads)
+        if HAS_FAISS:
+            assignment_line(what, rows, n_atoms, threads, options.repeats)
+        kmeans_line(what, rows, n_atoms, options.repeats)
+
+
+def assignment_line(what: str, rows: np.ndarray, n_atoms: int, threads: int, repeats: int) -> None:
+    import faiss
+
+    faiss.omp_set_num_threads(threads)
+    threadpool_limits(limits=threads)  # of its own BLAS too
+    atoms = rows[np.random.default_rng(0).permutation(len(rows))[:n_atoms]]
+    index = faiss.IndexFlatL2(rows.shape[1])
+    index.add(atoms)
+    sides: dict[str, Callable[[], object]] = {
+        "mcls": lambda: nearest(rows, atoms),
+        "faiss": lambda: index.search(rows, 1),
+    }
+    seconds, results = take_turns(sides, repeats)
+    ours, theirs = results["mcls"][1], results["faiss"][0][:, 0]  # type: ignore[index]
+    gap = float(np.abs(ours - theirs).max() / theirs.mean())
+    assert gap <= AGREE, f"faiss finds other distances: {gap}"
+    blas = [one for one in threadpool_info() if one["internal_api"] == "openblas"]
+    kernels = ", ".join(
+        f"{Path(one['filepath']).parent.name} {one['architecture']}" for one in blas
+    )
+    ratio = statistics.median(seconds["faiss"]) / statistics.median(seconds["mcls"])
+    print(
+        f"{what} | nearest | mcls {spread(seconds['mcls'])} s | faiss {spread(seconds['faiss'])} s "
+        f"| x{ratio:.2f}, distances within {gap:.0e} | {kernels}",
+        flush=True,
+    )
+
+
+def kmeans_line(what: str, rows: np.ndarray, n_atoms: int, repeats: int) -> None:
+    ours, theirs = [], []
+    for seed in range(repeats):
+        start = time.perf_counter()
+        model = MiniBatchKMeans(n_atoms, compute_labels=False, random_state=seed).fit(rows)
+        theirs.append(time.perf_counter() - start)
+        goal = nearest(rows, model.cluster_centers_)[1].mean(dtype=float)
+        distance, passes = np.inf, 1
+        while distance > goal:  # twice the passes, from the start
+            start = time.perf_counter()
+            model = KMeans(n_atoms=n_atoms, max_iter=passes, tol=0.0, random_state=seed)
+            model.fit_batches(lambda: (rows[i : i + 8192] for i in range(0, len(rows), 8192)))
+            seconds = time.perf_counter() - start
+            distance = nearest(rows, model.components_)[1].mean(dtype=float)
+            passes *= 2
+        ours.append(seconds)
+    print(
+        f"{what} | learning to {goal:.4g} ({distance:.4g}) | mcls {spread(ours)} s | sklearn "
+        f"{spread(theirs)} s | x{statistics.median(theirs) / statistics.median(ours):.2f}",
+        flush=True,
+    )
+
+
+#: A section is a function of the options.
 SECTIONS = {
     "lasso": section_lasso,
     "rows": section_rows,
     "learning": section_learning,
+    "kmeans": section_kmeans,
     "rbm": section_rbm,
 }
 
@@ -314,11 +388,11 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--rows", type=int, default=12000)
     options = parser.parse_args()
-    unknown = set(options.sections) - set(SECTIONS)
-    if unknown:
-        parser.error(f"no section {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
-    if not HAS_SPAMS:
-        print("spams is not installed: left out")
+    for unknown in set(options.sections) - set(SECTIONS):
+        parser.error(f"no section {unknown}; there are {', '.join(SECTIONS)}")
+    for side, there in (("spams", HAS_SPAMS), ("faiss", HAS_FAISS)):
+        if not there:
+            print(f"{side} is not installed: left out")
     for name in options.sections or SECTIONS:
         SECTIONS[name](options)
 
