@@ -165,10 +165,30 @@ def written_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
             path.rename(old)
         temporary.rename(path)
         _sync(path.parent)
-        for stale in (old, *path.parent.glob(f".{glob.escape(path.name)}.training-*")):
+        for stale in (old, *_left_behind(path)):
             shutil.rmtree(stale, ignore_errors=True)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _left_behind(path: Path) -> Iterator[Path]:
+    """Yield what killed commands left beside a run that is there now."""
+    name = f".{glob.escape(path.name)}"
+    yield from path.parent.glob(f"{name}.training-*")
+    for folder in path.parent.glob(f"{name}.*.tmp"):
+        pid = folder.name.split(".")[-2]
+        if pid.isdigit() and not _is_running(int(pid)):
+            yield folder
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 @contextmanager

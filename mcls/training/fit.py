@@ -13,6 +13,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
+from lightning.pytorch.strategies import DDPStrategy
 
 from mcls.errors import ConfigError
 from mcls.training.learner import Job, Learner
@@ -22,6 +23,8 @@ from mcls.training.range_test import find_rate
 from mcls.training.state import State, copied, read_state
 
 _PRECISION: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
+
+_LOGGERS = ("lightning.pytorch", "lightning.fabric")
 
 #: Warnings of Lightning and torch that say nothing to a user of mcls, and why.
 _BESIDE_THE_POINT = (
@@ -110,7 +113,7 @@ def _trainer(training: Training, folder: Path, epochs: int) -> pl.Trainer:
     return pl.Trainer(
         accelerator="gpu" if check_device(training) == "cuda" else "cpu",
         devices=training.devices,
-        strategy="ddp_spawn" if training.devices > 1 else "auto",
+        strategy=_Processes(start_method="spawn") if training.devices > 1 else "auto",
         precision=_PRECISION[training.precision],
         max_epochs=epochs,
         gradient_clip_val=training.clip,
@@ -124,30 +127,49 @@ def _trainer(training: Training, folder: Path, epochs: int) -> pl.Trainer:
     )
 
 
+def _quieten() -> None:
+    """Leave out what Lightning says that is no error, and warnings beside the point."""
+    for name in _LOGGERS:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    for message in _BESIDE_THE_POINT:
+        warnings.filterwarnings("ignore", f".*{message}")
+
+
+class _Processes(DDPStrategy):
+    """A process per device, started anew; this runs in each of them."""
+
+    def setup_environment(self) -> None:
+        """Begin quietly."""
+        _quieten()
+        super().setup_environment()
+
+    def teardown(self) -> None:
+        """End the group of processes as well: torch aborts one that exits with it running."""
+        super().teardown()
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+
+
 @contextmanager
 def _undisturbed(training: Training) -> Iterator[None]:
     """Leave generators, warnings, logging and Ctrl-C as they were, whatever Lightning does."""
     cuda = check_device(training) == "cuda"
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
-    levels = [logger.level for logger in loggers]
+    levels = [logging.getLogger(name).level for name in _LOGGERS]
     main = threading.current_thread() is threading.main_thread()
     on_interrupt = signal.getsignal(signal.SIGINT) if main else None
     try:
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
         with (
             torch.random.fork_rng(range(training.devices) if cuda else []),
             warnings.catch_warnings(),
         ):
-            for message in _BESIDE_THE_POINT:
-                warnings.filterwarnings("ignore", f".*{message}")
+            _quieten()
             yield
     except SystemExit as error:  # what Lightning makes of Ctrl-C
         if isinstance(error.__context__, KeyboardInterrupt):
             raise KeyboardInterrupt from error
         raise
     finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+        for name, level in zip(_LOGGERS, levels, strict=True):
+            logging.getLogger(name).setLevel(level)
         if main and on_interrupt is not None:
             signal.signal(signal.SIGINT, on_interrupt)

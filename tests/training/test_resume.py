@@ -170,7 +170,7 @@ def test_a_state_comes_back_and_a_stranger_s_is_refused(tmp_path, rng):
 @pytest.mark.slow
 def test_kill_9_and_the_same_command_again(store, tmp_path, train):
     words = ["train", str(store), "RUN", "--model", "mlp", "-p", "layers=64x64", "--device", "cpu"]
-    words += ["--epochs", "400", "--batch-size", "2", "--optimizer", "adam:lr=1e-4"]
+    words += ["--frames", "10", "--epochs", "80", "--batch-size", "2", "--patience", "80"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
 
     def start(name: str) -> subprocess.Popen:
@@ -197,5 +197,5 @@ def test_kill_9_and_the_same_command_again(store, tmp_path, train):
         _, said = process.communicate(timeout=300)
         assert process.returncode == 0, said
     same(tmp_path / "whole", tmp_path / "killed")
-    assert json.loads((tmp_path / "killed" / "about.json").read_text())["epochs"] == 400
+    assert json.loads((tmp_path / "killed" / "about.json").read_text())["epochs"] == 80
     assert sorted(path.name for path in tmp_path.iterdir()) == ["killed", "whole"]
