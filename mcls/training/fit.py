@@ -30,10 +30,8 @@ _LOGGERS = ("lightning.pytorch", "lightning.fabric")
 _BESIDE_THE_POINT = (
     "does not have many workers",  # gathering a batch is cheaper than sending it
     "This DataLoader will create",  # the user has said how many workers
-    "The number of training batches",  # of how often Lightning logs; mcls keeps the history
+    "`torch\\.jit\\.",  # what torch's compiler imports of torch
     "isinstance\\(treespec, LeafSpec\\)",  # Lightning's use of torch's trees
-    "`isinstance",
-    "Checkpoint directory",  # Lightning writes none
 )
 
 
