@@ -32,6 +32,7 @@ def write(path: Path, rows: list[np.ndarray], frame_rate: float | None, dtype="f
         "labels": kinds,
         "tags": ["all|low" if kind == "folk" else "all|low|high" for kind in kinds],
         "split": part,
+        "fold": [str(i // 3 % 4) for i in range(N_TRACKS)],
         "alone": ["train" if one == "train" else "test" for one in part],
     }
     columns["tags"][0] = "all"
