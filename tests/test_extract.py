@@ -336,7 +336,7 @@ def test_killed_at_any_moment_and_started_again_the_bytes_are_the_same(crowd, tm
             process = started(arguments(crowd, out))
             who = rng.choice(list(kills))
             with suppress(subprocess.TimeoutExpired):
-                process.wait(rng.uniform(0.05, spent / 2))
+                process.wait(rng.uniform(0.05, spent / 4))
             if process.poll() is None:
                 kills[who] += 1
                 victims = left_running(process)
