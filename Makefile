@@ -66,17 +66,10 @@ $(1)-$(2): build/$(1).csv
 endef
 $(foreach d,$(FOLDED),$(foreach r,$(RECIPES),$(eval $(call on_folds,$(d),$(r)))))
 
-# A recipe with a table [learn-dict] learns a dictionary first.
-LEARNT := $(basename $(notdir $(shell grep -l '^\[learn-dict\]' pipelines/*.toml)))
-
 define on_parts
 $(1)$(3)-$(2): build/$(1).csv
 	$$(MCLS) -c pipelines/$(2).toml extract $$< build/$(1)-$(2).h5 --jobs $$(JOBS)
-	$(if $(filter $(2),$(LEARNT)),$$(MCLS) -c pipelines/$(2).toml learn-dict \
-	  build/$(1)-$(2).h5 build/$(1)-$(2)-dict.h5)
-	$$(MCLS) -c pipelines/$(2).toml train build/$(1)-$(2).h5 runs/$(1)$(3)-$(2) --labels $(4) \
-	  $(if $(filter $(2),$(LEARNT)),--dict build/$(1)-$(2)-dict.h5)
-	$$(MCLS) eval runs/$(1)$(3)-$(2)
+	$$(MCLS) cv pipelines/$(2).toml build/$(1)-$(2).h5 runs/$(1)$(3)-$(2) --split split --labels $(4)
 endef
 $(foreach r,$(RECIPES),$(eval $(call on_parts,philharmonia,$(r),,labels)))
 $(foreach r,$(RECIPES),$(eval $(call on_parts,philharmonia,$(r),-tags,tags)))
