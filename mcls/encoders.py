@@ -13,6 +13,7 @@ import numpy as np
 from scipy.special import expit
 
 from mcls.dictionaries.kmeans import nearest
+from mcls.dictionaries.spherical_kmeans import beyond
 from mcls.errors import ConfigError
 from mcls.registry import register
 
@@ -84,12 +85,9 @@ def soft_threshold(
     Coates & Ng (2011), The importance of encoding versus training with sparse coding and vector
     quantization.
     """
-    atoms = arrays["atoms"]
-    norms = np.linalg.norm(atoms, axis=1)
-    likeness = rows @ (atoms / np.maximum(norms, 1e-12)[:, None]).T
-    codes = np.maximum(likeness - np.float32(alpha), 0)
+    codes = beyond(rows, arrays["atoms"], alpha)
     if split_signs:
-        codes = np.concatenate([codes, np.maximum(-likeness - np.float32(alpha), 0)], axis=1)
+        codes = np.concatenate([codes, beyond(-rows, arrays["atoms"], alpha)], axis=1)
     return codes
 
 

@@ -10,14 +10,18 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted, check_non_negative, validate_data
 
 from mcls.dictionaries.batches import draw, regroup, shuffled
+from mcls.dictionaries.lasso import lasso
 from mcls.dictionaries.spherical_kmeans import unit_rows
-from mcls.encoders import nmf
 from mcls.errors import ConfigError, DataError
 from mcls.registry import register
 from mcls.threads import one_blas_thread
 
 #: Rows that are measured after each epoch.
 _MEASURED = 1000
+
+
+#: How far codes may miss the optimality conditions, in parts of the (small) penalty.
+_TOL = 0.5
 
 
 @register("dictionaries", "nmf", encoder="nmf")
@@ -129,7 +133,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         for _ in range(self.n_epochs):
             for batch in shuffled(_not_negative(source()), self.batch_size, rng):
                 self._step(batch)
-            codes = nmf(measured, self.arrays(), **self.encoder_settings())
+            codes = self._codes(measured)
             rest = measured - codes @ self.components_
             error = np.square(rest, dtype=np.float64).sum()
             total = np.square(measured, dtype=np.float64).sum()
@@ -161,15 +165,18 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         """Return the codes of some rows, ``(n_rows, n_atoms)`` float32, none negative."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float32, order="C", reset=False)
-        return nmf(X, self.arrays(), **self.encoder_settings())
+        return self._codes(X)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return what encoders need: ``atoms``, ``(n_atoms, n_dims)`` float32."""
         return {"atoms": self.components_}
 
+    def _codes(self, rows: np.ndarray) -> np.ndarray:
+        return lasso(rows, self.components_, positive=True, **self.encoder_settings())
+
     def encoder_settings(self) -> dict[str, float]:
         """Return the settings of the encoder ``nmf`` that give the codes of ``transform``."""
-        return {"penalty": self.penalty}
+        return {"penalty": self.penalty, "tol": _TOL}
 
     @property
     def _n_features_out(self) -> int:

@@ -9,8 +9,7 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mcls.dictionaries.batches import draw
-from mcls.dictionaries.spherical_kmeans import unit_rows
-from mcls.encoders import soft_threshold
+from mcls.dictionaries.spherical_kmeans import beyond, unit_rows
 from mcls.errors import ConfigError
 from mcls.registry import register
 
@@ -112,7 +111,7 @@ class RandomAtoms(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """Return soft-threshold codes, ``(n_rows, n_atoms)`` float32."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float32, order="C", reset=False)
-        return soft_threshold(X, self.arrays(), alpha=self.alpha)
+        return beyond(X, self.components_, self.alpha)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return what encoders need: ``atoms``, ``(n_atoms, n_dims)`` float32."""

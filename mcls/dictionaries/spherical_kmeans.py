@@ -4,7 +4,6 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mcls.dictionaries.kmeans import KMeans
-from mcls.encoders import soft_threshold
 from mcls.registry import register
 
 
@@ -77,7 +76,7 @@ class SphericalKMeans(KMeans):
         """Return soft-threshold codes, ``(n_rows, n_atoms)`` float32."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float32, order="C", reset=False)
-        return soft_threshold(X, self.arrays(), alpha=self.alpha)
+        return beyond(X, self.components_, self.alpha)
 
     def encoder_settings(self) -> dict[str, float]:
         """Return the settings of the encoder ``soft-threshold`` that give ``transform``."""
@@ -88,6 +87,13 @@ class SphericalKMeans(KMeans):
 
     def _moved(self, sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
         return unit_rows((sums + self.components_).astype(np.float32))
+
+
+def beyond(rows: np.ndarray, atoms: np.ndarray, alpha: float) -> np.ndarray:
+    """Return max(0, row · atom - alpha), ``(n_rows, n_atoms)`` float32, with atoms of norm 1."""
+    likeness = rows @ unit_rows(atoms).T
+    likeness -= np.float32(alpha)
+    return np.maximum(likeness, 0, out=likeness)
 
 
 def unit_rows(rows: np.ndarray) -> np.ndarray:
