@@ -1,0 +1,311 @@
+"""The trainer of nets against bare loops: the same net, optimizer and threads, in one run.
+
+    python benchmarks/training.py [SECTION ...] [--repeats 7] [--threads 1] [--device cpu]
+
+Sections (one function each, below ``SECTIONS``; all of them without a name):
+
+* **reading**: random segments in batches, from a store, against the same numbers taken out of a
+  bare ``np.memmap`` of a ``.npy`` by a loop of slices, as a user writes it, and by one ``take``.
+  Both draw where the segments begin. The files are in the page cache.
+* **steps**: the whole trainer against a loop of torch that takes its batches, standardised, from a
+  list in memory. The trainer's time is that from the end of its first epoch to the end of its
+  last, over the steps in between: gathering, standardising, figures, states on disk and all.
+* **throughput**: segments per second of ``fcn4`` and ``cnn1d``, in single precision and bf16, on
+  ``--device``; which share of the rate of one large matrix product that is; and whether gathering
+  alone would be slower (loader-bound) or not. Beside it a plain loop that computes the mel
+  spectrogram on the fly, from waveforms in memory, as reference code of the field does.
+
+The sides take turns; times are medians of the repeats; ratios are between medians. On a machine
+that others use as well ``--clock cpu`` counts the seconds that the process had, of all its threads.
+"""
+
+import argparse
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import librosa
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from mcls.disk.chain import Step
+from mcls.disk.store import NewRows, Store, StoreContents, write_store
+from mcls.nets import build_net
+from mcls.nets.describe import describe_net
+from mcls.training.fit import fit
+from mcls.training.learner import Job
+from mcls.training.losses import cross_entropy
+from mcls.training.model import NetSpec, Standardise, TrainedNet
+from mcls.training.optimizers import adam
+from mcls.training.options import Training
+from mcls.training.segments import Batches, Tracks
+
+N_LABELS = 10
+SR, N_FFT, HOP = 12_000, 512, 256
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
+clock = time.perf_counter
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("sections", nargs="*", metavar="SECTION", help=", ".join(SECTIONS))
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    parser.add_argument("--clock", default="wall", choices=CLOCKS)
+    parser.add_argument("--width", type=float, default=0.05, help="of the nets in throughput")
+    options = parser.parse_args()
+    for unknown in set(options.sections) - set(SECTIONS):
+        parser.error(f"no section {unknown}; there are {', '.join(SECTIONS)}")
+    global clock
+    clock = CLOCKS[options.clock]
+    torch.set_num_threads(options.threads)
+    where = torch.cuda.get_device_name() if options.device == "cuda" else platform.processor()
+    print(
+        f"torch {torch.__version__}, {options.threads} threads, {options.device} {where}, "
+        f"{options.clock} clock"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        for name in options.sections or SECTIONS:
+            SECTIONS[name](options, Path(folder))
+
+
+def medians(sides: dict[str, Callable[[], float]], repeats: int) -> dict[str, float]:
+    """Let the sides take turns; return the median of what each returns."""
+    found: dict[str, list[float]] = {name: [] for name in sides}
+    for _ in range(repeats):
+        for name, side in sides.items():
+            found[name].append(side())
+    return {name: statistics.median(values) for name, values in found.items()}
+
+
+def tracks_of(folder: Path, n_tracks: int, n_rows: int, n_dims: int) -> Tracks:
+    """Write tracks of random rows to a store (and a .npy), and open it."""
+    path = folder / f"{n_tracks}-{n_rows}-{n_dims}.h5"
+    rng = np.random.default_rng(0)
+    rows = rng.normal(-30, 10, (n_tracks * n_rows, n_dims)).astype(np.float32)
+    if not path.exists():
+        np.save(path.with_suffix(".npy"), rows)
+        ids = [str(i) for i in range(n_tracks)]
+        chain = (Step("feature", "mel", {}),)
+        new = NewRows("mel", chain, 40.0, n_dims, [n_rows] * n_tracks, [rows])
+        write_store(path, StoreContents({"track_id": ids, "path": ids}), [new])
+    stored = Store(path).feature()
+    targets = np.eye(N_LABELS, dtype=np.float32)[np.arange(n_tracks) % N_LABELS]
+    return Tracks(stored, stored.offsets[:-1], stored.offsets[1:], targets)
+
+
+def reading(options: argparse.Namespace, folder: Path) -> None:
+    n_tracks, n_rows, n_dims, batch = 200, 1300, 96, 32
+    tracks = tracks_of(folder, n_tracks, n_rows, n_dims)
+    bare = np.load(folder / f"{n_tracks}-{n_rows}-{n_dims}.npy", mmap_mode="r")
+    for n_frames in (1, 16, 128, 1024):
+        size = batch if n_frames > 1 else 1024
+        batches = Batches(tracks, n_frames, size, crops=max(1, 4096 // n_frames))
+        steps = min(len(batches), 40)
+        total = steps * size
+        rng = np.random.default_rng(0)
+
+        def starts(size: int = size, n_frames: int = n_frames, rng=rng) -> np.ndarray:
+            track = rng.integers(0, n_tracks, size)
+            return track * n_rows + rng.integers(0, n_rows - n_frames + 1, size)
+
+        def slices(size: int = size, n_frames: int = n_frames, steps: int = steps) -> None:
+            for _ in range(steps):
+                out = np.empty((size, n_frames, n_dims), np.float32)
+                for i, start in enumerate(starts()):
+                    out[i] = bare[start : start + n_frames]
+
+        def take(n_frames: int = n_frames, steps: int = steps) -> None:
+            for _ in range(steps):
+                np.asarray(bare).take(starts()[:, None] + np.arange(n_frames), axis=0)
+
+        def ours(batches: Batches = batches, steps: int = steps) -> None:
+            for step in range(steps):
+                batches[1, step]
+
+        batches[1, 0]  # the order of the epoch is drawn once
+        sides = {"slices": slices, "take": take, "ours": ours}
+        found = medians({k: partial(timed, side) for k, side in sides.items()}, options.repeats)
+        rates = {name: total / seconds for name, seconds in found.items()}
+        print(
+            f"reading {size} x {n_frames} x {n_dims}: {rates['ours']:,.0f} segments/s, "
+            f"{rates['ours'] / rates['slices']:.2f} of memmap by slices "
+            f"({rates['slices']:,.0f}/s), {rates['ours'] / rates['take']:.2f} of memmap by take "
+            f"({rates['take']:,.0f}/s)"
+        )
+
+
+def timed(function: Callable[[], object]) -> float:
+    started = clock()
+    function()
+    return clock() - started
+
+
+def job_of(
+    net: nn.Module, name: str, settings: dict, batches: Batches, training: Training, folder: Path
+) -> Job:
+    n_dims = batches.tracks.array().shape[1]
+    labels = tuple(range(N_LABELS))
+    spec = NetSpec(
+        name,
+        settings,
+        batches.n_frames,
+        n_dims,
+        labels,
+        (),
+        False,
+        "cross-entropy",
+        "loop",
+        (),
+    )
+    standardise = Standardise(torch.full((n_dims,), -30.0), torch.full((n_dims,), 10.0))
+    path = folder / "state.safetensors"
+    path.unlink(missing_ok=True)
+    share = np.full(N_LABELS, 1 / N_LABELS, np.float32)
+    model = TrainedNet(spec, net, standardise)
+    return Job(model, batches, None, cross_entropy, adam, share, training, 0, path)
+
+
+def trainer_step(
+    name: str, settings: dict, batches: Batches, folder: Path, epochs: int = 3, **options: object
+) -> float:
+    """Train; return the seconds of a step, from the end of the first epoch to that of the last."""
+    n_dims = batches.tracks.array().shape[1]
+    net = build_net(name, settings, batches.n_frames, n_dims, N_LABELS)
+    training = Training(epochs=epochs, loss="cross-entropy", **options)  # type: ignore[arg-type]
+    job = job_of(net, name, settings, batches, training, folder)
+    ends: list[float] = []
+    job.on_epoch = lambda row: ends.append(clock())
+    fit(job)
+    return (ends[-1] - ends[0]) / (len(ends) - 1) / len(batches)
+
+
+def bare_step(name: str, settings: dict, held: list, n_steps: int) -> float:
+    """Train by a bare loop; return the seconds of a step."""
+    _, _, n_frames, n_dims = held[0][0].shape
+    net = build_net(name, settings, n_frames, n_dims, N_LABELS)
+    optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
+    started = 0.0
+    for step in range(n_steps + 3):
+        if step == 3:
+            started = clock()
+        x, y = held[step % len(held)]
+        optimizer.zero_grad()
+        functional.cross_entropy(net(x), y).backward()
+        optimizer.step()
+    return (clock() - started) / n_steps
+
+
+def steps(options: argparse.Namespace, folder: Path) -> None:
+    cases: list[tuple[str, dict, int, int, int, int]] = [
+        ("mlp", {}, 1, 128, 64, 200),
+        ("mlp", {"layers": (128, 128)}, 1, 128, 64, 400),
+        ("fcn4", {"width": 0.05}, 128, 96, 16, 20),
+    ]
+    for name, settings, n_frames, n_dims, batch, n_steps in cases:
+        tracks = tracks_of(folder, 100, 1300, n_dims)
+        batches = Batches(tracks, n_frames, batch, crops=max(1, n_steps * batch // 100))
+        held = []
+        for step in range(8):
+            x, y = batches[0, step]
+            held.append(((torch.from_numpy(x) + 30) / 10, torch.from_numpy(y)))
+        sides = {
+            "bare": lambda: bare_step(name, settings, held, n_steps),  # noqa: B023 # called here
+            "ours": lambda: trainer_step(name, settings, batches, folder, device="cpu"),  # noqa: B023
+        }
+        found = medians(sides, options.repeats)
+        said = ", ".join(f"{key}={value}" for key, value in settings.items()) or "defaults"
+        print(
+            f"steps {name} ({said}), {batch} x {n_frames} x {n_dims}: "
+            f"{1e3 * found['ours']:.2f} ms a step, bare loop {1e3 * found['bare']:.2f} ms: "
+            f"{1e3 * (found['ours'] - found['bare']):+.2f} ms, "
+            f"{100 * (found['ours'] / found['bare'] - 1):+.1f} %"
+        )
+
+
+def product_rate(device: str, dtype: torch.dtype) -> float:
+    """Return floating-point operations per second of one large matrix product."""
+    n = 8192 if device == "cuda" else 1024
+    a = torch.randn(n, n, device=device, dtype=dtype)
+    times = []
+    for _ in range(5):
+        synchronise(device)
+        times.append(timed(lambda: (a @ a, synchronise(device))))
+    return 2 * n**3 / min(times)
+
+
+def synchronise(device: str) -> None:
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+def throughput(options: argparse.Namespace, folder: Path) -> None:
+    n_dims, batch, n_steps = 96, 16, 8 if options.device == "cpu" else 100
+    for name, n_frames in (("fcn4", 1366), ("cnn1d", 599)):
+        settings = {"width": options.width}
+        layers = describe_net(name, settings, n_frames, n_dims, N_LABELS)
+        flops = 3 * sum(layer.flops for layer in layers)  # backward costs two forwards
+        tracks = tracks_of(folder, 40, 2600, n_dims)
+        batches = Batches(tracks, n_frames, batch, crops=max(1, n_steps * batch // 40))
+        gather = timed(lambda: [batches[1, s] for s in range(len(batches))]) / len(batches)  # noqa: B023
+        for precision, dtype in (("32", torch.float32), ("bf16", torch.bfloat16)):
+            given = {"device": options.device, "precision": precision}
+            step = trainer_step(name, settings, batches, folder, epochs=2, **given)
+            fly = on_the_fly(name, settings, n_frames, batch, n_steps, options.device, precision)
+            share = batch / step * flops / product_rate(options.device, dtype)
+            bound = "loader-bound" if gather > 0.9 * step else "compute-bound"
+            print(
+                f"throughput {name} (width={options.width}) {n_frames} x {n_dims}, {precision}: "
+                f"{batch / step:,.0f} segments/s, {100 * share:.1f} % of the matrix rate, {bound} "
+                f"(gathering alone {batch / gather:,.0f}/s); mel on the fly "
+                f"{batch / fly:,.0f}/s"
+            )
+
+
+def on_the_fly(
+    name: str, settings: dict, n_frames: int, batch: int, n_steps: int, device: str, precision: str
+) -> float:
+    """Return the seconds of a step of a plain loop that begins at waveforms."""
+    rng = np.random.default_rng(0)
+    y = torch.from_numpy(rng.normal(0, 0.1, 60 * SR).astype(np.float32))
+    mel = torch.from_numpy(librosa.filters.mel(sr=SR, n_fft=N_FFT, n_mels=96)).to(device)
+    window = torch.hann_window(N_FFT, device=device)
+    net = build_net(name, settings, n_frames, 96, N_LABELS).to(device)
+    optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
+    target = torch.arange(batch, device=device) % N_LABELS
+    length = (n_frames - 1) * HOP
+    started = 0.0
+    for step in range(n_steps + 2):
+        if step == 2:
+            synchronise(device)
+            started = clock()
+        starts = rng.integers(0, len(y) - length, batch)
+        audio = torch.stack([y[start : start + length] for start in starts]).to(device)
+        with torch.no_grad():
+            spectrum = torch.stft(audio, N_FFT, HOP, window=window, return_complex=True)
+            x = 10 * torch.log10((mel @ spectrum.abs() ** 2).clamp(min=1e-10))
+            x = (x.transpose(1, 2)[:, None] + 30) / 10
+        optimizer.zero_grad()
+        with torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
+            loss = functional.cross_entropy(net(x), target)
+        loss.backward()
+        optimizer.step()
+    synchronise(device)
+    return (clock() - started) / n_steps
+
+
+SECTIONS: dict[str, Callable[[argparse.Namespace, Path], None]] = {
+    "reading": reading,
+    "steps": steps,
+    "throughput": throughput,
+}
+
+if __name__ == "__main__":
+    main()
