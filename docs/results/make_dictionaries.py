@@ -45,6 +45,7 @@ class Method:
     encoders: tuple[str, ...]
     settings: tuple[str, ...] = ()
     whitened: bool = True
+    atoms: tuple[int, ...] = ATOMS
 
 
 METHODS = (
@@ -56,7 +57,8 @@ METHODS = (
     Method("autoencoder", ("feed-forward", "triangle")),
     Method("rbm", ("feed-forward", "triangle")),
     Method("sparse-rbm", ("feed-forward", "triangle")),
-    Method("nmf", ("nmf",), whitened=False),
+    # least squares without negative codes: 125 rows/s at 512 atoms, where others take thousands
+    Method("nmf", ("nmf",), whitened=False, atoms=(128,)),
 )
 
 
@@ -125,6 +127,7 @@ def main() -> None:
         Learning(task, method, n_atoms, fold)
         for n_atoms, method, task in product(options.atoms or ATOMS, methods, tasks)
         for fold in task.folds
+        if n_atoms in method.atoms
     ]
     with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
         joblib.Parallel(options.jobs, verbose=1)(
@@ -180,7 +183,7 @@ def print_table(task: Task, learnings: list[Learning], work: Path) -> None:
     print("|---|---|---|---|---|---|")
     for method in dict.fromkeys(one.method for one in learnings):
         for encoder, pool in product(method.encoders, POOLS):
-            for n_atoms in dict.fromkeys(one.n_atoms for one in learnings):
+            for n_atoms in dict.fromkeys(one.n_atoms for one in learnings if one.method == method):
                 of_line = [
                     one for one in learnings if (one.method, one.n_atoms) == (method, n_atoms)
                 ]
