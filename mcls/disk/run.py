@@ -196,7 +196,8 @@ def training_folder(folder: Path, key: str) -> Iterator[Path]:
     """Give a folder for what a long training must not lose if it is killed.
 
     It lies beside the run and is named after its key, so that the same command finds it again and
-    another does not. It goes when the run of that name is there (see `written_folder`).
+    another does not. It goes when the run of that name is there (see `written_folder`), and at once
+    if nothing was left in it.
 
     Parameters
     ----------
@@ -222,7 +223,11 @@ def training_folder(folder: Path, key: str) -> Iterator[Path]:
                 f"another process is training {folder.with_name(name)}; wait for it, or choose "
                 "another name"
             ) from None
-        yield place
+        try:
+            yield place
+        finally:
+            if [item.name for item in place.iterdir()] == ["lock"]:
+                shutil.rmtree(place, ignore_errors=True)
 
 
 def refuse_other(path: Path, *, overwrite: bool) -> None:

@@ -107,7 +107,10 @@ def _trainer(training: Training, folder: Path, epochs: int) -> pl.Trainer:
         try:
             logger = TensorBoardLogger(training.tensorboard, name=None, version="")
         except ModuleNotFoundError as error:
-            raise ConfigError(f"--tensorboard: {error}; pip install tensorboard") from error
+            raise ConfigError(
+                "--tensorboard: TensorBoard is not installed; pip install tensorboard, or leave "
+                "the option out (history.csv has the figures)"
+            ) from error
     return pl.Trainer(
         accelerator="gpu" if check_device(training) == "cuda" else "cpu",
         devices=training.devices,
