@@ -370,7 +370,6 @@ def kmeans_line(what: str, rows: np.ndarray, n_atoms: int, repeats: int) -> None
     )
 
 
-#: A section is a function of the options.
 SECTIONS = {
     "lasso": section_lasso,
     "rows": section_rows,

@@ -38,6 +38,9 @@ _ARGUMENTS = {"dict": "dicts", "with": "dicts", "p": "settings", "param": "setti
 
 _LISTS = {"dicts", "pool", "settings", "features", "metrics"}
 
+#: The word with which an option says None.
+_NONE = {"rows": "all"}
+
 #: Commands that a recipe may have several tables of.
 _SEVERAL = ("learn-dict",)
 
@@ -172,6 +175,7 @@ def stage_arguments(
         elif name not in known:
             bad.append(f"no option {key!r}: {suggest(key, words)}")
         else:
+            value = None if value == _NONE.get(name) else value
             found[name] = [value] if name in _LISTS and isinstance(value, str) else value
     if bad:
         raise ConfigError(f"recipe [{where}]: " + "; ".join(bad))

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 import mcls
 from mcls.cli.main import cli
+from mcls.disk.dictionary import read_dictionary
 from mcls.disk.predictions import read_predictions
 from mcls.disk.run import open_run
 from mcls.errors import ConfigError, DataError
@@ -173,6 +174,15 @@ def test_one_command_learns_one_dictionary(store, tmp_path):
     recipe.write_text("[[learn-dict]]\nsize = 8\n[[learn-dict]]\nsise = 5\n")
     result = CliRunner().invoke(cli, ["-c", str(recipe), "info", str(store)])
     assert "[learn-dict] has no option 'sise'; did you mean 'size'?" in result.stderr
+
+
+def test_all_rows_in_a_recipe_are_all_rows(store, tmp_path):
+    for name, rows in (("all", '"all"'), ("many", "1000000")):
+        recipe = tmp_path / f"{name}.toml"
+        recipe.write_text(f'[learn-dict]\nsize = 8\nrows = {rows}\n[train]\npool = ["mean"]\n')
+        cross_validate(recipe, store, tmp_path / name)
+    one, two = (read_dictionary(tmp_path / name / "fold-0" / "dict.h5") for name in ("all", "many"))
+    np.testing.assert_array_equal(one.step.arrays["atoms"], two.step.arrays["atoms"])
 
 
 def test_lists_of_tables_are_for_dictionaries_only(tmp_path):

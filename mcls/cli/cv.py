@@ -57,7 +57,8 @@ def command(
         click.echo(json.dumps(made.summary, indent=2, ensure_ascii=False))
     else:
         _show(made.path, made.summary)
-    done_line(f"wrote {made.path}, {made.computed} folds computed", started)
+    folds = "1 fold" if made.computed == 1 else f"{made.computed} folds"
+    done_line(f"wrote {made.path}, {folds} computed", started)
 
 
 def _use_own_table(
