@@ -179,6 +179,7 @@ def train_net(
     }
     if state.rate is not None:
         about["lr"] = state.rate
+    model.to(check_device(training))  # valid and test are scored where the net was trained
     return Trained(model, int(train.lengths.sum()), about, notes, state.history)
 
 

@@ -350,11 +350,12 @@ def chosen_layers(net: nn.Module, wanted: Sequence[str]) -> list[str]:
 
 @contextmanager
 def _evaluating(net: nn.Module) -> Iterator[None]:
-    """No gradients, no dropout; the net is left in the mode it was in."""
+    """No gradients, no dropout, full precision; the net is left in the mode it was in."""
     training = net.training
     net.eval()
+    exact = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
     try:
-        with torch.inference_mode():
+        with torch.inference_mode(), exact:
             yield
     finally:
         net.train(training)
