@@ -109,7 +109,7 @@ def test_written_and_read_it_is_the_same_net(tracks, tmp_path):
         ({"format": 2}, "format 2"),
         ({"net": "nothing"}, "there is no 'nothing'"),
         ({"settings": {**SETTINGS["cnn1d"], "width": 0.1}}, "not a net.*RuntimeError"),
-        ({"settings": {"widht": 1}}, "unknown setting"),
+        ({"settings": {"breadth": 1}}, "unknown setting"),
         ({"n_dims": 7}, "rows of 7 numbers"),
         ({"outputs": [0, 0, 1]}, "labels"),
         ({"outputs": [-1, 0, 1]}, "labels"),
