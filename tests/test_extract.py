@@ -234,8 +234,8 @@ PROMPT = 10
 
 @pytest.fixture
 def crowd(folder):
-    """The same with 300 more."""
-    for i in range(300):
+    """The same with 1000 more: enough that a command is not done before it is disturbed."""
+    for i in range(1000):
         os.link(folder / "a" / "träck 0.wav", folder / "b" / f"copy {i}.wav")
     return folder
 
@@ -293,8 +293,8 @@ def test_ctrl_c_is_prompt_clean_and_resumable(crowd, tmp_path):
     assert not (tmp_path / "s.h5").exists()
     again = finished([*arguments(crowd, tmp_path / "s.h5"), "--json"])
     assert again.returncode == 0, again.stderr
-    assert '"n_tracks": 312' in again.stdout
-    assert '"n_computed": 312' not in again.stdout
+    assert '"n_tracks": 1012' in again.stdout
+    assert '"n_computed": 1012' not in again.stdout
     assert finished(arguments(crowd, tmp_path / "whole.h5")).returncode == 0
     assert (tmp_path / "s.h5").read_bytes() == (tmp_path / "whole.h5").read_bytes()
 
@@ -319,7 +319,7 @@ def test_a_worker_that_is_killed_costs_no_track(crowd, tmp_path):
     os.kill(random.Random(0).choice(workers), signal.SIGKILL)
     _, said = process.communicate(timeout=300)
     assert process.returncode == 0, said
-    assert Store(tmp_path / "s.h5").n_tracks == 312
+    assert Store(tmp_path / "s.h5").n_tracks == 1012
 
 
 @pytest.mark.slow

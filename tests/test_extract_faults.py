@@ -9,6 +9,7 @@ import os
 import re
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -213,8 +214,9 @@ def test_two_extracts_to_one_output(crowd, tmp_path):
     first = started(arguments(crowd, out))
     while not list(tmp_path.glob("s.h5.parts/[0-9]*.h5")):
         assert first.poll() is None, "the first was done before the second had begun"
+    first.send_signal(signal.SIGSTOP)  # so that it is not done before the second has begun
     second = run(arguments(crowd, out))
-    assert first.poll() is None, "the first was done before the second had begun"
+    first.send_signal(signal.SIGCONT)
     assert second.returncode == 1
     said = line(second.stderr)
     assert "error: another process is writing" in said
