@@ -14,7 +14,7 @@ FOLDED  := esc10 mridangam fsdd
 TARGETS := $(foreach d,$(FOLDED) philharmonia philharmonia-tags,$(addprefix $(d)-,$(RECIPES)))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all fuzz kills lint docs clean $(TARGETS)
+.PHONY: help install demo test test-all fuzz kills lint docs dictionaries clean $(TARGETS)
 
 help: ## list the targets
 	@grep -hE '^[a-zA-Z0-9_%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 28
@@ -73,6 +73,11 @@ $(1)$(3)-$(2): build/$(1).csv
 endef
 $(foreach r,$(RECIPES),$(eval $(call on_parts,philharmonia,$(r),,labels)))
 $(foreach r,$(RECIPES),$(eval $(call on_parts,philharmonia,$(r),-tags,tags)))
+
+dictionaries: install ## docs/results/dictionaries-table.md, an hour or two
+	@mkdir -p build
+	$(BIN)/python docs/results/make_dictionaries.py $(DATA) --jobs $(JOBS) > build/dictionaries.md
+	mv build/dictionaries.md docs/results/dictionaries-table.md
 
 clean: ## remove what was made, not the audio
 	rm -rf build runs
