@@ -252,7 +252,12 @@ def finished(command: list[str], **options) -> subprocess.CompletedProcess:
 
 
 def started(command: list[str]) -> subprocess.Popen:
-    return subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE, text=True)
+    """Begin a command that hears Ctrl-C, even if these tests run in the background."""
+    ignored = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE, text=True)
+    finally:
+        signal.signal(signal.SIGINT, ignored)
 
 
 def wait_for_shards(process: subprocess.Popen, out: Path, n: int = 1) -> None:
