@@ -133,6 +133,8 @@ def main() -> None:
         joblib.Parallel(options.jobs, verbose=1)(
             joblib.delayed(make_runs)(learning, options.work) for learning in every
         )
+    print("# Dictionaries compared: the whole table\n")
+    print("Made by `make dictionaries`; what it shows is in [the comparison](dictionaries.md).")
     for task in tasks:
         print_table(task, [one for one in every if one.task == task], options.work)
 
