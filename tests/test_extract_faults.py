@@ -124,6 +124,18 @@ def test_a_disk_that_is_full(folder, tmp_path):
     assert listed == ["s.h5"]
 
 
+def test_a_disk_without_room_for_a_dictionary(folder, tmp_path):
+    store = tmp_path / "s.h5"
+    assert run([*COMMAND, str(folder), str(store), "--sr", str(SR)]).returncode == 0
+    learn = " ".join([*COMMAND[:-1], "learn-dict", str(store), str(tmp_path / "disk/d.h5")])
+    done = on_a_small_disk(
+        tmp_path, "size=64k", f"{learn} --size 8; echo $?; ls -A {tmp_path}/disk"
+    )
+    assert done.stdout.split() == ["1"], done.stderr
+    assert "No space left on device" in line(done.stderr)
+    assert "Traceback" not in done.stderr
+
+
 def test_a_file_system_that_is_read_only(folder, tmp_path):
     done = on_a_small_disk(
         tmp_path,

@@ -25,6 +25,9 @@ from mcls.settings import canonical
 #: What a step may be.
 KINDS = ("feature", "dictionary", "net", "pool", "concat")
 
+#: Bytes of HDF5's own for a step.
+_OVERHEAD = 1 << 15
+
 
 @dataclass(frozen=True)
 class Step:
@@ -92,6 +95,14 @@ def concatenate(chains: list[Chain]) -> Chain:
             place[i] = known[key]
         results.append(place[len(chain) - 1])
     return (*steps, Step("concat", "concat", {}, inputs=tuple(results)))
+
+
+def chain_room(chain: Chain) -> int:
+    """Return the bytes a chain takes in a file, at most."""
+    arrays = sum(array.nbytes for step in chain for array in step.arrays.values())
+    ids = sum(len(track_id.encode()) + 64 for step in chain for track_id in step.learnt_from)
+    settings = sum(len(canonical(step.settings)) for step in chain)
+    return arrays + ids + settings + _OVERHEAD * (len(chain) + 1)
 
 
 def write_chain(parent: h5py.Group, chain: Chain) -> None:

@@ -5,12 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
-
 from mcls import __version__
 from mcls.disk.atomic import written_whole
-from mcls.disk.chain import Chain, Step, read_chain, write_chain
-from mcls.disk.hdf5 import open_hdf5
+from mcls.disk.chain import Chain, Step, chain_room, read_chain, write_chain
+from mcls.disk.hdf5 import new_hdf5, open_hdf5
 from mcls.errors import DataError, FormatError
 from mcls.settings import canonical
 
@@ -52,8 +50,9 @@ def write_dictionary(path: Path, chain: Chain, report: dict[str, Any], key: str)
     DataError
         If it cannot be written.
     """
+    room = chain_room(chain) + len(canonical(report))
     try:
-        with written_whole(path) as temporary, h5py.File(temporary, "w") as file:
+        with written_whole(path) as temporary, new_hdf5(temporary, room) as file:
             file.attrs["kind"] = KIND
             file.attrs["format"] = FORMAT
             file.attrs["version"] = __version__

@@ -29,7 +29,8 @@ from typing import Any
 
 import h5py
 
-from mcls.disk.chain import Chain, read_chain, write_chain
+from mcls.disk.chain import Chain, chain_room, read_chain, write_chain
+from mcls.disk.hdf5 import new_hdf5
 from mcls.disk.model import read_model, write_model
 from mcls.disk.tensors import write_tensors
 from mcls.errors import ConfigError, DataError, FormatError
@@ -265,7 +266,7 @@ def write_parts(
 ) -> None:
     """Write all of a run but predictions.csv into `folder` (see `written_folder`)."""
     write_settings(folder / "run.toml", command, settings, origins)
-    with h5py.File(folder / "chain.h5", "w") as file:
+    with new_hdf5(folder / "chain.h5", chain_room(chain)) as file:
         file.attrs["kind"] = "chain"
         file.attrs["format"] = FORMAT
         write_chain(file, chain)
