@@ -14,6 +14,7 @@ from sklearn.base import (
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from mcls.dictionaries.usage import perplexity
 from mcls.registry import register
 from mcls.threads import for_blocks, one_blas_thread
 
@@ -221,8 +222,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
     def _measure(self, counts: np.ndarray) -> None:
         self.counts_ = counts
         self.usage_ = counts / max(counts.sum(), 1)
-        used = self.usage_[self.usage_ > 0]
-        self.perplexity_ = float(np.exp(-np.sum(used * np.log(used))))
+        self.perplexity_ = perplexity(self.usage_)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -18,8 +18,6 @@ from mcls.threads import one_blas_thread
 
 #: Rows that are measured after each epoch.
 _MEASURED = 1000
-
-
 #: How far codes may miss the optimality conditions, in parts of the (small) penalty.
 _TOL = 0.5
 

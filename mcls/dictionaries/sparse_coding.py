@@ -20,6 +20,7 @@ from mcls.dictionaries.atom_update import add_codes, update_atoms
 from mcls.dictionaries.batches import Batches, Source, draw, regroup
 from mcls.dictionaries.lasso import lasso, row_norms
 from mcls.dictionaries.row_blocks import one_blas_thread
+from mcls.dictionaries.usage import perplexity
 from mcls.errors import ConfigError
 from mcls.registry import register
 
@@ -243,8 +244,7 @@ class SparseCoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             n_rows += len(rows)
         self.history_.append({"objective": total / n_rows})
         self.usage_ = uses / n_rows
-        share = uses[uses > 0] / max(1, uses.sum())
-        self.perplexity_ = float(np.exp(-(share * np.log(share)).sum()))
+        self.perplexity_ = perplexity(uses)
 
     def _step(self, rows: np.ndarray, uses: np.ndarray) -> float:
         """Learn from one minibatch of rows of norm 1; return the sum of its objectives."""

@@ -50,14 +50,18 @@ def write_dictionary(path: Path, chain: Chain, report: dict[str, Any], key: str)
     DataError
         If it cannot be written.
     """
-    room = chain_room(chain) + len(canonical(report))
+    said = canonical(report)
+    room = chain_room(chain) + len(said)
     try:
-        with written_whole(path) as temporary, new_hdf5(temporary, room) as file:
+        with (
+            written_whole(path) as temporary,
+            new_hdf5(temporary, room) as file,
+        ):
             file.attrs["kind"] = KIND
             file.attrs["format"] = FORMAT
             file.attrs["version"] = __version__
             file.attrs["key"] = key
-            file.attrs["report"] = canonical(report)
+            file.attrs["report"] = said
             write_chain(file, chain)
     except OSError as error:
         raise DataError(f"{path} could not be written: {error}") from error

@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
+from mcls.dictionaries.usage import perplexity as perplexity_of
 from mcls.plots.axes import ticks_from_one
 from mcls.plots.colours import LINES
 
@@ -172,8 +173,7 @@ def draw_usage(ax: Axes, usage: np.ndarray, perplexity: float | None = None) -> 
         ax.set_title("use: no atom is used")
         return
     if perplexity is None:
-        shares = used / used.sum()
-        perplexity = float(np.exp(-np.sum(shares * np.log(shares))))
+        perplexity = perplexity_of(used)
     floor = used[-1] / 2
     edges = np.arange(len(used) + 1) + 0.5
     ax.stairs(used, edges, baseline=floor, fill=True, color=LINES[0])
