@@ -28,6 +28,7 @@ from mcls.registry import entries, find
 
 NAMES = list(entries("nets"))
 ANY_LENGTH = ["cnn1d", "crnn", "fcn3", "fcn4", "fcn5", "fcn6", "fcn7"]
+ANY_LENGTH += ["musicnn", "pons-2018", "waveform-frontend", "samplecnn"]
 
 each = pytest.mark.parametrize("name", NAMES)
 
@@ -44,7 +45,8 @@ def one_thread() -> Iterator[None]:
 def narrow(name: str, **settings) -> dict:
     """Settings that make a net small."""
     size = {"layers": (12, 8)} if name == "mlp" else {"width": 0.02}
-    return size | settings
+    shallow = {"samplecnn": {"modules": 2}, "waveform-frontend": {"midend": "dense"}}
+    return size | shallow.get(name, {}) | settings
 
 
 def sizes(name: str) -> dict[str, tuple[int, int]]:
@@ -178,8 +180,9 @@ def test_bad_settings_are_all_named(name: str) -> None:
 @each
 def test_it_learns_eight_random_segments_by_heart(name: str) -> None:
     n_frames, n_dims = (size + 12 for size in sizes(name)["smallest"])
-    width = {"dieleman": 0.5, "crnn": 0.25}.get(name, 0.03)
-    settings = {"dropout": 0.0} | ({"layers": (32,)} if name == "mlp" else {"width": width})
+    width = {"dieleman": 0.5, "crnn": 0.25, "samplecnn": 0.1}.get(name, 0.03)
+    size = {"layers": (32,)} if name == "mlp" else {"width": width}
+    settings = narrow(name, dropout=0.0, **size)
     net = build_net(name, settings, n_frames, n_dims, 2, seed=1)
     x = segments(8, n_frames, n_dims)
     y = torch.tensor([[i >> 1 & 1, i & 1] for i in range(8)], dtype=torch.float32)
@@ -207,9 +210,11 @@ def test_every_initialisation_with_and_without_batch_norm(
     net = build_net(name, settings, n_frames, n_dims, 2, seed=1)
     assert torch.isfinite(net(segments(4, n_frames, n_dims))).all()
     norms = [m for m in net.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
-    published = {"dieleman": 1, "crnn": 1}.get(name, 0)  # of the input
+    published = {"dieleman": 1, "crnn": 1, "musicnn": 1, "vgg-pons": 1}.get(name, 0)  # of the input
+    # of ten branches in one layer; of five, and of the vector over time
+    inner = {"pons-2018": 9, "musicnn": 5}.get(name, 0)
     convolutions = sum(layer.startswith("conv") for layer in net.hidden)
-    normed = convolutions if name == "crnn" else len(net.hidden)
+    normed = convolutions if name == "crnn" else len(net.hidden) + inner
     assert len(norms) == published + batch_norm * normed
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import torch
@@ -52,12 +52,13 @@ def init_weights(net: nn.Module, init: Init) -> None:
             _draw(module.weight, init)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
-        elif isinstance(module, nn.GRU):
+        elif isinstance(module, nn.GRU | nn.LSTM):
+            n_gates = 3 if isinstance(module, nn.GRU) else 4
             for name, parameter in module.named_parameters():
                 if name.startswith("bias"):
                     nn.init.zeros_(parameter)
                     continue
-                for gate in parameter.chunk(3):
+                for gate in parameter.chunk(n_gates):
                     _draw(gate, "orthogonal" if "_hh" in name else init)
 
 
@@ -97,6 +98,7 @@ def check_settings(
     width: float = 1.0,
     output_dropout: float = 0.0,
     layers: Iterable[int] = (),
+    counts: Mapping[str, int] | None = None,
 ) -> None:
     """Refuse settings that are out of range, all at once.
 
@@ -114,6 +116,7 @@ def check_settings(
     layers = tuple(layers)
     if any(units < 1 for units in layers):
         bad.append(f"layers={'x'.join(map(str, layers))}; expected 1 unit or more in each")
+    bad += [f"{key}={n}; expected 1 or more" for key, n in (counts or {}).items() if n < 1]
     if bad:
         raise ConfigError(f"{name}: " + "; ".join(bad))
 

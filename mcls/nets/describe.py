@@ -95,7 +95,7 @@ flops=8847360)
 def _layer(path: str, module: nn.Module, output: torch.Tensor) -> Layer:
     parameters = list(module.parameters())
     size = tuple(output.shape[1:])
-    if isinstance(module, nn.GRU):
+    if isinstance(module, nn.GRU | nn.LSTM):
         size = size[::-1]  # the layer around it puts time last
     products = sum(parameter.numel() for parameter in parameters if parameter.ndim > 1)
     places = output[0].numel() // size[0]  # each is a product with all the weights
@@ -114,6 +114,9 @@ def _kind(module: nn.Module) -> str:
         nn.BatchNorm2d: "batch norm",
         nn.Linear: "dense",
         nn.GRU: "gated recurrent units",
+        nn.LSTM: "LSTM units",
+        nn.ZeroPad2d: "zeros at the ends",
+        nn.Flatten: "axes joined",
         nn.ConstantPad1d: "zeros at the ends",
     }
     said = words.get(type(module), getattr(module, "described_as", type(module).__name__))

@@ -1,0 +1,127 @@
+"""Convolutions of three samples all the way: Lee, Park, Kim & Nam's SampleCNN."""
+
+import torch
+from torch import nn
+
+from mcls.nets.blocks import (
+    Init,
+    MaxOver,
+    Nonlinearity,
+    check_settings,
+    check_sizes,
+    conv1d,
+    init_weights,
+    name_layers,
+    nonlinear,
+    scaled,
+    through,
+)
+from mcls.registry import register
+
+_FIRST = 128  # maps of the first convolution and of the first two modules
+_MIDDLE = 256  # maps of the other modules but the last
+_N_FIRST = 2
+
+
+@register("nets", "samplecnn", source="Lee et al. 2017", frames=59049, dims=1, labels=50)
+class SampleCNN(nn.Module):
+    """A strided convolution of 3 samples and nine modules of convolution and max-pool, all of 3.
+
+    A segment is read as samples: rows of the feature ``waveform`` are one sample each; rows of more
+    are joined. 3^10 = 59049 samples become one frame; of longer segments the maximum over frames is
+    taken. Every layer is normalised before its nonlinearity.
+
+    Parameters
+    ----------
+    n_frames, n_dims : int
+        Size of a segment, of n_frames x n_dims samples. A net also takes longer ones.
+    n_labels : int
+        Logits.
+    width : float
+        Scales every hidden layer, above 0; 1 is the published net.
+    size : int
+        Samples, or frames, of every filter, pool and of the first step, from 2 on.
+    modules : int
+        Convolutions with a pool; a segment has at least size^(modules + 1) samples.
+    last_maps : int
+        Of the last module and of the last layer; the net published for MSD has 256.
+    nonlinearity : str
+        Of all hidden units.
+    dropout : float
+        Share of the last layer's units that is left out at each step of training, in [0, 1).
+    batch_norm : bool
+        Normalise each hidden layer before its nonlinearity.
+    init : {'xavier', 'he', 'orthogonal', 'default'}
+        How the first weights are drawn.
+
+    Attributes
+    ----------
+    hidden : tuple of str
+        ``conv1``, ``conv2``, ...: ``(batch, maps, frames)``.
+
+    References
+    ----------
+    Lee, Park, Kim & Nam (2017), Sample-level deep convolutional neural networks for music
+    auto-tagging using raw waveforms; the code its first author published (sampleCNN) and his net
+    for the Million Song Dataset (musicTagging_MSD).
+
+    Differs from the published code: He's weights are normal there uniform, of the same variance;
+    the output layer's were Glorot's.
+    """
+
+    def __init__(
+        self,
+        n_frames: int,
+        n_dims: int,
+        n_labels: int,
+        *,
+        width: float = 1.0,
+        size: int = 3,
+        modules: int = 9,
+        last_maps: int = 512,
+        nonlinearity: Nonlinearity = "relu",
+        dropout: float = 0.5,
+        batch_norm: bool = True,
+        init: Init = "he",
+    ) -> None:
+        super().__init__()
+        counts = {"size - 1": size - 1, "modules": modules, "last_maps": last_maps}
+        check_settings("samplecnn", dropout=dropout, width=width, counts=counts)
+        smallest = self.smallest(size=size, modules=modules)
+        joined = (n_frames * n_dims, min(n_dims, 1))  # frames of several samples are joined
+        check_sizes("samplecnn", smallest, *joined, n_labels)
+        n_first = min(_N_FIRST, modules - 1)
+        published = [_FIRST] * (1 + n_first) + [_MIDDLE] * (modules - 1 - n_first)
+        maps = [scaled(n, width) for n in (*published, last_maps, last_maps)]
+        first: list[nn.Module] = [nn.Conv1d(1, maps[0], size, stride=size)]
+        if batch_norm:
+            first.append(nn.BatchNorm1d(maps[0]))
+        layers: list[nn.Module] = [nn.Sequential(*first, nonlinear(nonlinearity))]
+        for i in range(1, len(maps)):
+            last = i == len(maps) - 1
+            layers.append(
+                conv1d(
+                    maps[i - 1],
+                    maps[i],
+                    1 if last else size,
+                    pool=1 if last else size,
+                    nonlinearity=nonlinearity,
+                    batch_norm=batch_norm,
+                    pad=not last,
+                )
+            )
+        self.hidden = name_layers(self, "conv", layers)
+        self.summary = nn.Sequential(MaxOver(2), nn.Flatten())
+        self.dropout = nn.Dropout(dropout)
+        self.output = nn.Linear(maps[-1], n_labels)
+        init_weights(self, init)
+
+    @staticmethod
+    def smallest(*, size: int, modules: int, **settings: object) -> tuple[int, int]:
+        """Return the fewest samples, as frames of one dim: those that become one frame."""
+        return size ** (modules + 1), 1
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """``(batch, 1, n_frames, n_dims)`` to logits ``(batch, n_labels)``."""
+        x = through(self, self.hidden, x.flatten(2))  # (batch, maps, frames)
+        return self.output(self.dropout(self.summary(x)))

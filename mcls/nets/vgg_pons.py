@@ -1,0 +1,86 @@
+"""Five small convolutions on a spectrogram: Pons & Serra's VGG baseline of musicnn."""
+
+import torch
+from torch import nn
+
+from mcls.nets.blocks import Init, Nonlinearity, check_settings, check_sizes, init_weights
+from mcls.nets.frontends import VGG
+from mcls.registry import register
+
+
+@register("nets", "vgg-pons", source="Pons & Serra 2019", frames=187, dims=96, labels=50)
+class VGGPons(nn.Module):
+    """Five 3 x 3 convolutions of 128 maps with small max-pools; the output reads what is left.
+
+    Every layer is normalised after its nonlinearity, and the segment as a whole before all. A net
+    takes segments of one length.
+
+    Parameters
+    ----------
+    n_frames, n_dims : int
+        Size of a segment.
+    n_labels : int
+        Logits.
+    width : float
+        Scales every hidden layer, above 0; 1 is the published net.
+    nonlinearity : str
+        Of all hidden units.
+    dropout : float
+        Share of the units that is left out between convolutions in training, in [0, 1).
+    output_dropout : float
+        The same before the output.
+    batch_norm : bool
+        Normalise each hidden layer after its nonlinearity.
+    init : {'xavier', 'he', 'orthogonal', 'default'}
+        How the first weights are drawn.
+
+    Attributes
+    ----------
+    hidden : tuple of str
+        ``layers.conv1`` to ``layers.conv5``: ``(batch, maps, frames, dims)``.
+
+    References
+    ----------
+    The baseline VGG of Pons & Serra (2019), musicnn, in the sizes of the code its first author
+    published (musicnn-training); after Choi et al. (2016).
+    """
+
+    def __init__(
+        self,
+        n_frames: int,
+        n_dims: int,
+        n_labels: int,
+        *,
+        width: float = 1.0,
+        nonlinearity: Nonlinearity = "relu",
+        dropout: float = 0.25,
+        output_dropout: float = 0.5,
+        batch_norm: bool = True,
+        init: Init = "he",
+    ) -> None:
+        super().__init__()
+        check_settings("vgg-pons", dropout=dropout, width=width, output_dropout=output_dropout)
+        check_sizes("vgg-pons", self.smallest(), n_frames, n_dims, n_labels)
+        self.input_norm = nn.BatchNorm2d(1)
+        self.layers = VGG(
+            n_frames,
+            n_dims,
+            width=width,
+            nonlinearity=nonlinearity,
+            batch_norm=batch_norm,
+            dropout=dropout,
+        )
+        self.dropout = nn.Dropout(output_dropout)
+        self.output = nn.Linear(self.layers.n_out * self.layers.frames_out, n_labels)
+        self.hidden = tuple(f"layers.{name}" for name in self.layers.hidden)
+        init_weights(self, init)
+
+    @staticmethod
+    def smallest(**settings: object) -> tuple[int, int]:
+        """Return the fewest frames and dims: those of a filter."""
+        return VGG.fewest()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """``(batch, 1, n_frames, n_dims)`` to logits ``(batch, n_labels)``."""
+        x = self.layers(self.input_norm(x))  # (batch, maps x dims, frames)
+        return self.output(self.dropout(x.flatten(1)))
