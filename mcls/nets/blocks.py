@@ -98,9 +98,22 @@ def check_settings(
     width: float = 1.0,
     output_dropout: float = 0.0,
     layers: Iterable[int] = (),
-    counts: Mapping[str, int] | None = None,
+    counts: Mapping[str, tuple[int, int, int | None]] | None = None,
 ) -> None:
     """Refuse settings that are out of range, all at once.
+
+    Parameters
+    ----------
+    name : str
+        Of the net.
+    dropout, output_dropout : float
+        Shares.
+    width : float
+        Factor.
+    layers : iterable of int
+        Units.
+    counts : mapping of str to (value, least, most)
+        Other whole numbers, by the name of the setting.
 
     Raises
     ------
@@ -116,7 +129,10 @@ def check_settings(
     layers = tuple(layers)
     if any(units < 1 for units in layers):
         bad.append(f"layers={'x'.join(map(str, layers))}; expected 1 unit or more in each")
-    bad += [f"{key}={n}; expected 1 or more" for key, n in (counts or {}).items() if n < 1]
+    for key, (n, least, most) in (counts or {}).items():
+        if n < least or (most is not None and n > most):
+            upwards = "or more" if most is None else f"to {most}"
+            bad.append(f"{key}={n}; expected {least} {upwards}")
     if bad:
         raise ConfigError(f"{name}: " + "; ".join(bad))
 

@@ -59,7 +59,7 @@ class FrontBack(nn.Module):
         init: Init,
     ) -> None:
         super().__init__()
-        counts = {"midend_maps": midend_maps, "units": units}
+        counts = {"midend_maps": (midend_maps, 1, None), "units": (units, 1, None)}
         check_settings(self.registered_as, dropout=dropout, width=width, counts=counts)
         smallest = self.smallest(frontend=frontend, midend=midend)
         samples = frontend == "waveform" and n_dims > 1  # frames of several samples are joined

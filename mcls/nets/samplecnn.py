@@ -40,9 +40,9 @@ class SampleCNN(nn.Module):
     width : float
         Scales every hidden layer, above 0; 1 is the published net.
     size : int
-        Samples, or frames, of every filter, pool and of the first step, from 2 on.
+        Samples, or frames, of every filter, pool and of the first step, 2 to 9.
     modules : int
-        Convolutions with a pool; a segment has at least size^(modules + 1) samples.
+        Convolutions with a pool, 1 to 20; a segment has at least size^(modules + 1) samples.
     last_maps : int
         Of the last module and of the last layer; the net published for MSD has 256.
     nonlinearity : str
@@ -85,8 +85,16 @@ class SampleCNN(nn.Module):
         init: Init = "he",
     ) -> None:
         super().__init__()
-        counts = {"size - 1": size - 1, "modules": modules, "last_maps": last_maps}
-        check_settings("samplecnn", dropout=dropout, width=width, counts=counts)
+        check_settings(
+            "samplecnn",
+            dropout=dropout,
+            width=width,
+            counts={
+                "size": (size, 2, 9),
+                "modules": (modules, 1, 20),
+                "last_maps": (last_maps, 1, None),
+            },
+        )
         smallest = self.smallest(size=size, modules=modules)
         joined = (n_frames * n_dims, min(n_dims, 1))  # frames of several samples are joined
         check_sizes("samplecnn", smallest, *joined, n_labels)
