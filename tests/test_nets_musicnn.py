@@ -132,7 +132,7 @@ def test_pons_2018_sizes() -> None:
     assert sizes["midend.conv1.conv"] == (512, 937 - 6)
     assert sizes["midend.conv2.pool"] == (512, 465)
     assert sizes["midend.conv3.inner.conv"] == (512, 465)
-    assert sizes["dense1.conv"] == (500,)
+    assert sizes["dense1.linear"] == (500,)
     assert set(branches) >= {16, 32, 64, 128}
     net = build_net("pons-2018", {}, 20, 96, 2)
     assert net.frontend.n_out == 464
@@ -165,7 +165,7 @@ def test_samplecnn_by_hand() -> None:
 
 def test_samplecnn_makes_one_frame_of_3_to_the_10_samples() -> None:
     sizes = sizes_of("samplecnn")
-    assert sizes["conv1.0"] == (128, 19_683)
+    assert sizes["conv1.conv"] == (128, 19_683)
     frames = [sizes[f"conv{i}.pool"][1] for i in range(2, 11)]
     assert frames == [3**i for i in range(8, -1, -1)]
     assert smallest_input("samplecnn", {}) == (3**10, 1)

@@ -116,7 +116,6 @@ def _kind(module: nn.Module) -> str:
         nn.GRU: "gated recurrent units",
         nn.LSTM: "LSTM units",
         nn.ZeroPad2d: "zeros at the ends",
-        nn.Flatten: "axes joined",
         nn.ConstantPad1d: "zeros at the ends",
     }
     said = words.get(type(module), getattr(module, "described_as", type(module).__name__))

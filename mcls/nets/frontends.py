@@ -22,13 +22,13 @@ code (musicnn-training).
 """
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import torch
 from torch import nn
 
-from mcls.nets.blocks import MaxOver, Nonlinearity, name_layers, nonlinear, scaled
+from mcls.nets.blocks import Nonlinearity, name_layers, nonlinear, scaled
 
 FrontendName = Literal["timbral", "timbral+temporal", "pons-2018", "vgg", "waveform"]
 Envelope = Literal["max", "mean"]
@@ -40,7 +40,7 @@ def layer(
     *,
     nonlinearity: Nonlinearity,
     batch_norm: bool,
-    before: Sequence[nn.Module] = (),
+    before: Mapping[str, nn.Module] | None = None,
     pool: nn.Module | None = None,
 ) -> nn.Sequential:
     """Return a layer that is normalised after its nonlinearity.
@@ -55,13 +55,14 @@ def layer(
         Between the two.
     batch_norm : bool
         Whether to normalise.
-    before : sequence of nn.Module
-        What comes first, such as zeros at the ends.
+    before : mapping of str to nn.Module
+        What comes first, such as zeros at the ends, by the names of the steps.
     pool : nn.Module or None
         What comes last.
     """
-    steps: dict[str, nn.Module] = {f"before{i}": step for i, step in enumerate(before, 1)}
-    steps |= {"conv": convolution, "nonlinearity": nonlinear(nonlinearity)}
+    steps: dict[str, nn.Module] = {**(before or {})}
+    name = "linear" if isinstance(convolution, nn.Linear) else "conv"
+    steps |= {name: convolution, "nonlinearity": nonlinear(nonlinearity)}
     if batch_norm:
         steps["norm"] = norm
     if pool is not None:
@@ -69,18 +70,17 @@ def layer(
     return nn.Sequential(OrderedDict(steps))
 
 
-class MeanOver(nn.Module):
-    """The mean over an axis, which is kept with size 1."""
+class OverDims(nn.Module):
+    """The maximum or the mean over dims."""
 
-    described_as = "mean"
-
-    def __init__(self, axis: int) -> None:
+    def __init__(self, what: Envelope) -> None:
         super().__init__()
-        self.axis = axis
+        self.what = what
+        self.described_as = {"max": "maximum over dims", "mean": "mean over dims"}[what]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the mean."""
-        return x.mean(self.axis, keepdim=True)
+        """``(batch, maps, frames, dims)`` to ``(batch, maps, frames)``."""
+        return x.amax(dim=3) if self.what == "max" else x.mean(dim=3)
 
 
 class Branches(nn.Module):
@@ -127,7 +127,7 @@ class Branches(nn.Module):
         for length, share, n_maps in self.timbral:
             maps, bands = scaled(n_maps, width), max(1, int(share * n_dims))
             conv = nn.Conv2d(1, maps, (length, bands), padding=((length - 1) // 2, 0))
-            branches.append(layer(conv, nn.BatchNorm2d(maps), pool=_over_dims(MaxOver(3)), **how))
+            branches.append(layer(conv, nn.BatchNorm2d(maps), pool=OverDims("max"), **how))
             self.n_out += maps
         for length, n_maps in self.temporal:
             maps = scaled(n_maps, width)
@@ -145,20 +145,15 @@ class Branches(nn.Module):
         return torch.cat([getattr(self, name)(x) for name in self._branches], dim=1)
 
 
-def _over_dims(pool: nn.Module) -> nn.Module:
-    """Return a pool over all dims that gives ``(batch, maps, frames)``."""
-    return nn.Sequential(pool, nn.Flatten(2))
-
-
 def _temporal(maps: int, length: int, envelope: Envelope, **how: Any) -> nn.Module:
     """Return filters of one dim; zeros at the ends keep the number of frames."""
     before, after = (length - 1) // 2, length // 2
     if envelope == "max":
         ends: nn.Module = nn.ZeroPad2d((0, 0, before, after))
-        over, norm = _over_dims(MaxOver(3)), nn.BatchNorm2d(maps)
-        return layer(nn.Conv2d(1, maps, (length, 1)), norm, before=[ends], pool=over, **how)
+        conv, norm = nn.Conv2d(1, maps, (length, 1)), nn.BatchNorm2d(maps)
+        return layer(conv, norm, before={"pad": ends}, pool=OverDims("max"), **how)
     ends = nn.ConstantPad1d((before, after), 0.0)
-    first = [_over_dims(MeanOver(3)), ends]
+    first = {"mean": OverDims("mean"), "pad": ends}
     return layer(nn.Conv1d(1, maps, length), nn.BatchNorm1d(maps), before=first, **how)
 
 

@@ -1,11 +1,12 @@
 """Convolutions of three samples all the way: Lee, Park, Kim & Nam's SampleCNN."""
 
+from collections import OrderedDict
+
 import torch
 from torch import nn
 
 from mcls.nets.blocks import (
     Init,
-    MaxOver,
     Nonlinearity,
     check_settings,
     check_sizes,
@@ -16,6 +17,7 @@ from mcls.nets.blocks import (
     scaled,
     through,
 )
+from mcls.nets.time_pooling import time_pool
 from mcls.registry import register
 
 _FIRST = 128  # maps of the first convolution and of the first two modules
@@ -101,10 +103,11 @@ class SampleCNN(nn.Module):
         n_first = min(_N_FIRST, modules - 1)
         published = [_FIRST] * (1 + n_first) + [_MIDDLE] * (modules - 1 - n_first)
         maps = [scaled(n, width) for n in (*published, last_maps, last_maps)]
-        first: list[nn.Module] = [nn.Conv1d(1, maps[0], size, stride=size)]
+        first: dict[str, nn.Module] = {"conv": nn.Conv1d(1, maps[0], size, stride=size)}
         if batch_norm:
-            first.append(nn.BatchNorm1d(maps[0]))
-        layers: list[nn.Module] = [nn.Sequential(*first, nonlinear(nonlinearity))]
+            first["norm"] = nn.BatchNorm1d(maps[0])
+        first["nonlinearity"] = nonlinear(nonlinearity)
+        layers: list[nn.Module] = [nn.Sequential(OrderedDict(first))]
         for i in range(1, len(maps)):
             last = i == len(maps) - 1
             layers.append(
@@ -119,7 +122,7 @@ class SampleCNN(nn.Module):
                 )
             )
         self.hidden = name_layers(self, "conv", layers)
-        self.summary = nn.Sequential(MaxOver(2), nn.Flatten())
+        self.summary = time_pool("max", maps[-1])
         self.dropout = nn.Dropout(dropout)
         self.output = nn.Linear(maps[-1], n_labels)
         init_weights(self, init)
