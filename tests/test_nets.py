@@ -29,6 +29,7 @@ from mcls.registry import entries, find
 NAMES = list(entries("nets"))
 ANY_LENGTH = ["cnn1d", "crnn", "fcn3", "fcn4", "fcn5", "fcn6", "fcn7"]
 ANY_LENGTH += ["musicnn", "pons-2018", "waveform-frontend", "samplecnn"]
+ANY_LENGTH += ["pons-frequency", "pons-onet", "pons-pnet", "pons-onet-pnet", "local-cnn"]
 
 each = pytest.mark.parametrize("name", NAMES)
 
@@ -180,7 +181,8 @@ def test_bad_settings_are_all_named(name: str) -> None:
 @each
 def test_it_learns_eight_random_segments_by_heart(name: str) -> None:
     n_frames, n_dims = (size + 12 for size in sizes(name)["smallest"])
-    width = {"dieleman": 0.5, "crnn": 0.25, "samplecnn": 0.1}.get(name, 0.03)
+    wider = {"dieleman": 0.5, "crnn": 0.25, "samplecnn": 0.1, "pons-parallel": 0.1}
+    width = wider.get(name, 0.03)
     size = {"layers": (32,)} if name == "mlp" else {"width": width}
     settings = narrow(name, dropout=0.0, **size)
     net = build_net(name, settings, n_frames, n_dims, 2, seed=1)
@@ -213,6 +215,8 @@ def test_every_initialisation_with_and_without_batch_norm(
     published = {"dieleman": 1, "crnn": 1, "musicnn": 1, "vgg-pons": 1}.get(name, 0)  # of the input
     # of ten branches in one layer; of five, and of the vector over time
     inner = {"pons-2018": 9, "musicnn": 5}.get(name, 0)
+    # of the filters of each length or shape
+    inner += {"pons-onet": 7, "pons-pnet": 34, "pons-onet-pnet": 42, "pons-timbre": 11}.get(name, 0)
     convolutions = sum(layer.startswith("conv") for layer in net.hidden)
     normed = convolutions if name == "crnn" else len(net.hidden) + inner
     assert len(norms) == published + batch_norm * normed
