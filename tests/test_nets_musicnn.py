@@ -1,14 +1,18 @@
 """musicnn and Pons 2018: published sizes, sums by hand, and each part against plain numpy."""
 
+import json
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from numpy.testing import assert_allclose
 from scipy.special import softmax
 from torch import nn
 
+import mcls
+from mcls.disk.store import Store
 from mcls.errors import ConfigError
 from mcls.nets import build_net, smallest_input
 from mcls.nets.backends import Attention, Residual, positions
@@ -378,3 +382,36 @@ def test_samplecnn_takes_the_maximum_of_what_is_left() -> None:
             maps = getattr(net, name)(maps)
         assert maps.shape[2] == 3
         assert torch.equal(net(x), net.output(maps.amax(dim=2)))
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("samplecnn", ["modules=4", "width=0.1"]),
+        ("waveform-frontend", ["midend=dense", "width=0.1"]),
+    ],
+)
+def test_from_audio_to_a_run_and_its_hidden_layers(name: str, settings: list, tmp_path) -> None:
+    rng = np.random.default_rng(440)
+    time = np.arange(6000) / 4000
+    for kind, hertz in (("low", 200), ("high", 900)):
+        (tmp_path / "audio" / kind).mkdir(parents=True)
+        for i in range(12):
+            tone = 0.2 * np.sin(2 * np.pi * (hertz * rng.uniform(0.9, 1.1) * time + rng.random()))
+            noisy = tone + rng.normal(0, 0.02, len(time))
+            soundfile.write(tmp_path / "audio" / kind / f"{kind}{i}.wav", noisy, 4000)
+    store, run = tmp_path / "wave.h5", tmp_path / "run"
+    mcls.extract(tmp_path / "audio", store, features=["waveform"], sr=4000)
+    options = {"epochs": 8, "batch_size": 8, "device": "cpu", "optimizer": "adam:lr=0.01"}
+    mcls.train(store, run, model=name, settings=[*settings, "dropout=0"], segment=1.1, **options)
+    assert mcls.evaluate(run, ["accuracy"], part="test")["accuracy"].micro.value == 1
+    about = json.loads((run / "about.json").read_text(encoding="utf-8"))
+    assert about["segment_rows"] == 4400
+    mcls.encode(store, tmp_path / "codes.h5", dicts=[run], layers=["all"])
+    rows = Store(tmp_path / "codes.h5").feature()
+    layers = {
+        "samplecnn": [13, 13, 13, 26, 51, 51],
+        "waveform-frontend": [6, 6, 6, 13, 13, 13, 26, 51, 51, 51, 50],
+    }
+    assert rows.n_dims == sum(layers[name])
+    assert rows.read(0, 2).std(axis=0).max() > 0
