@@ -304,6 +304,32 @@ def test_as_coded_only_the_first_layer_of_the_mid_end_is_normalised() -> None:
     assert norms(True) == ["conv1.norm", "conv2.inner.norm", "conv3.inner.norm"]
 
 
+@pytest.mark.parametrize(("name", "normed"), [("musicnn", True), ("pons-2018", False)])
+def test_maximum_and_mean_over_time_and_a_dense_layer_make_the_logits(
+    name: str, normed: bool
+) -> None:
+    net = build_net(name, {"width": 0.05}, 40, 12, 2, seed=1)
+    x = segments(8, 40, 12)
+    net(x)  # moves the statistics of norms
+    net.eval()
+
+    def norm_of(values: np.ndarray, layer: nn.BatchNorm1d) -> np.ndarray:
+        return (values - layer.running_mean.numpy()) / np.sqrt(layer.running_var.numpy() + 1e-5)
+
+    with torch.no_grad():
+        given = net.input_norm(x) if normed else x
+        maps = net.midend(net.frontend(given)).numpy()
+        vector = np.concatenate([maps.max(axis=2), maps.mean(axis=2)], axis=1)
+        if normed:
+            vector = norm_of(vector, net.summary_norm)
+        linear = net.dense1.linear
+        units = np.maximum(vector @ linear.weight.numpy().T + linear.bias.numpy(), 0)
+        units = norm_of(units, net.dense1.norm)
+        expected = units @ net.output.weight.numpy().T + net.output.bias.numpy()
+        assert_allclose(net(x), expected, rtol=1e-3, atol=1e-4)
+    assert any(isinstance(m, nn.BatchNorm2d) for m in net.input_norm.modules()) == normed
+
+
 def test_what_is_added_to_a_layer_is_pooled_afterwards() -> None:
     x = torch.arange(6.0).reshape(1, 1, 6)
     made = Residual(nn.ReLU(), pool=2)(x)
