@@ -114,7 +114,13 @@ def training_options(function: F) -> F:
                 default=default["standardize"],
                 help="Mean 0, deviation 1 of the input.",
             ),
-            click.option("--init", type=FILE, metavar="DICT", help="First layers from a DBN."),
+            click.option(
+                "--init",
+                type=FILE,
+                multiple=True,
+                metavar="DICT|RUN",
+                help="Layers to begin with: a DBN's, or of nets.",
+            ),
             click.option(
                 "--epochs", type=at_least_1, default=default["epochs"], help="At most so many."
             ),

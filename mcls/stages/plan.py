@@ -15,7 +15,7 @@ from mcls.settings import digest, parse_pairs, resolve
 from mcls.stages.encode import build_chain
 from mcls.stages.leaks import refuse_leaks
 from mcls.stages.parts import Parts, resolve_parts
-from mcls.stages.pretrained import first_layers, layers_of
+from mcls.stages.pretrained import layers_of, to_begin_with
 from mcls.training.options import (
     NOT_DECIDING,
     Training,
@@ -48,6 +48,8 @@ class Plan:
         How a net is trained; None for a classifier.
     init : Step or None
         The dictionary that a net's first layers come from.
+    inherited : tuple of Step
+        The trained nets that layers come from.
     chain : Chain
         From the audio to the classifier's rows.
     parts : Parts
@@ -67,6 +69,7 @@ class Plan:
     model_settings: dict[str, Any]
     training: Training | None
     init: Step | None
+    inherited: tuple[Step, ...]
     chain: Chain
     parts: Parts
     table: LabelTable
@@ -110,13 +113,14 @@ def plan_run(
     refuse_leaks(chain, parts, store.track_ids)
     table = _labels(store, labels, parts)
     how = init = None
+    inherited: tuple[Step, ...] = ()
     if entry.family == "nets":
         how = training_of(training, multi_label=table.multi_label)
         check_training(how, parts)
-    if how is not None and how.init is not None:
-        init = first_layers(how.init, chain, store)
-        refuse_leaks((init,), parts, store.track_ids)
-        given = {**layers_of(init), **given}
+    if how is not None and how.init:
+        init, inherited = to_begin_with(how.init, chain, store)
+        refuse_leaks(((init,) if init else inherited), parts, store.track_ids)
+        given = {**(layers_of(init) if init else {}), **given}
     model_settings = resolve(entry, given)
     taken = {
         "feature": feature,
@@ -139,8 +143,7 @@ def plan_run(
     decides = {key: value for key, value in taken.items() if key not in aside}
     store_digest = digest([store.track_ids, store.tracks.get("sha1"), store.settings])
     content = [store_digest, chain_digest(chain), parts.id, table.names, table.texts()]
-    if init is not None:
-        content.append(chain_digest((init,)))
+    content += [chain_digest((step,)) for step in ((init,) if init else inherited)]
     given_by = {"dicts": "dict", "settings": "param"}
     said = {given_by.get(name, name): origin for name, origin in (origins or {}).items()}
     return Plan(
@@ -151,6 +154,7 @@ def plan_run(
         model_settings=model_settings,
         training=how,
         init=init,
+        inherited=inherited,
         chain=chain,
         parts=parts,
         table=table,

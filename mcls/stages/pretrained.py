@@ -1,9 +1,10 @@
-"""First layers of a net from a dictionary: a DBN's, an RBM's or an encoder's weights and biases.
+"""Layers to begin with: of a dictionary (a DBN, an RBM, an encoder), or of nets trained before.
 
-What the dictionary does to rows before them (frames joined, standardised, whitened) is theirs, and
-comes with them.
+A dictionary gives the first layers, a net those whose names the new net has, too. What it does to
+rows before them (frames joined, standardised, whitened) is theirs, and comes with them.
 """
 
+from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,56 @@ import numpy as np
 
 from mcls.disk.chain import Chain, Step, chain_digest
 from mcls.disk.dictionary import read_dictionary
+from mcls.disk.run import open_run
 from mcls.disk.store import Store
+from mcls.disk.tensors import read_tensors
 from mcls.errors import ConfigError
 
 #: Hidden units of an RBM, and the nonlinearity that gives their mean.
 _NONLINEARITIES = {"binary": "sigmoid", "relu": "relu"}
+
+
+def to_begin_with(
+    paths: Sequence[Path | str], chain: Chain, store: Store
+) -> tuple[Step | None, tuple[Step, ...]]:
+    """Return the dictionary at the only path, or else the nets of runs.
+
+    Parameters
+    ----------
+    paths : sequence of path
+        A dictionary file, or one run folder or several.
+    chain : Chain
+        What makes the rows that the new net is trained on.
+    store : Store
+        For messages.
+
+    Raises
+    ------
+    ConfigError
+        If there are both, or several dictionaries, or one was learnt from other rows.
+    """
+    folders = [Path(path).is_dir() for path in paths]
+    if all(folders):
+        return None, tuple(_net_of(path, chain, store) for path in paths)
+    if len(paths) > 1:
+        raise ConfigError(
+            f"--init {' --init '.join(map(str, paths))}: takes one dictionary, or runs of nets and "
+            "nothing else"
+        )
+    return first_layers(paths[0], chain, store), ()
+
+
+def _net_of(path: Path | str, chain: Chain, store: Store) -> Step:
+    run = open_run(path)
+    if run.net_file is None:
+        raise ConfigError(
+            f"--init {path}: its model is {run.settings['train']['model']!r}, which has no layers; "
+            "give a run of a net (mcls list nets)"
+        )
+    _refuse_other_rows(path, run.chain(), chain, store)
+    from mcls.training.hidden import net_step
+
+    return net_step(*read_tensors(run.net_file), ["all"])
 
 
 def first_layers(path: Path | str, chain: Chain, store: Store) -> Step:
@@ -42,13 +88,17 @@ def first_layers(path: Path | str, chain: Chain, store: Store) -> Step:
             f"--init {path}: a dictionary of {kept.step.name} has no layers of weights and biases; "
             "learn one with --method dbn, rbm or autoencoder"
         )
-    if chain_digest(kept.chain[:-1]) != chain_digest(chain):
-        learnt, here = (" > ".join(s.name for s in c) for c in (kept.chain[:-1], chain))
+    _refuse_other_rows(path, kept.chain[:-1], chain, store)
+    return kept.step
+
+
+def _refuse_other_rows(path: Path | str, learnt_from: Chain, chain: Chain, store: Store) -> None:
+    if chain_digest(learnt_from) != chain_digest(chain):
+        learnt, here = (" > ".join(s.name for s in c) for c in (learnt_from, chain))
         raise ConfigError(
             f"--init {path}: was learnt from other rows ({learnt}, with its settings) than those "
             f"of {store.path} that the net would read ({here}); see mcls info for both"
         )
-    return kept.step
 
 
 def layer_arrays(step: Step) -> list[tuple[np.ndarray, np.ndarray]]:

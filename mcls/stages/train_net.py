@@ -89,6 +89,7 @@ def train_net(
     """
     from mcls.nets import build_net
     from mcls.training.fit import check_device, fit
+    from mcls.training.inherit import inherit
     from mcls.training.learner import Job
     from mcls.training.model import NetSpec, TrainedNet
     from mcls.training.watch import Watched
@@ -108,9 +109,13 @@ def train_net(
     )
     if plan.init is not None:
         if not hasattr(net, "load_layers"):
-            raise ConfigError(f"--init: {name} takes no layers from elsewhere; use --model mlp")
+            raise ConfigError(
+                f"--init: {name} takes no layers of a dictionary; use --model mlp, or give a run"
+            )
         layers = layer_arrays(plan.init)
         cast(Any, net).load_layers([w for w, _ in layers], [b for _, b in layers])
+    if plan.inherited:
+        inherit(net, plan.inherited)
     spec = NetSpec(
         net=name,
         settings=plan.model_settings,
@@ -121,7 +126,7 @@ def train_net(
         multi_label=plan.table.multi_label,
         loss=split_spec(training.loss)[0],
         short=training.short,
-        learnt_from=tuple(plan.store.track_ids[i] for i in plan.parts.of("train")),
+        learnt_from=_learnt_from(plan),
     )
     plain = (standardise.joined, standardise.mean.numpy(), standardise.scale.numpy())
     mean, scale = (np.zeros(1), np.ones(1)) if plain[0] else plain[1:]
@@ -210,6 +215,14 @@ def _outputs(plan: Plan) -> tuple[list[int], list[int]]:
     return np.flatnonzero(known & ~always).tolist(), np.flatnonzero(always).tolist()
 
 
+def _learnt_from(plan: Plan) -> tuple[str, ...]:
+    """Return the train tracks, and those that layers to begin with had seen before."""
+    seen = [plan.store.track_ids[i] for i in plan.parts.of("train")]
+    for step in (*([] if plan.init is None else [plan.init]), *plan.inherited):
+        seen += step.learnt_from
+    return tuple(dict.fromkeys(seen))
+
+
 def _truth(plan: Plan, tracks: np.ndarray) -> np.ndarray:
     used = plan.parts.of("train", "valid", "test")
     return plan.table.matrix[np.searchsorted(used, tracks)]
@@ -288,6 +301,10 @@ def _standardise(plan: Plan, train: Tracks) -> "Standardise":
         scale = np.ones(n_joined, np.float32) if kept.scale_ is None else kept.scale_
         whitening = None if kept.components_ is None else torch.tensor(kept.components_)
         return Standardise(torch.tensor(mean), torch.tensor(scale), whitening, joined=True)
+    if plan.inherited:
+        from mcls.training.inherit import input_of
+
+        return input_of(plan.inherited)
     mean, scale = np.zeros(1, np.float32), np.ones(1, np.float32)
     if training.standardize != "none":
         dims = train.array().shape[1] if training.standardize == "dims" else 1

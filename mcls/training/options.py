@@ -44,9 +44,10 @@ class Training:
     standardize : {'dims', 'global', 'none'}
         Subtract the mean and divide by the deviation of the train rows: of each dim, or of all
         numbers together.
-    init : str or None
-        A dictionary file of dense layers, such as a DBN, to begin with; its preprocessing of rows
-        takes the place of `standardize`, and its context that of `frames`.
+    init : tuple of str
+        What to begin with: a dictionary file of dense layers, such as a DBN, or runs of nets, the
+        layers of theirs that have the names of layers here. What they do to rows before takes the
+        place of `standardize`, and the context of a dictionary that of `frames`.
     epochs : int
         At most.
     batch_size : int
@@ -88,7 +89,7 @@ class Training:
     balance: bool = False
     augment: tuple[str, ...] = ()
     standardize: Literal["dims", "global", "none"] = "dims"
-    init: str | None = None
+    init: tuple[str, ...] = ()
     epochs: int = 50
     batch_size: int = 32
     loss: str | None = None
@@ -114,6 +115,9 @@ class Training:
 
 DEFAULTS = vars(Training())
 
+#: Options that may be given more than once.
+_SEVERAL = ("augment", "init")
+
 
 def training_of(given: Mapping[str, Any], *, multi_label: bool) -> Training:
     """Check options and return them all.
@@ -136,7 +140,7 @@ def training_of(given: Mapping[str, Any], *, multi_label: bool) -> Training:
     full: dict[str, Any] = {**DEFAULTS}
     bad = []
     for option in fields(Training):
-        if option.name not in given or option.name == "augment":
+        if option.name not in given or option.name in _SEVERAL:
             continue
         value = given[option.name]
         value = str(value) if isinstance(value, Path) else value
@@ -146,8 +150,10 @@ def training_of(given: Mapping[str, Any], *, multi_label: bool) -> Training:
             )
         except ValueError as error:
             bad.append(str(error))
-    augment = given.get("augment", ())
-    full["augment"] = (augment,) if isinstance(augment, str) else tuple(augment)
+    for name in _SEVERAL:
+        several = given.get(name) or ()
+        several = (several,) if isinstance(several, str | Path) else several
+        full[name] = tuple(map(str, several))
     if full["loss"] is None:
         full["loss"] = "bce" if multi_label else "cross-entropy"
     training = Training(**full)
