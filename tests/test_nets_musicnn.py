@@ -399,6 +399,11 @@ def test_the_smallest_waveform_gives_one_frame() -> None:
     assert fewest == (3 * (8 * 3**6 + 2 * (3**6 - 1) // 2), 1)
 
 
+def test_too_few_samples_are_said_as_samples() -> None:
+    with pytest.raises(ConfigError, match=r"30048 samples \(313 frames x 96 dims\).*waveform"):
+        build_net("samplecnn", {}, 313, 96, 2)
+
+
 def test_samplecnn_takes_the_maximum_of_what_is_left() -> None:
     net = build_net("samplecnn", {"width": 0.05, "modules": 2}, 27, 1, 2, seed=1).eval()
     x = segments(1, 81, 1)

@@ -7,7 +7,7 @@ from torch import nn
 
 from mcls.nets.backends import Backend, Convolutions, Midend, summary
 from mcls.nets.blocks import Init, Nonlinearity, check_settings, check_sizes, init_weights, scaled
-from mcls.nets.frontends import FRONTENDS, Envelope, FrontendName, layer
+from mcls.nets.frontends import FRONTENDS, Envelope, FrontendName, check_samples, layer
 
 _RECURRENT_UNITS = 512
 
@@ -62,9 +62,8 @@ class FrontBack(nn.Module):
         counts = {"midend_maps": (midend_maps, 1, None), "units": (units, 1, None)}
         check_settings(self.registered_as, dropout=dropout, width=width, counts=counts)
         smallest = self.smallest(frontend=frontend, midend=midend)
-        samples = frontend == "waveform" and n_dims > 1  # frames of several samples are joined
-        joined = (n_frames * n_dims, 1) if samples else (n_frames, n_dims)
-        check_sizes(self.registered_as, smallest, *joined, n_labels)
+        check = check_samples if frontend == "waveform" else check_sizes
+        check(self.registered_as, smallest, n_frames, n_dims, n_labels)
         self.input_norm = nn.BatchNorm2d(1) if input_norm else nn.Identity()
         self.frontend = FRONTENDS[frontend](
             n_frames,

@@ -28,7 +28,8 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import nn
 
-from mcls.nets.blocks import Nonlinearity, name_layers, nonlinear, scaled
+from mcls.errors import ConfigError
+from mcls.nets.blocks import Nonlinearity, check_sizes, name_layers, nonlinear, scaled
 
 FrontendName = Literal["timbral", "timbral+temporal", "pons-2018", "vgg", "waveform"]
 Envelope = Literal["max", "mean"]
@@ -323,6 +324,26 @@ class Waveform(nn.Module):
         for name in self.hidden:
             x = getattr(self, name)(x)
         return x
+
+
+def check_samples(
+    name: str, smallest: tuple[int, int], n_frames: int, n_dims: int, n_labels: int
+) -> None:
+    """Refuse segments that a net of the waveform cannot take: of too few samples.
+
+    Raises
+    ------
+    ConfigError
+        If there are fewer samples than the smallest, or no labels.
+    """
+    n_samples = n_frames * n_dims
+    if n_samples < smallest[0]:
+        raise ConfigError(
+            f"{name}: a segment of {n_samples} samples ({n_frames} frames x {n_dims} dims) is too "
+            f"small; it takes at least {smallest[0]} frames x {smallest[1]} dims: take longer "
+            "segments, of the feature waveform"
+        )
+    check_sizes(name, smallest, n_samples, 1, n_labels)
 
 
 FRONTENDS: dict[FrontendName, type[Branches | VGG | Waveform]] = {

@@ -9,7 +9,6 @@ from mcls.nets.blocks import (
     Init,
     Nonlinearity,
     check_settings,
-    check_sizes,
     conv1d,
     init_weights,
     name_layers,
@@ -17,6 +16,7 @@ from mcls.nets.blocks import (
     scaled,
     through,
 )
+from mcls.nets.frontends import check_samples
 from mcls.nets.time_pooling import time_pool
 from mcls.registry import register
 
@@ -98,8 +98,7 @@ class SampleCNN(nn.Module):
             },
         )
         smallest = self.smallest(size=size, modules=modules)
-        joined = (n_frames * n_dims, min(n_dims, 1))  # frames of several samples are joined
-        check_sizes("samplecnn", smallest, *joined, n_labels)
+        check_samples("samplecnn", smallest, n_frames, n_dims, n_labels)
         n_first = min(_N_FIRST, modules - 1)
         published = [_FIRST] * (1 + n_first) + [_MIDDLE] * (modules - 1 - n_first)
         maps = [scaled(n, width) for n in (*published, last_maps, last_maps)]
