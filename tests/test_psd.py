@@ -105,7 +105,7 @@ def test_slopes_are_finite_differences(rng, nonlinearity):
     }
     p = {name: value.float() for name, value in p.items()}
     psd = model(nonlinearity=nonlinearity, penalty=0.4, pull=0.7)
-    z = psd._solver(p)(x, psd._codes(p, x))
+    z = psd._solver(p)(x, psd._encode(p, x))
     gradients = psd._block(p, x, lambda x, prediction: z, learn=True)
 
     def objective(changed):

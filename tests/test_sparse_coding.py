@@ -72,10 +72,10 @@ def test_history_is_the_objective_of_the_rows(planted):
     learnt = model(n_epochs=1, batch_size=5000)
     learnt.fit(planted[0])
     first = clone(learnt).set_params(n_epochs=1)
-    first._start(np.empty((0, 16), np.float32), 16, np.random.RandomState(0))
+    first._begin(np.empty((0, 16), np.float32), np.random.RandomState(0))
     atoms = first.components_.copy()
-    first._epoch([planted[0]])
-    assert first.history_[0]["objective"] == pytest.approx(objective(planted[0], atoms), rel=1e-5)
+    measured = first._epoch([planted[0]])
+    assert measured["objective"] == pytest.approx(objective(planted[0], atoms), rel=1e-5)
 
 
 def test_no_worse_than_scikit_learns(planted):

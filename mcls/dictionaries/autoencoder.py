@@ -158,7 +158,7 @@ class AutoEncoder(TorchLearner):
         return np.asarray(X, dtype=np.float32) @ self.components_ + self.offsets_
 
     def _wrong(self) -> list[str]:
-        bad = []
+        bad = super()._wrong()
         if self.sparsity == "kl" and self.nonlinearity != "sigmoid":
             bad.append(
                 f"sparsity=kl needs units between 0 and 1, not nonlinearity={self.nonlinearity}; "
@@ -194,7 +194,7 @@ class AutoEncoder(TorchLearner):
         hidden = torch.empty(len(x), len(p["biases"]), device=x.device)
 
         def activate(which: slice) -> Tensors:
-            hidden[which] = self._codes(p, given[which])
+            hidden[which] = self._encode(p, given[which])
             return {"usage": hidden[which].abs().sum(dim=0), "sum": hidden[which].sum(dim=0)}
 
         measured = add_up(blocks(len(x), activate))
@@ -266,7 +266,7 @@ class AutoEncoder(TorchLearner):
         noise = self._rng.standard_normal(tuple(x.shape)).astype(np.float32)
         return x + self.noise * torch.from_numpy(noise).to(x.device)
 
-    def _codes(self, p: Tensors, x: torch.Tensor) -> torch.Tensor:
+    def _encode(self, p: Tensors, x: torch.Tensor) -> torch.Tensor:
         units = torch.addmm(p["biases"], x, p["weights"].T)
         if self.nonlinearity == "sigmoid":
             units.sigmoid_()

@@ -83,6 +83,17 @@ def shuffled(batches: Batches, size: int, rng: np.random.RandomState) -> Iterato
     """
     pool = size * -(-_POOL // size)
     for rows in regroup(batches, pool):
-        order = rng.permutation(len(rows))
-        for i in range(0, len(rows), size):
-            yield rows[order[i : i + size]]
+        yield from reordered(rows, size, rng)
+
+
+def reordered(rows: np.ndarray, size: int, rng: np.random.RandomState) -> Iterator[np.ndarray]:
+    """Yield rows in memory in batches of one size, in an order drawn anew."""
+    order = rng.permutation(len(rows))
+    for i in range(0, len(rows), size):
+        yield rows[order[i : i + size]]
+
+
+def held(rows: np.ndarray, rng: np.random.RandomState) -> Source:
+    """Return rows in memory as a source, in an order drawn once."""
+    order = rng.permutation(len(rows))
+    return lambda: (rows[order[i : i + _POOL]] for i in range(0, len(rows), _POOL))

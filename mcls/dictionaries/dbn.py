@@ -10,11 +10,10 @@ from contextlib import contextmanager
 from typing import Any, Literal, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import Tags, check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils import check_random_state
 
-from mcls.dictionaries.batches import Source, regroup
+from mcls.dictionaries.batches import Source, held, regroup
+from mcls.dictionaries.learner import Dictionary
 from mcls.dictionaries.rbm import RBM
 from mcls.errors import ConfigError, MclsError
 from mcls.registry import register
@@ -25,7 +24,7 @@ _BLOCK, _TOGETHER = 8192, 1024
 
 
 @register("dictionaries", "dbn", encoder="dbn", watches_valid=True)
-class DBN(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class DBN(Dictionary):
     """Deep belief network: a stack of RBMs, learnt greedily from below.
 
     Its number of atoms is that of its last layer; `learn-dict --size` says nothing to it. A setting
@@ -99,9 +98,7 @@ class DBN(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """
 
     rbms_: list[RBM]
-    components_: np.ndarray
     usage_: np.ndarray
-    history_: list[dict[str, float]]
 
     def __init__(
         self,
@@ -144,22 +141,6 @@ class DBN(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self.device = device
         self.random_state = random_state
 
-    def fit(self, X: np.ndarray, y: object = None) -> Self:
-        """Learn from rows in memory.
-
-        Parameters
-        ----------
-        X : array-like, shape (n_rows, n_dims)
-            The rows.
-        y : object
-            Ignored.
-        """
-        X = validate_data(self, X, dtype=np.float32, order="C")
-        order = check_random_state(self.random_state).permutation(len(X))
-        return self.fit_batches(
-            lambda: (X[order[i : i + _BLOCK]] for i in range(0, len(X), _BLOCK))
-        )
-
     def fit_batches(self, source: Source, valid: Source | None = None) -> Self:
         """Learn from batches that need not fit in memory.
 
@@ -200,32 +181,16 @@ class DBN(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             Ignored.
         """
         first = not hasattr(self, "rbms_")
-        X = validate_data(self, X, dtype=np.float32, order="C", reset=first)
+        X = self._rows(X, reset=first)
         if first:
             self._start()
         layers = self._new if first else self.rbms_
         self.rbms_ = []
         for i, rbm in enumerate(layers, 1):
             with _layer(i):
-                rbm.partial_fit(self._up(X))
+                rbm.partial_fit(self._codes(X))
             self._add(rbm, epochs=1)
         return self
-
-    def transform(self, X: np.ndarray) -> np.ndarray:
-        """Return the mean activations of the last layer's units.
-
-        Parameters
-        ----------
-        X : array-like, shape (n_rows, n_dims)
-            The rows.
-
-        Returns
-        -------
-        np.ndarray, shape (n_rows, layers[-1]), float32
-        """
-        check_is_fitted(self)
-        X = validate_data(self, X, dtype=np.float32, order="C", reset=False)
-        return self._up(X)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return ``weights_1``, ``biases_1``, ``visible_biases_1``, and so on for each layer.
@@ -242,10 +207,6 @@ class DBN(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     def encoder_settings(self) -> dict[str, Any]:
         """Return the settings of the encoder ``dbn`` that give what `transform` gives."""
         return {"nonlinearity": "sigmoid" if self.hidden == "binary" else "relu"}
-
-    @property
-    def _n_features_out(self) -> int:
-        return len(self.components_)
 
     def _start(self) -> None:
         """Make a new RBM for each layer, from the settings."""
@@ -289,7 +250,10 @@ class DBN(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self.components_ = weights if len(self.rbms_) == 1 else weights @ self.components_
         self.usage_ = rbm.usage_
 
-    def _up(self, rows: np.ndarray) -> np.ndarray:
+    def _source(self, X: np.ndarray) -> Source:
+        return held(X, check_random_state(self.random_state))
+
+    def _codes(self, rows: np.ndarray) -> np.ndarray:
         if not self.rbms_:
             return rows
         codes = np.empty((len(rows), len(self.components_)), np.float32)
@@ -305,12 +269,7 @@ class DBN(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     def _above(self, source: Source) -> Source:
         """Return a source of what the layers so far make of the rows."""
-        return lambda: map(self._up, regroup(source(), _BLOCK))
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float32"]
-        return tags
+        return lambda: map(self._codes, regroup(source(), _BLOCK))
 
 
 #: Settings that every layer has as they are.

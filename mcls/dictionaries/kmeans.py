@@ -1,24 +1,19 @@
 """K-means: atoms are the means of the rows nearest to them."""
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from collections.abc import Iterator
+from typing import Self
 
 import numpy as np
 from scipy import sparse
-from sklearn.base import (
-    BaseEstimator,
-    ClassNamePrefixFeaturesOutMixin,
-    ClusterMixin,
-    TransformerMixin,
-)
-from sklearn.utils import Tags, check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.base import ClusterMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
 
+from mcls.dictionaries.batches import Source
+from mcls.dictionaries.learner import Dictionary
 from mcls.dictionaries.usage import perplexity
 from mcls.registry import register
 from mcls.threads import for_blocks, one_blas_thread
-
-Source = Callable[[], Iterable[np.ndarray]]
 
 _TASK = 4096  # rows that a thread takes at once
 _BLOCK = 512  # rows whose likeness to all atoms is held at once: it fits the second-level cache
@@ -28,7 +23,7 @@ _AT_ONCE = 4  # atoms whose candidates are drawn together
 
 
 @register("dictionaries", "kmeans", encoder="hard")
-class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):
+class KMeans(ClusterMixin, Dictionary):
     """K-means by Lloyd's algorithm over batches: exact, and memory does not grow with the rows.
 
     Seeded by k-means++ and brought to rest on a first sample, then run on all rows. An atom that
@@ -87,7 +82,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         self.tol = tol
         self.random_state = random_state
 
-    def fit(self, X: np.ndarray, y: Any = None) -> "KMeans":
+    def fit(self, X: np.ndarray, y: object = None) -> Self:
         """Learn from rows.
 
         Parameters
@@ -101,12 +96,11 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         ValueError
             If there are fewer rows than atoms.
         """
-        X = validate_data(self, X, dtype=np.float32, order="C")
-        self.fit_batches(lambda: _slices(X))
+        super().fit(X)
         self.labels_ = self.predict(X)
         return self
 
-    def fit_batches(self, source: Source) -> "KMeans":
+    def fit_batches(self, source: Source) -> Self:
         """Learn from batches.
 
         Parameters
@@ -117,7 +111,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         with one_blas_thread():
             return self._fit_batches(source)
 
-    def _fit_batches(self, source: Source) -> "KMeans":
+    def _fit_batches(self, source: Source) -> Self:
         def compared() -> Iterator[np.ndarray]:
             return (self._compared(batch) for batch in source())
 
@@ -133,13 +127,13 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         self.inertia_ = self.history_[-1]["distance"] * n_rows
         return self
 
-    def partial_fit(self, X: np.ndarray, y: Any = None) -> "KMeans":
+    def partial_fit(self, X: np.ndarray, y: object = None) -> Self:
         """Learn from one more batch: every atom moves to the mean of all its rows so far.
 
         The first batch must hold at least `n_atoms` rows.
         """
         first = not hasattr(self, "components_")
-        X = self._compared(validate_data(self, X, dtype=np.float32, order="C", reset=first))
+        X = self._compared(self._rows(X, reset=first))
         if first:
             if len(X) < self.n_atoms:
                 raise ValueError(f"n_samples={len(X)} should be >= n_atoms={self.n_atoms}")
@@ -153,26 +147,22 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         self.inertia_ = float(distances.sum())
         return self
 
-    def transform(self, X: np.ndarray) -> np.ndarray:
-        """Return one-hot codes, ``(n_rows, n_atoms)`` float32: 1 at the nearest atom."""
-        labels = self.predict(X)
-        codes = np.zeros((len(labels), len(self.components_)), np.float32)
-        codes[np.arange(len(labels)), labels] = 1
-        return codes
-
     def predict(self, X: np.ndarray) -> np.ndarray:
         """Return the index of the nearest atom of each row, ``(n_rows,)``."""
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=np.float32, order="C", reset=False)
-        return nearest(self._compared(X), self.components_)[0]
+        return self._nearest(self._rows(X, reset=False))
 
-    def arrays(self) -> dict[str, np.ndarray]:
-        """Return what encoding needs."""
-        return {"atoms": self.components_}
+    def _source(self, X: np.ndarray) -> Source:
+        return lambda: _slices(X)
 
-    @property
-    def _n_features_out(self) -> int:
-        return len(self.components_)
+    def _nearest(self, rows: np.ndarray) -> np.ndarray:
+        return nearest(self._compared(rows), self.components_)[0]
+
+    def _codes(self, rows: np.ndarray) -> np.ndarray:
+        """Return one-hot codes: 1 at the nearest atom."""
+        codes = np.zeros((len(rows), len(self.components_)), np.float32)
+        codes[np.arange(len(rows)), self._nearest(rows)] = 1
+        return codes
 
     def _compared(self, rows: np.ndarray) -> np.ndarray:
         """Return rows as they are compared with the atoms."""
@@ -193,7 +183,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
 
     def _lloyd(self, source: Source) -> None:
         before = np.inf
-        self.history_: list[dict[str, float]] = []
+        self.history_ = []
         for turn in range(self.max_iter):
             sums = np.zeros(self.components_.shape)
             counts = np.zeros(self.n_atoms)
@@ -223,11 +213,6 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         self.counts_ = counts
         self.usage_ = counts / max(counts.sum(), 1)
         self.perplexity_ = perplexity(self.usage_)
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float32"]
-        return tags
 
 
 def nearest(rows: np.ndarray, atoms: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,18 +1,18 @@
 """Non-negative matrix factorisation: a spectrum is a sum of parts, each more or less loud."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.decomposition import MiniBatchNMF
 from sklearn.utils import Tags, check_random_state
-from sklearn.utils.validation import check_is_fitted, check_non_negative, validate_data
+from sklearn.utils.validation import check_non_negative
 
-from mcls.dictionaries.batches import draw, regroup, shuffled
+from mcls.dictionaries.batches import Batches, Source, draw, regroup, shuffled
 from mcls.dictionaries.lasso import lasso
+from mcls.dictionaries.learner import Dictionary
 from mcls.dictionaries.spherical_kmeans import unit_rows
-from mcls.errors import ConfigError, DataError
+from mcls.errors import DataError
 from mcls.registry import register
 from mcls.threads import one_blas_thread
 
@@ -23,7 +23,7 @@ _TOL = 0.5
 
 
 @register("dictionaries", "nmf", encoder="nmf")
-class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class NMF(Dictionary):
     """Non-negative matrix factorisation, learnt from minibatches by scikit-learn.
 
     Rows and atoms are not negative: magnitudes, or magnitudes compressed by log(1 + x). Rows of
@@ -86,25 +86,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self.penalty = penalty
         self.random_state = random_state
 
-    def fit(self, X: np.ndarray, y: Any = None) -> Self:
-        """Learn the atoms from rows in memory.
-
-        Parameters
-        ----------
-        X : np.ndarray, shape (n_rows, n_dims)
-            Not negative.
-        y : ignored
-
-        Raises
-        ------
-        ValueError
-            If a number is negative.
-        """
-        X = validate_data(self, X, dtype=np.float32, order="C")
-        check_non_negative(X, "NMF")
-        return self.fit_batches(lambda: [X])
-
-    def fit_batches(self, source: Callable[[], Iterable[np.ndarray]]) -> Self:
+    def fit_batches(self, source: Source) -> Self:
         """Learn the atoms from batches that need not fit in memory.
 
         Parameters
@@ -127,7 +109,7 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             raise DataError("nmf: every row is zero, there is nothing to learn from")
         self.n_features_in_ = measured.shape[1]
         self._learner = self._new_learner(rng)
-        self.history_: list[dict[str, float]] = []
+        self.history_ = []
         for _ in range(self.n_epochs):
             for batch in shuffled(_not_negative(source()), self.batch_size, rng):
                 self._step(batch)
@@ -149,8 +131,8 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         y : ignored
         """
         first = not hasattr(self, "components_")
-        X = validate_data(self, X, dtype=np.float32, order="C", reset=first)
-        check_non_negative(X, "NMF")
+        X = self._rows(X, reset=first)
+        self._check_rows(X)
         if first:
             self._check_settings()
             self._learner = self._new_learner(check_random_state(self.random_state))
@@ -159,16 +141,6 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             self._step(batch)
         return self
 
-    def transform(self, X: np.ndarray) -> np.ndarray:
-        """Return the codes of some rows, ``(n_rows, n_atoms)`` float32, none negative."""
-        check_is_fitted(self)
-        X = validate_data(self, X, dtype=np.float32, order="C", reset=False)
-        return self._codes(X)
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """Return what encoders need: ``atoms``, ``(n_atoms, n_dims)`` float32."""
-        return {"atoms": self.components_}
-
     def _codes(self, rows: np.ndarray) -> np.ndarray:
         return lasso(rows, self.components_, positive=True, **self.encoder_settings())
 
@@ -176,22 +148,16 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         """Return the settings of the encoder ``nmf`` that give the codes of ``transform``."""
         return {"penalty": self.penalty, "tol": _TOL}
 
-    @property
-    def _n_features_out(self) -> int:
-        return len(self.components_)
+    def _check_rows(self, rows: np.ndarray) -> None:
+        check_non_negative(rows, "NMF")
 
-    def _check_settings(self) -> None:
-        bad = [
-            f"{name}={getattr(self, name)} must be at least 1"
-            for name in ("n_atoms", "batch_size", "n_epochs")
-            if getattr(self, name) < 1
-        ]
+    def _wrong(self) -> list[str]:
+        bad = []
         if not 0 < self.forget <= 1:
             bad.append(f"forget={self.forget} must be above 0 and at most 1")
         if not self.penalty > 0:
             bad.append(f"penalty={self.penalty} must be above 0")
-        if bad:
-            raise ConfigError("nmf: " + "; ".join(bad))
+        return bad
 
     def _new_learner(self, rng: np.random.RandomState) -> MiniBatchNMF:
         seed = int(rng.randint(np.iinfo(np.int32).max))
@@ -212,11 +178,10 @@ class NMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.positive_only = True
-        tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
 
 
-def _not_negative(batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+def _not_negative(batches: Batches) -> Iterator[np.ndarray]:
     for batch in batches:
         lowest = float(batch.min(initial=0))
         if lowest < 0:

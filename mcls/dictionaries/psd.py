@@ -141,7 +141,7 @@ class PSD(TorchLearner):
         return {"nonlinearity": self.nonlinearity}
 
     def _wrong(self) -> list[str]:
-        bad = []
+        bad = super()._wrong()
         if not self.penalty > 0:
             bad.append(f"penalty={self.penalty} must be above 0")
         if not self.pull >= 0:
@@ -244,7 +244,7 @@ class PSD(TorchLearner):
         self.n_replaced_ += len(idle)
         return idle
 
-    def _codes(self, p: Tensors, x: torch.Tensor) -> torch.Tensor:
+    def _encode(self, p: Tensors, x: torch.Tensor) -> torch.Tensor:
         return self._hidden(p, x) * p["gains"]
 
     def _publish(self, arrays: dict[str, np.ndarray]) -> None:

@@ -1,21 +1,18 @@
 """Random atoms: what a dictionary gives before anything is learnt."""
 
-from collections.abc import Callable, Iterable
 from typing import Any, Literal, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import Tags, check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils import check_random_state
 
-from mcls.dictionaries.batches import draw
+from mcls.dictionaries.batches import Source, draw
+from mcls.dictionaries.learner import Dictionary
 from mcls.dictionaries.spherical_kmeans import beyond, unit_rows
-from mcls.errors import ConfigError
 from mcls.registry import register
 
 
 @register("dictionaries", "random", encoder="soft-threshold")
-class RandomAtoms(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class RandomAtoms(Dictionary):
     """Atoms drawn at random: the control that every learnt dictionary is measured against.
 
     It is encoded by soft-threshold: a code depends on one atom alone, so a table of methods under
@@ -65,19 +62,7 @@ class RandomAtoms(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self.alpha = alpha
         self.random_state = random_state
 
-    def fit(self, X: np.ndarray, y: Any = None) -> Self:
-        """Draw the atoms.
-
-        Parameters
-        ----------
-        X : np.ndarray, shape (n_rows, n_dims)
-            Rows.
-        y : ignored
-        """
-        X = validate_data(self, X, dtype=np.float32, order="C")
-        return self.fit_batches(lambda: [X])
-
-    def fit_batches(self, source: Callable[[], Iterable[np.ndarray]]) -> Self:
+    def fit_batches(self, source: Source) -> Self:
         """Draw the atoms from batches, in one pass.
 
         Parameters
@@ -92,11 +77,7 @@ class RandomAtoms(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         DataError
             If there are no rows, or rows of different lengths.
         """
-        if self.n_atoms < 1 or self.kind not in ("rows", "gaussian"):
-            raise ConfigError(
-                f"random: n_atoms={self.n_atoms}, kind={self.kind!r}; expected 1 or more, and rows "
-                "or gaussian"
-            )
+        self._check_settings()
         rng = check_random_state(self.random_state)
         drawn, _ = draw(source(), self.n_atoms, rng)
         if self.kind == "gaussian":
@@ -104,28 +85,17 @@ class RandomAtoms(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self.n_features_in_ = drawn.shape[1]
         others = rng.normal(size=(self.n_atoms - len(drawn), drawn.shape[1])).astype(np.float32)
         self.components_ = unit_rows(np.concatenate([drawn, others]))
-        self.history_: list[dict[str, float]] = []
+        self.history_ = []
         return self
-
-    def transform(self, X: np.ndarray) -> np.ndarray:
-        """Return soft-threshold codes, ``(n_rows, n_atoms)`` float32."""
-        check_is_fitted(self)
-        X = validate_data(self, X, dtype=np.float32, order="C", reset=False)
-        return beyond(X, self.components_, self.alpha)
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """Return what encoders need: ``atoms``, ``(n_atoms, n_dims)`` float32."""
-        return {"atoms": self.components_}
 
     def encoder_settings(self) -> dict[str, Any]:
         """Return the settings of the encoder ``soft-threshold`` that give ``transform``."""
         return {"alpha": self.alpha}
 
-    @property
-    def _n_features_out(self) -> int:
-        return len(self.components_)
+    def _codes(self, rows: np.ndarray) -> np.ndarray:
+        return beyond(rows, self.components_, self.alpha)
 
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float32"]
-        return tags
+    def _wrong(self) -> list[str]:
+        if self.kind in ("rows", "gaussian"):
+            return []
+        return [f"kind={self.kind!r} must be rows or gaussian"]

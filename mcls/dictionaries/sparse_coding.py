@@ -9,19 +9,16 @@ with the rows, and each minibatch costs the same.
 On the CPU the same seed and rows give the same bytes, by however many threads.
 """
 
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import Tags, check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mcls.dictionaries.atom_update import add_codes, update_atoms
 from mcls.dictionaries.batches import Batches, Source, draw, regroup
 from mcls.dictionaries.lasso import lasso, row_norms
+from mcls.dictionaries.learner import MinibatchLearner
 from mcls.dictionaries.row_blocks import one_blas_thread
 from mcls.dictionaries.usage import perplexity
-from mcls.errors import ConfigError
 from mcls.registry import register
 
 #: An atom that no code has used for this many rows per atom is given another start.
@@ -29,7 +26,7 @@ _IDLE = 10
 
 
 @register("dictionaries", "sparse-coding", encoder="lasso")
-class SparseCoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class SparseCoding(MinibatchLearner):
     """Sparse coding by online dictionary learning.
 
     Parameters
@@ -105,98 +102,9 @@ class SparseCoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         self.device = device
         self.random_state = random_state
 
-    def fit(self, X: np.ndarray, y: object = None) -> Self:
-        """Learn the atoms from rows in memory, in an order drawn anew for each epoch.
-
-        Parameters
-        ----------
-        X : array-like, shape (n_rows, n_dims)
-            The rows.
-        y : object
-            Ignored.
-        """
-        X = validate_data(self, X, dtype=np.float32, order="C")
-        self._check_settings()
-        rng = check_random_state(self.random_state)
-        used = X[np.flatnonzero(row_norms(X) > 0)]
-        self._start(used[rng.permutation(len(used))[: self.n_atoms]], X.shape[1], rng)
-        for _ in range(self.n_epochs):
-            order = rng.permutation(len(X))
-            size = self.batch_size
-            self._epoch(X[order[i : i + size]] for i in range(0, len(X), size))
-        return self
-
-    def fit_batches(self, source: Source) -> Self:
-        """Learn the atoms from batches that need not fit in memory.
-
-        Parameters
-        ----------
-        source : callable
-            ``source()`` yields the rows from the first on, in arrays of any length; it is called
-            once to draw the first atoms and once for each epoch. Rows of one recording should not
-            all come together.
-
-        Raises
-        ------
-        DataError
-            If there are no rows, or rows of different lengths.
-        """
-        self._check_settings()
-        rng = check_random_state(self.random_state)
-        sample = draw(source(), self.n_atoms, rng)[0]
-        self.n_features_in_ = sample.shape[1]
-        self._start(sample, sample.shape[1], rng)
-        for _ in range(self.n_epochs):
-            self._epoch(regroup(source(), self.batch_size))
-        return self
-
-    def partial_fit(self, X: np.ndarray, y: object = None) -> Self:
-        """Go on learning from some more rows, each seen once, in the order given.
-
-        Parameters
-        ----------
-        X : array-like, shape (n_rows, n_dims)
-            The rows.
-        y : object
-            Ignored.
-        """
-        first = not hasattr(self, "components_")
-        X = validate_data(self, X, dtype=np.float32, order="C", reset=first)
-        self._check_settings()
-        if first:
-            rng = check_random_state(self.random_state)
-            sample = draw([X], self.n_atoms, rng)[0]
-            self._start(sample, X.shape[1], rng)
-        self._epoch(regroup([X], self.batch_size))
-        return self
-
-    def transform(self, X: np.ndarray) -> np.ndarray:
-        """Return the lasso codes of some rows.
-
-        Parameters
-        ----------
-        X : array-like, shape (n_rows, n_dims)
-            The rows.
-
-        Returns
-        -------
-        np.ndarray, shape (n_rows, n_atoms), float32
-        """
-        check_is_fitted(self)
-        X = validate_data(self, X, dtype=np.float32, order="C", reset=False)
-        return self._codes(X)
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """Return what encoders need: ``atoms``, ``(n_atoms, n_dims)`` float32."""
-        return {"atoms": self.components_}
-
     def encoder_settings(self) -> dict[str, Any]:
         """Return the settings of the encoder ``lasso`` that give the codes of ``transform``."""
         return {"penalty": self.penalty, "positive": self.positive, "tol": self.tol}
-
-    @property
-    def _n_features_out(self) -> int:
-        return len(self.components_)
 
     def _codes(self, rows: np.ndarray) -> np.ndarray:
         settings: dict[str, Any] = {"penalty": self.penalty, "positive": self.positive}
@@ -206,35 +114,43 @@ class SparseCoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
 
         return fista(rows, self.components_, tol=self.tol, device=self.device, **settings)
 
-    def _check_settings(self) -> None:
-        bad = [
-            f"{name}={getattr(self, name)} must be at least 1"
-            for name in ("n_atoms", "batch_size", "n_epochs")
-            if getattr(self, name) < 1
-        ]
+    def _wrong(self) -> list[str]:
+        bad = []
         if not 0 < self.penalty < 1:
             bad.append(f"penalty={self.penalty} must be between 0 and 1")
         if not self.forget >= 0:
             bad.append(f"forget={self.forget} must be at least 0")
         if not self.tol > 0:
             bad.append(f"tol={self.tol} must be above 0")
-        if bad:
-            raise ConfigError("sparse-coding: " + "; ".join(bad))
+        return bad
 
-    def _start(self, sample: np.ndarray, n_dims: int, rng: np.random.RandomState) -> None:
+    def _minibatches(self, batches: Batches, rng: np.random.RandomState) -> Batches:
+        return regroup(batches, self.batch_size)
+
+    def _start(self, source: Source, rng: np.random.RandomState) -> None:
+        self._begin(draw(source(), self.n_atoms, rng)[0], rng)
+
+    def _start_held(self, X: np.ndarray, rng: np.random.RandomState) -> None:
+        used = X[np.flatnonzero(row_norms(X) > 0)]
+        self._begin(used[rng.permutation(len(used))[: self.n_atoms]], rng)
+
+    def _start_part(self, X: np.ndarray, rng: np.random.RandomState) -> None:
+        self._start(lambda: [X], rng)
+
+    def _begin(self, sample: np.ndarray, rng: np.random.RandomState) -> None:
         """Take sampled rows as the first atoms, and noise where there are too few."""
+        n_dims = self.n_features_in_ = sample.shape[1]
         noise = rng.normal(size=(self.n_atoms - len(sample), n_dims))
         atoms = np.concatenate([sample, noise.astype(np.float32)])
         self.components_ = atoms / row_norms(atoms)[:, None]
         self.n_steps_ = 0
         self.n_replaced_ = 0
-        self.history_: list[dict[str, float]] = []
         self._rng = rng
         self._a = np.zeros((self.n_atoms, self.n_atoms), dtype=np.float32)
         self._b = np.zeros((self.n_atoms, n_dims), dtype=np.float32)
         self._idle = np.zeros(self.n_atoms, dtype=np.int64)
 
-    def _epoch(self, batches: Batches) -> None:
+    def _epoch(self, batches: Batches, *, left: int | None = None) -> dict[str, float]:
         total, n_rows = 0.0, 0
         uses = np.zeros(self.n_atoms, dtype=np.int64)
         for batch in batches:
@@ -242,9 +158,9 @@ class SparseCoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             rows = batch / np.where(norms > 0, norms, 1)[:, None]
             total += self._step(rows, uses)
             n_rows += len(rows)
-        self.history_.append({"objective": total / n_rows})
         self.usage_ = uses / n_rows
         self.perplexity_ = perplexity(uses)
+        return {"objective": total / n_rows}
 
     def _step(self, rows: np.ndarray, uses: np.ndarray) -> float:
         """Learn from one minibatch of rows of norm 1; return the sum of its objectives."""
@@ -273,8 +189,3 @@ class SparseCoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         self._b[dead] = 0
         self._idle[dead] = 0
         self.n_replaced_ += len(dead)
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float32"]
-        return tags

@@ -1,7 +1,6 @@
 """Spherical K-means: rows and atoms on the unit sphere, nearest by cosine."""
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mcls.dictionaries.kmeans import KMeans
 from mcls.registry import register
@@ -72,15 +71,12 @@ class SphericalKMeans(KMeans):
         super().__init__(n_atoms=n_atoms, max_iter=max_iter, tol=tol, random_state=random_state)
         self.alpha = alpha
 
-    def transform(self, X: np.ndarray) -> np.ndarray:
-        """Return soft-threshold codes, ``(n_rows, n_atoms)`` float32."""
-        check_is_fitted(self)
-        X = validate_data(self, X, dtype=np.float32, order="C", reset=False)
-        return beyond(X, self.components_, self.alpha)
-
     def encoder_settings(self) -> dict[str, float]:
         """Return the settings of the encoder ``soft-threshold`` that give ``transform``."""
         return {"alpha": self.alpha}
+
+    def _codes(self, rows: np.ndarray) -> np.ndarray:
+        return beyond(rows, self.components_, self.alpha)
 
     def _compared(self, rows: np.ndarray) -> np.ndarray:
         return unit_rows(rows)
