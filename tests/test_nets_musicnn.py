@@ -17,7 +17,8 @@ from mcls.errors import ConfigError
 from mcls.nets import build_net, smallest_input
 from mcls.nets.backends import Attention, Residual, positions
 from mcls.nets.describe import describe_net
-from mcls.nets.frontends import FRONTENDS, VGG
+from mcls.nets.frontends import FRONTENDS
+from mcls.nets.stacks import VGG
 from mcls.registry import find
 
 BACKENDS = ["global-pool", "rnn", "mlp", "attention", "autopool"]

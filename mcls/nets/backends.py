@@ -23,7 +23,7 @@ import torch
 from torch import nn
 
 from mcls.nets.blocks import Nonlinearity, name_layers, through
-from mcls.nets.frontends import layer
+from mcls.nets.stacks import layer
 from mcls.nets.time_pooling import time_pool
 
 Midend = Literal["dense", "residual", "pons-2018", "none"]

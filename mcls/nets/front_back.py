@@ -7,7 +7,8 @@ from torch import nn
 
 from mcls.nets.backends import Backend, Convolutions, Midend, summary
 from mcls.nets.blocks import Init, Nonlinearity, check_settings, check_sizes, init_weights, scaled
-from mcls.nets.frontends import FRONTENDS, Envelope, FrontendName, check_samples, layer
+from mcls.nets.frontends import FRONTENDS, FrontendName
+from mcls.nets.stacks import Envelope, check_samples, layer
 
 _RECURRENT_UNITS = 512
 

@@ -3,7 +3,8 @@
 from mcls.nets.backends import Backend, Midend
 from mcls.nets.blocks import Init, Nonlinearity
 from mcls.nets.front_back import FrontBack
-from mcls.nets.frontends import Envelope, FrontendName
+from mcls.nets.frontends import FrontendName
+from mcls.nets.stacks import Envelope
 from mcls.registry import register
 
 

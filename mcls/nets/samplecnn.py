@@ -16,7 +16,7 @@ from mcls.nets.blocks import (
     scaled,
     through,
 )
-from mcls.nets.frontends import check_samples
+from mcls.nets.stacks import check_samples
 from mcls.nets.time_pooling import time_pool
 from mcls.registry import register
 

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from mcls.nets.blocks import Init, Nonlinearity, check_settings, check_sizes, init_weights
-from mcls.nets.frontends import VGG
+from mcls.nets.stacks import VGG
 from mcls.registry import register
 
 
