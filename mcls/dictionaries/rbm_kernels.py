@@ -17,7 +17,7 @@ BINARY, RELU, GAUSSIAN = 0, 1, 2
 #: Codes of the unit types.
 KINDS = {"binary": BINARY, "relu": RELU, "gaussian": GAUSSIAN}
 
-_FASTMATH = {"contract", "nsz", "arcp", "reassoc"}
+FASTMATH = {"contract", "nsz", "arcp", "reassoc"}
 _ZERO, _HALF, _ONE = np.float32(0), np.float32(0.5), np.float32(1)
 _LOG2E = np.float32(math.log2(math.e))
 _LIMIT = np.float32(60)  # beyond, the sigmoid is 0 or 1 to the last bit that matters
@@ -78,7 +78,7 @@ def _normal(i, low, high):  # type: ignore[no-untyped-def]
     return radius * np.cos(_TURN * _uniform(_bits(i, high, low)))
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath=_FASTMATH)
+@njit(nogil=True, cache=True, error_model="numpy", fastmath=FASTMATH)
 def activate(means, states, biases, kind, sampled, scale, key, first, last, start, stop, at, sums):  # type: ignore[no-untyped-def]
     """Turn the input of some units into their means, and sample states from these.
 
@@ -140,13 +140,3 @@ def activate(means, states, biases, kind, sampled, scale, key, first, last, star
                     out[i] = line[i] + scale * _normal(i, low, high)
         sums[0, j] = total
         sums[1, j] = slopes
-
-
-@njit(nogil=True, cache=True, error_model="numpy", fastmath=_FASTMATH)
-def update(weights, velocities, gradients, first, last, rate, momentum, weight_cost):  # type: ignore[no-untyped-def]
-    """Move the weights of some hidden units along their gradients, with momentum and decay."""
-    for j in range(first, last):
-        w, v, g = weights[j], velocities[j], gradients[j]
-        for d in range(len(w)):
-            v[d] = momentum * v[d] + rate * (g[d] - weight_cost * w[d])
-            w[d] += v[d]

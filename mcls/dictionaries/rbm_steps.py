@@ -122,13 +122,7 @@ class Steps(ABC):
         momentum : float
             Share of the last step that is made again, in [0, 1).
         """
-        persistent, last = self.settings.persistent, self.settings.n_gibbs - 1
-        self._load(rows)
-        self._positive(sampled=not persistent)
-        for turn in range(self.settings.n_gibbs):
-            self._reconstruct()
-            self._negative(sampled=persistent or turn < last)
-        self._update(rate, momentum)
+        self._learn(rows, rate, momentum)
         self.n_rows += len(rows)
         self.state.n_steps += 1
         self._draws = 0
@@ -149,24 +143,8 @@ class Steps(ABC):
     ) -> None: ...
 
     @abstractmethod
-    def _load(self, rows: np.ndarray) -> None:
-        """Set the visible units to the data."""
-
-    @abstractmethod
-    def _positive(self, *, sampled: bool) -> None:
-        """Let the data drive the hidden units; `sampled`: and set the states to samples."""
-
-    @abstractmethod
-    def _reconstruct(self) -> None:
-        """Let the states of the hidden units drive the visible ones."""
-
-    @abstractmethod
-    def _negative(self, *, sampled: bool) -> None:
-        """Let the reconstruction drive the hidden units; `sampled`: and set the states."""
-
-    @abstractmethod
-    def _update(self, rate: float, momentum: float) -> None:
-        """Move the weights and biases."""
+    def _learn(self, rows: np.ndarray, rate: float, momentum: float) -> None:
+        """Change the state."""
 
     def _key(self) -> int:
         """Return 32 bits that name the next draw of random numbers."""

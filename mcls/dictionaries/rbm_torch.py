@@ -66,8 +66,14 @@ class TorchSteps(Steps):
     def _there(self, array: np.ndarray) -> torch.Tensor:
         return torch.tensor(array, dtype=torch.float32, device=self.device)
 
-    def _load(self, rows: np.ndarray) -> None:
+    def _learn(self, rows: np.ndarray, rate: float, momentum: float) -> None:
+        persistent, last = self.settings.persistent, self.settings.n_gibbs - 1
         self._data = self._there(rows)
+        self._positive(sampled=not persistent)
+        for turn in range(self.settings.n_gibbs):
+            self._reconstruct()
+            self._negative(sampled=persistent or turn < last)
+        self._update(rate, momentum)
 
     def _positive(self, *, sampled: bool) -> None:
         self._driven = torch.addmm(self._biases, self._data, self._weights.T)
