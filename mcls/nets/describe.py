@@ -95,13 +95,16 @@ flops=8847360)
 def _layer(path: str, module: nn.Module, output: torch.Tensor) -> Layer:
     parameters = list(module.parameters())
     size = tuple(output.shape[1:])
-    if isinstance(module, nn.GRU | nn.LSTM):
+    recurrent = isinstance(module, nn.GRU | nn.LSTM)
+    steps = isinstance(module, nn.Linear | nn.LayerNorm) or getattr(module, "time_first", False)
+    if recurrent or (steps and len(size) == 2):
         size = size[::-1]  # the layer around it puts time last
-    products = sum(parameter.numel() for parameter in parameters if parameter.ndim > 1)
+    weights = sum(parameter.numel() for parameter in parameters if parameter.ndim > 1)
     places = output[0].numel() // size[0]  # each is a product with all the weights
-    return Layer(
-        path, _kind(module), size, sum(p.numel() for p in parameters), 2 * products * places
-    )
+    products = weights * places
+    if hasattr(module, "products"):  # not those of weights with places
+        products = module.products(*size[::-1])
+    return Layer(path, _kind(module), size, sum(p.numel() for p in parameters), 2 * products)
 
 
 def _kind(module: nn.Module) -> str:
@@ -112,6 +115,8 @@ def _kind(module: nn.Module) -> str:
         nn.MaxPool2d: "max-pool",
         nn.BatchNorm1d: "batch norm",
         nn.BatchNorm2d: "batch norm",
+        nn.LayerNorm: "layer norm",
+        nn.AdaptiveAvgPool2d: "means of parts",
         nn.Linear: "dense",
         nn.GRU: "gated recurrent units",
         nn.LSTM: "LSTM units",

@@ -1,0 +1,163 @@
+"""Inception modules: Szegedy et al.'s GoogLeNet, without its auxiliary outputs."""
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from mcls.nets.alexnet import response_norm
+from mcls.nets.blocks import (
+    Init,
+    Nonlinearity,
+    check_settings,
+    check_sizes,
+    init_weights,
+    scaled,
+    through,
+)
+from mcls.nets.image_blocks import convolution
+from mcls.registry import register
+
+_POOL, _STEP = 3, 2
+#: Name, maps of: 1x1; 1x1 and then 3x3; 1x1 and then 5x5; max-pool and then 1x1; a pool follows.
+_MODULES = (
+    ("inception3a", (64, 96, 128, 16, 32, 32), False),
+    ("inception3b", (128, 128, 192, 32, 96, 64), True),
+    ("inception4a", (192, 96, 208, 16, 48, 64), False),
+    ("inception4b", (160, 112, 224, 24, 64, 64), False),
+    ("inception4c", (128, 128, 256, 24, 64, 64), False),
+    ("inception4d", (112, 144, 288, 32, 64, 64), False),
+    ("inception4e", (256, 160, 320, 32, 128, 128), True),
+    ("inception5a", (256, 160, 320, 32, 128, 128), False),
+    ("inception5b", (384, 192, 384, 48, 128, 128), False),
+)
+_N_POOLS = 4
+
+
+class Inception(nn.Module):
+    """Filters of 1 x 1, 3 x 3 and 5 x 5 and a max-pool of 3 x 3, side by side.
+
+    Parameters
+    ----------
+    n_in : int
+        Maps.
+    maps : (int, int, int, int, int, int)
+        Of 1x1; of 1x1 and then 3x3; of 1x1 and then 5x5; of 1x1 after the max-pool.
+    pool : bool
+        Whether a max-pool of every second frame and dim follows.
+    **how
+        Nonlinearity and batch norm of every convolution.
+    """
+
+    def __init__(
+        self, n_in: int, maps: tuple[int, int, int, int, int, int], *, pool: bool, **how: Any
+    ) -> None:
+        super().__init__()
+        one, three_in, three, five_in, five, pooled = maps
+        self.one = convolution(n_in, one, 1, **how)
+        self.three = nn.Sequential(
+            convolution(n_in, three_in, 1, **how), convolution(three_in, three, 3, **how)
+        )
+        self.five = nn.Sequential(
+            convolution(n_in, five_in, 1, **how), convolution(five_in, five, 5, **how)
+        )
+        self.pooled = nn.Sequential(
+            nn.MaxPool2d(3, stride=1, padding=1), convolution(n_in, pooled, 1, **how)
+        )
+        self.pool = _pool() if pool else nn.Identity()
+        self.n_out = one + three + five + pooled
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """``(batch, n_in, frames, dims)`` to ``(batch, n_out, frames, dims)``."""
+        branches = [self.one(x), self.three(x), self.five(x), self.pooled(x)]
+        return self.pool(torch.cat(branches, dim=1))
+
+
+@register("nets", "googlenet", source="Szegedy et al. 2015", frames=224, dims=224, labels=1000)
+class GoogLeNet(nn.Module):
+    """Three convolutions, nine Inception modules, the mean of each map.
+
+    Parameters
+    ----------
+    n_frames, n_dims : int
+        Size of a segment. A net also takes other ones.
+    n_labels : int
+        Logits.
+    width : float
+        Scales every hidden layer, above 0; 1 is the published net.
+    nonlinearity : str
+        Of all hidden units.
+    dropout : float
+        Share of the means of maps that is left out before the output in training, in [0, 1).
+    batch_norm : bool
+        Normalise every convolution's maps, instead of the published normalisation by neighbouring
+        maps after the first and the third.
+    init : {'xavier', 'he', 'orthogonal', 'default'}
+        How the first weights are drawn.
+
+    Attributes
+    ----------
+    hidden : tuple of str
+        ``conv1`` to ``conv3``, ``inception3a`` to ``inception5b``:
+        ``(batch, maps, frames, dims)``.
+
+    References
+    ----------
+    Szegedy et al. (2015), Going deeper with convolutions. Batch norm: Ioffe & Szegedy (2015).
+
+    Differs from the paper: the input has one channel, not three. The two auxiliary outputs, which
+    are there for the gradient of the lower layers in training and are cut off after it, are left
+    out; batch norm does that work. ``batch_norm=false`` is the published net without them.
+    """
+
+    def __init__(
+        self,
+        n_frames: int,
+        n_dims: int,
+        n_labels: int,
+        *,
+        width: float = 1.0,
+        nonlinearity: Nonlinearity = "relu",
+        dropout: float = 0.4,
+        batch_norm: bool = True,
+        init: Init = "he",
+    ) -> None:
+        super().__init__()
+        check_settings("googlenet", dropout=dropout, width=width)
+        check_sizes("googlenet", self.smallest(), n_frames, n_dims, n_labels)
+        how: dict[str, Any] = {"nonlinearity": nonlinearity, "batch_norm": batch_norm}
+        first, last = scaled(64, width), scaled(192, width)
+        self.conv1 = convolution(1, first, 7, stride=2, **how).append(_pool())
+        self.conv2 = convolution(first, first, 1, **how)
+        self.conv3 = convolution(first, last, 3, **how)
+        if not batch_norm:
+            self.conv1.append(response_norm())
+            self.conv3.append(response_norm())
+        self.conv3.append(_pool())
+        n_in = last
+        for name, maps, pool in _MODULES:
+            one, three_in, three, five_in, five, pooled = (scaled(n, width) for n in maps)
+            widths = (one, three_in, three, five_in, five, pooled)
+            module = Inception(n_in, widths, pool=pool, **how)
+            self.add_module(name, module)
+            n_in = module.n_out
+        self.hidden = ("conv1", "conv2", "conv3", *(name for name, _, _ in _MODULES))
+        self.mean = nn.AdaptiveAvgPool2d(1)
+        self.dropout = nn.Dropout(dropout)
+        self.output = nn.Linear(n_in, n_labels)
+        init_weights(self, init)
+
+    @staticmethod
+    def smallest(**settings: object) -> tuple[int, int]:
+        """Return the fewest frames and dims: two of each must reach the last pool."""
+        n = 2**_N_POOLS  # a pool of n makes n / 2, as it may reach over the end
+        return 2 * n - 1, 2 * n - 1
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """``(batch, 1, n_frames, n_dims)`` to logits ``(batch, n_labels)``."""
+        x = self.mean(through(self, self.hidden, x))  # (batch, maps, 1, 1)
+        return self.output(self.dropout(x.flatten(1)))
+
+
+def _pool() -> nn.Module:
+    return nn.MaxPool2d(_POOL, stride=_STEP, ceil_mode=True)

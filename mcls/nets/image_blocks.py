@@ -1,0 +1,143 @@
+"""What nets that came from images are made of: convolutions with a step, residual blocks."""
+
+from collections import OrderedDict
+
+import torch
+from torch import nn
+
+from mcls.nets.blocks import Nonlinearity, nonlinear
+
+_SQUEEZE = 16  # maps that become one in a squeeze-and-excitation
+
+
+def convolution(
+    n_in: int,
+    n_out: int,
+    size: int,
+    *,
+    nonlinearity: Nonlinearity | None,
+    batch_norm: bool,
+    stride: int = 1,
+    bias: bool = False,
+) -> nn.Sequential:
+    """Return a padded square convolution: ``(batch, n_in, frames, dims)`` to maps.
+
+    Parameters
+    ----------
+    n_in, n_out : int
+        Maps.
+    size : int
+        Frames, and dims, of a filter; odd.
+    nonlinearity : str or None
+        After the norm; None: there is none.
+    batch_norm : bool
+        Whether maps are normalised.
+    stride : int
+        Frames, and dims, from one place of the filter to the next.
+    bias : bool
+        Whether there is a bias under a norm, too, whose mean takes it away again.
+    """
+    steps: dict[str, nn.Module] = {
+        "conv": nn.Conv2d(
+            n_in, n_out, size, stride=stride, padding=size // 2, bias=bias or not batch_norm
+        )
+    }
+    if batch_norm:
+        steps["norm"] = nn.BatchNorm2d(n_out)
+    if nonlinearity is not None:
+        steps["nonlinearity"] = nonlinear(nonlinearity)
+    return nn.Sequential(OrderedDict(steps))
+
+
+class SqueezeExcite(nn.Module):
+    """Scales each map by a number in (0, 1) that is read off the means of all maps.
+
+    Parameters
+    ----------
+    n_maps : int
+        That come in, and go out.
+    nonlinearity : str
+        Of the layer between; it has a sixteenth of the maps.
+
+    References
+    ----------
+    Hu, Shen & Sun (2018), Squeeze-and-excitation networks.
+    """
+
+    def __init__(self, n_maps: int, nonlinearity: Nonlinearity) -> None:
+        super().__init__()
+        n_squeezed = max(1, n_maps // _SQUEEZE)
+        self.squeeze = nn.Linear(n_maps, n_squeezed)
+        self.nonlinearity = nonlinear(nonlinearity)
+        self.excite = nn.Linear(n_squeezed, n_maps)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """``(batch, maps, frames, dims)`` to the same."""
+        scale = self.excite(self.nonlinearity(self.squeeze(x.mean((2, 3))))).sigmoid()
+        return x * scale[:, :, None, None]
+
+
+class ResidualBlock(nn.Module):
+    """Two 3 x 3 convolutions, whose output is added to the input; then a nonlinearity.
+
+    Parameters
+    ----------
+    n_in, n_out : int
+        Maps.
+    shortcut : int or None
+        Frames, and dims, of the filter through which the input goes; None: it is added as it is.
+    stride : int
+        Of the first convolution, and of the shortcut.
+    pool : nn.Module or None
+        After all.
+    squeeze_excite : bool
+        Whether maps are scaled before they are added.
+    bias : bool
+        See `convolution`.
+    nonlinearity : str
+        After the first convolution and after the sum.
+    batch_norm : bool
+        Normalise each convolution's maps.
+
+    References
+    ----------
+    He, Zhang, Ren & Sun (2016), Deep residual learning for image recognition.
+    """
+
+    def __init__(
+        self,
+        n_in: int,
+        n_out: int,
+        *,
+        shortcut: int | None,
+        nonlinearity: Nonlinearity,
+        batch_norm: bool,
+        stride: int = 1,
+        pool: nn.Module | None = None,
+        squeeze_excite: bool = False,
+        bias: bool = False,
+    ) -> None:
+        super().__init__()
+
+        def layer(maps: int, size: int, stride: int, then: Nonlinearity | None) -> nn.Module:
+            return convolution(
+                maps,
+                n_out,
+                size,
+                stride=stride,
+                nonlinearity=then,
+                batch_norm=batch_norm,
+                bias=bias,
+            )
+
+        self.first = layer(n_in, 3, stride, nonlinearity)
+        self.second = layer(n_out, 3, 1, None)
+        self.scale = SqueezeExcite(n_out, nonlinearity) if squeeze_excite else nn.Identity()
+        self.shortcut = nn.Identity() if shortcut is None else layer(n_in, shortcut, stride, None)
+        self.nonlinearity = nonlinear(nonlinearity)
+        self.pool = nn.Identity() if pool is None else pool
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """``(batch, n_in, frames, dims)`` to ``(batch, n_out, fewer frames, fewer dims)``."""
+        added = self.scale(self.second(self.first(x)))
+        return self.pool(self.nonlinearity(self.shortcut(x) + added))

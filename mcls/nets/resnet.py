@@ -1,0 +1,129 @@
+"""Residual nets of 18 and 34 layers: He, Zhang, Ren & Sun's ResNet, for one-channel segments."""
+
+from typing import ClassVar
+
+import torch
+from torch import nn
+
+from mcls.nets.blocks import (
+    Init,
+    Nonlinearity,
+    check_settings,
+    check_sizes,
+    init_weights,
+    name_layers,
+    scaled,
+    through,
+)
+from mcls.nets.image_blocks import ResidualBlock, convolution
+from mcls.registry import register
+
+_FILTER = 7  # frames, and dims, of the first convolution
+_MAPS = (64, 128, 256, 512)  # of the four stages
+
+
+class ResNet(nn.Module):
+    """A strided convolution and a max-pool, residual blocks in four stages, the mean of each map.
+
+    Parameters
+    ----------
+    n_frames, n_dims : int
+        Size of a segment. A net also takes other ones.
+    n_labels : int
+        Logits.
+    width : float
+        Scales every hidden layer, above 0; 1 is the published net.
+    squeeze_excite : bool
+        Scale each block's maps before they are added, by numbers read off their means.
+    nonlinearity : str
+        Of all hidden units.
+    dropout : float
+        Share of the means of maps that is left out before the output in training, in [0, 1); the
+        published net has none.
+    batch_norm : bool
+        Normalise every convolution's maps.
+    init : {'xavier', 'he', 'orthogonal', 'default'}
+        How the first weights are drawn.
+
+    Attributes
+    ----------
+    hidden : tuple of str
+        ``conv1``, ``block1``, ``block2``, ...: ``(batch, maps, frames, dims)``.
+
+    References
+    ----------
+    He, Zhang, Ren & Sun (2016), Deep residual learning for image recognition. Squeeze-and-
+    excitation: Hu, Shen & Sun (2018).
+
+    Differs from the paper: the input has one channel, not three.
+    """
+
+    #: Blocks of each stage.
+    blocks: ClassVar[tuple[int, ...]]
+    registered_as: ClassVar[str]
+
+    def __init__(
+        self,
+        n_frames: int,
+        n_dims: int,
+        n_labels: int,
+        *,
+        width: float = 1.0,
+        squeeze_excite: bool = False,
+        nonlinearity: Nonlinearity = "relu",
+        dropout: float = 0.0,
+        batch_norm: bool = True,
+        init: Init = "he",
+    ) -> None:
+        super().__init__()
+        check_settings(self.registered_as, dropout=dropout, width=width)
+        check_sizes(self.registered_as, self.smallest(), n_frames, n_dims, n_labels)
+        maps = [scaled(n, width) for n in _MAPS]
+        self.conv1 = convolution(
+            1, maps[0], _FILTER, stride=2, nonlinearity=nonlinearity, batch_norm=batch_norm
+        )
+        self.conv1.append(nn.MaxPool2d(3, stride=2, padding=1))
+        layers = []
+        for stage, n_blocks in enumerate(self.blocks):
+            for i in range(n_blocks):
+                halves = stage > 0 and i == 0  # the first block of a stage has twice the maps
+                layers.append(
+                    ResidualBlock(
+                        maps[stage - 1] if halves else maps[stage],
+                        maps[stage],
+                        stride=2 if halves else 1,
+                        shortcut=1 if halves else None,
+                        squeeze_excite=squeeze_excite,
+                        nonlinearity=nonlinearity,
+                        batch_norm=batch_norm,
+                    )
+                )
+        self.hidden = ("conv1", *name_layers(self, "block", layers))
+        self.mean = nn.AdaptiveAvgPool2d(1)
+        self.dropout = nn.Dropout(dropout)
+        self.output = nn.Linear(maps[-1], n_labels)
+        init_weights(self, init)
+
+    @staticmethod
+    def smallest(**settings: object) -> tuple[int, int]:
+        """Return the fewest frames and dims: those of the first filter."""
+        return _FILTER, _FILTER
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """``(batch, 1, n_frames, n_dims)`` to logits ``(batch, n_labels)``."""
+        x = self.mean(through(self, self.hidden, x))  # (batch, maps, 1, 1)
+        return self.output(self.dropout(x.flatten(1)))
+
+
+@register("nets", "resnet18", source="He et al. 2016", frames=224, dims=224, labels=1000)
+class ResNet18(ResNet):
+    """Residual net of 18 layers: eight blocks of two convolutions."""
+
+    blocks = (2, 2, 2, 2)
+
+
+@register("nets", "resnet34", source="He et al. 2016", frames=224, dims=224, labels=1000)
+class ResNet34(ResNet):
+    """Residual net of 34 layers: sixteen blocks of two convolutions."""
+
+    blocks = (3, 4, 6, 3)

@@ -1,0 +1,146 @@
+"""Seven small convolutions on a few seconds: Won, Ferraro, Bogdanov & Serra's short-chunk nets.
+
+A net that hears 3.7 s and is asked about the whole track: its score is the mean over segments.
+"""
+
+from typing import ClassVar
+
+import torch
+from torch import nn
+
+from mcls.nets.blocks import (
+    Init,
+    MaxOver,
+    Nonlinearity,
+    check_settings,
+    check_sizes,
+    conv2d,
+    dense,
+    init_weights,
+    name_layers,
+    pools_that_fit,
+    scaled,
+    through,
+)
+from mcls.nets.image_blocks import ResidualBlock
+from mcls.registry import register
+
+_FILTER = 3  # frames, and dims
+_MAPS = (128, 128, 256, 256, 256, 256, 512)
+_UNITS = 512
+
+
+class ShortChunk(nn.Module):
+    """Seven layers that halve frames and dims, the maximum of each map, a dense layer.
+
+    Parameters
+    ----------
+    n_frames, n_dims : int
+        Size of a segment. A net also takes longer ones.
+    n_labels : int
+        Logits.
+    width : float
+        Scales every hidden layer, above 0; 1 is the published net.
+    nonlinearity : str
+        Of all hidden units.
+    dropout : float
+        Share of the dense layer's units that is left out in training, in [0, 1).
+    batch_norm : bool
+        Normalise each hidden layer before its nonlinearity.
+    init : {'xavier', 'he', 'orthogonal', 'default'}
+        How the first weights are drawn.
+
+    Attributes
+    ----------
+    hidden : tuple of str
+        ``conv1`` to ``conv7``: ``(batch, maps, frames, dims)``; ``dense1``: ``(batch, units)``.
+
+    References
+    ----------
+    Won, Ferraro, Bogdanov & Serra (2020), Evaluation of CNN-based automatic music tagging models;
+    the code its first author published (sota-music-tagging-models).
+
+    Differs from the published code: of segments of other than 128 dims, a pool is no larger than
+    what is left, and the maximum is taken over dims, too.
+    """
+
+    #: Whether layers are residual blocks.
+    residual: ClassVar[bool]
+    registered_as: ClassVar[str]
+
+    def __init__(
+        self,
+        n_frames: int,
+        n_dims: int,
+        n_labels: int,
+        *,
+        width: float = 1.0,
+        nonlinearity: Nonlinearity = "relu",
+        dropout: float = 0.5,
+        batch_norm: bool = True,
+        init: Init = "default",
+    ) -> None:
+        super().__init__()
+        check_settings(self.registered_as, dropout=dropout, width=width)
+        check_sizes(self.registered_as, self.smallest(), n_frames, n_dims, n_labels)
+        pools, _ = pools_that_fit([(2, 2)] * len(_MAPS), n_frames, n_dims)
+        maps = [1, *(scaled(n, width) for n in _MAPS)]
+        layers: list[nn.Module] = []
+        for i, pool in enumerate(pools):
+            if self.residual:
+                layers.append(
+                    ResidualBlock(
+                        maps[i],
+                        maps[i + 1],
+                        stride=2,
+                        shortcut=_FILTER,
+                        bias=True,
+                        nonlinearity=nonlinearity,
+                        batch_norm=batch_norm,
+                    )
+                )
+            else:
+                layers.append(
+                    conv2d(
+                        maps[i],
+                        maps[i + 1],
+                        _FILTER,
+                        pool=nn.MaxPool2d(pool),
+                        nonlinearity=nonlinearity,
+                        batch_norm=batch_norm,
+                    )
+                )
+        units = scaled(_UNITS, width)
+        self.input_norm = nn.BatchNorm2d(1)
+        self._convolutions = name_layers(self, "conv", layers)
+        self.maximum = MaxOver(2, 3)
+        self.dense1 = dense(maps[-1], units, nonlinearity=nonlinearity, batch_norm=batch_norm)
+        self.dropout = nn.Dropout(dropout)
+        self.output = nn.Linear(units, n_labels)
+        self.hidden = (*self._convolutions, "dense1")
+        init_weights(self, init)
+
+    @staticmethod
+    def smallest(**settings: object) -> tuple[int, int]:
+        """Return the fewest frames and dims: those of a filter."""
+        return _FILTER, _FILTER
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """``(batch, 1, n_frames, n_dims)`` to logits ``(batch, n_labels)``."""
+        x = through(self, self._convolutions, self.input_norm(x))
+        x = self.maximum(x).flatten(1)  # (batch, maps)
+        return self.output(self.dropout(self.dense1(x)))
+
+
+@register("nets", "short-chunk", source="Won et al. 2020", frames=231, dims=128, labels=50)
+class ShortChunkCNN(ShortChunk):
+    """Seven 3 x 3 convolutions with small max-pools on a few seconds."""
+
+    residual = False
+
+
+@register("nets", "short-chunk-res", source="Won et al. 2020", frames=231, dims=128, labels=50)
+class ShortChunkRes(ShortChunk):
+    """Seven strided residual blocks on a few seconds."""
+
+    residual = True

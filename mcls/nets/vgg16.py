@@ -1,0 +1,122 @@
+"""Thirteen small convolutions and three dense layers: Simonyan & Zisserman's VGG-16."""
+
+import torch
+from torch import nn
+
+from mcls.nets.blocks import (
+    Init,
+    Nonlinearity,
+    check_settings,
+    check_sizes,
+    conv2d,
+    dense,
+    init_weights,
+    name_layers,
+    scaled,
+    through,
+)
+from mcls.registry import register
+
+_FILTER = 3  # frames, and dims
+_STAGES = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))  # maps, convolutions before the pool
+_LEFT = 7  # frames, and dims, that the first dense layer reads
+_UNITS = 4096
+
+
+@register("nets", "vgg16", source="Simonyan & Zisserman 2015", frames=224, dims=224, labels=1000)
+class VGG16(nn.Module):
+    """Thirteen 3 x 3 convolutions, of 64 to 512 maps, with five max-pools; two dense layers.
+
+    What the last pool leaves becomes 7 x 7 by means over parts, as many as there are in the
+    published net; there they are single values.
+
+    Parameters
+    ----------
+    n_frames, n_dims : int
+        Size of a segment. A net also takes other ones.
+    n_labels : int
+        Logits.
+    width : float
+        Scales every hidden layer, above 0; 1 is the published net.
+    nonlinearity : str
+        Of all hidden units.
+    dropout : float
+        Share of the units that is left out after each dense layer in training, in [0, 1).
+    batch_norm : bool
+        Normalise each convolution's maps before the nonlinearity; the published net does not.
+    init : {'xavier', 'he', 'orthogonal', 'default'}
+        How the first weights are drawn.
+
+    Attributes
+    ----------
+    hidden : tuple of str
+        ``conv1`` to ``conv13``: ``(batch, maps, frames, dims)``; ``dense1``, ``dense2``:
+        ``(batch, units)``.
+
+    References
+    ----------
+    Simonyan & Zisserman (2015), Very deep convolutional networks for large-scale image recognition,
+    configuration D. Batch norm: Ioffe & Szegedy (2015).
+
+    Differs from the paper: the input has one channel, not three; with batch norm the net learns
+    without first weights from a shallower one.
+    """
+
+    def __init__(
+        self,
+        n_frames: int,
+        n_dims: int,
+        n_labels: int,
+        *,
+        width: float = 1.0,
+        nonlinearity: Nonlinearity = "relu",
+        dropout: float = 0.5,
+        batch_norm: bool = True,
+        init: Init = "he",
+    ) -> None:
+        super().__init__()
+        check_settings("vgg16", dropout=dropout, width=width)
+        check_sizes("vgg16", self.smallest(), n_frames, n_dims, n_labels)
+        layers = []
+        n_in = 1
+        for n_published, n_convolutions in _STAGES:
+            n_maps = scaled(n_published, width)
+            for i in range(n_convolutions):
+                last = i == n_convolutions - 1
+                layers.append(
+                    conv2d(
+                        n_in,
+                        n_maps,
+                        _FILTER,
+                        pool=nn.MaxPool2d(2) if last else None,
+                        nonlinearity=nonlinearity,
+                        batch_norm=batch_norm,
+                    )
+                )
+                n_in = n_maps
+        units = scaled(_UNITS, width)
+        self._convolutions = name_layers(self, "conv", layers)
+        self.parts = nn.AdaptiveAvgPool2d(_LEFT)
+        sizes = [n_in * _LEFT * _LEFT, units, units]
+        self._dense = name_layers(
+            self,
+            "dense",
+            [
+                dense(sizes[i], sizes[i + 1], nonlinearity=nonlinearity, batch_norm=False)
+                for i in range(2)
+            ],
+        )
+        self.dropout = nn.Dropout(dropout)
+        self.output = nn.Linear(units, n_labels)
+        self.hidden = self._convolutions + self._dense
+        init_weights(self, init)
+
+    @staticmethod
+    def smallest(**settings: object) -> tuple[int, int]:
+        """Return the fewest frames and dims: five pools halve them."""
+        return 2 ** len(_STAGES), 2 ** len(_STAGES)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """``(batch, 1, n_frames, n_dims)`` to logits ``(batch, n_labels)``."""
+        x = self.parts(through(self, self._convolutions, x))  # (batch, maps, 7, 7)
+        return self.output(through(self, self._dense, x.flatten(1), after=self.dropout))
