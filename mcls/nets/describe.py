@@ -101,9 +101,8 @@ def _layer(path: str, module: nn.Module, output: torch.Tensor) -> Layer:
         size = size[::-1]  # the layer around it puts time last
     weights = sum(parameter.numel() for parameter in parameters if parameter.ndim > 1)
     places = output[0].numel() // size[0]  # each is a product with all the weights
-    products = weights * places
-    if hasattr(module, "products"):  # not those of weights with places
-        products = module.products(*size[::-1])
+    own = getattr(module, "products", None)  # of modules whose products are not with weights
+    products = weights * places if own is None else own(*size[::-1])
     return Layer(path, _kind(module), size, sum(p.numel() for p in parameters), 2 * products)
 
 

@@ -199,6 +199,52 @@ def noise(batch: Batch, rng: np.random.Generator, *, amount: float = 0.1) -> Bat
     return batch
 
 
+@register("segment-augmentations", "pca-jitter")
+def pca_jitter(
+    batch: Batch, rng: np.random.Generator, *, amount: float = 0.1, components: int = 0
+) -> Batch:
+    """Shift each segment along the principal components of the dims: by one spectrum, all frames.
+
+    A segment becomes a little louder, darker or brighter, in the ways in which frames differ from
+    one another. The components are those of the frames of the batch, which are of the train part.
+
+    Parameters
+    ----------
+    batch : Batch
+        Segments.
+    rng : np.random.Generator
+        Draws the shift, for each segment and component its own.
+    amount : float
+        Deviation of the shift, as a part of the frames' own along each component; 0 or more.
+    components : int
+        How many, those of largest variance first; 0: all.
+
+    References
+    ----------
+    Krizhevsky, Sutskever & Hinton (2012), ImageNet classification with deep convolutional neural
+    networks: of the colours of pixels.
+
+    Differs from the paper: the shift along a component is in proportion to the deviation along it,
+    not to the variance, which would make it depend on the unit of the rows. The components are not
+    those of the whole train part.
+    """
+    if amount < 0 or components < 0:
+        raise ConfigError(
+            f"pca-jitter: amount={amount}, components={components}; expected 0 or more of each"
+        )
+    n, _, n_dims = batch.x.shape
+    frames = batch.x.reshape(-1, n_dims) - batch.x.mean(axis=(0, 1), dtype=float).astype(np.float32)
+    variances, directions = np.linalg.eigh(frames.T @ frames / len(frames))  # smallest first
+    deviations = np.sqrt(np.maximum(variances, 0))
+    if components:
+        deviations[: max(0, n_dims - components)] = 0
+    # what is drawn is turned to the components and back, so that their signs do not matter
+    drawn = rng.standard_normal((n, n_dims), dtype=np.float32) @ directions
+    moved = (np.float32(amount) * drawn * deviations) @ directions.T
+    np.add(batch.x, moved[:, None, :], out=batch.x)
+    return batch
+
+
 def _stretches(rng: np.random.Generator, n: int, length: int, widest: float) -> np.ndarray:
     """Return bool ``(n, length)``: in each row a stretch of up to `widest` of it, somewhere."""
     width = np.floor(rng.uniform(0, widest * length + 1, n)).clip(max=length)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.decomposition import PCA
 
 from mcls.errors import ConfigError
 from mcls.registry import entries
@@ -83,8 +84,46 @@ def test_gain_adds_one_number_and_noise_is_measured_in_deviations():
     assert (after.x - before.x).std() == pytest.approx(2, rel=0.03)  # 0.2 of a deviation of 10
 
 
+def jittered(spec: str) -> tuple[np.ndarray, PCA]:
+    """Return what was added to each of many segments whose dims go together, and their PCA."""
+    rng = np.random.default_rng(2)
+    mixing = rng.normal(size=(N_DIMS, N_DIMS)) * np.geomspace(10, 1, N_DIMS)[:, None]
+    x = (rng.normal(size=(4000, 3, N_DIMS)) @ mixing - 30).astype(np.float32)
+    y = np.zeros((len(x), 1), np.float32)
+    mean, scale = x.mean(axis=(0, 1)), x.std(axis=(0, 1))
+    (augment,) = augmentations_of([spec])
+    added = augment(Batch(x.copy(), y, mean, scale), np.random.default_rng(3)).x - x
+    assert np.ptp(added, axis=1).max() < 1e-4  # all frames of a segment alike
+    return added[:, 0], PCA().fit(x.reshape(-1, N_DIMS))
+
+
+def test_pca_jitter_has_a_part_of_the_deviation_along_each_component():
+    added, pca = jittered("pca-jitter:amount=0.2")
+    along = added @ pca.components_.T
+    deviations = np.sqrt(pca.explained_variance_)
+    # 4000 draws: a deviation is known to about 1.1 %, a correlation to 0.016
+    np.testing.assert_allclose(along.std(axis=0), 0.2 * deviations, rtol=0.05)
+    assert np.abs(np.corrcoef(along.T) - np.eye(N_DIMS)).max() < 0.08
+    assert np.abs(along.mean(axis=0) / along.std(axis=0)).max() < 0.07
+
+
+def test_pca_jitter_of_two_components_leaves_the_others_alone():
+    added, pca = jittered("pca-jitter:components=2")
+    along = (added @ pca.components_.T).std(axis=0)
+    assert along[1] > 100 * along[2:].max()
+    assert not jittered("pca-jitter:amount=0")[0].any()
+
+
 @pytest.mark.parametrize(
-    "spec", ["specaugment:frames=2", "mixup:alpha=0", "shift:dims=12", "gain:low=1,high=0"]
+    "spec",
+    [
+        "specaugment:frames=2",
+        "mixup:alpha=0",
+        "shift:dims=12",
+        "gain:low=1,high=0",
+        "pca-jitter:amount=-1",
+        "pca-jitter:components=-1",
+    ],
 )
 def test_settings_out_of_range_are_refused(spec):
     with pytest.raises(ConfigError, match=spec.partition(":")[0]):
