@@ -6,6 +6,7 @@ A method is a scikit-learn transformer with three methods more:
   yields all of them, preprocessed, in arrays ``(n, n_dims)`` float32, in the same order. A method
   registered with ``watches_valid=True`` takes ``fit_batches(source, valid=source or None)`` and
   measures the valid part's rows, from which it never learns.
+  One registered with ``resumes=True`` learns layer by layer, and goes on from those it is given.
 * ``arrays()`` returns what encoding needs, by name; ``atoms`` ``(n_atoms, n_dims)`` is among them.
 * ``encoder_settings()``, where it is not empty: the settings of the encoder the method is
   registered with (``encoder="lasso"``), so that by default rows are encoded as they were learnt.

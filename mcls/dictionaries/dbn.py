@@ -5,7 +5,7 @@ into mean activations, anew in every epoch: so memory grows neither with the row
 number of layers. Every layer is an `RBM` with its history; nothing is learnt by layers together.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal, Self
 
@@ -15,6 +15,7 @@ from sklearn.utils import check_random_state
 from mcls.dictionaries.batches import Source, held, regroup
 from mcls.dictionaries.learner import Dictionary
 from mcls.dictionaries.rbm import RBM
+from mcls.dictionaries.rbm_learner import Snapshot
 from mcls.errors import ConfigError, MclsError
 from mcls.registry import register
 from mcls.threads import for_blocks
@@ -23,7 +24,7 @@ from mcls.threads import for_blocks
 _BLOCK, _TOGETHER = 8192, 1024
 
 
-@register("dictionaries", "dbn", encoder="dbn", watches_valid=True)
+@register("dictionaries", "dbn", encoder="dbn", watches_valid=True, resumes=True)
 class DBN(Dictionary):
     """Deep belief network: a stack of RBMs, learnt greedily from below.
 
@@ -141,7 +142,14 @@ class DBN(Dictionary):
         self.device = device
         self.random_state = random_state
 
-    def fit_batches(self, source: Source, valid: Source | None = None) -> Self:
+    def fit_batches(
+        self,
+        source: Source,
+        valid: Source | None = None,
+        *,
+        kept: Sequence[Snapshot] = (),
+        keep: Callable[[int, Snapshot], None] | None = None,
+    ) -> Self:
         """Learn from batches that need not fit in memory.
 
         Parameters
@@ -153,6 +161,11 @@ class DBN(Dictionary):
         valid : callable or None
             Yields rows of the same kind, some of which are measured after every epoch; nothing is
             learnt from them.
+        kept : sequence of Snapshot
+            Layers from below that have learnt already, from the same rows by the same settings:
+            they are taken as they are.
+        keep : callable or None
+            Told ``(layer, snapshot)`` of each layer that has learnt, from 1, before the next.
 
         Raises
         ------
@@ -163,10 +176,14 @@ class DBN(Dictionary):
             if learning diverges.
         """
         self._start()
-        for rbm in self._new:
-            with _layer(len(self.rbms_) + 1):
+        for rbm, snapshot in zip(self._new, kept, strict=False):
+            self._add(rbm.restore(snapshot))
+        for i, rbm in enumerate(self._new[len(self.rbms_) :], len(self.rbms_) + 1):
+            with _layer(i):
                 rbm.fit_batches(self._above(source), None if valid is None else self._above(valid))
             self._add(rbm)
+            if keep is not None:
+                keep(i, rbm.snapshot())
         self.n_features_in_ = self.components_.shape[1]
         return self
 

@@ -1,7 +1,7 @@
 """How RBMs learn: what an epoch of minibatches is, and what is measured after it."""
 
-from collections.abc import Callable, Iterator
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -12,6 +12,9 @@ from mcls.dictionaries.rbm_steps import RBMState, Steps, StepSettings
 from mcls.dictionaries.rbm_units import check_rows, free_energy, means, visible_biases_for
 from mcls.errors import ConfigError, DataError
 from mcls.threads import one_blas_thread
+
+#: All that learning leaves: arrays by name, and numbers that JSON can hold.
+Snapshot = tuple[Mapping[str, np.ndarray], Mapping[str, Any]]
 
 #: Rows of each part on which reconstruction and free energy are measured, at most.
 _MEASURED = 1024
@@ -89,6 +92,45 @@ class RBMLearner(MinibatchLearner):
     def encoder_settings(self) -> dict[str, Any]:
         """Return the settings of the encoder ``feed-forward`` that give what `transform` gives."""
         return {"nonlinearity": "sigmoid" if self.hidden == "binary" else "relu"}
+
+    def snapshot(self) -> Snapshot:
+        """Return all that learning has left, for `restore`."""
+        state = self._state
+        arrays = {
+            "weights": state.weights,
+            "biases": state.biases,
+            "visible_biases": state.visible_biases,
+            **{f"velocities_{i}": velocity for i, velocity in enumerate(state.velocities)},
+            "averages": state.averages,
+            "chains": state.chains,
+            "usage": self.usage_,
+            "measured": self._measured,
+        }
+        there = {name: array for name, array in arrays.items() if array is not None}
+        return there, {"seed": state.seed, "n_steps": state.n_steps, "history": self.history_}
+
+    def restore(self, snapshot: Snapshot) -> Self:
+        """Become what another RBM of the same settings was when it gave its `snapshot`."""
+        arrays, numbers = snapshot
+        self._state = RBMState(
+            weights=arrays["weights"],
+            biases=arrays["biases"],
+            visible_biases=arrays["visible_biases"],
+            velocities=(
+                arrays["velocities_0"],
+                arrays["velocities_1"],
+                arrays["velocities_2"],
+            ),
+            averages=arrays.get("averages"),
+            chains=arrays.get("chains"),
+            seed=numbers["seed"],
+            n_steps=numbers["n_steps"],
+        )
+        self._measured, self.usage_ = arrays["measured"], arrays["usage"]
+        self.history_ = numbers["history"]
+        self._publish()
+        self.n_features_in_ = self.components_.shape[1]
+        return self
 
     @property
     def _has_free_energy(self) -> bool:

@@ -166,20 +166,24 @@ def written_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
             path.rename(old)
         temporary.rename(path)
         _sync(path.parent)
-        for stale in (old, *_left_behind(path)):
-            shutil.rmtree(stale, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+        remove_left_behind(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _left_behind(path: Path) -> Iterator[Path]:
-    """Yield what killed commands left beside a run that is there now."""
+def remove_left_behind(path: Path) -> None:
+    """Remove what killed commands left beside a run, or a dictionary, that is there now."""
     name = f".{glob.escape(path.name)}"
-    yield from path.parent.glob(f"{name}.training-*")
-    for folder in path.parent.glob(f"{name}.*.tmp"):
-        pid = folder.name.split(".")[-2]
+    for folder in path.parent.glob(f"{name}.training-*"):
+        shutil.rmtree(folder, ignore_errors=True)
+    for stale in path.parent.glob(f"{name}.*.tmp"):
+        pid = stale.name.split(".")[-2]
         if pid.isdigit() and not _is_running(int(pid)):
-            yield folder
+            if stale.is_dir():
+                shutil.rmtree(stale, ignore_errors=True)
+            else:
+                stale.unlink(missing_ok=True)
 
 
 def _is_running(pid: int) -> bool:
@@ -196,27 +200,31 @@ def _is_running(pid: int) -> bool:
 def training_folder(folder: Path, key: str) -> Iterator[Path]:
     """Give a folder for what a long training must not lose if it is killed.
 
-    It lies beside the run and is named after its key, so that the same command finds it again and
-    another does not. It goes when the run of that name is there (see `written_folder`), and at once
+    It lies beside what is made and is named after its key, so that the same command finds it again
+    and another does not. It goes when what is made is there (see `remove_left_behind`), and at once
     if nothing was left in it.
 
     Parameters
     ----------
     folder : Path
-        What `written_folder` gave, or any other folder that is to become the run.
+        What `written_folder` gave, or the path of what is made.
     key : str
-        Of the run.
+        Of what is made.
 
     Raises
     ------
     DataError
-        If another process is at it.
+        If another process is at it, or the folder cannot be made.
     """
     made_by = re.fullmatch(r"\.(.+)\.\d+\.tmp", folder.name)
     name = made_by[1] if made_by else folder.name
     place = folder.with_name(f".{name}.training-{key}")
-    place.mkdir(exist_ok=True)
-    with (place / "lock").open("w") as lock:
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        lock = (place / "lock").open("w")
+    except OSError as error:
+        raise DataError(f"{place} cannot be made: {error.strerror}") from error
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

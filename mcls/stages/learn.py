@@ -8,9 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from mcls import __version__
 from mcls.dictionaries.preprocessing import Preprocessing
 from mcls.disk.chain import Step, chain_digest, extend
 from mcls.disk.dictionary import read_dictionary, write_dictionary
+from mcls.disk.layers import LayerFiles
+from mcls.disk.run import remove_left_behind, training_folder
 from mcls.disk.store import Store
 from mcls.errors import ConfigError, DataError, suggest
 from mcls.registry import find
@@ -67,6 +70,9 @@ def learn_dict(
     progress: Progress | None = None,
 ) -> Learnt:
     """Learn a dictionary from the train part of a store.
+
+    Layers of a ``dbn`` that have learnt are kept beside `out` until it is there: killed and started
+    again, it learns those that are missing, and becomes the same bytes.
 
     Parameters
     ----------
@@ -181,13 +187,18 @@ def learn_dict(
     preprocessing.fit_batches(sample.raw)
     sample.preprocessing = preprocessing
     model = entry.load()(**method_settings)
-    if entry.facts.get("watches_valid"):
-        watched = parts.of("valid")
-        unseen = draw(watched)
-        unseen.preprocessing = preprocessing
-        model.fit_batches(sample, valid=unseen if len(watched) else None)
+    more: dict[str, Any] = {}
+    watched = parts.of("valid") if entry.facts.get("watches_valid") else train[:0]
+    if len(watched):
+        more["valid"] = draw(watched)
+        more["valid"].preprocessing = preprocessing
+    if entry.facts.get("resumes"):
+        content = [__version__, opened.tracks.get("sha1"), opened.track_ids, watched.tolist()]
+        with training_folder(out, key) as aside:
+            layers = LayerFiles(aside, digest([key, content]))
+            model.fit_batches(sample, **more, kept=layers.read(), keep=layers.write)
     else:
-        model.fit_batches(sample)
+        model.fit_batches(sample, **more)
     encoder_settings = model.encoder_settings() if hasattr(model, "encoder_settings") else {}
     step = Step(
         "dictionary",
@@ -219,6 +230,7 @@ def learn_dict(
         **_measured(model, len(sample)),
     }
     write_dictionary(out, chain, report, key)
+    remove_left_behind(out)
     return Learnt(out, report, computed=True)
 
 
