@@ -4,9 +4,10 @@
 
 Sections (one function each, below ``SECTIONS``; all of them without a name):
 
-* **reading**: random segments in batches, from a store, against the same numbers taken out of a
-  bare ``np.memmap`` of a ``.npy`` by a loop of slices, as a user writes it, and by one ``take``.
-  Both draw where the segments begin. The files are in the page cache.
+* **reading**: random segments in batches with their labels, from a store, against the same numbers
+  taken out of a bare ``np.memmap`` of a ``.npy`` by a loop of slices, as a user writes it, and by
+  one ``take``. All draw where the segments begin; ours gives each part of a track once an epoch,
+  and its order is drawn anew each time. The files are in the page cache.
 * **steps**: the whole trainer against a loop of torch that takes its batches, standardised, from a
   list in memory. The trainer's time is that from the end of its first epoch to the end of its
   last, over the steps in between: gathering, standardising, figures, states on disk and all.
@@ -20,6 +21,7 @@ that others use as well ``--clock cpu`` counts the seconds that the process had,
 """
 
 import argparse
+import itertools
 import platform
 import statistics
 import tempfile
@@ -107,13 +109,15 @@ def reading(options: argparse.Namespace, folder: Path) -> None:
     bare = np.load(folder / f"{n_tracks}-{n_rows}-{n_dims}.npy", mmap_mode="r")
     for n_frames in (1, 16, 128, 1024):
         size = batch if n_frames > 1 else 1024
-        batches = Batches(tracks, n_frames, size, crops=max(1, 4096 // n_frames))
-        steps = min(len(batches), 40)
-        total = steps * size
+        batches = Batches(tracks, n_frames, size, crops=max(1, 40 * size // n_tracks))
+        steps = len(batches)
+        total = batches.n_segments
+        epochs = itertools.count()
         rng = np.random.default_rng(0)
 
         def starts(size: int = size, n_frames: int = n_frames, rng=rng) -> np.ndarray:
             track = rng.integers(0, n_tracks, size)
+            tracks.targets[track]  # the labels of the batch
             return track * n_rows + rng.integers(0, n_rows - n_frames + 1, size)
 
         def slices(size: int = size, n_frames: int = n_frames, steps: int = steps) -> None:
@@ -126,11 +130,11 @@ def reading(options: argparse.Namespace, folder: Path) -> None:
             for _ in range(steps):
                 np.asarray(bare).take(starts()[:, None] + np.arange(n_frames), axis=0)
 
-        def ours(batches: Batches = batches, steps: int = steps) -> None:
+        def ours(batches: Batches = batches, steps: int = steps, epochs=epochs) -> None:
+            epoch = next(epochs)  # its order is drawn with its first batch
             for step in range(steps):
-                batches[1, step]
+                batches[epoch, step]
 
-        batches[1, 0]  # the order of the epoch is drawn once
         sides = {"slices": slices, "take": take, "ours": ours}
         found = medians({k: partial(timed, side) for k, side in sides.items()}, options.repeats)
         rates = {name: total / seconds for name, seconds in found.items()}

@@ -117,7 +117,6 @@ def _trainer(training: Training, folder: Path, epochs: int) -> pl.Trainer:
         strategy=_Processes(start_method="spawn") if training.devices > 1 else "auto",
         precision=_PRECISION[training.precision],
         max_epochs=epochs,
-        gradient_clip_val=training.clip,
         default_root_dir=folder,
         logger=logger,
         enable_checkpointing=False,

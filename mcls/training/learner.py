@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
-from mcls.errors import MclsError
+from mcls.errors import ConfigError, MclsError
 from mcls.training.model import TrainedNet
 from mcls.training.options import Training
 from mcls.training.schedules import Schedule, When, schedule_of
@@ -25,8 +25,11 @@ from mcls.training.watch import Loss, Watched, dead_shares, gradient_norms
 _LOOK = 50
 #: Steps of an epoch at which gradients are measured.
 _PROBES = 8
+#: Lightning is told of so many steps at once, at most, and of batches of so many numbers in all:
+#: what it does around a batch takes as long as a small step.
+_TOGETHER, _HELD = 16, 1 << 19
 #: Part of the time that may go into writing states.
-_SAVING = 0.1
+_SAVING = 0.05
 #: What the generator of a device is for; see `mcls.training.segments`.
 _DEVICE = 3
 
@@ -99,7 +102,11 @@ class Learner(pl.LightningModule):
         self.net = job.model.net
         self.standardise = job.model.standardise
         self.net.load_state_dict(state.weights)
+        self.automatic_optimization = False  # a step is `_step`
         self.first_epoch = len(state.history)
+        batches = job.batches
+        numbers = job.training.batch_size * batches.n_frames * job.model.spec.n_dims
+        self.together = max(1, min(_TOGETHER, _HELD // numbers, len(batches)))
         self.schedule: Schedule
         self.schedule, self.facts = schedule_of(job.training.schedule)
         self.register_buffer("share", torch.from_numpy(job.share), persistent=False)
@@ -132,12 +139,13 @@ class Learner(pl.LightningModule):
         return optimizer
 
     def train_dataloader(self) -> DataLoader:
-        """Return whole batches, of which this process takes its part."""
+        """Return lists of whole batches, of which this process takes its part."""
         batches, workers = self.job.batches, self.job.training.workers
         batches.shard = (self.global_rank, self.trainer.world_size)
         return DataLoader(
             batches,  # type: ignore[arg-type]  # asked for (epoch, step), not for a number
-            batch_size=None,
+            batch_size=self.together,
+            collate_fn=_tensors,
             sampler=Steps(len(batches), self.first_epoch),
             num_workers=workers,
             persistent_workers=workers > 0,
@@ -151,6 +159,7 @@ class Learner(pl.LightningModule):
             self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         compiled: Any = torch.compile(self.net) if self.job.training.compile else self.net
         self._call = lambda x: compiled(x)  # not a second child with the same weights
+        self._stepper: Any = self.optimizers()
         if self.state.scaler:
             self.trainer.precision_plugin.load_state_dict(self.state.scaler)
 
@@ -165,36 +174,51 @@ class Learner(pl.LightningModule):
         self._started = time.monotonic()
         self._every = max(1, len(self.job.batches) // _PROBES)
 
-    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """Set the rate, where it may change with every step."""
-        if self.facts["per"] == "step":
-            self._set_rate(batch_idx)
+    def training_step(self, batch: Sequence[tuple[torch.Tensor, ...]], batch_idx: int) -> None:
+        """Make a step with each of some batches."""
+        for step, (x, y) in enumerate(batch, batch_idx * self.together):
+            self._step(step, x, y)
+            self._end_step(step)
 
-    def training_step(self, batch: tuple[torch.Tensor, torch.Tensor], batch_idx: int) -> Any:
-        """Return the loss of a batch."""
-        x, y = batch
-        logits = self._call(self.standardise(x)).float()
-        loss = self.job.loss(logits, y, self.share).mean()
+    def _step(self, step: int, x: torch.Tensor, y: torch.Tensor) -> None:
+        """Make a step of the epoch with a batch."""
+        self._at = step
+        if self.facts["per"] == "step":
+            self._set_rate(step)
+        loss = self.job.loss(self._logits(self.standardise(x)), y, self.share).mean()
         if self.job.training.l1:
             weights = sum(p.abs().sum() for p in self.net.parameters())
             loss = loss + self.job.training.l1 * weights
-        self._losses[batch_idx] = loss.detach()
-        return loss
+        self._losses[step] = loss.detach()
+        self._stepper.zero_grad()
+        self.manual_backward(loss)
+        self._stepper.step()
+
+    def _logits(self, x: torch.Tensor) -> torch.Tensor:
+        """Pass standardised segments through the net."""
+        try:
+            return self._call(x).float()
+        except (ValueError, RuntimeError) as error:
+            if len(x) > 1 or "more than 1 value per channel" not in str(error):
+                raise
+            raise ConfigError(self._lonely()) from error
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Measure gradients at some steps, before they are clipped."""
-        if self.trainer.fit_loop.epoch_loop.batch_idx % self._every == 0:
+        """Measure gradients at some steps, then shorten them."""
+        if self._at % self._every == 0:
             self._gradients.append(gradient_norms(self.net))
+        if self.job.training.clip is not None:
+            self.clip_gradients(optimizer, self.job.training.clip, "norm")
 
-    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+    def _end_step(self, step: int) -> None:
         """Follow with the mean weights; look for losses that are no numbers; tell."""
         if self.average is not None:
             self.average.update_parameters(self.net)
         n_steps = len(self.job.batches)
-        if (batch_idx + 1) % _LOOK == 0 or batch_idx + 1 == n_steps:
-            self._look(batch_idx + 1)
+        if (step + 1) % _LOOK == 0 or step + 1 == n_steps:
+            self._look(step + 1)
         if self.job.on_step is not None:
-            done = self.epoch * n_steps + batch_idx + 1
+            done = self.epoch * n_steps + step + 1
             self.job.on_step(done, self.job.training.epochs * n_steps)
 
     def on_train_epoch_end(self) -> None:
@@ -298,6 +322,19 @@ class Learner(pl.LightningModule):
             f"no numbers. Try {', '.join(tries)}"
         )
 
+    def _lonely(self) -> str:
+        """Say what is wrong with a batch of one segment."""
+        n, devices = self.job.batches.n_segments, self.job.training.devices
+        sizes = (size for size in range(2, n + 1) if n // -(-n // size) >= 2 * devices)
+        enough = next(sizes, None)
+        return (
+            f"--batch-size {self.job.training.batch_size}: a batch has one segment (an epoch has "
+            f"{n}), and a batch norm of {self.job.model.spec.net} sees one number per map, which "
+            "has no deviation; use "
+            + ("more segments (--crops)" if enough is None else f"--batch-size {enough}")
+            + ", or a net without batch norm"
+        )
+
     def _save(self) -> None:
         """Write the state, unless it was written so lately that it would cost too much time."""
         spent = time.monotonic() - self._began
@@ -311,6 +348,11 @@ class Learner(pl.LightningModule):
             self.state.average = copied(self.average.state_dict())
         write_state(self.job.path, self.state)
         self._saving += time.monotonic() - begin
+
+
+def _tensors(batches: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[tuple[torch.Tensor, ...]]:
+    """Return some batches as torch has them."""
+    return [(torch.from_numpy(x), torch.from_numpy(y)) for x, y in batches]
 
 
 def _ordered(row: Mapping[str, float]) -> dict[str, float]:

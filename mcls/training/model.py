@@ -133,7 +133,7 @@ class Standardise(nn.Module):
         x = x.float()
         if self.joined:
             x = x.flatten(2).unsqueeze(2)  # (batch, 1, 1, n_frames * n_dims)
-        x = (x - self.mean) / self.scale
+        x = (x - self.mean).div_(self.scale)
         return x if self.whitening is None else x @ self.whitening
 
 

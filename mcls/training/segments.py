@@ -17,8 +17,8 @@ from mcls.training.segment_augmentations import Augment, Batch
 
 Short = Literal["loop", "pad"]
 
-#: What a generator is for, so that no two are the same.
-_ORDER, _CROPS = 1, 2
+#: What a generator is for, so that no two are the same; `learner` has the third.
+_ORDER, _AUGMENT = 1, 2
 
 
 @dataclass(frozen=True)
@@ -124,15 +124,26 @@ def cut(
     np.ndarray, shape (batch, n_frames, n_dims)
         In the type of the rows.
     """
-    place = offsets[:, None] + np.arange(n_frames)
     lengths = stops - starts
     if lengths.min(initial=n_frames) >= n_frames:
-        return rows.take(starts[:, None] + place, axis=0)
+        return _stretches(rows, starts + offsets, n_frames)
+    place = offsets[:, None] + np.arange(n_frames)
     segments = rows.take(starts[:, None] + place % lengths[:, None], axis=0)
     if short == "pad":
         beyond = (place >= lengths[:, None])[:, :, None]
         np.copyto(segments, mean, where=beyond, casting="unsafe")
     return segments
+
+
+def _stretches(rows: np.ndarray, first: np.ndarray, n_frames: int) -> np.ndarray:
+    """Copy stretches of rows, ``(len(first), n_frames, n_dims)``, each as one piece of memory."""
+    if not rows.flags.c_contiguous or len(rows) < n_frames:
+        return rows.take(first[:, None] + np.arange(n_frames), axis=0)
+    n_rows, n_dims = rows.shape
+    every = np.lib.stride_tricks.as_strided(  # all there are, overlapping; nothing is copied
+        rows, (n_rows - n_frames + 1, n_frames * n_dims), rows.strides, writeable=False
+    )
+    return every[first].reshape(len(first), n_frames, n_dims)
 
 
 class Batches:
@@ -223,44 +234,41 @@ class Batches:
         y : np.ndarray, shape (batch, n_labels), float32
         """
         epoch, step = at
-        rng = np.random.default_rng([self.seed, _CROPS, epoch, step])
         first, last = (i * self.n_segments // self.n_steps for i in (step, step + 1))
-        track, part = self._order(epoch)[:, first:last]
-        starts, stops = self.tracks.starts[track], self.tracks.stops[track]
-        places = np.maximum(1, stops - starts - self.n_frames + 1)
-        spread = (part + rng.random(len(part))) * places / self.n_crops[track]
-        offsets = np.minimum(spread.astype(np.int64), places - 1)
-        mine = slice(self.shard[0], None, self.shard[1])
+        track, offsets = self._order(epoch)[:, first + self.shard[0] : last : self.shard[1]]
         x = cut(
             self.tracks.array(),
-            starts[mine],
-            stops[mine],
-            offsets[mine],
+            self.tracks.starts[track],
+            self.tracks.stops[track],
+            offsets,
             self.n_frames,
             short=self.short,
             mean=self.mean,
         )
-        y = self.tracks.targets[track[mine]]
+        y = self.tracks.targets.take(track, axis=0)
         if self.augment:
             batch = Batch(x.astype(np.float32, copy=False), y, self.mean, self.scale)
-            rng = np.random.default_rng([self.seed, _CROPS, epoch, step, self.shard[0], 1])
+            rng = np.random.default_rng([self.seed, _AUGMENT, epoch, step, self.shard[0]])
             for augment in self.augment:
                 batch = augment(batch, rng)
             x, y = batch.x, batch.y
         return x[:, None], y
 
     def _order(self, epoch: int) -> np.ndarray:
-        """Return track and part of every segment of an epoch, in order, ``(2, n_segments)``."""
+        """Return track of every segment of an epoch, and place in it, ``(2, n_segments)``."""
         if self._ordered is None or self._ordered[0] != epoch:
             rng = np.random.default_rng([self.seed, _ORDER, epoch])
+            places = np.maximum(1, self.tracks.lengths - self.n_frames + 1)
             if self.chances is None:
-                segment = rng.permutation(self.n_segments)
-                track = np.searchsorted(self.ends, segment, side="right")
-                part = segment - (self.ends[track] - self.n_crops[track])
+                track = np.repeat(np.arange(len(self.tracks)), self.n_crops)
+                part = np.arange(self.n_segments) - (self.ends - self.n_crops)[track]
             else:
                 track = rng.choice(len(self.tracks), self.n_segments, p=self.chances)
                 part = rng.integers(0, self.n_crops[track])
-            self._ordered = (epoch, np.stack([track, part]))
+            spread = (part + rng.random(self.n_segments)) * (places / self.n_crops)[track]
+            offset = np.minimum(spread.astype(np.int64), (places - 1)[track])
+            order = rng.permutation(self.n_segments)
+            self._ordered = (epoch, np.stack([track[order], offset[order]]))
         return self._ordered[1]
 
 

@@ -20,14 +20,14 @@ class Killed(BaseException):
 
 
 def kill_at(monkeypatch, epoch: int, step: int) -> None:
-    real = learner.Learner.on_train_batch_end
+    real = learner.Learner._end_step
 
-    def hook(self, outputs, batch, batch_idx):
-        if self.epoch == epoch and batch_idx == step:
+    def hook(self, done):
+        if self.epoch == epoch and done == step:
             raise Killed
-        real(self, outputs, batch, batch_idx)
+        real(self, done)
 
-    monkeypatch.setattr(learner.Learner, "on_train_batch_end", hook)
+    monkeypatch.setattr(learner.Learner, "_end_step", hook)
 
 
 def same(one, other) -> None:

@@ -161,13 +161,13 @@ def test_patience_stops_and_the_ladder_climbs_down(train):
 
 def test_mean_weights_are_the_mean_torch_keeps(train, monkeypatch):
     seen = []
-    step = learner.Learner.on_train_batch_end
+    step = learner.Learner._end_step
 
     def watch(self, *given):
         step(self, *given)
         seen.append({k: v.clone() for k, v in self.net.state_dict().items()})
 
-    monkeypatch.setattr(learner.Learner, "on_train_batch_end", watch)
+    monkeypatch.setattr(learner.Learner, "_end_step", watch)
     run = train("run", epochs=1, ema=0.9, split="alone")
     model = fitted_model(open_run(run))
     mean = seen[0]
@@ -269,6 +269,18 @@ def test_the_rate_may_be_found(train):
     rate = about(run)["lr"]
     assert 1e-6 < rate < 1
     assert float(history(run)[0]["lr"]) == rate
+
+
+SMALL_MAPS = {"model": "fcn3", "settings": ["width=0.01"], "frames": 4, "crops": 1}
+
+
+@pytest.mark.parametrize("compile", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_a_batch_of_one_segment_is_no_riddle_to_batch_norm(train, tmp_path, compile):
+    with pytest.raises(ConfigError, match=r"a batch has one segment .*fcn3.*use --batch-size 2"):
+        train("run", batch_size=1, epochs=1, compile=compile, **SMALL_MAPS)
+    assert list(tmp_path.iterdir()) == []
+    train("run", batch_size=2, epochs=1, **SMALL_MAPS)
+    train("mlp", batch_size=1, epochs=1)  # nets without batch norm learn from single segments
 
 
 @pytest.mark.slow
