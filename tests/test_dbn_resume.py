@@ -241,41 +241,47 @@ def test_layers_come_back_from_files_as_they_were(tmp_path, rng):
 
 @pytest.mark.slow
 def test_kill_9_and_the_same_command_again(tmp_path):
-    """``MCLS_KILLS`` dictionaries, killed at random until they are there."""
+    """``MCLS_KILLS`` dictionaries, each killed three times, at random, and then left alone."""
     store = make_store(tmp_path / "music", seconds=60.0)
-    words = ["learn-dict", str(store), "OUT", "--method", "dbn", "--split", "split"]
-    words += ["-p", "layers=60x50x40x30", "-p", "n_epochs=40x30x30x30", "--context", "8"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    options = ["--method", "dbn", "--split", "split", "--context", "8"]
+    options += ["-p", "layers=60x50x40x30", "-p", "n_epochs=40x30x30x30"]
 
     def started(out):
-        command = [sys.executable, "-m", "mcls", *(str(out) if w == "OUT" else w for w in words)]
         return subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+            [sys.executable, "-m", "mcls", "learn-dict", str(store), str(out), *options],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
         )
 
-    began = time.monotonic()
-    process = started(tmp_path / "whole.h5")
-    assert process.wait(300) == 0, process.communicate()[1]
-    spent = time.monotonic() - began
-    process.communicate()
+    def layers(out):
+        found = tmp_path.glob(f".{out.name}.training-*/layer-*.h5")
+        return {path: path.stat().st_mtime_ns for path in found}
+
+    def let_finish(process):
+        said = process.communicate(timeout=300)[1]
+        assert process.returncode == 0, said
+
+    let_finish(started(tmp_path / "whole.h5"))
     rng = random.Random(int(os.environ.get("MCLS_KILLS_SEED", "3")))
-    kills, went_on = 0, 0
+    kills, kept = 0, 0
     for turn in range(int(os.environ.get("MCLS_KILLS", "3"))):
-        out = tmp_path / f"{turn}.h5"
-        while True:
-            there = list(tmp_path.glob(f".{out.name}.training-*/layer-*.h5"))
+        out, there = tmp_path / f"{turn}.h5", {}
+        for n_layers in sorted(rng.randint(0, 3) for _ in range(3)):
             process = started(out)
-            try:
-                process.wait(rng.uniform(0.3, 1.0) * spent)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                kills += 1
-            said = process.communicate()[1]
-            if process.returncode == 0:
-                went_on += bool(there)
-                break
-            assert process.returncode == -9, said
+            while process.poll() is None and len(layers(out)) < n_layers:
+                time.sleep(0.002)
+            time.sleep(rng.uniform(0, 0.3))
+            process.kill()
+            process.communicate()
+            kills += process.returncode == -9
+            if not out.exists():  # what was there is still the same file
+                assert there.items() <= layers(out).items()
+            there = layers(out)
+            kept += len(there)
+        let_finish(started(out))
         assert out.read_bytes() == (tmp_path / "whole.h5").read_bytes()
         assert not list(tmp_path.glob(f".{out.name}.*"))
-    assert kills and went_on
-    print(f"{kills} kills, {went_on} dictionaries went on")  # shown by pytest -s
+    assert kills and kept
+    print(f"{kills} kills, {kept} times a layer was kept")  # shown by pytest -s
