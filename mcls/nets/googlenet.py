@@ -1,5 +1,6 @@
 """Inception modules: Szegedy et al.'s GoogLeNet, without its auxiliary outputs."""
 
+from collections import OrderedDict
 from typing import Any
 
 import torch
@@ -55,14 +56,17 @@ class Inception(nn.Module):
         super().__init__()
         one, three_in, three, five_in, five, pooled = maps
         self.one = convolution(n_in, one, 1, **how)
-        self.three = nn.Sequential(
-            convolution(n_in, three_in, 1, **how), convolution(three_in, three, 3, **how)
+        self.three = _in_turn(
+            before=convolution(n_in, three_in, 1, **how),
+            filters=convolution(three_in, three, 3, **how),
         )
-        self.five = nn.Sequential(
-            convolution(n_in, five_in, 1, **how), convolution(five_in, five, 5, **how)
+        self.five = _in_turn(
+            before=convolution(n_in, five_in, 1, **how),
+            filters=convolution(five_in, five, 5, **how),
         )
-        self.pooled = nn.Sequential(
-            nn.MaxPool2d(3, stride=1, padding=1), convolution(n_in, pooled, 1, **how)
+        self.pooled = _in_turn(
+            maximum=nn.MaxPool2d(3, stride=1, padding=1),
+            filters=convolution(n_in, pooled, 1, **how),
         )
         self.pool = _pool() if pool else nn.Identity()
         self.n_out = one + three + five + pooled
@@ -127,13 +131,14 @@ class GoogLeNet(nn.Module):
         check_sizes("googlenet", self.smallest(), n_frames, n_dims, n_labels)
         how: dict[str, Any] = {"nonlinearity": nonlinearity, "batch_norm": batch_norm}
         first, last = scaled(64, width), scaled(192, width)
-        self.conv1 = convolution(1, first, 7, stride=2, **how).append(_pool())
+        self.conv1 = convolution(1, first, 7, stride=2, **how)
+        self.conv1.add_module("pool", _pool())
         self.conv2 = convolution(first, first, 1, **how)
         self.conv3 = convolution(first, last, 3, **how)
         if not batch_norm:
-            self.conv1.append(response_norm())
-            self.conv3.append(response_norm())
-        self.conv3.append(_pool())
+            self.conv1.add_module("response_norm", response_norm())
+            self.conv3.add_module("response_norm", response_norm())
+        self.conv3.add_module("pool", _pool())
         n_in = last
         for name, maps, pool in _MODULES:
             one, three_in, three, five_in, five, pooled = (scaled(n, width) for n in maps)
@@ -157,6 +162,10 @@ class GoogLeNet(nn.Module):
         """``(batch, 1, n_frames, n_dims)`` to logits ``(batch, n_labels)``."""
         x = self.mean(through(self, self.hidden, x))  # (batch, maps, 1, 1)
         return self.output(self.dropout(x.flatten(1)))
+
+
+def _in_turn(**steps: nn.Module) -> nn.Sequential:
+    return nn.Sequential(OrderedDict(steps))
 
 
 def _pool() -> nn.Module:

@@ -82,7 +82,7 @@ class ResNet(nn.Module):
         self.conv1 = convolution(
             1, maps[0], _FILTER, stride=2, nonlinearity=nonlinearity, batch_norm=batch_norm
         )
-        self.conv1.append(nn.MaxPool2d(3, stride=2, padding=1))
+        self.conv1.add_module("pool", nn.MaxPool2d(3, stride=2, padding=1))
         layers = []
         for stage, n_blocks in enumerate(self.blocks):
             for i in range(n_blocks):
