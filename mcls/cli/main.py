@@ -5,7 +5,7 @@ A command is a module of this folder with a click command named ``command``; ``l
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
@@ -18,7 +18,17 @@ from mcls.errors import MclsError, suggest
 
 #: The order of ``mcls --help``. A command that is not named here comes last.
 SECTIONS = {
-    "Pipeline": ["data", "extract", "learn-dict", "encode", "train", "cv", "predict", "eval"],
+    "Pipeline": [
+        "data",
+        "extract",
+        "learn-dict",
+        "encode",
+        "train",
+        "cv",
+        "predict",
+        "eval",
+        "export",
+    ],
     "Look": ["info", "plot", "list", "demo", "bench"],
 }
 
@@ -115,14 +125,17 @@ def _with_origin(error: click.BadParameter) -> click.BadParameter:
 def use_recipe(ctx: click.Context, _: click.Parameter, path: Path | None) -> Path | None:
     """Make a recipe's tables the defaults of the commands they are named after."""
     if path is not None:
-        from mcls.recipe import read_recipe, tables_of
+        from mcls.recipe import NAMES, SEVERAL, read_recipe, tables_of
 
         try:
             recipe = read_recipe(path)
         except MclsError as error:
             raise Failure(str(error)) from error
         found = {
-            name: [_defaults(ctx, name, table, path) for table in tables_of(recipe, name)]
+            name: [
+                _defaults(ctx, name, table, path, beside=NAMES if name in SEVERAL else ())
+                for table in tables_of(recipe, name)
+            ]
             for name in recipe
         }
         ctx.default_map = {name: one[0] for name, one in found.items() if len(one) == 1}
@@ -131,9 +144,9 @@ def use_recipe(ctx: click.Context, _: click.Parameter, path: Path | None) -> Pat
 
 
 def _defaults(
-    ctx: click.Context, name: str, table: Mapping[str, Any], path: Path
+    ctx: click.Context, name: str, table: Mapping[str, Any], path: Path, *, beside: Sequence[str]
 ) -> dict[str, Any]:
-    """Return a recipe table with click's parameter names for keys."""
+    """Return a recipe table with click's parameter names for keys, but for those in `beside`."""
     group = ctx.command
     assert isinstance(group, click.Group)
     command = group.get_command(ctx, name)
@@ -148,6 +161,8 @@ def _defaults(
     defaults = {}
     for key, value in table.items():
         word = key.replace("_", "-")
+        if word in beside:
+            continue
         if word not in known:
             hint = suggest(word, [text for text in known if len(text) > 1])
             raise click.UsageError(f"{path}: [{name}] has no option {key!r}; {hint}", ctx)

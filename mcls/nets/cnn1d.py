@@ -1,6 +1,5 @@
 """Convolution in time over all dims at once: van den Oord, Dieleman & Schrauwen's net."""
 
-import math
 from itertools import pairwise
 from typing import Literal
 
@@ -132,5 +131,5 @@ class MeanMaxNorm(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """``(batch, maps, frames)`` to ``(batch, 3 * maps)``."""
-        norm = torch.linalg.vector_norm(x, dim=2) / math.sqrt(x.shape[2])
+        norm = torch.linalg.vector_norm(x, dim=2) / x.shape[2] ** 0.5  # math.sqrt fixes the length
         return torch.cat([x.mean(dim=2), x.amax(dim=2), norm], dim=1)

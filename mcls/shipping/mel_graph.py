@@ -1,0 +1,134 @@
+"""The mel spectrogram as a torch graph: products and sums alone, which every runtime has.
+
+The Fourier transform of a frame is two small matrix products with a turn between them (Cooley &
+Tukey): for 2048 samples of 32 and of 64 numbers instead of one of 2048. It is computed in 64 bits,
+because quiet bands are small differences of large numbers.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from mcls.errors import ConfigError
+from mcls.features.filters import mel_filters
+from mcls.features.mel import Mel
+from mcls.features.signal import centred_window
+
+#: What float16 holds at most.
+_LARGEST_HALF = float(np.finfo(np.float16).max)
+
+
+class MelGraph(nn.Module):
+    """Audio to the rows that ``mcls extract`` stores of it.
+
+    Parameters
+    ----------
+    feature : Mel
+        Its settings.
+    half : bool
+        Whether rows are rounded to 16 bits, as ``--dtype float16`` does.
+
+    Raises
+    ------
+    ConfigError
+        If the feature has gain control or deltas.
+    """
+
+    def __init__(self, feature: Mel, *, half: bool = False) -> None:
+        super().__init__()
+        if feature.agc or feature.delta:
+            what = "gain control (agc)" if feature.agc else f"deltas (delta={feature.delta})"
+            raise ConfigError(f"a mel spectrogram with {what} cannot be put into the graph")
+        self.n_fft, self.hop = feature.n_fft, feature.hop_length
+        self.center, self.power, self.half_rows = feature.center, feature.power, half
+        self.compression: Mapping[str, Any] = feature.compression
+        window = centred_window(feature.window, feature.win_length, feature.n_fft)
+        self._keep("window", window)
+        self._keep("bands", mel_filters(*feature.bands).T)
+        self.transform = Spectrum(feature.n_fft)
+
+    def _keep(self, name: str, array: np.ndarray) -> None:
+        self.register_buffer(name, torch.tensor(array, dtype=torch.float64), persistent=False)
+
+    def least_samples(self) -> int:
+        """Return the fewest samples that are taken."""
+        return 1 if self.center and self.n_fft % 2 == 0 else self.n_fft
+
+    def forward(self, audio: torch.Tensor) -> torch.Tensor:
+        """``(n_samples,)`` to rows ``(n_frames, n_mels)``, both float32."""
+        y = audio.double()
+        if self.center:
+            y = nn.functional.pad(y, (self.n_fft // 2, self.n_fft // 2))
+        n_frames = (y.shape[0] - self.n_fft) // self.hop + 1
+        starts = torch.arange(n_frames, device=y.device) * self.hop
+        place = starts[:, None] + torch.arange(self.n_fft, device=y.device)
+        power = self.transform(y[place] * self.window)  # (n_frames, n_bins)
+        if self.power == 1:
+            power = power.sqrt()
+        elif self.power != 2:
+            power = power ** (self.power / 2)
+        rows = self._compressed(power @ self.bands).float()
+        if self.half_rows:
+            rows = rows.clamp(-_LARGEST_HALF, _LARGEST_HALF).half().float()
+        return rows
+
+    def _compressed(self, rows: torch.Tensor) -> torch.Tensor:
+        """Do what `mcls.features.feature.compressed` does."""
+        how, top_db = self.compression["compress"], self.compression["top_db"]
+        if how == "none":
+            return rows
+        if how == "log1p":
+            return torch.log10(1 + self.compression["gain"] * rows)
+        rows = torch.log10(rows.clamp(min=1e-10 ** (self.power / 2))) * (20 / self.power)
+        return rows if top_db is None else torch.maximum(rows, rows.amax(dim=(0, 1)) - top_db)
+
+
+class Spectrum(nn.Module):
+    """The power spectrum of real frames, ``(n, n_fft)`` to ``(n, 1 + n_fft // 2)``, float64.
+
+    Sample ``n = b n1 + n2`` goes to bin ``k = k1 + a k2`` with ``a b = n_fft``: a transform over
+    n1, a turn by ``k1 n2``, a transform over n2.
+
+    Parameters
+    ----------
+    n_fft : int
+        Samples of a frame. A prime number takes one product with a full matrix.
+
+    References
+    ----------
+    Cooley & Tukey (1965), An algorithm for the machine calculation of complex Fourier series.
+    """
+
+    def __init__(self, n_fft: int) -> None:
+        super().__init__()
+        a = next(a for a in range(int(n_fft**0.5), 0, -1) if n_fft % a == 0)
+        b = n_fft // a
+        self.a, self.b, self.n_bins = a, b, 1 + n_fft // 2
+        n_last = self.n_bins // a + 1  # no k2 beyond belongs to a bin
+        self._keep("first", np.outer(np.arange(a), np.arange(a)) / a)
+        self._keep("turn", np.outer(np.arange(a), np.arange(b)) / n_fft)
+        self._keep("last", np.outer(np.arange(b), np.arange(min(n_last, b))) / b)
+
+    def _keep(self, name: str, turns: np.ndarray) -> None:
+        """Keep cosine and sine of some shares of a circle."""
+        angle = -2 * np.pi * (turns % 1)
+        self.register_buffer(f"{name}_re", torch.tensor(np.cos(angle)), persistent=False)
+        self.register_buffer(f"{name}_im", torch.tensor(np.sin(angle)), persistent=False)
+
+    def forward(self, frames: torch.Tensor) -> torch.Tensor:
+        """Return squared magnitudes."""
+        x = frames.unflatten(1, (self.a, self.b))  # (n, n1, n2)
+        re, im = self.first_re @ x, self.first_im @ x  # (n, k1, n2)
+        re, im = (
+            re * self.turn_re - im * self.turn_im,
+            re * self.turn_im + im * self.turn_re,
+        )
+        re, im = (
+            re @ self.last_re - im @ self.last_im,
+            re @ self.last_im + im @ self.last_re,
+        )  # (n, k1, k2)
+        power = (re * re + im * im).transpose(1, 2).flatten(1)  # (n, k2 a + k1)
+        return power[:, : self.n_bins]
