@@ -1,6 +1,7 @@
 """Nets that came from images, and the small and short ones of music: sizes and parts."""
 
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ from mcls.nets.alexnet import response_norm
 from mcls.nets.describe import describe_net
 from mcls.nets.image_blocks import ResidualBlock, SqueezeExcite
 from mcls.registry import find
+
+PAGES = Path(__file__).parents[1] / "docs" / "nets"
 
 
 def counts(name: str, n_labels: int, **settings) -> int:
@@ -159,6 +162,24 @@ def test_tagging_transformer_by_hand() -> None:
     assert counts("tagging-transformer", 50) == by_hand == 4_567_732
     assert sizes("tagging-transformer", 431, 128, "conv3.pool") == [(128, 107, 16)]
     assert sizes("tagging-transformer", 431, 128, "attention4.join") == [(256, 108)]
+
+
+@pytest.mark.parametrize(
+    ("page", "names"),
+    [
+        ("alexnet", ["alexnet"]),
+        ("vgg16", ["vgg16"]),
+        ("googlenet", ["googlenet"]),
+        ("resnet", ["resnet18", "resnet34"]),
+        ("compact-cnn", ["compact-cnn"]),
+        ("short-chunk", ["short-chunk", "short-chunk-res"]),
+        ("tagging-transformer", ["tagging-transformer"]),
+    ],
+)
+def test_pages_say_how_many_parameters_there_are(page: str, names: list[str]) -> None:
+    text = (PAGES / f"{page}.md").read_text(encoding="utf-8")
+    for name in names:
+        assert f"{counts(name, find('nets', name).facts['labels']):,}" in text
 
 
 # ----------------------------------------------------------------------- the parts
