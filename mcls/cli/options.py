@@ -130,6 +130,7 @@ def training_options(function: F) -> F:
                 default=default["batch_size"],
                 help="Segments of a step.",
             ),
+            click.option("--find-batch-size", is_flag=True, help="Choose it by trial."),
             click.option("--loss", type=Name("losses", spec=True), help="Default: by the labels."),
             click.option(
                 "--optimizer",

@@ -94,6 +94,10 @@ def show_summary(path: Path, summary: dict[str, Any]) -> None:
             f"epoch {about['kept_epoch']} of {about['epochs']} is kept; "
             f"segments of {about['segment_rows']} rows, {about['parameters']} parameters"
         )
+        found = {"batch_size": "--find-batch-size", "lr": "--find-lr"}
+        for key, option in found.items():
+            if key in about:
+                click.echo(f"{option} found {about[key]:.4g}")
     for note in summary["notes"]:
         click.echo(f"note: {note}")
     if not summary["metrics"]:

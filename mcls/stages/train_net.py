@@ -184,6 +184,8 @@ def train_net(
     }
     if state.rate is not None:
         about["lr"] = state.rate
+    if state.batch_size is not None:
+        about["batch_size"] = state.batch_size
     model.to(check_device(training))  # valid and test are scored where the net was trained
     return Trained(model, int(train.lengths.sum()), about, notes, state.history)
 

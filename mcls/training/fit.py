@@ -16,6 +16,7 @@ import torch
 from lightning.pytorch.strategies import DDPStrategy
 
 from mcls.errors import ConfigError
+from mcls.training.batch_size import find_batch_size
 from mcls.training.learner import Job, Learner
 from mcls.training.model import TrainedNet
 from mcls.training.options import Training
@@ -55,7 +56,7 @@ def fit(job: Job) -> tuple[TrainedNet, State]:
     MclsError
         If the loss is no number.
     ConfigError
-        If the device is not there.
+        If the device is not there, or batches do not fit it.
     """
     training = job.training
     state = read_state(job.path) if job.path.exists() else None
@@ -66,8 +67,19 @@ def fit(job: Job) -> tuple[TrainedNet, State]:
         told = len(state.history)
         with _undisturbed(training):
             folder = job.path.parent
+            if training.find_batch_size and state.batch_size is None:
+                state.batch_size = find_batch_size(job, check_device(training))
+            if state.batch_size is not None:
+                training = job.training = replace(training, batch_size=state.batch_size)
+                job.batches = job.batches.resized(training.batch_size)
+            if job.batches.n_segments // len(job.batches) < training.devices:
+                raise ConfigError(
+                    f"--devices {training.devices}: a batch has fewer segments than that; use "
+                    f"fewer devices, a larger --batch-size or more segments (--crops)"
+                )
             if training.find_lr and state.rate is None:
-                state.rate = find_rate(job, _trainer(replace(training, devices=1), folder, 1000))
+                alone = replace(training, devices=1, tensorboard=None)
+                state.rate = find_rate(job, _trainer(alone, folder, 1000))
             if state.rate is not None:
                 job.optimizer = partial(job.optimizer, lr=state.rate)
             _trainer(training, folder, training.epochs - told).fit(Learner(job, state))

@@ -52,6 +52,8 @@ class Training:
         At most.
     batch_size : int
         Segments of a step, over all devices.
+    find_batch_size : bool
+        Choose `batch_size` by trial: what a CUDA device holds, or what is fastest on a CPU.
     loss : str or None
         None: cross-entropy if a track has one label, binary cross-entropy else.
     optimizer, schedule : str
@@ -92,6 +94,7 @@ class Training:
     init: tuple[str, ...] = ()
     epochs: int = 50
     batch_size: int = 32
+    find_batch_size: bool = False
     loss: str | None = None
     optimizer: str = "adam"
     schedule: str = "constant"

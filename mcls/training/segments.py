@@ -5,6 +5,7 @@ follows from (seed, epoch, step) alone: `Batches` keeps no generator, so any num
 workers may ask it for any batch, in any order.
 """
 
+import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -215,6 +216,12 @@ class Batches:
     def n_segments(self) -> int:
         """Segments of an epoch."""
         return int(self.ends[-1])
+
+    def resized(self, batch_size: int) -> "Batches":
+        """Return the same segments in batches of another size."""
+        other = copy.copy(self)
+        other.n_steps = -(-self.n_segments // batch_size)
+        return other
 
     def __len__(self) -> int:
         return self.n_steps

@@ -42,6 +42,8 @@ class State:
         Counted from 1; 0 before the first.
     rate : float or None
         What the range test found.
+    batch_size : int or None
+        What was found for it.
     finished : bool
         Whether there is nothing left to do.
     """
@@ -55,11 +57,12 @@ class State:
     values: list[float] = field(default_factory=list)
     best_epoch: int = 0
     rate: float | None = None
+    batch_size: int | None = None
     finished: bool = False
 
 
 _GROUPS = ("weights", "best", "average")
-_PLAIN = ("scaler", "history", "values", "best_epoch", "rate", "finished")
+_PLAIN = ("scaler", "history", "values", "best_epoch", "rate", "batch_size", "finished")
 
 
 def write_state(path: Path, state: State) -> None:

@@ -1,0 +1,156 @@
+"""The batch size to train with: what the device holds, or what is fastest on a CPU.
+
+Sizes are powers of two, up to an epoch. Each is tried by whole steps (forward, backward and the
+optimizer's) of a copy of the net, on segments of the train part, so that the net and every
+generator stay as they are.
+"""
+
+import copy
+import math
+import time
+from collections.abc import Callable
+from typing import NoReturn
+
+import numpy as np
+import torch
+
+from mcls.errors import ConfigError
+from mcls.training.learner import Job
+
+#: The smallest size that is tried: of one segment, batch norms may have nothing to measure.
+_LEAST = 2
+#: Seconds that a size is tried on a CPU, or one step, whichever is longer.
+_TRIED = 0.3
+#: How much faster per segment a larger batch must be to be worth it.
+_GAIN = 1.05
+#: Sizes in a row that are not worth it, after which larger ones are not tried.
+_IN_VAIN = 2
+
+#: Does a step with so many segments; may be asked again and again.
+Step = Callable[[int], object]
+
+
+def find_batch_size(job: Job, device: torch.device | str) -> int:
+    """Return a batch size for a job, over all of its devices. The net of the job stays as it is.
+
+    Parameters
+    ----------
+    job : Job
+        What is to be trained.
+    device : torch.device or str
+        One of the devices.
+
+    Returns
+    -------
+    int
+        On CUDA the largest that does not run out of memory. On a CPU the one with the most segments
+        per second, which depends on the machine, and on what else runs there.
+
+    Raises
+    ------
+    ConfigError
+        If not even two segments fit.
+    """
+    device, devices = torch.device(device), job.training.devices
+    limit = job.batches.n_segments // devices
+    if limit < _LEAST:
+        return devices
+    step = _step_of(job, device)
+    return devices * (largest if device.type == "cuda" else fastest)(step, limit)
+
+
+def largest(step: Step, limit: int) -> int:
+    """Return the largest power of two up to `limit` whose step does not run out of memory.
+
+    Raises
+    ------
+    ConfigError
+        If there is none.
+    """
+    found, size = 0, _LEAST
+    while size <= limit and _fits(step, size):
+        found, size = size, 2 * size
+    return found or _none_fits()
+
+
+def fastest(step: Step, limit: int, clock: Callable[[], float] = time.perf_counter) -> int:
+    """Return the power of two up to `limit` with the most segments per second.
+
+    Of sizes that are as fast, but for 5 %, the smallest: it makes the most of an epoch.
+
+    Raises
+    ------
+    ConfigError
+        If none fits into memory.
+    """
+    rates: dict[int, float] = {}
+    best, in_vain, size = 0.0, 0, _LEAST
+    while size <= limit and in_vain < _IN_VAIN and _fits(step, size):
+        rates[size] = size / _seconds(step, size, clock)
+        if rates[size] > _GAIN * best:
+            best, in_vain = rates[size], 0
+        else:
+            in_vain += 1
+        size *= 2
+    enough = max(rates.values(), default=0.0) / _GAIN
+    return next((size for size, rate in rates.items() if rate >= enough), None) or _none_fits()
+
+
+def _none_fits() -> NoReturn:
+    raise ConfigError(
+        f"--find-batch-size: not even {_LEAST} segments fit into memory; use a smaller net "
+        "(-p width=0.5) or shorter segments (--segment)"
+    )
+
+
+def _seconds(step: Step, size: int, clock: Callable[[], float]) -> float:
+    """Return how long a step takes at best; others that use the machine only make it longer."""
+    least, began = math.inf, clock()
+    while True:
+        started = clock()
+        step(size)
+        ended = clock()
+        least = min(least, ended - started)
+        if ended - began >= _TRIED:
+            return max(least, 1e-9)
+
+
+def _fits(step: Step, size: int) -> bool:
+    """Do a step, and say whether memory was enough."""
+    try:
+        step(size)
+    except (torch.OutOfMemoryError, MemoryError):
+        return False
+    except RuntimeError as error:  # what torch says on a CPU
+        if "not enough memory" not in str(error) and "can't allocate memory" not in str(error):
+            raise
+        return False
+    finally:
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+    return True
+
+
+def _step_of(job: Job, device: torch.device) -> Step:
+    """Return what does whole steps with a copy of the net."""
+    net = copy.deepcopy(job.model.net).to(device).train()
+    if device.type == "cuda":
+        net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    standardise = copy.deepcopy(job.model.standardise).to(device)
+    share = torch.from_numpy(job.share).to(device)
+    optimizer = job.optimizer(net.parameters())
+    kind = torch.float16 if job.training.precision == "16" else torch.bfloat16
+    narrow = torch.autocast(device.type, kind, enabled=job.training.precision != "32")
+    some = job.batches[0, 0]
+
+    def step(size: int) -> None:
+        again = (np.resize(one, (size, *one.shape[1:])) for one in some)  # over and over
+        x, y = (torch.from_numpy(one).to(device) for one in again)
+        optimizer.zero_grad()
+        with narrow:
+            job.loss(net(standardise(x)).float(), y, share).mean().backward()
+        optimizer.step()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+
+    return step
