@@ -9,7 +9,13 @@ from sklearn.utils.validation import check_is_fitted
 from mcls.dictionaries.batches import Batches, Source, draw
 from mcls.dictionaries.learner import MinibatchLearner
 from mcls.dictionaries.rbm_steps import RBMState, Steps, StepSettings
-from mcls.dictionaries.rbm_units import check_rows, free_energy, means, visible_biases_for
+from mcls.dictionaries.rbm_units import (
+    check_rows,
+    free_energy,
+    means,
+    reconstruction_errors,
+    visible_biases_for,
+)
 from mcls.errors import ConfigError, DataError
 from mcls.threads import one_blas_thread
 
@@ -245,12 +251,11 @@ class RBMLearner(MinibatchLearner):
 
     def _measure(self, batches: Batches) -> dict[str, float]:
         """Return the mean squared error per number of a mean-field reconstruction, and more."""
-        weights, biases, visible_biases = self._parameters
         (rows,), measured = batches, {}
-        with one_blas_thread(), np.errstate(all="ignore"):  # what is not finite is told below
-            hidden = means(rows @ weights.T + biases, self.hidden)
-            gap = means(hidden @ weights + visible_biases, self.visible) - rows
-            measured["reconstruction"] = float(np.mean(np.square(gap), dtype=np.float64))
+        units = {"visible": self.visible, "hidden": self.hidden}
+        with np.errstate(all="ignore"):  # what is not finite is told below
+            errors = reconstruction_errors(rows, *self._parameters, **units)
+            measured["reconstruction"] = float(errors.mean())
             if self._has_free_energy:
                 energies = free_energy(rows, *self._parameters, visible=self.visible)
                 measured["free_energy"] = float(energies.mean())

@@ -8,7 +8,7 @@ from mcls.threads import for_blocks
 
 #: Probabilities that visible biases begin with, at least and at most.
 _RARE = 1e-3
-#: Rows whose energies are computed together, so that what their hidden units get stays in cache.
+#: Rows that are measured together, so that what their hidden units get stays in cache.
 _ROWS = 128
 
 
@@ -99,7 +99,7 @@ def free_energy(
     Returns
     -------
     np.ndarray, shape (n_rows,), float64
-        In nats.
+        In nats; inf or NaN where parameters are too large.
     """
     energies = np.empty(len(rows))
 
@@ -118,3 +118,42 @@ def free_energy(
 
     for_blocks(len(rows), _ROWS, work)
     return energies
+
+
+def reconstruction_errors(
+    rows: np.ndarray,
+    weights: np.ndarray,
+    biases: np.ndarray,
+    visible_biases: np.ndarray,
+    *,
+    visible: str,
+    hidden: str,
+) -> np.ndarray:
+    """Return how far each row is from what the means of its hidden units say it is.
+
+    Parameters
+    ----------
+    rows : np.ndarray, shape (n_rows, n_visible)
+        Visible units.
+    weights : np.ndarray, shape (n_hidden, n_visible)
+    biases : np.ndarray, shape (n_hidden,)
+        Of the hidden units.
+    visible_biases : np.ndarray, shape (n_visible,)
+    visible, hidden : {'gaussian', 'binary', 'relu'}
+        What the units are.
+
+    Returns
+    -------
+    np.ndarray, shape (n_rows,), float64
+        Mean squared error per number; inf or NaN where parameters are too large.
+    """
+    errors = np.empty(len(rows))
+
+    def work(which: slice) -> None:
+        with np.errstate(all="ignore"):  # what is not finite is seen in the result
+            drive = means(rows[which] @ weights.T + biases, hidden) @ weights + visible_biases
+            gap = means(drive, visible) - rows[which]
+            errors[which] = np.mean(np.square(gap), axis=1, dtype=np.float64)
+
+    for_blocks(len(rows), _ROWS, work)
+    return errors
