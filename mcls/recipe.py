@@ -23,6 +23,26 @@ several times, learns several dictionaries, whose codes stand side by side::
 
     [[learn-dict]]
     feature = "high"
+
+Longer ways name what a table makes, ``out``, and what it reads; see `mcls.stages.jobs`::
+
+    [learn-dict]
+    out = "dbn.h5"
+    method = "dbn"
+
+    [[train]]
+    out = "net"
+    model = "mlp"
+    init = "dbn.h5"
+
+    [encode]
+    out = "layers.h5"
+    with = ["net"]
+    layer = ["all"]
+
+    [[train]]
+    store = "layers.h5"
+    model = "svm"
 """
 
 import inspect
@@ -34,15 +54,24 @@ from typing import Any
 from mcls.errors import ConfigError, FormatError, suggest
 
 #: Options whose word differs from the parameter of the stage.
-_ARGUMENTS = {"dict": "dicts", "with": "dicts", "p": "settings", "param": "settings"}
+_ARGUMENTS = {
+    "dict": "dicts",
+    "with": "dicts",
+    "layer": "layers",
+    "p": "settings",
+    "param": "settings",
+}
 
-_LISTS = {"dicts", "pool", "settings", "features", "metrics"}
+_LISTS = {"dicts", "layers", "pool", "settings", "features", "metrics"}
 
 #: The word with which an option says None.
 _NONE = {"rows": "all"}
 
 #: Commands that a recipe may have several tables of.
-_SEVERAL = ("learn-dict",)
+SEVERAL = ("learn-dict", "encode", "train")
+
+#: Keys of these commands' tables that name what they read and make, for `mcls cv`.
+NAMES = ("store", "out")
 
 #: Option to value.
 Table = Mapping[str, Any]
@@ -85,7 +114,7 @@ def read_recipe(path: Path | str) -> Recipe:
         several = value if isinstance(value, list) else [value]
         if not several or not all(isinstance(table, dict) for table in several):
             loose.append(key)
-        elif isinstance(value, list) and command not in _SEVERAL:
+        elif isinstance(value, list) and command not in SEVERAL:
             many.append(command)
         else:
             plain = [_plain_table(table, f"{path}: [{command}]") for table in several]
@@ -96,7 +125,7 @@ def read_recipe(path: Path | str) -> Recipe:
         )
     if many:
         raise ConfigError(
-            f"{path}: [[{many[0]}]] is a list of tables; only {', '.join(_SEVERAL)} may have "
+            f"{path}: [[{many[0]}]] is a list of tables; only {', '.join(SEVERAL)} may have "
             f"several, write [{many[0]}]"
         )
     return found

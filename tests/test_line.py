@@ -185,12 +185,12 @@ def test_all_rows_in_a_recipe_are_all_rows(store, tmp_path):
     np.testing.assert_array_equal(one.step.arrays["atoms"], two.step.arrays["atoms"])
 
 
-def test_lists_of_tables_are_for_dictionaries_only(tmp_path):
+def test_lists_of_tables_are_for_jobs_only(tmp_path):
     recipe = tmp_path / "r.toml"
     recipe.write_text("[[learn-dict]]\nsize = 8\n")
     assert read_recipe(recipe) == {"learn-dict": {"size": 8}}
-    recipe.write_text('[[train]]\nmodel = "svm"\n')
-    with pytest.raises(ConfigError, match=r"only learn-dict may have several, write \[train\]"):
+    recipe.write_text('[[extract]]\nfeature = "mel"\n')
+    with pytest.raises(ConfigError, match=r"only learn-dict, encode, train may have several, write"):
         read_recipe(recipe)
     for text in ("seed = 1\n", "train = []\n", "train = [1]\n"):
         recipe.write_text(text)

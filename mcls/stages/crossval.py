@@ -1,9 +1,10 @@
 """A recipe once per fold: learn dictionaries, encode, train, predict, with the fold held out.
 
-``RUN/fold-<name>/`` is a run folder, made whole or not at all: a command that was cut off goes on
-at the fold it was at. In it are the fold's dictionaries too: ``dict.h5``, or ``dict-1.h5``,
-``dict-2.h5``, ... if the recipe learns several. ``RUN/predictions.csv`` holds every track once,
-scored by the run that never saw it.
+``RUN/fold-<name>/`` is a run folder, made whole or not at all. In it are the fold's dictionaries
+too: ``dict.h5``, or ``dict-1.h5``, ``dict-2.h5``, ... or what else the recipe calls them, and the
+runs that the last one was built on. Until it is whole they are in ``RUN/fold-<name>.parts/``, so
+that a command that was cut off goes on at the job it was at. ``RUN/predictions.csv`` holds every
+track once, scored by the run that never saw it.
 
 A column of parts (train, valid, test) is one fold: the recipe is run once, into ``RUN/fold-test/``.
 """
@@ -13,7 +14,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +23,17 @@ from mcls.disk.predictions import join_predictions, read_predictions, write_pred
 from mcls.disk.run import open_run, write_json, written_folder
 from mcls.disk.store import Store
 from mcls.errors import ConfigError, DataError, FormatError
-from mcls.recipe import Recipe, read_recipe, stage_arguments, table_of, tables_of
+from mcls.recipe import Recipe, read_recipe
 from mcls.settings import canonical, digest
+from mcls.stages.encode import encode
 from mcls.stages.evaluate import evaluate
+from mcls.stages.jobs import FIXED, Job, jobs_of
 from mcls.stages.learn import learn_dict
 from mcls.stages.parts import fold_names
 from mcls.stages.plan import plan_run
-from mcls.stages.train import fill_run
+from mcls.stages.train import fill_run, train
 
 Progress = Callable[[int, int, float], None]
-
-#: What the command decides for every fold, so that a recipe may not.
-_FIXED = ("split", "fold", "valid", "group", "seed", "labels")
 
 
 @dataclass(frozen=True)
@@ -72,13 +72,15 @@ def cross_validate(
 ) -> CrossValidated:
     """Run the ``[learn-dict]``, ``[encode]`` and ``[train]`` tables of a recipe once per fold.
 
+    See `mcls.stages.jobs` for how tables name what they make and read.
+
     Nothing is learnt outside a fold's train part: dictionaries are learnt anew for every fold, and
     one that a recipe brings along is refused if it has seen the fold's test or valid tracks.
 
     Parameters
     ----------
     recipe : mapping or path
-        A recipe (see `mcls.recipe`). Every table ``[learn-dict]`` is a dictionary to learn.
+        A recipe (see `mcls.recipe`).
     store : path
         A store with a fold column, or a part column.
     run : path
@@ -116,15 +118,15 @@ def cross_validate(
     started = time.monotonic()
     opened, path = Store(Path(store)), Path(run)
     tables = recipe if isinstance(recipe, Mapping) else read_recipe(recipe)
-    learn, train = _tables(tables, settings)
+    *before, last = jobs_of(tables, settings)
     common = {
         "split": split,
-        "labels": labels or train.pop("labels", "labels"),
-        "group": group or train.pop("group", "group"),
+        "labels": labels or last.arguments.get("labels", "labels"),
+        "group": group or last.arguments.get("group", "group"),
         "valid": valid,
         "seed": seed,
     }
-    train = {key: value for key, value in train.items() if key not in _FIXED}
+    jobs = [*before, last.without(FIXED)]
     folds: list[str | None] = [*fold_names(opened.column(split), split)]
     if not folds:
         if "test" not in opened.column(split):
@@ -132,7 +134,7 @@ def cross_validate(
                 f"{opened.path}: column {split!r} has no test part: there is nothing to score"
             )
         folds = [None]
-    options = {**common, "learn-dict": learn, "train": train, "folds": folds}
+    options = {**common, "jobs": [asdict(job) for job in jobs], "folds": folds}
     rows = sorted(stored.digest for stored in opened.features.values())
     content = [rows, opened.tracks.get("sha1"), opened.track_ids]
     key = digest([options, content, opened.column(split), opened.column(str(common["labels"]))])
@@ -140,9 +142,11 @@ def cross_validate(
     computed = 0
     for i, fold in enumerate(folds):
         folder = path / _folder_name(fold)
-        if not (folder / "about.json").is_file():
+        if (folder / "about.json").is_file():
+            shutil.rmtree(_parts_of(folder), ignore_errors=True)
+        else:
             tell = _shifted(progress, i, len(folds), opened.n_tracks)
-            _run_fold(opened, folder, learn, train, {**common, "fold": fold}, origins, tell)
+            _run_fold(opened, folder, jobs, {**common, "fold": fold}, origins, tell)
             computed += 1
         if progress is not None:
             progress((i + 1) * opened.n_tracks, len(folds) * opened.n_tracks, 0.0)
@@ -154,48 +158,45 @@ def cross_validate(
     return CrossValidated(path, summary, computed)
 
 
-def _tables(recipe: Recipe, settings: Sequence[str]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Return the arguments of each `learn_dict`, and of `plan_run`."""
-    train = stage_arguments(table_of(recipe, "train"), plan_run, where="train")
-    encode = {
-        key: value
-        for key, value in table_of(recipe, "encode").items()
-        if key not in ("name", "with")
-    }
-    train = {**stage_arguments(encode, plan_run, where="encode"), **train}
-    replaced = {setting.partition("=")[0] for setting in settings}
-    kept = [s for s in train.get("settings", ()) if s.partition("=")[0] not in replaced]
-    train["settings"] = [*kept, *settings]
-    learn = []
-    for table in tables_of(recipe, "learn-dict"):
-        one = stage_arguments(table, learn_dict, where="learn-dict")
-        if "feature" in train:
-            one.setdefault("feature", train["feature"])
-        learn.append({key: value for key, value in one.items() if key not in _FIXED})
-    features = {one.get("feature") for one in learn} - {None}
-    if len(features) == 1:
-        train.setdefault("feature", features.pop())
-    return learn, train
-
-
 def _run_fold(
     store: Store,
     folder: Path,
-    learn: Sequence[dict[str, Any]],
-    train: dict[str, Any],
-    common: dict[str, Any],
+    jobs: Sequence[Job],
+    common: Mapping[str, Any],
     origins: Mapping[str, str] | None,
     progress: Progress | None,
 ) -> None:
-    names = ["dict.h5"] if len(learn) == 1 else [f"dict-{i + 1}.h5" for i in range(len(learn))]
+    """Do the jobs of a fold; what they make is beside its folder until the folder is whole."""
+    made = _parts_of(folder)
+    made.mkdir(exist_ok=True)
+    *before, last = jobs
+    names = [job.out for job in before]
+    for job in before:
+        source = made / job.store if job.store else store.path
+        arguments = job.within(made, names)
+        if job.command == "learn-dict":
+            learn_dict(source, made / job.out, **arguments, **common)
+        elif job.command == "train":
+            train(source, made / job.out, **arguments, **common)
+        else:
+            encode(source, made / job.out, **arguments)
+    opened = Store(made / last.store) if last.store else store
+    plan = plan_run(opened, **last.within(made, names), **common, origins=origins)
+    kept = [job.out for job in before if job.command != "encode"]
+    for option in ("dict", "init"):
+        if plan.settings.get(option):
+            plan.settings[option] = last.within(folder, kept)[
+                "dicts" if option == "dict" else option
+            ]
     with written_folder(folder) as temporary:
-        for name, one in zip(names, learn, strict=True):
-            learn_dict(store.path, temporary / name, **one, **common)
-        given = list(train.get("dicts", ()))
-        dicts = [*given, *(temporary / name for name in names)]
-        plan = plan_run(store, **{**train, **common, "dicts": dicts}, origins=origins)
-        plan.settings["dict"] = [str(path) for path in (*given, *(folder / n for n in names))]
         fill_run(temporary, plan, progress=progress)
+        for name in kept:
+            (made / name).rename(temporary / name)
+    shutil.rmtree(made)
+
+
+def _parts_of(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.parts")
 
 
 def _claim(path: Path, key: str, options: Mapping[str, Any], *, overwrite: bool) -> None:

@@ -1,0 +1,195 @@
+"""Recipes whose tables name what they make: order, errors, and the same scores as by hand."""
+
+import numpy as np
+import pytest
+
+import mcls
+from mcls.disk.predictions import read_predictions
+from mcls.disk.run import open_run
+from mcls.disk.store import Store
+from mcls.errors import ConfigError, DataError
+from mcls.recipe import read_recipe
+from mcls.stages import crossval
+from mcls.stages.jobs import jobs_of
+
+SECOND_READ_OUT = """
+[[train]]
+store = "layers.h5"
+model = "svm"
+
+[[train]]
+out = "net"
+model = "mlp"
+init = "dbn.h5"
+epochs = 3
+device = "cpu"
+param = ["dropout=0"]
+
+[learn-dict]
+out = "dbn.h5"
+method = "dbn"
+param = ["layers=6x4", "n_epochs=2"]
+
+[encode]
+out = "layers.h5"
+with = ["net"]
+layer = ["all"]
+pool = ["meanstd"]
+"""
+
+PARTS = {"split": "fold", "fold": "1", "valid": 0.2}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """Tracks of two classes that differ in the level of their rows."""
+    folder = tmp_path_factory.mktemp("jobs")
+    rng = np.random.default_rng(0)
+    lines = ["path,labels,fold,group"]
+    import soundfile
+
+    for i in range(24):
+        level = 0.05 if i % 2 else 0.4
+        soundfile.write(folder / f"{i}.wav", rng.normal(0, level, 4000), 8000)
+        lines.append(f"{i}.wav,{'soft' if i % 2 else 'loud'},{i % 3},g{i}")
+    (folder / "m.csv").write_text("\n".join(lines) + "\n")
+    mcls.extract(folder / "m.csv", folder / "s.h5", features=["mfcc:n_mfcc=8"], sr=8000)
+    return folder / "s.h5"
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    path = tmp_path / "second.toml"
+    path.write_text(SECOND_READ_OUT)
+    return path
+
+
+def test_jobs_come_after_what_they_need(recipe):
+    made = [(job.command, job.out) for job in jobs_of(read_recipe(recipe))]
+    assert made == [
+        ("learn-dict", "dbn.h5"),
+        ("train", "net"),
+        ("encode", "layers.h5"),
+        ("train", ""),
+    ]
+
+
+def test_a_long_way_is_the_same_as_by_hand(store, recipe, tmp_path):
+    done = mcls.cross_validate(recipe, store, tmp_path / "cv", valid=0.2)
+    assert done.computed == 3
+    fold = tmp_path / "cv" / "fold-1"
+    mcls.learn_dict(
+        store, tmp_path / "dbn.h5", method="dbn", settings=["layers=6x4", "n_epochs=2"], **PARTS
+    )
+    mcls.train(
+        store,
+        tmp_path / "net",
+        model="mlp",
+        init=tmp_path / "dbn.h5",
+        epochs=3,
+        device="cpu",
+        settings=["dropout=0"],
+        **PARTS,
+    )
+    layers = mcls.encode(
+        store, tmp_path / "l.h5", dicts=[tmp_path / "net"], layers=["all"], pool=["meanstd"]
+    )
+    mcls.train(layers.path, tmp_path / "svm", **PARTS)
+    assert (fold / "dbn.h5").read_bytes() == (tmp_path / "dbn.h5").read_bytes()
+    assert Store(layers.path).feature().n_dims == 20
+    found, wanted = (read_predictions(run / "predictions.csv") for run in (fold, tmp_path / "svm"))
+    assert found.track_ids == wanted.track_ids
+    np.testing.assert_array_equal(found.scores, wanted.scores)
+    assert open_run(fold / "net").settings["train"]["model"] == "mlp"
+    left = sorted(path.name for path in (tmp_path / "cv").iterdir())
+    assert left == ["cv.json", "fold-0", "fold-1", "fold-2", "metrics.json", "predictions.csv"]
+    assert not (fold / "layers.h5").exists()
+    audio = store.parent / "3.wav"
+    scored = mcls.predict(fold, [audio]).tracks[0].scores  # from the run folder alone
+    row = found.track_ids.index("3") if "3" in found.track_ids else None
+    if row is not None:
+        np.testing.assert_allclose(scored, found.scores[row], atol=1e-5)
+
+
+def test_no_layer_has_seen_the_held_out_fold(store, recipe, tmp_path):
+    mcls.cross_validate(recipe, store, tmp_path / "cv", valid=0.2)
+    folds = dict(zip(Store(store).track_ids, Store(store).column("fold"), strict=True))
+    for fold in "012":
+        held_out = {track for track, name in folds.items() if name == fold}
+        for step in open_run(tmp_path / "cv" / f"fold-{fold}").chain():
+            assert not held_out & set(step.learnt_from)
+
+
+def test_what_was_made_before_an_interruption_is_not_made_again(
+    store, recipe, tmp_path, monkeypatch
+):
+    whole = mcls.cross_validate(recipe, store, tmp_path / "whole", valid=0.2)
+    real, learnt = crossval.fill_run, []
+
+    def broken(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(crossval, "fill_run", broken)
+    with pytest.raises(KeyboardInterrupt):
+        mcls.cross_validate(recipe, store, tmp_path / "cv", valid=0.2)
+    parts = tmp_path / "cv" / "fold-0.parts"
+    assert sorted(p.name for p in parts.iterdir()) == ["dbn.h5", "layers.h5", "net"]
+    stamp = (parts / "net" / "about.json").stat().st_mtime_ns
+    monkeypatch.setattr(crossval, "fill_run", real)
+    monkeypatch.setattr(
+        crossval,
+        "learn_dict",
+        lambda source, out, **options: learnt.append(mcls.learn_dict(source, out, **options)),
+    )
+    mcls.cross_validate(recipe, store, tmp_path / "cv", valid=0.2)
+    assert [one.computed for one in learnt] == [False, True, True]
+    assert (tmp_path / "cv" / "fold-0" / "net" / "about.json").stat().st_mtime_ns == stamp
+    pooled = read_predictions(tmp_path / "cv" / "predictions.csv")
+    np.testing.assert_array_equal(
+        pooled.scores, read_predictions(whole.path / "predictions.csv").scores
+    )
+
+
+def test_a_net_that_has_seen_the_fold_is_refused(store, recipe, tmp_path):
+    mcls.train(store, tmp_path / "seen", model="mlp", epochs=1, split="fold", fold="0", valid=0.2)
+    leaking = {
+        "encode": {"out": "l.h5", "with": [str(tmp_path / "seen")], "pool": ["mean"]},
+        "train": {"store": "l.h5"},
+    }
+    with pytest.raises(DataError, match="learnt from"):
+        mcls.cross_validate(leaking, store, tmp_path / "cv", valid=0.2)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "message"),
+    [
+        ({"train": {"store": "x.h5"}}, r"store = 'x.h5' is the out of no table \[encode\]"),
+        ({"train": [{}, {"model": "knn"}]}, r"2 tables \[\[train\]\] have no out"),
+        ({"train": {"out": "net"}}, r"every \[\[train\]\] has an out"),
+        ({"learn-dict": {"out": "d.h5"}, "train": {}}, "nothing reads 'd.h5'"),
+        (
+            {"learn-dict": [{"out": "d.h5"}, {"out": "d.h5"}], "train": {"dict": ["d.h5"]}},
+            "two tables have out = 'd.h5'",
+        ),
+        ({"learn-dict": {"out": "../d.h5"}, "train": {}}, "expected a name without folders"),
+        ({"learn-dict": {"out": 3}, "train": {}}, "out is a name; got 3"),
+        ({"encode": {"layer": "all"}, "train": {}}, "with layers of a net it makes a store"),
+        (
+            {
+                "encode": [
+                    {"out": "a.h5", "store": "b.h5", "pool": "mean"},
+                    {"out": "b.h5", "store": "a.h5", "pool": "mean"},
+                ],
+                "train": {"store": "a.h5"},
+            },
+            "there is nothing to begin with",
+        ),
+        (
+            {"encode": {"out": "a.h5", "pols": "mean"}, "train": {"store": "a.h5"}},
+            "no option 'pols'",
+        ),
+    ],
+)
+def test_recipes_that_do_not_hang_together_are_refused(recipe, message):
+    with pytest.raises(ConfigError, match=message):
+        jobs_of(recipe)
