@@ -88,7 +88,7 @@ def train_net(
         If the training diverges.
     """
     from mcls.nets import build_net
-    from mcls.training.fit import check_device, fit
+    from mcls.training.fit import check_device, check_tensorboard, fit
     from mcls.training.inherit import inherit
     from mcls.training.learner import Job
     from mcls.training.model import NetSpec, TrainedNet
@@ -97,6 +97,7 @@ def train_net(
     training = plan.training
     assert training is not None and training.loss is not None
     check_device(training)
+    check_tensorboard(training)
     name, seed = plan.settings["model"], plan.settings["seed"]
     outputs, always = _outputs(plan)
     source, frame_rate = _source(plan, stored, encoded)
@@ -127,6 +128,7 @@ def train_net(
         loss=split_spec(training.loss)[0],
         short=training.short,
         learnt_from=_learnt_from(plan),
+        overlap=training.overlap,
     )
     plain = (standardise.joined, standardise.mean.numpy(), standardise.scale.numpy())
     mean, scale = (np.zeros(1), np.ones(1)) if plain[0] else plain[1:]

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,9 @@ from mcls.training.state import State, copied, read_state
 _PRECISION: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 
 _LOGGERS = ("lightning.pytorch", "lightning.fabric")
+
+#: Packages that write what TensorBoard reads; one is enough.
+_TENSORBOARD = ("tensorboard", "tensorboardX")
 
 #: Warnings of Lightning and torch that say nothing to a user of mcls, and why.
 _BESIDE_THE_POINT = (
@@ -111,18 +115,27 @@ def check_device(training: Training) -> str:
     return "cuda"
 
 
+def check_tensorboard(training: Training) -> None:
+    """Refuse to log for TensorBoard without a package that can; mcls itself needs none.
+
+    Raises
+    ------
+    ConfigError
+        If there is none.
+    """
+    if training.tensorboard is not None and not any(map(find_spec, _TENSORBOARD)):
+        raise ConfigError(
+            "--tensorboard: TensorBoard is not installed; pip install tensorboard, or leave the "
+            "option out (history.csv has the figures)"
+        )
+
+
 def _trainer(training: Training, folder: Path, epochs: int) -> pl.Trainer:
     logger: Any = False
     if training.tensorboard is not None:
         from lightning.pytorch.loggers import TensorBoardLogger
 
-        try:
-            logger = TensorBoardLogger(training.tensorboard, name=None, version="")
-        except ModuleNotFoundError as error:
-            raise ConfigError(
-                "--tensorboard: TensorBoard is not installed; pip install tensorboard, or leave "
-                "the option out (history.csv has the figures)"
-            ) from error
+        logger = TensorBoardLogger(training.tensorboard, name=None, version="")
     return pl.Trainer(
         accelerator="gpu" if check_device(training) == "cuda" else "cpu",
         devices=training.devices,
@@ -131,6 +144,7 @@ def _trainer(training: Training, folder: Path, epochs: int) -> pl.Trainer:
         max_epochs=epochs,
         default_root_dir=folder,
         logger=logger,
+        log_every_n_steps=0,  # an epoch's row is logged, and nothing else
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,

@@ -1,7 +1,6 @@
 """`mcls train` with nets: runs, scores, what is watched, what is refused."""
 
 import csv
-import importlib.util
 import json
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from mcls.disk.run import open_run
 from mcls.disk.store import Store
 from mcls.errors import ConfigError, MclsError
 from mcls.stages.fitted import fitted_model
-from mcls.training import learner
+from mcls.training import fit, learner
 
 
 def history(run):
@@ -255,13 +254,24 @@ def test_mixed_precision_trains_and_scores_are_wide(train, precision):
     assert mcls.evaluate(run, ["auc"], part="test")["auc"].macro.value > 0.9
 
 
-@pytest.mark.skipif(
-    any(importlib.util.find_spec(name) for name in ("tensorboard", "tensorboardX")),
-    reason="TensorBoard is installed",
-)
-def test_tensorboard_that_is_not_there_is_said(train, tmp_path):
+def test_tensorboard_that_is_not_there_is_said(train, tmp_path, monkeypatch):
+    monkeypatch.setattr(fit, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match="pip install tensorboard"):
         train("run", tensorboard=tmp_path / "log")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_tensorboard_has_the_figures_of_the_history(train, tmp_path):
+    reader = "tensorboard.backend.event_processing.event_accumulator"
+    events = pytest.importorskip(reader).EventAccumulator(str(tmp_path / "log"))
+    rows = history(train("run", epochs=3, find_lr=True, tensorboard=tmp_path / "log"))
+    events.Reload()
+    assert set(events.Tags()["scalars"]) == set(rows[0])
+    for name in rows[0]:
+        logged = events.Scalars(name)
+        assert [one.step for one in logged] == [1, 2, 3]
+        expected = [float(row[name]) for row in rows]
+        np.testing.assert_allclose([one.value for one in logged], expected, rtol=1e-6)
 
 
 def test_the_rate_may_be_found(train):
