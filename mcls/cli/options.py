@@ -100,6 +100,12 @@ def training_options(function: F) -> F:
                 default=default["short"],
                 help="Makes tracks shorter than a segment longer.",
             ),
+            click.option(
+                "--overlap",
+                type=click.FloatRange(0, 1, max_open=True),
+                default=default["overlap"],
+                help="Share of a segment with the next, scoring.",
+            ),
             click.option("--crops", type=at_least_1, help="Segments of a track an epoch; all."),
             click.option("--balance", is_flag=True, help="Meet each label equally often."),
             click.option(

@@ -70,6 +70,7 @@ class AudioGraph(nn.Module):
         self.mel = mel
         self.segments = segments
         self.n_frames = model.spec.n_frames
+        self.step = model.spec.step
         self.pads = model.spec.short == "pad"
         standardise = model.standardise
         mean = standardise.mean.reshape(self.n_frames, -1) if standardise.joined else None
@@ -80,8 +81,11 @@ class AudioGraph(nn.Module):
         """``(n_samples,)`` to rows ``(n, n_mels)``, logits and scores ``(n_segments, ...)``."""
         rows = self.mel(audio)
         n, length = rows.shape[0], self.n_frames
-        n_segments = (n + length - 1) // length
-        starts = torch.arange(n_segments, device=rows.device) * length
+        if self.step == length:
+            n_segments = (n + length - 1) // length
+        else:
+            n_segments = 1 + (torch.sym_max(n - length, 0) + self.step - 1) // self.step
+        starts = torch.arange(n_segments, device=rows.device) * self.step
         last = torch.full_like(starts, n - length)
         starts = torch.minimum(starts, last).clamp(min=0)
         place = starts[:, None] + torch.arange(length, device=rows.device)

@@ -261,6 +261,7 @@ def _metadata(run: Run, chain: Chain, model: "TrainedNet", made: _Made) -> dict[
             "n_dims": spec.n_dims,
             "seconds": None if step is None else step * spec.n_frames,
             "short": spec.short,
+            "overlap": spec.overlap,
         },
         "chain": [
             {

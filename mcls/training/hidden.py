@@ -62,5 +62,5 @@ def hidden_rows(
         tensors = {name: torch.as_tensor(array) for name, array in step.arrays.items()}
         model = read_net(tensors, {**step.settings, "learnt_from": step.learnt_from})
         _KNOWN[:] = [(step, model), *_KNOWN[:3]]
-    rate = None if frame_rate is None else frame_rate / model.spec.n_frames
+    rate = None if frame_rate is None else frame_rate / model.spec.step
     return model.hidden(rows, step.settings["layers"]), rate

@@ -17,7 +17,7 @@ from torch import nn
 from mcls.errors import ConfigError, FormatError, MclsError, suggest
 from mcls.nets import build_net
 from mcls.registry import find
-from mcls.training.segments import Short, cut, grid
+from mcls.training.segments import Short, cut, grid, step_of
 
 FORMAT = 1
 
@@ -60,6 +60,8 @@ class NetSpec:
         What is done with a track that is shorter than a segment.
     learnt_from : tuple of str
         ``track_id`` of every train track.
+    overlap : float
+        Share of a segment that the next one has, too, when a track is scored; in [0, 1).
     """
 
     net: str
@@ -72,6 +74,12 @@ class NetSpec:
     loss: str
     short: Short
     learnt_from: tuple[str, ...]
+    overlap: float = 0.0
+
+    @property
+    def step(self) -> int:
+        """Rows from the beginning of a segment to that of the next."""
+        return step_of(self.n_frames, self.overlap)
 
 
 class Standardise(nn.Module):
@@ -257,7 +265,7 @@ class TrainedNet:
     def _segments(self, rows: np.ndarray) -> Iterator[torch.Tensor]:
         """Yield the standardised segments of a track in pieces, ``(n, 1, n_frames, n_dims)``."""
         n_frames = self.spec.n_frames
-        offsets = grid(len(rows), n_frames)
+        offsets = grid(len(rows), n_frames, self.spec.overlap)
         size = max(1, _BLOCK // (n_frames * self.spec.n_dims))
         mean = self.standardise.mean.cpu().numpy()
         mean = mean.reshape(n_frames, -1) if self.standardise.joined else mean
@@ -295,12 +303,15 @@ def read_net(tensors: Mapping[str, torch.Tensor], about: Mapping[str, Any]) -> T
             loss=str(about["loss"]),
             short="pad" if about["short"] == "pad" else "loop",
             learnt_from=tuple(map(str, about["learnt_from"])),
+            overlap=float(about.get("overlap", 0.0)),  # older nets have none
         )
         labels = [*spec.outputs, *spec.always]
         if min(labels) < 0 or len(set(labels)) < len(labels):
             raise FormatError(f"a net of labels {labels}")
         if not 1 <= spec.n_frames * spec.n_dims <= _LARGEST:
             raise FormatError(f"segments of {spec.n_frames} rows of {spec.n_dims} numbers")
+        if not 0 <= spec.overlap < 1:
+            raise FormatError(f"segments that overlap by {spec.overlap} of their rows")
         own = {
             name.partition(".")[2]: t for name, t in tensors.items() if name.startswith("input.")
         }

@@ -34,6 +34,8 @@ class Training:
         but no more than half of the train tracks have; 1 where rows have no time.
     short : {'loop', 'pad'}
         What makes a track that is shorter than a segment long enough: itself again, or the mean.
+    overlap : float
+        Share of a segment that the next one has, too, when a track is scored; in [0, 1).
     crops : int or None
         Random segments that an epoch takes of each track; None: as many as fit into it side by
         side.
@@ -87,6 +89,7 @@ class Training:
     segment: float | None = None
     frames: int | None = None
     short: Literal["loop", "pad"] = "loop"
+    overlap: float = 0.0
     crops: int | None = None
     balance: bool = False
     augment: tuple[str, ...] = ()
@@ -221,6 +224,8 @@ def _out_of_range(training: Training) -> list[str]:
         bad.append(f"segment={training.segment}; expected seconds above 0")
     if training.segment is not None and training.frames is not None:
         bad.append("segment and frames both say how long a segment is; give one")
+    if not 0 <= training.overlap < 1:
+        bad.append(f"overlap={training.overlap}; expected 0 or more and below 1")
     if not 0 <= training.l1 < math.inf:
         bad.append(f"l1={training.l1}; expected 0 or more")
     if training.clip is not None and not training.clip > 0:

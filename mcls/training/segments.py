@@ -77,20 +77,39 @@ class Tracks:
                 yield rows[start : start + n_rows].astype(np.float32, copy=False)
 
 
-def grid(n_rows: int, n_frames: int) -> np.ndarray:
-    """Return where the segments of a track begin when it is scored.
-
-    They lie side by side; a last one that would not be whole ends with the track.
+def step_of(n_frames: int, overlap: float) -> int:
+    """Return rows from the beginning of a segment to that of the next, when a track is scored.
 
     Examples
     --------
-    >>> grid(10, 4).tolist(), grid(3, 4).tolist()
-    ([0, 4, 6], [0])
+    >>> step_of(10, 0), step_of(10, 0.75), step_of(10, 0.99)
+    (10, 2, 1)
     """
-    starts = np.arange(0, max(1, n_rows - n_frames + 1), n_frames)
-    if n_rows > n_frames and n_rows % n_frames:
-        starts = np.append(starts, n_rows - n_frames)
-    return starts
+    return max(1, round(n_frames * (1 - overlap)))
+
+
+def grid(n_rows: int, n_frames: int, overlap: float = 0.0) -> np.ndarray:
+    """Return where the segments of a track begin when it is scored.
+
+    They lie side by side, or overlap; a last one that would not be whole ends with the track.
+
+    Parameters
+    ----------
+    n_rows : int
+        Of the track.
+    n_frames : int
+        Rows of a segment.
+    overlap : float
+        Share of a segment that the next one has, too, in [0, 1).
+
+    Examples
+    --------
+    >>> grid(10, 4).tolist(), grid(3, 4).tolist(), grid(10, 4, 0.5).tolist()
+    ([0, 4, 6], [0], [0, 2, 4, 6])
+    """
+    last = max(0, n_rows - n_frames)
+    starts = np.arange(0, last + 1, step_of(n_frames, overlap))
+    return starts if starts[-1] == last else np.append(starts, last)
 
 
 def cut(
