@@ -3,7 +3,8 @@
 A family (features, dictionaries, poolers, ...) lives in one module or one folder. An entry is a
 function or a class under ``@register(family, name)``; its *settings* are its keyword-only
 parameters, with the type, default and doc line of the signature and the numpydoc section. A class
-without ``__init__`` has those of its base class in the same module.
+without ``__init__`` has those of its base class in the same module, and a setting that a class says
+nothing of has the doc line of that base class.
 
 The registry reads the source text and imports nothing. So a module of an algorithm may import
 scikit-learn or torch at its top, and ``mcls list`` still answers at once. The price is that
@@ -41,6 +42,8 @@ FAMILIES = {
 }
 
 _ROOT = Path(__file__).parent
+
+_Definition = ast.FunctionDef | ast.ClassDef
 
 
 @dataclass(frozen=True)
@@ -153,19 +156,20 @@ def _read(file: Path) -> tuple[Entry, ...]:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             for mark in node.decorator_list:
                 if isinstance(mark, ast.Call) and getattr(mark.func, "id", "") == "register":
-                    origin = _origin(node, classes) if isinstance(node, ast.ClassDef) else node
-                    read.append(_entry(node, mark, module, spell_out, origin))
+                    read.append(_entry(node, mark, module, spell_out, _lineage(node, classes)))
     return tuple(read)
 
 
-def _origin(node: ast.ClassDef, classes: dict[str, ast.ClassDef]) -> ast.ClassDef:
-    """Return the class of the module that has the ``__init__`` of `node`."""
-    while _init(node) is None:
+def _lineage(node: _Definition, classes: dict[str, ast.ClassDef]) -> list[_Definition]:
+    """Return a function, or a class and the base classes that the module has of it."""
+    lineage = [node]
+    while isinstance(node, ast.ClassDef):
         bases = [base.id for base in node.bases if isinstance(base, ast.Name)]
         if not bases or bases[0] not in classes:
             break
         node = classes[bases[0]]
-    return node
+        lineage.append(node)
+    return lineage
 
 
 class _Aliases(ast.NodeTransformer):
@@ -204,16 +208,18 @@ def _aliases_of(module: str) -> dict[str, ast.expr]:
 
 
 def _entry(
-    node: ast.FunctionDef | ast.ClassDef,
+    node: _Definition,
     mark: ast.Call,
     module: str,
     spell_out: _Aliases,
-    origin: ast.FunctionDef | ast.ClassDef,
+    lineage: list[_Definition],
 ) -> Entry:
     family, name = (ast.literal_eval(argument) for argument in mark.args)
     doc = ast.get_docstring(node) or ""
-    lines = _parameter_docs(ast.get_docstring(origin) or "") | _parameter_docs(doc)
-    function = _init(origin) if isinstance(origin, ast.ClassDef) else origin
+    lines: dict[str, str] = {}
+    for one in reversed(lineage):
+        lines |= _parameter_docs(ast.get_docstring(one) or "")
+    function = next((found for one in lineage if (found := _function(one))), None)
     settings = {}
     if function is not None:
         keywords = zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True)
@@ -230,7 +236,10 @@ def _entry(
     return Entry(family, name, module, node.name, summary, settings, facts)
 
 
-def _init(node: ast.ClassDef) -> ast.FunctionDef | None:
+def _function(node: _Definition) -> ast.FunctionDef | None:
+    """Return what has the settings: the function itself, or the class's own ``__init__``."""
+    if isinstance(node, ast.FunctionDef):
+        return node
     for item in node.body:
         if isinstance(item, ast.FunctionDef) and item.name == "__init__":
             return item

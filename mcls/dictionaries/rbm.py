@@ -153,7 +153,7 @@ class RBM(RBMLearner):
 
 
 @register("dictionaries", "sparse-rbm", encoder="feed-forward", watches_valid=True)
-class SparseRBM(RBMLearner):
+class SparseRBM(RBM):
     """Sparse RBM: hidden units that are each active in some hundredths of the rows.
 
     An `RBM` that by default is that of Nam et al.: Gaussian visible and binary hidden units, one
@@ -162,53 +162,10 @@ class SparseRBM(RBMLearner):
 
     Parameters
     ----------
-    n_atoms : int
-        Number of hidden units.
-    visible : {'gaussian', 'binary', 'relu'}
-        What rows are: numbers of variance 1, numbers within [0, 1], or numbers of 0 or more.
-    hidden : {'binary', 'relu'}
-        Hidden units: on or off with the sigmoid's probability, or noisy rectified linear ones,
-        ``max(0, x + N(0, sigmoid(x)))``, whose mean is taken for ``max(0, x)``.
-    algorithm : {'cd', 'pcd'}
-        Where the negative statistics come from: from the data by some turns of Gibbs sampling, or
-        from persistent chains, as many as there are rows in a minibatch.
-    n_gibbs : int
-        Turns of Gibbs sampling a step.
-    reconstruct : {'auto', 'means', 'samples'}
-        What visible units are set to when hidden units drive them. With auto: samples for pcd,
-        whose chains would else not be samples of the model, means for cd.
-    batch_size : int
-        Rows in a minibatch.
     n_epochs : int
         How often every row is seen; the paper's code makes 300 epochs.
-    learning_rate : float
-        Step along the mean slope of a minibatch.
-    rate_decay : float
-        Factor of the learning rate from one epoch to the next, in (0, 1].
-    rate_floor : float
-        The learning rate falls no lower.
-    momentum : float
-        Share of the last step that is made again, in the first fifth of the epochs.
-    final_momentum : float
-        The same in later epochs.
-    weight_cost : float
-        Weights shrink by this times the learning rate, a step.
-    sparsity : {'none', 'lee', 'bias'}
-        How hidden units are held near a mean activity: not at all; by the slope of the squared gap
-        between target and minibatch mean, on the hidden biases; or by moving the hidden biases
-        against the gap of a running mean.
-    target : float
-        The mean activation wanted, above 0; for binary hidden units below 1.
-    sparsity_cost : float
-        Weight of the sparsity, beside the likelihood.
-    activation_rate : float
-        Share of a minibatch in the running mean, for sparsity bias.
-    initial_bias : float
-        Of the hidden units.
-    device : str
-        Where to compute: ``cpu``, or a torch device such as ``cuda``.
-    random_state : int or None
-        Seed of the weights, of the order of rows and of all samples.
+    All others
+        As those of `RBM`, with other defaults.
 
     Attributes
     ----------
@@ -257,24 +214,26 @@ class SparseRBM(RBMLearner):
         device: str = "cpu",
         random_state: int | None = None,
     ) -> None:
-        self.n_atoms = n_atoms
-        self.visible = visible
-        self.hidden = hidden
-        self.algorithm = algorithm
-        self.n_gibbs = n_gibbs
-        self.reconstruct = reconstruct
-        self.batch_size = batch_size
-        self.n_epochs = n_epochs
-        self.learning_rate = learning_rate
-        self.rate_decay = rate_decay
-        self.rate_floor = rate_floor
-        self.momentum = momentum
-        self.final_momentum = final_momentum
-        self.weight_cost = weight_cost
-        self.sparsity = sparsity
-        self.target = target
-        self.sparsity_cost = sparsity_cost
-        self.activation_rate = activation_rate
-        self.initial_bias = initial_bias
-        self.device = device
-        self.random_state = random_state
+        super().__init__(
+            n_atoms=n_atoms,
+            visible=visible,
+            hidden=hidden,
+            algorithm=algorithm,
+            n_gibbs=n_gibbs,
+            reconstruct=reconstruct,
+            batch_size=batch_size,
+            n_epochs=n_epochs,
+            learning_rate=learning_rate,
+            rate_decay=rate_decay,
+            rate_floor=rate_floor,
+            momentum=momentum,
+            final_momentum=final_momentum,
+            weight_cost=weight_cost,
+            sparsity=sparsity,
+            target=target,
+            sparsity_cost=sparsity_cost,
+            activation_rate=activation_rate,
+            initial_bias=initial_bias,
+            device=device,
+            random_state=random_state,
+        )
