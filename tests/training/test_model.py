@@ -8,6 +8,7 @@ from mcls.aggregate import score_tracks
 from mcls.disk.tensors import read_tensors, write_tensors
 from mcls.errors import ConfigError, FormatError
 from mcls.nets import build_net
+from mcls.training.hidden import hidden_rows, net_step
 from mcls.training.model import NetSpec, Standardise, TrainedNet, chosen_layers, read_net
 
 N_DIMS = 8
@@ -60,6 +61,32 @@ def test_scores_are_the_mean_over_the_grid_of_what_torch_computes(tracks):
     (scores,) = score_tracks(model, [rows], n_labels=4)
     np.testing.assert_allclose(scores[[0, 1, 3]], expected, atol=1e-12)
     assert scores[2] == 0  # a label that no train track has
+
+
+def test_segments_may_overlap_when_a_track_is_scored(tracks):
+    model = make(overlap=0.5)
+    rows = tracks[3]  # 95 rows: segments at 0, 15, ... 60 and 65
+    starts = [0, 15, 30, 45, 60, 65]
+    x = np.stack([rows[start : start + 30] for start in starts])
+    model.net.eval()
+    with torch.no_grad():
+        logits = model.net((torch.from_numpy(x)[:, None] + 3) / 2)
+    expected = logits.double().softmax(dim=1).mean(dim=0).numpy()
+    (scores,) = score_tracks(model, [rows], n_labels=4)
+    np.testing.assert_allclose(scores[[0, 1, 3]], expected, atol=1e-12)
+    again = read_net(model.tensors(), model.about())
+    assert np.array_equal(again.logits(rows), model.logits(rows))
+    older = {key: value for key, value in model.about().items() if key != "overlap"}
+    assert read_net(model.tensors(), older).spec.overlap == 0
+    assert len(read_net(model.tensors(), older).logits(rows)) == 4
+
+
+def test_hidden_layers_of_overlapping_segments_come_more_often(tracks):
+    model = make(overlap=0.75)
+    step = net_step(model.tensors(), model.about(), ["conv4"])
+    codes, rate = hidden_rows(tracks[4], 100.0, step)  # 200 rows: 0, 8, ... 168 and 170
+    assert len(codes) == 23
+    assert rate == 100 / 8  # rows of a step: 7.5, rounded
 
 
 def test_scores_by_loss(tracks):
@@ -115,6 +142,7 @@ def test_written_and_read_it_is_the_same_net(tracks, tmp_path):
         ({"outputs": [-1, 0, 1]}, "labels"),
         ({"loss": "none"}, "there is no 'none'"),
         ({"n_frames": 1 << 40}, "segments of"),
+        ({"overlap": 1.0}, "overlap by 1.0"),
         ({"n_frames": 1 << 20}, "not a net"),
         ({"settings": {"padding": "same", "width": 1e5}}, "not a net"),
     ],

@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader
 from mcls.disk.store import Store
 from mcls.errors import ConfigError, DataError
 from mcls.training.segment_augmentations import augmentations_of
-from mcls.training.segments import Batches, Steps, Tracks, cut, grid
+from mcls.training.segments import Batches, Steps, Tracks, cut, grid, step_of
 
 
 @given(n_rows=st.integers(1, 300), n_frames=st.integers(1, 80))
@@ -22,6 +22,20 @@ def test_the_grid_covers_every_row_and_leaves_the_track_nowhere(n_rows, n_frames
         assert len(starts) == -(-n_rows // n_frames)
     else:
         assert starts.tolist() == [0]
+
+
+@given(n_rows=st.integers(1, 300), n_frames=st.integers(1, 80), overlap=st.floats(0, 0.99))
+def test_a_grid_that_overlaps_goes_in_equal_steps_up_to_the_last(n_rows, n_frames, overlap):
+    starts = grid(n_rows, n_frames, overlap)
+    last = max(0, n_rows - n_frames)
+    assert starts[0] == 0
+    assert starts[-1] == last
+    steps = np.diff(starts)
+    assert (steps[:-1] == step_of(n_frames, overlap)).all()
+    assert (steps > 0).all()
+    assert (steps <= step_of(n_frames, overlap)).all()
+    # as near to the share that was asked for as whole rows allow
+    assert abs(step_of(n_frames, overlap) - max(1, n_frames * (1 - overlap))) <= 0.5
 
 
 def numbered(lengths) -> Tracks:
