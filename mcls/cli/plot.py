@@ -1,4 +1,4 @@
-"""``mcls plot``: a dictionary, a store, a track or a run to a picture."""
+"""``mcls plot``: a dictionary, a store, a track, a run or a recipe to a picture."""
 
 import time
 from pathlib import Path
@@ -38,12 +38,13 @@ from mcls.cli.progress import done_line
 )
 @click.option("--part", help="Of a run: the part; else test.")
 def command(path: Path, out: Path, **options: Any) -> None:
-    """Draw a dictionary, a store, a track or a run.
+    """Draw a dictionary, a store, a track, a run or a recipe.
 
     A dictionary: its atoms in the feature's own axes, their use, the
     learning curves. A store: labels, durations and features; with
     --track, its rows, codes and pooled vector. A run: the confusion
-    matrix, or the AUC of each label.
+    matrix, or the AUC of each label. A recipe: the learning rate over
+    the epochs that its [train] will have.
 
     Atoms go back through whitening and scaling: to the feature's
     units (raw, where rows are frequencies), to standard deviations
@@ -55,6 +56,7 @@ def command(path: Path, out: Path, **options: Any) -> None:
       mcls plot atoms.h5 -o atoms.png --top 64 --sort frequency
       mcls plot mel.h5 -o x.pdf --track ID --dict d.h5 --pool max@1s --pool mean
       mcls plot runs/vq -o confusion.svg
+      mcls plot fcn4.toml -o rate.png
     """
     from mcls.stages.plot import plot
 

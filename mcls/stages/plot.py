@@ -1,4 +1,4 @@
-"""Plot: a dictionary, a store, a track or a run to a picture."""
+"""Plot: a dictionary, a store, a track, a run or a recipe to a picture."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from mcls.disk.atomic import written_whole
 from mcls.errors import ConfigError, DataError, FormatError
 from mcls.plots.page import Figure, check_format, save, style
 from mcls.stages.plot_dictionary import plot_dictionary
+from mcls.stages.plot_recipe import plot_recipe
 from mcls.stages.plot_run import plot_run
 from mcls.stages.plot_store import plot_store
 
@@ -19,12 +20,14 @@ _TAKES = {
     "dictionary": {"top", "sort", "space"},
     "store": {"track", "feature", "dicts", "encoder", "pool"},
     "run": {"part"},
+    "recipe": set(),
 }
 
 _DRAW: dict[str, Callable[..., tuple[Figure, str]]] = {
     "dictionary": plot_dictionary,
     "store": plot_store,
     "run": plot_run,
+    "recipe": plot_recipe,
 }
 
 
@@ -50,7 +53,7 @@ def plot(path: Path | str, out: Path | str, **options: Any) -> Plotted:
     Parameters
     ----------
     path : path
-        A dictionary, a store, a run folder, a cross-validation or a CSV of predictions.
+        A dictionary, a store, a run folder, a cross-validation, a CSV of predictions or a recipe.
     out : path
         The picture: ``.png``, ``.svg`` or ``.pdf``. One that is there is replaced.
     **options
@@ -99,6 +102,8 @@ def _kind(path: Path) -> str:
         )
     if path.suffix.lower() == ".csv":
         return "run"
+    if path.suffix.lower() == ".toml":
+        return "recipe"
     if h5py.is_hdf5(path):
         with h5py.File(path, "r") as file:
             kind = file.attrs.get("kind")
@@ -106,6 +111,6 @@ def _kind(path: Path) -> str:
             return "store" if kind == "features" else "dictionary"
         raise FormatError(f"{path} is HDF5 of kind {kind!r}; expected a store or a dictionary")
     raise FormatError(
-        f"{path}: nothing to draw; expected a dictionary, a store, a run folder or a CSV of "
-        "predictions"
+        f"{path}: nothing to draw; expected a dictionary, a store, a run folder, a CSV of "
+        "predictions or a recipe (.toml)"
     )
