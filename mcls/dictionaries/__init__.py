@@ -1,6 +1,6 @@
 """Dictionaries: rows in, atoms out. One file a method.
 
-A method is a scikit-learn transformer with three methods more:
+A method is a scikit-learn transformer (see `mcls.dictionaries.learner`) with three methods more:
 
 * ``fit_batches(source)`` learns from rows that need not fit in memory: each call of ``source()``
   yields all of them, preprocessed, in arrays ``(n, n_dims)`` float32, in the same order. A method

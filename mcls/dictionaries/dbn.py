@@ -16,7 +16,7 @@ from mcls.dictionaries.batches import Source, held, regroup
 from mcls.dictionaries.learner import Dictionary
 from mcls.dictionaries.rbm import RBM
 from mcls.dictionaries.rbm_learner import Snapshot
-from mcls.errors import ConfigError, MclsError
+from mcls.errors import MclsError
 from mcls.registry import register
 from mcls.threads import for_blocks
 
@@ -100,6 +100,8 @@ class DBN(Dictionary):
 
     rbms_: list[RBM]
     usage_: np.ndarray
+
+    _counts = ()  # each layer checks its own
 
     def __init__(
         self,
@@ -225,23 +227,26 @@ class DBN(Dictionary):
         """Return the settings of the encoder ``dbn`` that give what `transform` gives."""
         return {"nonlinearity": "sigmoid" if self.hidden == "binary" else "relu"}
 
-    def _start(self) -> None:
-        """Make a new RBM for each layer, from the settings."""
+    def _wrong(self) -> list[str]:
         n = len(self.layers)
-        lists = {
-            name: _each(getattr(self, name), n)
-            for name in ("n_epochs", "learning_rate", "weight_cost")
-        }
         bad = [
             f"{name}={getattr(self, name)} must hold one value, or {n}, one for each of the layers"
-            for name, values in lists.items()
+            for name, values in self._lists().items()
             if len(values) != n
         ]
         if not n:
             bad.append("layers is empty: write the units of each layer, such as 1024x512")
-        if bad:
-            raise ConfigError("dbn: " + "; ".join(bad))
-        rng = check_random_state(self.random_state)
+        return bad
+
+    def _lists(self) -> dict[str, list[Any]]:
+        """Return the settings that may differ from layer to layer, with a value for each."""
+        n = len(self.layers)
+        return {name: _each(getattr(self, name), n) for name in _LISTED}
+
+    def _start(self) -> None:
+        """Make a new RBM for each layer, from the settings."""
+        self._check_settings()
+        lists, rng = self._lists(), check_random_state(self.random_state)
         self._new = [
             RBM(
                 n_atoms=self.layers[i],
@@ -250,7 +255,7 @@ class DBN(Dictionary):
                 **{name: values[i] for name, values in lists.items()},
                 **{name: getattr(self, name) for name in _PASSED},
             )
-            for i in range(n)
+            for i in range(len(self.layers))
         ]
         for i, rbm in enumerate(self._new, 1):
             with _layer(i):
@@ -289,6 +294,8 @@ class DBN(Dictionary):
         return lambda: map(self._codes, regroup(source(), _BLOCK))
 
 
+#: Settings that may be lists.
+_LISTED = ("n_epochs", "learning_rate", "weight_cost")
 #: Settings that every layer has as they are.
 _PASSED = (
     "hidden",

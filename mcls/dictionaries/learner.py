@@ -116,8 +116,9 @@ class MinibatchLearner(Dictionary):
 
     A subclass has the settings named below, and
 
-    * ``_start(source, rng)``: set what learning begins with, after one pass over a source;
-    * ``_start_held(X, rng)``: the same from rows in memory;
+    * ``_start(source, rng)``: set what learning begins with, after one pass over a source; it may
+      also have ``_start_held(X, rng)`` from the rows in memory of ``fit``, and ``_start_part(X,
+      rng)`` from the first ones of ``partial_fit``;
     * ``_epoch(batches, left)``: learn from every minibatch, and return what was measured. `left`
       is the number of epochs that follow; None where that is not known, in ``partial_fit``;
     * ``_measure(batches)``: what to measure of rows that are not learnt from, if it is registered

@@ -112,28 +112,26 @@ class RBMLearner(MinibatchLearner):
             "usage": self.usage_,
             "measured": self._measured,
         }
-        there = {name: array for name, array in arrays.items() if array is not None}
-        return there, {"seed": state.seed, "n_steps": state.n_steps, "history": self.history_}
+        there = {name: array.copy() for name, array in arrays.items() if array is not None}
+        numbers = {"seed": state.seed, "n_steps": state.n_steps, "history": [*self.history_]}
+        return there, numbers
 
     def restore(self, snapshot: Snapshot) -> Self:
         """Become what another RBM of the same settings was when it gave its `snapshot`."""
-        arrays, numbers = snapshot
+        arrays = {name: array.copy() for name, array in snapshot[0].items()}
+        numbers = snapshot[1]
         self._state = RBMState(
             weights=arrays["weights"],
             biases=arrays["biases"],
             visible_biases=arrays["visible_biases"],
-            velocities=(
-                arrays["velocities_0"],
-                arrays["velocities_1"],
-                arrays["velocities_2"],
-            ),
+            velocities=(arrays["velocities_0"], arrays["velocities_1"], arrays["velocities_2"]),
             averages=arrays.get("averages"),
             chains=arrays.get("chains"),
             seed=numbers["seed"],
             n_steps=numbers["n_steps"],
         )
         self._measured, self.usage_ = arrays["measured"], arrays["usage"]
-        self.history_ = numbers["history"]
+        self.history_ = [*numbers["history"]]
         self._publish()
         self.n_features_in_ = self.components_.shape[1]
         return self
