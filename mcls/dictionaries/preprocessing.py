@@ -3,13 +3,12 @@
 Nothing here grows with the data: mean and covariance are summed over batches in float64.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
+from mcls.dictionaries.batches import Source
 from mcls.errors import ConfigError
-
-Source = Callable[[], Iterable[np.ndarray]]
 
 
 def join_frames(rows: np.ndarray, context: int) -> np.ndarray:
