@@ -34,9 +34,9 @@ NOW = np.dtype([("n", "i8"), ("m", "i8"), ("rate", "f4"), ("momentum", "f4")])
 
 #: Places in the team's numbers, each in a line of cache of its own.
 _ARRIVED, _TURN, _DISSOLVED, _SIZE = 0, 16, 32, 48
-#: How often to look before giving way, and before napping: after some 10 and 200 microseconds.
-_LOOKS, _NAPS = 2000, 2500
-_NAP = np.uint32(50)  # microseconds
+#: How often to look before giving way, and before napping: for some 3 and 200 microseconds.
+_LOOKS, _NAPS = 5000, 6000
+_NAP = np.uint32(100)  # microseconds
 _LINE = 16  # numbers in a line of cache
 _ZERO, _ONE = np.float32(0), np.float32(1)
 
@@ -122,7 +122,7 @@ def dissolve(team: np.ndarray) -> None:
 def sgemm_address() -> int:
     """Return where sgemm is: the one numpy uses, by the names that builds give it, or scipy's."""
     libraries = ctypes.CDLL(np.linalg._umath_linalg.__file__)
-    for name in ("scipy_sgemm_64_", "sgemm_64_", "sgemm_"):
+    for name in ("scipy_sgemm_64_", "scipy_sgemm_", "sgemm_64_", "sgemm_"):
         if hasattr(libraries, name):
             return ctypes.cast(getattr(libraries, name), ctypes.c_void_p).value or 0
     return int(get_cython_function_address("scipy.linalg.cython_blas", "sgemm"))

@@ -1,11 +1,13 @@
-"""What happens to every unit of an RBM on the CPU: nonlinearity, sampling, update, in one pass.
+"""What happens to every unit of an RBM on the CPU: nonlinearity and sampling, in one pass.
 
 Arrays are units x rows, so that the work of a unit is one line of memory. The random number of a
 unit and a row is a hash of the step's key, the unit and the row alone: the bytes do not depend on
 how the units are shared among threads. The exponential is a polynomial (relative error below
 3e-7), so that loops over rows use the processor's vectors.
 
-Every kernel works on the units ``first`` to ``last`` and on the columns ``start`` to ``stop``.
+The kernel works on the units ``first`` to ``last`` and on the columns ``start`` to ``stop``. It is
+compiled into the steps of `rbm_job`, whose code on the disk does not see changes made here: delete
+``__pycache__`` after any.
 """
 
 import math
