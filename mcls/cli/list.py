@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,16 +11,21 @@ from mcls.cli.tables import show_table
 from mcls.errors import MclsError
 from mcls.registry import FAMILIES, Entry, entries, find
 
+if TYPE_CHECKING:
+    from mcls.nets.survey import Sees
+
 
 @click.command()
 @click.argument("family", required=False)
 @click.argument("name", required=False)
+@click.option("--table", is_flag=True, help="Of nets: compare sizes and what units see.")
 @json_option
-def command(family: str | None, name: str | None, as_json: bool) -> None:
+def command(family: str | None, name: str | None, table: bool, as_json: bool) -> None:
     """List features, classifiers, metrics and their settings.
 
     Without FAMILY: the families. With it: what there is. With NAME: its
     settings, as -p and NAME:key=value take them; of a net, its layers too.
+    With --table, all nets (or one): parameters, work and receptive fields.
 
     \b
     Example:
@@ -29,9 +34,12 @@ def command(family: str | None, name: str | None, as_json: bool) -> None:
       mcls list features mfcc
       mcls list classifiers svm --json
       mcls list nets fcn4
+      mcls list nets --table
     """
     try:
-        if family is None:
+        if table:
+            _compare_nets(family, name, as_json)
+        elif family is None:
             _families(as_json)
         elif name is None:
             _family(family, as_json)
@@ -86,6 +94,52 @@ def _entry(entry: Entry, as_json: bool) -> None:
     show_table(["setting", "default", "type", "what"], rows, left=4)
     if entry.family == "nets":
         _layers(entry)
+
+
+def _compare_nets(family: str | None, name: str | None, as_json: bool) -> None:
+    if family != "nets":
+        raise click.UsageError("--table compares nets: mcls list nets --table")
+    chosen = list(entries("nets").values()) if name is None else [find("nets", name)]
+    from mcls.nets.survey import survey
+
+    found = [survey(entry) for entry in chosen]
+    if as_json:
+        click.echo(json.dumps([net.as_dict() for net in found], indent=2))
+        return
+    rows = [
+        [
+            net.name,
+            net.source,
+            f"{net.n_frames} x {net.n_dims}",
+            "" if net.seconds is None else f"{net.seconds:.3g} s",
+            f"{net.n_parameters:,}",
+            f"{net.flops / 1e6:,.1f}",
+            _sees(net.first),
+            _sees(net.last_over_time),
+        ]
+        for net in found
+    ]
+    columns = ["net", "published", "frames x dims", "time", "parameters", "MFLOP"]
+    show_table([*columns, "first layer sees", "last layer over time sees"], rows, left=2)
+    click.echo(
+        "\nEach for the input of its publication. A unit sees frames x dims of a segment: in time, "
+        "and in Hz\nof mel bands up to half the rate, in the middle of the axis. Work is of a "
+        "segment; a multiply-add is two."
+    )
+
+
+def _sees(one: "Sees") -> str:
+    """Write a receptive field: ``conv1 6 x 4: 128 ms, 268 Hz``."""
+    field = one.field
+    frames = "all" if field.all_frames else str(field.frames)
+    dims = "all" if field.all_dims else str(field.dims)
+    said = []
+    if one.milliseconds is not None and not field.all_frames:
+        spelt = one.milliseconds
+        said.append(f"{spelt / 1000:.3g} s" if spelt >= 1000 else f"{spelt:.3g} ms")
+    if one.hertz is not None and not field.all_dims:
+        said.append(f"{one.hertz:.3g} Hz" if one.hertz < 1000 else f"{one.hertz / 1000:.3g} kHz")
+    return f"{field.layer} {frames} x {dims}" + (": " + ", ".join(said) if said else "")
 
 
 def _layers(entry: Entry) -> None:

@@ -5,7 +5,16 @@ from mcls.nets.fcn import FullyConvolutional
 from mcls.registry import register
 
 
-@register("nets", "compact-cnn", source="Choi et al. 2017", frames=1360, dims=96, labels=50)
+@register(
+    "nets",
+    "compact-cnn",
+    source="Choi et al. 2017",
+    sr=12000,
+    hop=256,
+    frames=1360,
+    dims=96,
+    labels=50,
+)
 class CompactCNN(FullyConvolutional):
     """Fully convolutional, 5 layers of 32 maps; small enough for a laptop.
 

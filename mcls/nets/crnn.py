@@ -29,7 +29,9 @@ _STRIDE = math.prod(frames for frames, _ in _POOLS)  # frames that become one st
 _UNITS = (32, 32)
 
 
-@register("nets", "crnn", source="Choi et al. 2017", frames=1366, dims=96, labels=50)
+@register(
+    "nets", "crnn", source="Choi et al. 2017", sr=12000, hop=256, frames=1366, dims=96, labels=50
+)
 class CRNN(nn.Module):
     """Four convolutions with max-pools, then two recurrent layers that read them step by step.
 

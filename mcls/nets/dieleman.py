@@ -24,7 +24,16 @@ _POOL = 4  # frames
 _UNITS = 100
 
 
-@register("nets", "dieleman", source="Dieleman & Schrauwen 2014", frames=187, dims=96, labels=50)
+@register(
+    "nets",
+    "dieleman",
+    source="Dieleman & Schrauwen 2014",
+    sr=16000,
+    hop=256,
+    frames=187,
+    dims=96,
+    labels=50,
+)
 class Dieleman(nn.Module):
     """Two 1-D convolutions of 8 frames with max-pools of 4, and a dense layer of 100 units.
 

@@ -110,7 +110,9 @@ class FullyConvolutional(nn.Module):
         return self.output(x.flatten(1))
 
 
-@register("nets", "fcn3", source="Choi et al. 2016", frames=1366, dims=96, labels=50)
+@register(
+    "nets", "fcn3", source="Choi et al. 2016", sr=12000, hop=256, frames=1366, dims=96, labels=50
+)
 class FCN3(FullyConvolutional):
     """Fully convolutional, 3 layers of 256, 768 and 2048 maps."""
 
@@ -118,7 +120,9 @@ class FCN3(FullyConvolutional):
     pools = ((5, 3), (16, 4), (17, 8))
 
 
-@register("nets", "fcn4", source="Choi et al. 2016", frames=1366, dims=96, labels=50)
+@register(
+    "nets", "fcn4", source="Choi et al. 2016", sr=12000, hop=256, frames=1366, dims=96, labels=50
+)
 class FCN4(FullyConvolutional):
     """Fully convolutional, 4 layers of 128, 384, 768 and 2048 maps."""
 
@@ -126,7 +130,9 @@ class FCN4(FullyConvolutional):
     pools = ((4, 2), (5, 4), (8, 3), (8, 4))
 
 
-@register("nets", "fcn5", source="Choi et al. 2016", frames=1366, dims=96, labels=50)
+@register(
+    "nets", "fcn5", source="Choi et al. 2016", sr=12000, hop=256, frames=1366, dims=96, labels=50
+)
 class FCN5(FullyConvolutional):
     """Fully convolutional, 5 layers of 128, 256, 512, 1024 and 2048 maps."""
 
@@ -134,14 +140,18 @@ class FCN5(FullyConvolutional):
     pools = ((4, 2), (4, 2), (4, 2), (5, 3), (4, 4))
 
 
-@register("nets", "fcn6", source="Choi et al. 2016", frames=1366, dims=96, labels=50)
+@register(
+    "nets", "fcn6", source="Choi et al. 2016", sr=12000, hop=256, frames=1366, dims=96, labels=50
+)
 class FCN6(FCN5):
     """Fully convolutional, 6 layers: fcn5 and a 1 x 1 convolution of 1024 maps."""
 
     maps_1x1 = (1024,)
 
 
-@register("nets", "fcn7", source="Choi et al. 2016", frames=1366, dims=96, labels=50)
+@register(
+    "nets", "fcn7", source="Choi et al. 2016", sr=12000, hop=256, frames=1366, dims=96, labels=50
+)
 class FCN7(FCN5):
     """Fully convolutional, 7 layers: fcn5 and 1 x 1 convolutions of 1024 and 2048 maps."""
 

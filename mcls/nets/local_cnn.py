@@ -31,7 +31,9 @@ _LENGTH = 3  # frames of a filter
 _N_THREES = 3  # pools of three frames, at most
 
 
-@register("nets", "local-cnn", source="Lee & Nam 2017", frames=27, dims=128, labels=50)
+@register(
+    "nets", "local-cnn", source="Lee & Nam 2017", sr=22050, hop=512, frames=27, dims=128, labels=50
+)
 class LocalCNN(nn.Module):
     """1-D convolutions of 3 frames with max-pools of 2 and 3 down to one frame, then 1 x 1.
 

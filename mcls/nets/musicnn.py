@@ -8,7 +8,9 @@ from mcls.nets.stacks import Envelope
 from mcls.registry import register
 
 
-@register("nets", "musicnn", source="Pons & Serra 2019", frames=187, dims=96, labels=50)
+@register(
+    "nets", "musicnn", source="Pons & Serra 2019", sr=16000, hop=256, frames=187, dims=96, labels=50
+)
 class Musicnn(FrontBack):
     """Timbral and temporal filters, three residual convolutions, all of them pooled over time.
 

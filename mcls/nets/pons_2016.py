@@ -10,7 +10,9 @@ from mcls.nets.branches import Branches
 from mcls.registry import register
 
 
-@register("nets", "pons-time", source="Pons et al. 2016", frames=80, dims=40, labels=8)
+@register(
+    "nets", "pons-time", source="Pons et al. 2016", sr=44100, hop=1024, frames=80, dims=40, labels=8
+)
 class PonsTime(Branches):
     """Filters of 60 frames and one dim, and of each the maximum over dims in every frame.
 
@@ -76,7 +78,16 @@ class PonsTime(Branches):
         return length, 1
 
 
-@register("nets", "pons-frequency", source="Pons et al. 2016", frames=80, dims=40, labels=8)
+@register(
+    "nets",
+    "pons-frequency",
+    source="Pons et al. 2016",
+    sr=44100,
+    hop=1024,
+    frames=80,
+    dims=40,
+    labels=8,
+)
 class PonsFrequency(Branches):
     """Filters of one frame and 32 dims, and of each the maximum over frames at every dim.
 
@@ -142,7 +153,9 @@ class PonsFrequency(Branches):
         return 1, height
 
 
-@register("nets", "pons-tf", source="Pons et al. 2016", frames=80, dims=40, labels=8)
+@register(
+    "nets", "pons-tf", source="Pons et al. 2016", sr=44100, hop=1024, frames=80, dims=40, labels=8
+)
 class PonsTimeFrequency(Branches):
     """The filters of pons-time and of pons-frequency side by side, and a dense layer of 200 units.
 

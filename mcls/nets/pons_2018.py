@@ -8,7 +8,16 @@ from mcls.nets.stacks import Envelope
 from mcls.registry import register
 
 
-@register("nets", "pons-2018", source="Pons et al. 2018", frames=937, dims=96, labels=50)
+@register(
+    "nets",
+    "pons-2018",
+    source="Pons et al. 2018",
+    sr=16000,
+    hop=256,
+    frames=937,
+    dims=96,
+    labels=50,
+)
 class Pons2018(FrontBack):
     """Filters of many shapes, three convolutions of 512 maps, two residual, pooled over time.
 
@@ -99,7 +108,16 @@ class Pons2018(FrontBack):
         )
 
 
-@register("nets", "waveform-frontend", source="Pons et al. 2018", frames=240000, dims=1, labels=50)
+@register(
+    "nets",
+    "waveform-frontend",
+    source="Pons et al. 2018",
+    sr=16000,
+    hop=1,
+    frames=240000,
+    dims=1,
+    labels=50,
+)
 class WaveformFrontend(FrontBack):
     """Seven convolutions of 3 samples, then the mid-end and back-end of pons-2018.
 

@@ -11,7 +11,16 @@ from mcls.registry import register
 _POOLED_DIMS = 4
 
 
-@register("nets", "pons-parallel", source="Pons et al. 2016", frames=80, dims=40, labels=8)
+@register(
+    "nets",
+    "pons-parallel",
+    source="Pons et al. 2016",
+    sr=44100,
+    hop=1024,
+    frames=80,
+    dims=40,
+    labels=8,
+)
 class PonsParallel(Branches):
     """Filters of any shapes side by side, and a dense layer of 200 units: pons-tf extended.
 
@@ -87,7 +96,16 @@ class PonsParallel(Branches):
         return largest(parse_shapes("pons-parallel", shapes))
 
 
-@register("nets", "pons-blackbox", source="Pons et al. 2016", frames=80, dims=40, labels=8)
+@register(
+    "nets",
+    "pons-blackbox",
+    source="Pons et al. 2016",
+    sr=44100,
+    hop=1024,
+    frames=80,
+    dims=40,
+    labels=8,
+)
 class PonsBlackBox(Branches):
     """Filters of 8 frames and 12 dims, a max-pool of 4 dims, and a dense layer of 200 units.
 

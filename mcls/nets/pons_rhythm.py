@@ -132,21 +132,48 @@ class OverTime(nn.Module):
         return self.pool(x.transpose(2, 3).flatten(1, 2))
 
 
-@register("nets", "pons-onet", source="Pons & Serra 2017", frames=250, dims=40, labels=8)
+@register(
+    "nets",
+    "pons-onet",
+    source="Pons & Serra 2017",
+    sr=44100,
+    hop=1024,
+    frames=250,
+    dims=40,
+    labels=8,
+)
 class ONet(_ManyLengths):
     """Five filters each of 6, 11, ... 41 frames and one dim: onsets and short patterns."""
 
     lengths = tuple((length, _MAPS["onsets"]) for length in _ONSETS)
 
 
-@register("nets", "pons-pnet", source="Pons & Serra 2017", frames=250, dims=40, labels=8)
+@register(
+    "nets",
+    "pons-pnet",
+    source="Pons & Serra 2017",
+    sr=44100,
+    hop=1024,
+    frames=250,
+    dims=40,
+    labels=8,
+)
 class PNet(_ManyLengths):
     """A filter each of 46, 51, ... 216 frames and one dim: tempo and rhythmic patterns."""
 
     lengths = tuple((length, _MAPS["patterns"]) for length in _PATTERNS)
 
 
-@register("nets", "pons-onet-pnet", source="Pons & Serra 2017", frames=250, dims=40, labels=8)
+@register(
+    "nets",
+    "pons-onet-pnet",
+    source="Pons & Serra 2017",
+    sr=44100,
+    hop=1024,
+    frames=250,
+    dims=40,
+    labels=8,
+)
 class ONetPNet(_ManyLengths):
     """The filters of O-net and of P-net side by side."""
 

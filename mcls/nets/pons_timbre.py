@@ -29,7 +29,16 @@ _POOL = 4  # frames, after each layer
 _UNITS = 100
 
 
-@register("nets", "pons-timbre", source="Pons et al. 2017", frames=187, dims=128, labels=50)
+@register(
+    "nets",
+    "pons-timbre",
+    source="Pons et al. 2017",
+    sr=16000,
+    hop=256,
+    frames=187,
+    dims=128,
+    labels=50,
+)
 class PonsTimbre(nn.Module):
     """Filters of 1 to 7 frames and 100, 75 and 25 of 128 dims, then convolution in time.
 

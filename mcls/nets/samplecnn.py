@@ -25,7 +25,9 @@ _MIDDLE = 256  # maps of the other modules but the last
 _N_FIRST = 2
 
 
-@register("nets", "samplecnn", source="Lee et al. 2017", frames=59049, dims=1, labels=50)
+@register(
+    "nets", "samplecnn", source="Lee et al. 2017", sr=22050, hop=1, frames=59049, dims=1, labels=50
+)
 class SampleCNN(nn.Module):
     """A strided convolution of 3 samples and nine modules of convolution and max-pool, all of 3.
 

@@ -132,14 +132,32 @@ class ShortChunk(nn.Module):
         return self.output(self.dropout(self.dense1(x)))
 
 
-@register("nets", "short-chunk", source="Won et al. 2020", frames=231, dims=128, labels=50)
+@register(
+    "nets",
+    "short-chunk",
+    source="Won et al. 2020",
+    sr=16000,
+    hop=256,
+    frames=231,
+    dims=128,
+    labels=50,
+)
 class ShortChunkCNN(ShortChunk):
     """Seven 3 x 3 convolutions with small max-pools on a few seconds."""
 
     residual = False
 
 
-@register("nets", "short-chunk-res", source="Won et al. 2020", frames=231, dims=128, labels=50)
+@register(
+    "nets",
+    "short-chunk-res",
+    source="Won et al. 2020",
+    sr=16000,
+    hop=256,
+    frames=231,
+    dims=128,
+    labels=50,
+)
 class ShortChunkRes(ShortChunk):
     """Seven strided residual blocks on a few seconds."""
 

@@ -26,7 +26,16 @@ _UNITS = 256
 _FORWARD = 4  # units of a feed-forward layer, as a multiple
 
 
-@register("nets", "tagging-transformer", source="Won et al. 2021", frames=431, dims=128, labels=50)
+@register(
+    "nets",
+    "tagging-transformer",
+    source="Won et al. 2021",
+    sr=22050,
+    hop=512,
+    frames=431,
+    dims=128,
+    labels=50,
+)
 class TaggingTransformer(nn.Module):
     """Three residual blocks on time and frequency, four layers of self-attention over time.
 

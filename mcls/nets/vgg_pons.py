@@ -8,7 +8,16 @@ from mcls.nets.stacks import VGG
 from mcls.registry import register
 
 
-@register("nets", "vgg-pons", source="Pons & Serra 2019", frames=187, dims=96, labels=50)
+@register(
+    "nets",
+    "vgg-pons",
+    source="Pons & Serra 2019",
+    sr=16000,
+    hop=256,
+    frames=187,
+    dims=96,
+    labels=50,
+)
 class VGGPons(nn.Module):
     """Five 3 x 3 convolutions of 128 maps with small max-pools; the output reads what is left.
 

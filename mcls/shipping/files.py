@@ -1,5 +1,6 @@
 """Graphs as files: ONNX, checked with onnxruntime, or a torch.export archive."""
 
+import importlib
 import importlib.util
 import io
 import json
@@ -7,6 +8,7 @@ import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -64,10 +66,11 @@ def traced(graph: nn.Module, example: torch.Tensor, free: Free) -> Any:
     from torch.export import Dim, export
     from torch.fx.experimental import _config
 
+    config: Any = _config
     known = {"backed_size_oblivious": True} if hasattr(_config, "backed_size_oblivious") else {}
     shape = dict.fromkeys(free, Dim.DYNAMIC)
     # 1 is a length like any other
-    with quiet(), _config.patch(**known), _pools_of_any_length(graph):
+    with quiet(), config.patch(**known), _pools_of_any_length(graph):
         return export(graph.eval(), (example,), dynamic_shapes=(shape,))
 
 
@@ -79,13 +82,17 @@ def _pools_of_any_length(graph: nn.Module) -> Iterator[None]:
     """
     pools = [module for module in graph.modules() if isinstance(module, nn.MaxPool1d)]
     for pool in pools:
-        flat = nn.MaxPool2d((pool.kernel_size, 1), (pool.stride, 1), (pool.padding, 0))
-        pool.forward = lambda x, flat=flat: flat(x.unsqueeze(-1)).squeeze(-1)  # type: ignore[method-assign]
+        sizes: Any = ((pool.kernel_size, 1), (pool.stride, 1), (pool.padding, 0))
+        pool.forward = partial(_pooled, nn.MaxPool2d(*sizes))  # type: ignore[method-assign]
     try:
         yield
     finally:
         for pool in pools:
             del pool.forward
+
+
+def _pooled(pool: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    return pool(x.unsqueeze(-1)).squeeze(-1)
 
 
 def write_torch(program: Any, path: Path, metadata: Mapping[str, Any]) -> None:
@@ -146,8 +153,7 @@ def compare_onnx(path: Path, graph: nn.Module, examples: Sequence[torch.Tensor])
     MclsError
         If it is above `TOLERANCE`, or shapes differ.
     """
-    import onnxruntime
-
+    onnxruntime: Any = importlib.import_module("onnxruntime")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = torch.get_num_threads()

@@ -37,6 +37,9 @@ class MelGraph(nn.Module):
         If the feature has gain control or deltas.
     """
 
+    window: torch.Tensor
+    bands: torch.Tensor
+
     def __init__(self, feature: Mel, *, half: bool = False) -> None:
         super().__init__()
         if feature.agc or feature.delta:
