@@ -30,8 +30,10 @@ def command(store: Path, out: Path, as_json: bool, **options: Any) -> None:
     """Encode rows with dictionaries or nets, and pool them.
 
     The codes of several dictionaries stand side by side, and so do the
-    hidden layers of a net: a row per segment. Poolers are applied in
-    the order they are given; @ gives a window in seconds.
+    hidden layers of a net: a row per segment. Of the maps of a layer the
+    maximum over the segment is taken, or the mean, as in --layer all:mean.
+    Poolers are applied in the order they are given; @ gives a window in
+    seconds.
 
     \b
     Examples:

@@ -74,7 +74,8 @@ def build_chain(
     pool : sequence of str
         Poolers, one after the other, applied to the codes of each dictionary.
     layers : sequence of str
-        Hidden layers of nets, side by side: names, numbers from 1 on, or ``all``. None given: the
+        Hidden layers of nets, side by side: names, numbers from 1 on, or ``all``; of maps the
+        maximum over a segment, or with ``:mean`` after it, as in ``all:mean``. None given: the
         last.
 
     Returns

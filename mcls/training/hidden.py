@@ -23,7 +23,7 @@ def net_step(
     tensors, about
         What a run keeps of a net.
     layers : sequence of str
-        Names, numbers from 1 on, or ``all``; none: the last.
+        Names, numbers from 1 on, or ``all``, maybe with ``:mean``; none: the last.
 
     Raises
     ------

@@ -224,7 +224,8 @@ class TrainedNet:
         rows : np.ndarray, shape (n_rows, n_dims)
             One row or more.
         layers : sequence of str
-            Out of the net's ``hidden``. Of maps the maximum over the segment is taken.
+            Out of the net's ``hidden``. Of maps the maximum over the segment is taken; with
+            ``:mean`` after the name the mean.
 
         Returns
         -------
@@ -233,18 +234,24 @@ class TrainedNet:
         References
         ----------
         Lee & Nam (2017), Multi-level and multi-scale feature aggregation using pre-trained
-        convolutional neural networks for music auto-tagging: maximum within a segment.
+        convolutional neural networks for music auto-tagging: maximum within a segment. Choi et al.
+        (2017), Transfer learning for music classification and regression tasks: mean.
         """
-        kept: dict[str, list[torch.Tensor]] = {name: [] for name in layers}
+        kept: dict[str, list[torch.Tensor]] = {word: [] for word in layers}
 
-        def keep(name: str) -> Any:
+        def keep(word: str, over: str) -> Any:
             def hook(module: nn.Module, given: Any, output: torch.Tensor) -> None:
-                wide = output.flatten(2).amax(dim=2) if output.ndim > 2 else output
-                kept[name].append(wide.float().cpu())
+                if output.ndim > 2:
+                    maps = output.flatten(2)
+                    output = maps.mean(dim=2) if over == "mean" else maps.amax(dim=2)
+                kept[word].append(output.float().cpu())
 
             return hook
 
-        hooks = [self.net.get_submodule(name).register_forward_hook(keep(name)) for name in layers]
+        hooks = []
+        for word in layers:
+            name, _, over = word.partition(":")
+            hooks.append(self.net.get_submodule(name).register_forward_hook(keep(word, over)))
         try:
             self.logits(rows)
         finally:
@@ -338,24 +345,31 @@ def read_net(tensors: Mapping[str, torch.Tensor], about: Mapping[str, Any]) -> T
 def chosen_layers(net: nn.Module, wanted: Sequence[str]) -> list[str]:
     """Return the hidden layers that some words mean: a name, a number from 1 on, or ``all``.
 
+    After each may stand ``:mean`` or ``:max``, what is taken of maps; the maximum goes without
+    saying.
+
     Raises
     ------
     ConfigError
-        If there is no such layer.
+        If there is no such layer, or something else is to be taken of it.
     """
     known: tuple[str, ...] = tuple(net.hidden)  # type: ignore[arg-type]  # part of a net's contract
     found: list[str] = []
-    for word in wanted or [known[-1]]:
+    for given in wanted or [known[-1]]:
+        word, colon, over = given.partition(":")
+        if colon and over not in ("max", "mean"):
+            raise ConfigError(f"layer {given!r}: {over!r} of its maps; expected max or mean")
         if word == "all":
-            found += known
+            chosen = list(known)
         elif word in known:
-            found.append(word)
+            chosen = [word]
         elif word.isdigit() and 1 <= int(word) <= len(known):
-            found.append(known[int(word) - 1])
+            chosen = [known[int(word) - 1]]
         else:
             raise ConfigError(
                 f"there is no layer {word!r}; {suggest(word, known)}, 1 to {len(known)}, or all"
             )
+        found += [f"{name}:mean" for name in chosen] if over == "mean" else chosen
     return list(dict.fromkeys(found))
 
 

@@ -193,6 +193,28 @@ def test_hidden_layers_are_read_and_maps_are_maximised_over_the_segment(tracks):
     assert codes.shape == (2, n_maps + model.net.dense2.linear.out_features)
 
 
+def test_the_mean_of_maps_is_taken_on_request(tracks):
+    model = make()
+    layers = chosen_layers(model.net, ["all:mean", "conv2:max"])
+    assert layers == ["conv1:mean", *(f"{n}:mean" for n in model.net.hidden[1:]), "conv2"]
+    found = model.hidden(tracks[3], layers)
+    x = np.stack([tracks[3][start : start + 30] for start in (0, 30, 60, 65)])
+    made = (torch.from_numpy(x)[:, None] + 3) / 2
+    model.net.eval()
+    expected = []
+    with torch.no_grad():
+        made = made.squeeze(1).transpose(1, 2)  # (batch, dims, frames)
+        for name in ("conv1", "conv2"):
+            made = model.net.get_submodule(name)(made)
+            expected.append(made.numpy())
+    n = expected[0].shape[1]
+    np.testing.assert_allclose(found[:, :n], expected[0].mean(axis=2), atol=1e-6)
+    n_last = expected[1].shape[1]
+    np.testing.assert_allclose(found[:, -n_last:], expected[1].max(axis=2), atol=1e-6)
+    with pytest.raises(ConfigError, match="layer 'all:sum': 'sum' of its maps; expected max or"):
+        chosen_layers(model.net, ["all:sum"])
+
+
 def test_whitened_and_joined_segments_are_those_of_the_preprocessing(tracks, rng):
     from mcls.dictionaries.preprocessing import Preprocessing, join_frames
 
