@@ -5,7 +5,7 @@ A command is a module of this folder with a click command named ``command``; ``l
 """
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
@@ -125,17 +125,14 @@ def _with_origin(error: click.BadParameter) -> click.BadParameter:
 def use_recipe(ctx: click.Context, _: click.Parameter, path: Path | None) -> Path | None:
     """Make a recipe's tables the defaults of the commands they are named after."""
     if path is not None:
-        from mcls.recipe import NAMES, SEVERAL, read_recipe, tables_of
+        from mcls.recipe import read_recipe, tables_of
 
         try:
             recipe = read_recipe(path)
         except MclsError as error:
             raise Failure(str(error)) from error
         found = {
-            name: [
-                _defaults(ctx, name, table, path, beside=NAMES if name in SEVERAL else ())
-                for table in tables_of(recipe, name)
-            ]
+            name: [_defaults(ctx, name, table, path) for table in tables_of(recipe, name)]
             for name in recipe
         }
         ctx.default_map = {name: one[0] for name, one in found.items() if len(one) == 1}
@@ -144,9 +141,12 @@ def use_recipe(ctx: click.Context, _: click.Parameter, path: Path | None) -> Pat
 
 
 def _defaults(
-    ctx: click.Context, name: str, table: Mapping[str, Any], path: Path, *, beside: Sequence[str]
+    ctx: click.Context, name: str, table: Mapping[str, Any], path: Path
 ) -> dict[str, Any]:
-    """Return a recipe table with click's parameter names for keys, but for those in `beside`."""
+    """Return a recipe table with click's parameter names for keys; names for `mcls cv` are left."""
+    from mcls.recipe import NAMES, SEVERAL
+
+    beside = NAMES if name in SEVERAL else ()
     group = ctx.command
     assert isinstance(group, click.Group)
     command = group.get_command(ctx, name)
