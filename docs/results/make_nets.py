@@ -1,0 +1,157 @@
+"""The table of nets: recipes on four tasks, beside those of MFCC and of a dictionary.
+
+    python docs/results/make_nets.py DATA [--work FOLDER] [--only fcn4] [--dataset esc10] [...]
+
+Every figure is `mcls cv` with a recipe of `pipelines/`: everything learnt anew for every fold, from
+its train part; test tracks of all folds pooled, with 95 % bootstrap intervals over tracks. Where a
+dataset has a valid part it chooses the epoch, elsewhere the last is kept. What is there already is
+not made again, so the script goes on where it was stopped. It prints Markdown; lines that nothing
+was made for are left out.
+"""
+
+import argparse
+import csv
+import json
+import statistics
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+import joblib
+
+import mcls
+from mcls.recipe import read_recipe, stage_arguments, table_of
+from mcls.settings import digest
+from mcls.stages.dataset import prepare
+
+PIPELINES = Path(__file__).parents[2] / "pipelines"
+
+#: Lines of the table. To add one, write its recipe and put its name here.
+RECIPES = (
+    "mfcc-stats-svm",
+    "mfcc-vq-svm",
+    "mel-rbm",
+    "mlp",
+    "mlp-dbn",
+    "hamel-eck-dbn",
+    "hamel-eck-svm",
+    "deep-bof",
+    "cnn1d",
+    "fcn4",
+)
+
+
+@dataclass(frozen=True)
+class Task:
+    """Labels of a dataset, what decides the parts, and the figures to show."""
+
+    name: str
+    dataset: str
+    labels: str
+    split: str
+    figures: tuple[str, ...]
+
+
+TASKS = (
+    Task("esc10", "esc10", "labels", "fold", ("accuracy",)),
+    Task("mridangam", "mridangam", "labels", "fold", ("accuracy",)),
+    Task("philharmonia", "philharmonia", "labels", "split", ("accuracy",)),
+    Task("philharmonia-tags", "philharmonia", "tags", "split", ("auc", "ap")),
+)
+
+
+def main() -> None:
+    """Make every run that is missing, then print the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    names = [task.name for task in TASKS]
+    parser.add_argument("data", type=Path, help="folder of esc10/, mridangam/, philharmonia/")
+    parser.add_argument("--work", type=Path, default=Path("build/nets"))
+    parser.add_argument("--jobs", type=int, default=2, help="runs at a time")
+    parser.add_argument("--only", choices=RECIPES, action="append", help="make these lines only")
+    parser.add_argument("--dataset", choices=names, action="append", help="make these tasks only")
+    parser.add_argument("--table", action="store_true", help="make nothing, print what is there")
+    options = parser.parse_args()
+    tasks = [task for task in TASKS if task.name in (options.dataset or names)]
+    recipes = [recipe for recipe in RECIPES if recipe in (options.only or RECIPES)]
+    if not options.table:
+        for dataset, recipe in product(dict.fromkeys(task.dataset for task in tasks), recipes):
+            make_store(dataset, recipe, options.data, options.work, options.jobs)
+        with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
+            joblib.Parallel(options.jobs, verbose=1)(
+                joblib.delayed(make_run)(task, recipe, options.work)
+                for recipe, task in product(recipes, tasks)
+            )
+    print_table(options.work)
+
+
+def store_of(dataset: str, recipe: str, work: Path) -> tuple[Path, list[str]]:
+    """Return where a dataset's features for a recipe are, and these features."""
+    features = list(table_of(read_recipe(PIPELINES / f"{recipe}.toml"), "extract")["feature"])
+    return work / f"{dataset}-{digest(features)}.h5", features
+
+
+def make_store(dataset: str, recipe: str, data: Path, work: Path, jobs: int) -> None:
+    """Extract what a recipe reads; recipes with the same features share a store."""
+    manifest = work / f"{dataset}.csv"
+    work.mkdir(parents=True, exist_ok=True)
+    prepare(dataset, data / dataset, manifest)
+    store, features = store_of(dataset, recipe, work)
+    split = next(task.split for task in TASKS if task.dataset == dataset)
+    mcls.extract(manifest, store, features=features, split=split, jobs=jobs)
+
+
+def make_run(task: Task, recipe: str, work: Path) -> None:
+    """Cross-validate a recipe, or run it from train to test."""
+    run = work / task.name / recipe
+    run.parent.mkdir(exist_ok=True)
+    store, _ = store_of(task.dataset, recipe, work)
+    path = PIPELINES / f"{recipe}.toml"
+    given = stage_arguments(table_of(read_recipe(path), "cv"), mcls.cross_validate, where="cv")
+    mcls.cross_validate(path, store, run, **{**given, "split": task.split, "labels": task.labels})
+
+
+def print_table(work: Path) -> None:
+    """Print a line per recipe that any figures are there for."""
+    columns = [f"{task.name}, {figure}" for task in TASKS for figure in task.figures]
+    print("# Nets compared: the whole table\n")
+    print(
+        "Made by `make nets`; what it shows is in [the comparison](nets.md). Parameters and seconds"
+    )
+    print("per epoch are those on esc10, of all nets that a recipe trains; seconds on one core.\n")
+    print("| recipe |", " | ".join([*columns, "parameters", "s/epoch"]), "|")
+    print("|---|" + "---|" * (len(columns) + 2))
+    for recipe in RECIPES:
+        cells = [cell for task in TASKS for cell in figures(task, recipe, work)]
+        if any(cells):
+            print("|", " | ".join([f"`{recipe}`", *cells, *sizes(recipe, work)]), "|")
+
+
+def figures(task: Task, recipe: str, work: Path) -> Iterator[str]:
+    """Yield each figure of a task with its interval; empty where it has not been made."""
+    path = work / task.name / recipe / "metrics.json"
+    metrics = json.loads(path.read_text("utf-8"))["metrics"] if path.exists() else {}
+    for name in task.figures:
+        found = metrics[name][metrics[name]["headline"]] if metrics else None
+        yield "{value:.3f} ({low:.3f}–{high:.3f})".format(**found) if found else ""
+
+
+def sizes(recipe: str, work: Path) -> tuple[str, str]:
+    """Return the parameters of a recipe's nets, and the median seconds of an epoch of all."""
+    run = next(iter(sorted((work / "esc10" / recipe).glob("fold-*/about.json"))), None)
+    nets = sorted(run.parent.glob("**/history.csv")) if run else []
+    if not nets:
+        return "", ""
+    parameters, seconds = 0, 0.0
+    for history in nets:
+        about = json.loads((history.parent / "about.json").read_text("utf-8"))
+        parameters += about["parameters"]
+        with history.open(encoding="utf-8", newline="") as file:
+            seconds += statistics.median(float(row["seconds"]) for row in csv.DictReader(file))
+    return f"{parameters:,}", f"{seconds:.1f}"
+
+
+if __name__ == "__main__":
+    main()
