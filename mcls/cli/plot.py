@@ -18,7 +18,7 @@ from mcls.cli.progress import done_line
 @click.option(
     "--top",
     type=click.IntRange(min=1),
-    help="Atoms shown, the most used; else 100.",
+    help="Atoms, filters or labels shown, those of most use.",
     show_default=False,
 )
 @click.option(
@@ -37,13 +37,26 @@ from mcls.cli.progress import done_line
     "--pool", type=Name("poolers", spec=True), multiple=True, help="Pool so; repeatable, in order."
 )
 @click.option("--part", help="Of a run: the part; else test.")
+@click.option("--filters", is_flag=True, help="Of a net: its first filters, in ms and Hz.")
+@click.option("--saliency", metavar="TRACK", help="Of a net: what in a track a label is read from.")
+@click.option("--taggram", metavar="TRACK", help="Of a run: labels over the time of a track.")
+@click.option("--label", help="With --saliency: the label; else the likeliest.")
+@click.option(
+    "--every",
+    type=click.FloatRange(0, min_open=True),
+    metavar="SECONDS",
+    help="With --taggram: from score to score.",
+)
+@click.option("--store", type=FILE, help="Where TRACK is, if it is no audio file.")
 def command(path: Path, out: Path, **options: Any) -> None:
     """Draw a dictionary, a store, a track, a run or a recipe.
 
     A dictionary: its atoms in the feature's own axes, their use, the
     learning curves. A store: labels, durations and features; with
     --track, its rows, codes and pooled vector. A run: the confusion
-    matrix, or the AUC of each label. A recipe: the learning rate over
+    matrix, or the AUC of each label; with --filters, --saliency or
+    --taggram, what its model looks for: TRACK is an audio file or the
+    id of a track of the store. A recipe: the learning rate over
     the epochs that its [train] will have.
 
     Atoms go back through whitening and scaling: to the feature's
@@ -56,6 +69,9 @@ def command(path: Path, out: Path, **options: Any) -> None:
       mcls plot atoms.h5 -o atoms.png --top 64 --sort frequency
       mcls plot mel.h5 -o x.pdf --track ID --dict d.h5 --pool max@1s --pool mean
       mcls plot runs/vq -o confusion.svg
+      mcls plot runs/fcn4 -o filters.png --filters
+      mcls plot runs/fcn4 -o why.png --saliency song.wav --label jazz
+      mcls plot runs/fcn4 -o when.png --taggram song.wav
       mcls plot fcn4.toml -o rate.png
     """
     from mcls.stages.plot import plot

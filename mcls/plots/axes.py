@@ -25,12 +25,15 @@ class DimsAxis:
         Centre frequencies in Hz of the dimensions of a block, ascending.
     n_blocks : int
         How often they come: 1, or 1 + the orders of delta.
+    names : tuple of str or None
+        Of the dimensions, where each has its own, such as labels; all are written.
     """
 
     name: str
     n_dims: int
     frequencies: np.ndarray | None = None
     n_blocks: int = 1
+    names: tuple[str, ...] | None = None
 
     @property
     def label(self) -> str:
@@ -122,6 +125,8 @@ def spell_hz(hz: float) -> str:
 
 def dim_ticks(axis: DimsAxis, most: int) -> tuple[list[float], list[str]]:
     """Return ticks for the dimensions of an axis, in cells from 0; see `frequency_ticks`."""
+    if axis.names is not None:
+        return [float(i) for i in range(axis.n_dims)], list(axis.names)
     if axis.frequencies is None:
         at = whole_ticks(axis.n_dims, most)
         return [float(i) for i in at], [str(i) for i in at]

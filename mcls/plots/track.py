@@ -46,6 +46,11 @@ class Layer:
         Whether they are codes: mostly 0, which is white then.
     signed : bool
         Whether 0 is the middle of the values; not so for a level in dB.
+    share : float or None
+        Of the values that colours tell apart, in (0, 1]; None: all, or for dimensions that are no
+        frequencies most.
+    height : float or None
+        Of the panel, in inches; None: that of its kind.
     """
 
     title: str
@@ -56,6 +61,8 @@ class Layer:
     unit: str = ""
     codes: bool = False
     signed: bool = True
+    share: float | None = None
+    height: float | None = None
 
 
 def thinned(rows: np.ndarray, most: int = MOST_CELLS, *, peaks: bool = False) -> np.ndarray:
@@ -109,7 +116,7 @@ def draw_track(layers: Sequence[Layer], *, title: str, seconds: float) -> Figure
     -------
     Figure
     """
-    heights = [_VECTOR if layer.step is None else _IMAGE for layer in layers]
+    heights = [layer.height or (_VECTOR if layer.step is None else _IMAGE) for layer in layers]
     page = figure(min(sum(heights) + 0.4, HEIGHT))
     page.suptitle(title, x=0.01, ha="left")
     grid = page.add_gridspec(len(layers), 1, height_ratios=heights)
@@ -137,6 +144,7 @@ def _draw_image(page: Figure, ax: Axes, layer: Layer, height: float) -> None:
     density = _CODES if layer.codes else _DENSITY
     cells = thinned(rows.T, int((height - 0.4) * density), peaks=layer.codes)
     share = 1.0 if layer.axis.frequencies is not None else _INSIDE
+    share = share if layer.share is None else layer.share
     colours, ends, beyond = scale_of(cells, sparse=layer.codes, signed=layer.signed, share=share)
     first = layer.start - layer.step / 2
     image = ax.imshow(

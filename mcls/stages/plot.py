@@ -19,14 +19,24 @@ from mcls.stages.plot_store import plot_store
 _TAKES = {
     "dictionary": {"top", "sort", "space"},
     "store": {"track", "feature", "dicts", "encoder", "pool"},
-    "run": {"part"},
+    "run": {"part", "filters", "saliency", "taggram", "label", "store", "every", "top"},
     "recipe": set(),
 }
+
+
+def _draw_run(path: Path, **options: Any) -> tuple[Figure, str]:
+    """Draw what a run got right, or a picture of its net."""
+    if not set(options) - {"part"}:
+        return plot_run(path, **options)
+    from mcls.stages.plot_net import plot_picture
+
+    return plot_picture(path, **options)
+
 
 _DRAW: dict[str, Callable[..., tuple[Figure, str]]] = {
     "dictionary": plot_dictionary,
     "store": plot_store,
-    "run": plot_run,
+    "run": _draw_run,
     "recipe": plot_recipe,
 }
 
@@ -58,8 +68,9 @@ def plot(path: Path | str, out: Path | str, **options: Any) -> Plotted:
         The picture: ``.png``, ``.svg`` or ``.pdf``. One that is there is replaced.
     **options
         Of a dictionary: those of `plot_dictionary`. Of a store: ``track``, ``feature``, ``dicts``,
-        ``encoder``, ``pool`` (see `plot_store`). Of a run: ``part`` (see `plot_run`). One that is
-        None or empty counts as not given.
+        ``encoder``, ``pool`` (see `plot_store`). Of a run: ``part`` (see `plot_run`), or
+        ``filters=True``, ``saliency=TRACK`` or ``taggram=TRACK`` with the options of
+        `mcls.stages.plot_net`. One that is None, False or empty counts as not given.
 
     Returns
     -------
@@ -74,7 +85,7 @@ def plot(path: Path | str, out: Path | str, **options: Any) -> Plotted:
     """
     path, out = Path(path), Path(out)
     check_format(out)
-    given = {key: value for key, value in options.items() if value not in (None, (), [])}
+    given = {key: value for key, value in options.items() if value not in (None, False, (), [])}
     kind = _kind(path)
     wrong = sorted(set(given) - _TAKES[kind])
     if wrong:

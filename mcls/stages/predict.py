@@ -130,7 +130,7 @@ def predict(
         If there is nothing to score, or a store's rows were made otherwise than the run's.
     """
     opened = open_run(run)
-    scorer = _Scorer(opened, windows)
+    scorer = Scorer(opened, windows)
     tracks = list(_tracks(opened, sources, scorer.chain, feature))
     if not tracks:
         raise DataError(f"no audio files in {', '.join(str(source) for source in sources)}")
@@ -150,7 +150,7 @@ def predict(
     return Predicted(opened.labels, opened.multi_label, threshold, scored, failed)
 
 
-class _Scorer:
+class Scorer:
     """From the rows at the beginning of a run's chain to scores."""
 
     def __init__(self, run: Run, windows: float | None) -> None:

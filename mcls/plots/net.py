@@ -1,0 +1,159 @@
+"""A net: the filters of its first layer, with axes in milliseconds and Hz."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.figure import Figure, SubFigure
+
+from mcls.plots.atoms import draw_columns, draw_patches
+from mcls.plots.axes import DimsAxis, in_order, spell_hz
+from mcls.plots.colours import scale_of
+from mcls.plots.page import HEIGHT, figure
+
+#: Points of the transform of a filter on samples.
+_N_FFT = 512
+
+#: Inches of a bank of filters.
+_PATCHES, _FLAT = 4.5, 2.6
+
+
+@dataclass(frozen=True)
+class Bank:
+    """Filters of one size.
+
+    Parameters
+    ----------
+    title : str
+        What they are.
+    weights : np.ndarray, shape (n, n_frames, n_dims)
+        In the order to draw them.
+    """
+
+    title: str
+    weights: np.ndarray
+
+
+def draw_filters(
+    banks: Sequence[Bank], axis: DimsAxis, *, frame_seconds: float | None, title: str
+) -> Figure:
+    """Draw banks of filters, one above the other.
+
+    Filters of frames and dims are patches, of one frame columns, of one dim lines of an image in
+    time. Filters on samples are shown by the frequencies they let through.
+
+    Parameters
+    ----------
+    banks : sequence of Bank
+        One or more.
+    axis : DimsAxis
+        Of the rows they are laid over. A filter that is as high as a row has this axis; a lower
+        one, which is moved along it, is as many Hz high as its title says.
+    frame_seconds : float or None
+        From row to row.
+    title : str
+        Above all.
+
+    Returns
+    -------
+    Figure
+    """
+    heights = [_PATCHES if min(bank.weights.shape[1:]) > 1 else _FLAT for bank in banks]
+    total = min(sum(heights) + 0.4, HEIGHT)
+    page = figure(total)
+    page.suptitle(title, x=0.01, ha="left")
+    pages = page.subfigures(len(banks), 1, height_ratios=heights, squeeze=False)[:, 0]
+    share = (total - 0.4) / sum(heights)
+    for part, bank, height in zip(pages, banks, heights, strict=True):
+        _draw_bank(part, bank, axis, frame_seconds, height * share)
+    return page
+
+
+def _draw_bank(
+    part: SubFigure, bank: Bank, axis: DimsAxis, frame_seconds: float | None, height: float
+) -> None:
+    n_frames, n_dims = bank.weights.shape[1:]
+    if axis.n_dims == 1 and frame_seconds is not None:
+        _draw_responses(part, bank, 1 / frame_seconds, height)
+        return
+    if n_dims == 1 and n_frames > 1:
+        _draw_lines(part, bank, frame_seconds)
+        return
+    own, title = axis, bank.title
+    if n_dims != axis.n_dims:
+        own = DimsAxis(f"bands of a filter, 0 to {n_dims - 1}", n_dims)
+        title += spell_height(axis, n_dims)
+    if n_frames == 1:
+        draw_columns(
+            part,
+            bank.weights[:, 0],
+            own,
+            height=height,
+            unit="weight",
+            order="the strongest first",
+            title=title,
+        )
+        return
+    draw_patches(part, bank.weights, own, frame_seconds=frame_seconds, height=height, title=title)
+
+
+def spell_height(axis: DimsAxis, n_dims: int) -> str:
+    """Say how many Hz a filter of some dims covers at the lower and the upper end of an axis.
+
+    Examples
+    --------
+    >>> spell_height(DimsAxis("frequency (Hz)", 4, np.array([0.0, 100.0, 200.0, 500.0])), 2)
+    '; 100 Hz at the bottom, 300 Hz at the top'
+    >>> spell_height(DimsAxis("code", 4), 2)
+    ''
+    """
+    frequencies = axis.frequencies
+    if frequencies is None or axis.n_blocks > 1 or not 1 < n_dims <= len(frequencies):
+        return ""
+    low = frequencies[n_dims - 1] - frequencies[0]
+    high = frequencies[-1] - frequencies[-n_dims]
+    ends = [spell_hz(float(f"{hz:.3g}")) for hz in (low, high)]
+    return f"; {ends[0]} Hz at the bottom, {ends[1]} Hz at the top"
+
+
+def _draw_lines(part: SubFigure, bank: Bank, frame_seconds: float | None) -> None:
+    """Draw filters along time as lines of one image."""
+    lines = bank.weights[:, :, 0]
+    n, n_frames = lines.shape
+    step = 1000 * frame_seconds if frame_seconds is not None else 1.0
+    colours, ends, beyond = scale_of(lines, share=0.995)
+    ax = part.subplots()
+    image = ax.imshow(
+        lines[::-1],
+        cmap=colours,
+        norm=ends,
+        aspect="auto",
+        origin="lower",
+        interpolation="nearest",
+        extent=(0, step * n_frames, 0.5, n + 0.5),
+    )
+    ax.set_yticks([])
+    ax.set_ylabel(f"{n} filters, the strongest on top")
+    ax.set_xlabel("time (ms)" if frame_seconds is not None else "row")
+    ax.set_title(bank.title)
+    bar = part.colorbar(image, ax=ax, fraction=0.03, pad=0.01, extend=beyond)
+    bar.set_label("weight")
+    bar.outline.set_visible(False)
+
+
+def _draw_responses(part: SubFigure, bank: Bank, sr: float, height: float) -> None:
+    """Draw what filters on samples let through, by the frequency they let through best."""
+    taps = bank.weights.reshape(len(bank.weights), -1)
+    n_fft = max(_N_FFT, 1 << (taps.shape[1] - 1).bit_length())
+    gains = np.abs(np.fft.rfft(taps, n_fft, axis=1))
+    gains /= np.maximum(gains.max(axis=1, keepdims=True), np.finfo(np.float32).tiny)
+    axis = DimsAxis("frequency (Hz)", gains.shape[1], np.fft.rfftfreq(n_fft, 1 / sr))
+    draw_columns(
+        part,
+        gains[in_order(gains.argmax(axis=1))],
+        axis,
+        height=height,
+        unit="gain, largest 1",
+        order="by the frequency let through best",
+        title=bank.title,
+    )
