@@ -298,6 +298,17 @@ def test_the_order_of_steps_matters_to_the_transformer_by_places_alone() -> None
         assert_allclose(summary(x), summary(x.flip(1)), rtol=0, atol=1e-5)
 
 
+def test_the_transformer_is_traced_for_any_number_of_segments() -> None:
+    """`len` of a tensor is a number to the tracer, which then holds for one batch size alone."""
+    net = build_net("tagging-transformer", {"width": 0.05, "layers": 1}, 16, 8, 2, seed=1).eval()
+    x = torch.randn(3, 1, 16, 8, generator=torch.Generator().manual_seed(0))
+    batch = torch.export.Dim("batch", min=1, max=64)
+    traced = torch.export.export(net, (x,), dynamic_shapes=({0: batch},)).module()
+    longer = torch.cat([x, x + 1])
+    with torch.no_grad():
+        assert_allclose(traced(longer), net(longer), rtol=0, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("name", "settings", "message"),
     [

@@ -165,7 +165,7 @@ class Places(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """``(batch, steps, units)`` to ``(batch, 1 + steps, units)``."""
-        token = self.token.expand(len(x), 1, -1)
+        token = self.token.expand(x.shape[0], 1, -1)
         return torch.cat([token, x], dim=1) + self.of(x.shape[1])
 
     def of(self, n_steps: int) -> torch.Tensor:
