@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from mcls.aggregate import score_tracks
+from mcls.disk.run import open_run
 from mcls.disk.tensors import read_tensors, write_tensors
 from mcls.errors import ConfigError, FormatError
 from mcls.nets import build_net
@@ -79,6 +80,13 @@ def test_segments_may_overlap_when_a_track_is_scored(tracks):
     older = {key: value for key, value in model.about().items() if key != "overlap"}
     assert read_net(model.tensors(), older).spec.overlap == 0
     assert len(read_net(model.tensors(), older).logits(rows)) == 4
+
+
+def test_the_overlap_of_a_training_is_kept_with_the_net(train):
+    run = open_run(train("overlapping", overlap=0.5, frames=4))
+    assert read_net(*read_tensors(run.net_file)).spec.step == 2
+    with pytest.raises(ConfigError, match=r"overlap=1\.0; expected 0 or more and below 1"):
+        train("too-much", overlap=1.0)
 
 
 def test_hidden_layers_of_overlapping_segments_come_more_often(tracks):
