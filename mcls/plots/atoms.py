@@ -16,6 +16,9 @@ _INSIDE = 0.99
 #: Cells across a grid, so that smoothing for the page does not blur one frame into the next.
 _FINE = 1200
 
+#: Dimensions of a patch that is low.
+_LOW = 8
+
 
 def grid_shape(n: int) -> tuple[int, int]:
     """Return rows and columns for `n` patches: about square, never an empty row.
@@ -94,6 +97,8 @@ def draw_patches(
     colours, ends, _ = scale_of(picture)
     ax = page.subplots()
     fine = np.repeat(picture, -(-_FINE // picture.shape[1]), axis=1)
+    if n_dims < _LOW:  # nor, of low patches, one band into the next
+        fine = np.repeat(fine, -(-_FINE // picture.shape[0]), axis=0)
     extent = (-0.5, picture.shape[1] - 0.5, -0.5, picture.shape[0] - 0.5)
     image = ax.imshow(fine, cmap=colours, norm=ends, aspect="auto", origin="lower", extent=extent)
     for block in range(n_rows * axis.n_blocks):

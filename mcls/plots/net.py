@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure, SubFigure
 
 from mcls.plots.atoms import draw_columns, draw_patches
-from mcls.plots.axes import DimsAxis, in_order, spell_hz
+from mcls.plots.axes import DimsAxis, in_order
 from mcls.plots.colours import scale_of
 from mcls.plots.page import HEIGHT, figure
 
@@ -112,8 +112,8 @@ def spell_height(axis: DimsAxis, n_dims: int) -> str:
         return ""
     low = frequencies[n_dims - 1] - frequencies[0]
     high = frequencies[-1] - frequencies[-n_dims]
-    ends = [spell_hz(float(f"{hz:.3g}")) for hz in (low, high)]
-    return f"; {ends[0]} Hz at the bottom, {ends[1]} Hz at the top"
+    ends = [f"{hz:.3g} Hz" if hz < 1000 else f"{hz / 1000:.3g} kHz" for hz in (low, high)]
+    return f"; {ends[0]} at the bottom, {ends[1]} at the top"
 
 
 def _draw_lines(part: SubFigure, bank: Bank, frame_seconds: float | None) -> None:

@@ -146,8 +146,10 @@ def _from_rows(run: Run, model: "TrainedNet") -> _Made:
     def made(frames: int | str, lengths: list[int], shorter: _Made | None) -> _Made:
         trials = [_segments(model, n, length) for n in _BATCHES for length in lengths]
         reads = ["batch", frames, model.spec.n_dims]
-        # two lengths that are equal by chance, torch would take for one
-        example = _segments(model, 3, lengths[-1] + (lengths[-1] == model.spec.n_dims))
+        length = lengths[-1]
+        if isinstance(frames, str) and length == model.spec.n_dims:
+            length += 1  # two lengths that are equal by chance, torch would take for one
+        example = _segments(model, 3, length)
         return _Made(graph, "segments", example, trials, reads, gives, [], shorter)
 
     fixed = made(n_frames, [n_frames], None)

@@ -1,0 +1,301 @@
+"""mcls export: what onnxruntime computes is what torch, predict and librosa compute."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import librosa
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+
+import mcls
+from mcls.cli.main import cli
+from mcls.disk.audio import read_audio
+from mcls.disk.run import open_run
+from mcls.disk.store import Store
+from mcls.errors import ConfigError, MclsError
+from mcls.features.mel import Mel
+from mcls.shipping.files import METADATA, compare_onnx
+from mcls.shipping.graph import AudioGraph, SegmentGraph
+from mcls.shipping.mel_graph import MelGraph, Spectrum
+from mcls.stages.export import export
+from mcls.stages.fitted import fitted_model
+from mcls.stages.predict import predict
+from mcls.training.segments import grid
+
+SR, N_MELS, N_FRAMES = 8000, 24, 24
+NETS = {
+    "mlp": ["layers=16"],
+    "cnn1d": ["width=0.05", "padding=same"],
+    "fcn4": ["width=0.05"],
+    "crnn": ["width=0.25"],
+}
+has_onnx = all(importlib.util.find_spec(one) for one in ("onnx", "onnxscript", "onnxruntime"))
+needs_onnx = pytest.mark.skipif(not has_onnx, reason="needs the extra: pip install 'mcls[export]'")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(n_threads)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    """A synthetic set, its mel spectra, and a folder of runs."""
+    folder = tmp_path_factory.mktemp("export")
+    made = CliRunner().invoke(
+        cli, ["data", "synth", str(folder / "toy"), "--tracks", "24", "--seconds", "2.3"]
+    )
+    assert made.exit_code == 0, made.output
+    spec = f"mel:n_fft=512,hop_length=256,n_mels={N_MELS}"
+    words = ["extract", str(folder / "toy/manifest.csv"), str(folder / "mel.h5"), "--sr", str(SR)]
+    made = CliRunner().invoke(cli, [*words, "--feature", spec, "--feature", "mfcc"])
+    assert made.exit_code == 0, made.output
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(place):
+    """``trained("mlp")`` gives a run of a net, trained once."""
+    known: dict[str, Path] = {}
+
+    def run(net: str, **options) -> Path:
+        key = net + "".join(map(str, options.values()))
+        if key not in known:
+            given = {"feature": "mel", "epochs": 1, "batch_size": 8, "device": "cpu", **options}
+            if net in NETS:
+                given = {"settings": NETS[net], "frames": N_FRAMES, **given}
+            else:
+                given = {"feature": "mel", "pool": ["mean"]}
+            known[key] = mcls.train(place / "mel.h5", place / key, model=net, **given).path
+        return known[key]
+
+    return run
+
+
+def session(path: Path):
+    import onnxruntime
+
+    return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+
+
+def segments_of(rows: np.ndarray, n_frames: int) -> np.ndarray:
+    return np.stack([rows[start : start + n_frames] for start in grid(len(rows), n_frames)])
+
+
+@needs_onnx
+@pytest.mark.parametrize(
+    "net",
+    ["mlp", "cnn1d", *(pytest.param(one, marks=pytest.mark.slow) for one in ("fcn4", "crnn"))],
+)
+def test_the_file_scores_as_the_run_does(net, trained, place, tmp_path) -> None:
+    run = trained(net)
+    done = export(run, tmp_path / "net.onnx")
+    assert done.difference < 1e-4
+    model = fitted_model(open_run(run))
+    made = session(done.path)
+    rng = np.random.default_rng(3)
+    for batch in (1, 5):
+        x = rng.normal(-30, 15, (batch, N_FRAMES, N_MELS)).astype(np.float32)
+        logits, scores = made.run(None, {"segments": x})
+        expected = np.stack([model.logits(one)[0].numpy() for one in x])
+        assert np.abs(logits - expected).max() < 1e-4
+        assert (
+            np.abs(scores - np.exp(expected) / np.exp(expected).sum(1, keepdims=True)).max() < 1e-5
+        )
+    store = Store(place / "mel.h5")
+    expected = predict(run, [place / "mel.h5"], feature="mel").tracks
+    for i, track in enumerate(expected):
+        x = segments_of(store.feature("mel").track(i), N_FRAMES)
+        scores = made.run(["scores"], {"segments": x})[0].mean(axis=0)
+        assert np.abs(scores - track.scores).max() < 1e-5, track.name
+    any_length = net in ("cnn1d", "fcn4")
+    assert done.reads["segments"] == ["batch", "frames" if any_length else N_FRAMES, N_MELS]
+    if any_length:
+        x = rng.normal(-30, 15, (2, 77, N_MELS)).astype(np.float32)
+        found = made.run(["logits"], {"segments": x})[0]
+        net_input = model.standardise(torch.from_numpy(x[:, None]))
+        with torch.no_grad():
+            assert np.abs(found - model.net.eval()(net_input).numpy()).max() < 1e-4
+
+
+@needs_onnx
+def test_from_the_audio_of_a_track_to_the_scores_of_predict(trained, place, tmp_path) -> None:
+    run = trained("mlp")
+    done = export(run, tmp_path / "whole.onnx", with_mel=True)
+    made = session(done.path)
+    store = Store(place / "mel.h5")
+    files = [place / "toy" / name for name in store.tracks["path"][:6]]
+    for i, (file, track) in enumerate(zip(files, predict(run, files).tracks, strict=True)):
+        y, _ = read_audio(file, sr=SR)
+        mel, logits, scores = made.run(None, {"audio": y})
+        rows = store.feature("mel").track(i)
+        assert mel.shape == rows.shape
+        assert np.abs(mel - rows).max() < 1e-4 * np.abs(rows).max()  # a share of the range in dB
+        assert len(logits) == len(scores) == len(grid(len(rows), N_FRAMES))
+        assert np.abs(scores.mean(axis=0) - track.scores).max() < 1e-4
+    short = np.random.default_rng(0).normal(0, 0.1, 700).astype(np.float32)
+    assert made.run(["scores"], {"audio": short})[0].shape == (1, 6)  # looped
+    assert "mono audio at 8000 Hz" in done.notes[0]
+
+
+def test_the_graph_from_audio_cuts_as_scoring_does(trained, place) -> None:
+    model = fitted_model(open_run(trained("cnn1d", short="pad")))
+    feature = Mel(SR, n_fft=512, hop_length=256, n_mels=N_MELS)
+    graph = AudioGraph(MelGraph(feature), SegmentGraph(model, 6), model).eval()
+    rng = np.random.default_rng(1)
+    for n_rows in (3, 23, 24, 25, 47, 48, 49, 100):
+        y = rng.normal(0, 0.1, (n_rows - 1) * 256).astype(np.float32)
+        with torch.no_grad():
+            rows, logits, _ = graph(torch.from_numpy(y))
+        assert len(rows) == n_rows
+        assert np.abs(logits.numpy() - model.logits(rows.numpy()).numpy()).max() < 1e-4, n_rows
+
+
+@pytest.mark.parametrize("n_fft", [2, 7, 400, 441, 1024])
+def test_the_spectrum_is_that_of_numpy(n_fft, rng) -> None:
+    frames = rng.normal(size=(5, n_fft))
+    expected = np.abs(np.fft.rfft(frames)) ** 2
+    found = Spectrum(n_fft)(torch.from_numpy(frames)).numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"win_length": 400, "fmin": 50.0, "fmax": 3000.0, "htk": True, "norm": "none"},
+        {"power": 1.0, "compress": "none"},
+        {"compress": "log1p", "gain": 10000.0},
+        {"center": False, "top_db": None},
+        {"power": 1.5, "top_db": 40.0, "window": "hamming"},
+    ],
+)
+def test_mel_is_that_of_the_extractor_and_of_librosa(settings, rng) -> None:
+    y = (rng.normal(0, 0.1, 9000) * np.hanning(9000)).astype(np.float32)
+    feature = Mel(SR, n_fft=512, hop_length=200, n_mels=N_MELS, **settings)
+    found = MelGraph(feature)(torch.from_numpy(y)).numpy()
+    stored = feature.rows(y)
+    assert found.dtype == np.float32
+    assert np.abs(found - stored).max() <= 1e-4 * np.abs(stored).max()
+    if settings.get("compress", "db") == "db" and "power" not in settings:
+        power = librosa.feature.melspectrogram(
+            y=y.astype(np.float64),
+            sr=SR,
+            n_fft=512,
+            hop_length=200,
+            n_mels=N_MELS,
+            win_length=settings.get("win_length"),
+            center=settings.get("center", True),
+            fmin=settings.get("fmin", 0.0),
+            fmax=settings.get("fmax"),
+            htk=settings.get("htk", False),
+            norm=None if settings.get("norm") == "none" else "slaney",
+        )
+        expected = librosa.power_to_db(power, top_db=settings.get("top_db", 80.0)).T
+        assert np.abs(found - expected).max() < 1e-4  # dB
+
+
+def test_rows_of_16_bits_are_rounded_as_the_store_rounds(rng) -> None:
+    y = rng.normal(0, 0.1, 4000).astype(np.float32)
+    feature = Mel(SR, n_fft=512, n_mels=N_MELS)
+    found = MelGraph(feature, half=True)(torch.from_numpy(y)).numpy()
+    assert np.array_equal(found, found.astype(np.float16).astype(np.float32))
+    assert np.abs(found - feature.rows(y)).max() < 0.05
+
+
+def test_torch_reads_what_is_written_for_it(trained, tmp_path) -> None:
+    run = trained("cnn1d")
+    done = export(run, tmp_path / "net.pt2")
+    assert done.difference is None
+    extra = {f"{METADATA}.json": ""}
+    program = torch.export.load(tmp_path / "net.pt2", extra_files=extra).module()
+    model = fitted_model(open_run(run))
+    for batch in (1, 5):
+        x = torch.randn(batch, N_FRAMES, N_MELS)
+        expected = np.stack([model.logits(one.numpy())[0].numpy() for one in x])
+        assert np.abs(program(x)[0].detach().numpy() - expected).max() < 1e-5
+    assert json.loads(extra[f"{METADATA}.json"])["labels"] == open_run(run).labels
+
+
+@needs_onnx
+def test_the_file_says_what_it_is(trained, tmp_path) -> None:
+    run = trained("mlp")
+    made = session(export(run, tmp_path / "net.onnx").path)
+    said = json.loads(made.get_modelmeta().custom_metadata_map[METADATA])
+    about = open_run(run).about
+    assert said["labels"] == about["labels"]
+    assert said["chain"][0]["name"] == "mel"
+    assert said["chain"][0]["settings"]["hop_length"] == 256
+    assert said["segment"]["n_frames"] == N_FRAMES
+    assert said["segment"]["seconds"] == pytest.approx(N_FRAMES * 256 / SR)
+    assert (said["sample_rate"], said["aggregate"], said["net"]) == (SR, "mean", "mlp")
+
+
+def test_a_label_the_net_never_saw_has_the_lowest_score() -> None:
+    class Model:
+        kind, lowest, highest = "margin", -1e6, 1e6
+        net, standardise = torch.nn.Flatten(), torch.nn.Identity()
+
+        class spec:  # noqa: N801
+            outputs, always = (0, 3), (2,)
+
+    x = torch.tensor([[[1.5, -2.0]]])
+    logits, scores = SegmentGraph(Model, 4)(x)
+    assert logits.tolist() == [[1.5, -2.0]]
+    assert scores.tolist() == [[1.5, -1e6, 1e6, -2.0]]
+
+
+@needs_onnx
+def test_a_file_that_computes_something_else_is_refused(trained, tmp_path) -> None:
+    run = trained("mlp")
+    path = export(run, tmp_path / "net.onnx").path
+    model = fitted_model(open_run(run))
+    with torch.no_grad():
+        model.net.output.bias += 0.01
+    graph = SegmentGraph(model, 6).eval()
+    with pytest.raises(MclsError, match="differ from torch's by 0"):
+        compare_onnx(path, graph, [torch.zeros(1, N_FRAMES, N_MELS)])
+
+
+def test_what_cannot_be_exported_is_refused(trained, place, tmp_path, monkeypatch) -> None:
+    with pytest.raises(ConfigError, match="its model is logistic, which is not a net"):
+        export(trained("logistic"), tmp_path / "x.pt2")
+    run = trained("mlp")
+    with pytest.raises(ConfigError, match=r"suffix '.h5' is not one of .onnx, .pt2"):
+        export(run, tmp_path / "x.h5")
+    (tmp_path / "there.pt2").write_text("mine")
+    with pytest.raises(ConfigError, match="exists; --overwrite replaces it"):
+        export(run, tmp_path / "there.pt2")
+    assert (tmp_path / "there.pt2").read_text() == "mine"
+    with pytest.raises(ConfigError, match="--with-mel: the net reads mfcc; only a mel"):
+        export(trained("mlp", feature="mfcc"), tmp_path / "x.pt2", with_mel=True)
+    with pytest.raises(ConfigError, match=r"gain control \(agc\) cannot be put"):
+        MelGraph(Mel(SR, agc=True, top_db=None))
+    with pytest.raises(ConfigError, match=r"deltas \(delta=1\) cannot be put"):
+        MelGraph(Mel(SR, delta=1))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"needs onnx and onnxscript and .*mcls\[export\]"):
+        export(run, tmp_path / "x.onnx")
+    assert [path.name for path in tmp_path.iterdir()] == ["there.pt2"]
+
+
+def test_the_command_says_what_the_file_reads_and_gives(trained, tmp_path) -> None:
+    out = tmp_path / "net.pt2"
+    done = CliRunner().invoke(cli, ["export", str(trained("mlp")), str(out), "--torch"])
+    assert done.exit_code == 0, done.output
+    assert done.stdout.splitlines() == [
+        f"reads segments: batch x {N_FRAMES} x {N_MELS}",
+        "gives logits: batch x 6",
+        "gives scores: batch x 6",
+        "note: its input is segments of rows of mel, which the file does not make",
+    ]
+    assert f"wrote {out}: " in done.stderr
+    wrong = CliRunner().invoke(cli, ["export", str(trained("mlp")), "x.onnx", "--torch"])
+    assert wrong.exit_code == 2
+    assert "--torch writes a .pt2 file" in wrong.output
