@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import joblib
 
@@ -87,10 +88,12 @@ def main() -> None:
     print_table(options.work)
 
 
-def store_of(dataset: str, recipe: str, work: Path) -> tuple[Path, list[str]]:
-    """Return where a dataset's features for a recipe are, and these features."""
-    features = list(table_of(read_recipe(PIPELINES / f"{recipe}.toml"), "extract")["feature"])
-    return work / f"{dataset}-{digest(features)}.h5", features
+def store_of(dataset: str, recipe: str, work: Path) -> tuple[Path, dict[str, Any]]:
+    """Return where a dataset's features for a recipe are, and what to extract."""
+    table = dict(table_of(read_recipe(PIPELINES / f"{recipe}.toml"), "extract"))
+    table["features"] = list(table.pop("feature"))
+    wanted = stage_arguments(table, mcls.extract, where="extract")
+    return work / f"{dataset}-{digest(wanted)}.h5", wanted
 
 
 def make_store(dataset: str, recipe: str, data: Path, work: Path, jobs: int) -> None:
@@ -98,9 +101,9 @@ def make_store(dataset: str, recipe: str, data: Path, work: Path, jobs: int) -> 
     manifest = work / f"{dataset}.csv"
     work.mkdir(parents=True, exist_ok=True)
     prepare(dataset, data / dataset, manifest)
-    store, features = store_of(dataset, recipe, work)
+    store, wanted = store_of(dataset, recipe, work)
     split = next(task.split for task in TASKS if task.dataset == dataset)
-    mcls.extract(manifest, store, features=features, split=split, jobs=jobs)
+    mcls.extract(manifest, store, split=split, jobs=jobs, **wanted)
 
 
 def make_run(task: Task, recipe: str, work: Path) -> None:
