@@ -230,9 +230,9 @@ def _write(made: _Made, out: Path, metadata: dict[str, Any], onnx: bool) -> floa
             return compare_onnx(temporary, made.graph, made.trials)
     except Exception as error:  # the exporters raise errors of all kinds
         if made.shorter is not None:
-            made.reads[:] = made.shorter.reads
-            metadata["input"]["shape"] = made.reads
-            made.trials[:], made.shorter = made.shorter.trials, None
+            fixed, made.shorter = made.shorter, None
+            made.example, made.trials = fixed.example, fixed.trials
+            made.reads[:] = fixed.reads  # metadata holds it too
             return _write(made, out, metadata, onnx)
         if isinstance(error, MclsError | OSError):
             raise

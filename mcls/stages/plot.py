@@ -91,7 +91,7 @@ def plot(path: Path | str, out: Path | str, **options: Any) -> Plotted:
     if wrong:
         owners = [owner for owner, takes in _TAKES.items() if wrong[0] in takes]
         said = f"that is for a {owners[0]}" if owners else "there is no such option"
-        name = wrong[0].removesuffix("s")  # dicts is the many of --dict
+        name = "dict" if wrong[0] == "dicts" else wrong[0]  # the many of --dict
         raise ConfigError(f"{path} is a {kind}, which does not take {name!r}; {said}")
     with style():
         page, shows = _DRAW[kind](path, **given)

@@ -1,0 +1,299 @@
+"""mcls plot --filters, --saliency, --taggram: what is shown is what the net computes."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner, Result
+
+import mcls
+from mcls.cli.main import cli
+from mcls.disk.chain import Step
+from mcls.disk.run import open_run
+from mcls.disk.store import NewRows, Store, StoreContents, write_store
+from mcls.errors import ConfigError, DataError
+from mcls.nets import build_net
+from mcls.plots.axes import DimsAxis
+from mcls.plots.net import Bank, draw_filters, spell_height
+from mcls.plots.page import style
+from mcls.stages.fitted import fitted_model
+from mcls.stages.plot import plot
+from mcls.stages.plot_net import plot_filters, plot_saliency, plot_taggram
+from mcls.training.look import attribution, first_filters, scores_over_time
+from mcls.training.model import NetSpec, Standardise, TrainedNet
+
+N_MELS, N_FRAMES, RATE = 12, 20, 22050 / 512
+LABELS = ("high", "low")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(n_threads)
+
+
+def run(*words: object) -> Result:
+    return CliRunner().invoke(cli, list(map(str, words)), prog_name="mcls")
+
+
+def track_of(label: str, rng: np.random.Generator, n: int = 60) -> np.ndarray:
+    """Noise, with one loud band: the third or the ninth."""
+    rows = rng.normal(-50, 3, (n, N_MELS)).astype(np.float32)
+    rows[:, 9 if label == "high" else 3] += 30
+    return rows
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("nets") / "mel.h5"
+    rng = np.random.default_rng(5)
+    labels = [LABELS[i % 2] for i in range(24)]
+    rows = [track_of(label, rng) for label in labels]
+    rows[20][30:] = track_of("low", rng, 30)  # a track of "high" that turns low
+    columns = {
+        "track_id": [f"t{i:02d}" for i in range(24)],
+        "path": [f"t{i:02d}.wav" for i in range(24)],
+        "labels": labels,
+        "split": ["train"] * 12 + ["valid"] * 6 + ["test"] * 6,
+    }
+    settings = {"sr": 22050, "excerpt": None, "dtype": "float32", "n_mels": N_MELS}
+    chain = (Step("feature", "mel", {**settings, "hop_length": 512}),)
+    new = NewRows("mel", chain, RATE, N_MELS, list(map(len, rows)), iter(rows), "float32")
+    write_store(path, StoreContents(columns), [new])
+    return path
+
+
+@pytest.fixture(scope="module")
+def net(store) -> Path:
+    given = {"settings": ["width=0.05", "padding=same", "dropout=0"], "frames": N_FRAMES}
+    folder = store.parent / "net"
+    return mcls.train(
+        store, folder, model="cnn1d", epochs=12, batch_size=8, device="cpu", **given
+    ).path
+
+
+@pytest.fixture(scope="module")
+def classic(store) -> Path:
+    return mcls.train(store, store.parent / "classic", model="logistic").path
+
+
+def trained(name: str, settings: dict, n_frames=30, n_dims=10, **standardise) -> TrainedNet:
+    given = standardise or {
+        "mean": torch.full((n_dims,), -3.0),
+        "scale": torch.full((n_dims,), 2.0),
+    }
+    before = Standardise(**given)
+    made = build_net(name, settings, *before.shape(n_frames, n_dims), 3, seed=1)
+    spec = NetSpec(
+        name, settings, n_frames, n_dims, (0, 1, 2), (), False, "cross-entropy", "loop", ()
+    )
+    return TrainedNet(spec, made, before)
+
+
+# ------------------------------------------------------------------ filters
+
+
+def test_first_filters_are_those_that_read_the_segment() -> None:
+    cnn = trained("cnn1d", {"width": 0.05, "padding": "same"})
+    (found,) = first_filters(cnn)
+    weights = cnn.net.conv1.conv.weight.detach().numpy()
+    assert found.layer == "conv1.conv"
+    assert np.array_equal(found.weights, weights.transpose(0, 2, 1))
+    fcn = trained("fcn3", {"width": 0.05}, 60, 24)
+    (found,) = first_filters(fcn)
+    assert found.weights.shape == (len(fcn.net.conv1.conv.weight), 3, 3)
+
+
+def test_filters_side_by_side_are_all_found_though_a_norm_comes_first() -> None:
+    found = first_filters(trained("musicnn", {"width": 0.1}, 130, 40))
+    sizes = sorted({filters.weights.shape[1:] for filters in found})
+    assert sizes == [(7, 16), (7, 28), (32, 1), (64, 1), (128, 1)]
+
+
+def test_filters_come_back_through_whitening() -> None:
+    rng = np.random.default_rng(2)
+    whitening = torch.from_numpy(rng.normal(size=(12, 5)).astype(np.float32))
+    model = trained(
+        "mlp",
+        {"layers": (7,), "dropout": 0.0},
+        3,
+        4,
+        mean=torch.zeros(12),
+        scale=torch.ones(12),
+        whitening=whitening,
+        joined=True,
+    )
+    (found,) = first_filters(model)
+    rows = rng.normal(size=(3, 4)).astype(np.float32)
+    linear = model.net.dense1.linear
+    with torch.no_grad():
+        expected = linear(model.standardise(torch.from_numpy(rows)[None, None]).flatten(1))
+    given = (found.weights * rows).sum(axis=(1, 2)) + linear.bias.detach().numpy()
+    np.testing.assert_allclose(given, expected[0].numpy(), rtol=1e-4, atol=1e-4)
+
+
+def test_filters_that_learnt_one_band_are_drawn_at_its_frequency(net, tmp_path) -> None:
+    with style():
+        page, shows = plot_filters(net)
+    model = fitted_model(open_run(net))
+    n = len(model.net.conv1.conv.weight)
+    assert shows == f"{n} filters of the first layer"
+    ax = page.subfigs[0].axes[0]
+    assert ax.get_ylabel() == "frequency (Hz)"
+    assert ax.get_xlabel() == "time in each patch: 4 frames, 93 ms from tick to tick"
+    assert f"{n} filters, 4 frames x 12 of 12 dims" in ax.get_title(loc="left")
+    result = run("plot", net, "-o", tmp_path / "f.png", "--filters", "--top", 3)
+    assert result.exit_code == 0, result.output
+    assert "f.png: 3 filters of the first layer" in result.stderr
+
+
+def test_the_height_of_a_filter_in_hz() -> None:
+    axis = DimsAxis("frequency (Hz)", 5, np.array([100.0, 200, 400, 800, 1600]))
+    assert spell_height(axis, 3) == "; 300 Hz at the bottom, 1.2 kHz at the top"
+    assert spell_height(axis, 1) == ""
+
+
+def test_filters_on_samples_are_shown_by_what_they_let_through() -> None:
+    sr, n = 8000, 32
+    times = np.arange(n) / sr
+    taps = np.stack([np.cos(2 * np.pi * hz * times) * np.hanning(n) for hz in (3000, 500, 1500)])
+    with style():
+        page = draw_filters(
+            [Bank("taps", taps[:, :, None])],
+            DimsAxis("waveform dimension", 1),
+            frame_seconds=1 / sr,
+            title="t",
+        )
+    image = page.subfigs[0].axes[0].images[0].get_array()  # (frequencies, filters)
+    peaks = np.fft.rfftfreq(512, 1 / sr)[np.asarray(image).argmax(axis=0)]
+    np.testing.assert_allclose(peaks, [500, 1500, 3000], atol=30)
+
+
+# ------------------------------------------------------------------ saliency
+
+
+def test_attributions_add_up_to_the_logit() -> None:
+    model = trained("cnn1d", {"width": 0.1, "padding": "same", "nonlinearity": "tanh"})
+    rows = np.random.default_rng(3).normal(-3, 2, (60, 10)).astype(np.float32)
+    added = attribution(model, rows, 1, steps=256)
+    logits = model.logits(rows)[:, 1].numpy()  # two segments side by side
+    mean = model.logits(np.full((30, 10), -3, np.float32))[0, 1].item()
+    for i in (0, 1):
+        total = added[30 * i : 30 * (i + 1)].sum()
+        assert total == pytest.approx(logits[i] - mean, abs=1e-3)
+
+
+def test_of_a_linear_net_it_is_weight_times_distance_from_the_mean() -> None:
+    class Linear(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.output = torch.nn.Linear(300, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.output(x.flatten(1))
+
+    model = trained("mlp", {"layers": (4,)})
+    model.net = Linear()
+    rows = np.random.default_rng(4).normal(-3, 2, (30, 10)).astype(np.float32)
+    weights = model.net.output.weight[2].detach().numpy().reshape(30, 10)
+    found = attribution(model, rows, 2, steps=3)
+    np.testing.assert_allclose(found, weights * (rows + 3) / 2, rtol=1e-4, atol=1e-6)
+    assert not model.net.output.weight.grad
+
+
+@pytest.mark.parametrize(("short", "n"), [("loop", 7), ("pad", 7), ("loop", 41)])
+def test_every_row_has_its_share_in_tracks_of_any_length(short, n) -> None:
+    model = trained("cnn1d", {"width": 0.1, "padding": "same"})
+    object.__setattr__(model.spec, "short", short)
+    rows = np.random.default_rng(5).normal(-3, 2, (n, 10)).astype(np.float32)
+    found = attribution(model, rows, 0)
+    assert found.shape == rows.shape
+    assert np.isfinite(found).all()
+    assert (found != 0).any(axis=1).all()
+
+
+def test_it_points_at_the_band_that_makes_the_difference(net, store) -> None:
+    model = fitted_model(open_run(net))
+    for output, label in enumerate(model.spec.outputs):
+        tracks = [Store(store).feature("mel").track(i) for i in range(label, 20, 2)]
+        added = [np.abs(attribution(model, rows, output)).sum(axis=0) for rows in tracks]
+        largest = int(np.sum(added, axis=0).argmax())
+        assert largest in (3, 9), LABELS[label]
+
+
+def test_the_picture_of_saliency(net, store, tmp_path) -> None:
+    with style():
+        page, shows = plot_saliency(net, track="t18", label="low")
+    read, seen = page.axes[0], page.axes[2]  # colours beside each
+    assert seen.get_title(loc="left") == "what it adds to the logit of low, beyond a mean input"
+    assert seen.images[0].get_array().shape == read.images[0].get_array().shape == (N_MELS, 60)
+    assert seen.get_ylabel() == "frequency (Hz)"
+    assert seen.images[0].norm.vmin == -seen.images[0].norm.vmax
+    assert "speaks for low" in shows
+    result = run("plot", net, "-o", tmp_path / "s.svg", "--saliency", "t18", "--store", store)
+    assert result.exit_code == 0, result.output
+    assert "what of t18 speaks for high" in result.stderr
+
+
+# ------------------------------------------------------------------ taggram
+
+
+def test_a_taggram_shows_when_a_track_turns(net) -> None:
+    with style():
+        page, _ = plot_taggram(net, track="t20")
+    ax = page.axes[2]
+    names = [text.get_text() for text in ax.get_yticklabels()]
+    image = dict(zip(names, np.asarray(ax.images[0].get_array()), strict=True))
+    assert set(names) == set(LABELS)
+    assert image["high"][0] > 0.5 > image["high"][-1]
+    np.testing.assert_allclose(image["high"] + image["low"], 1, atol=1e-6)
+    step = N_FRAMES // 4 / RATE
+    first = (N_FRAMES - 1) / 2 / RATE
+    left, right = ax.images[0].get_extent()[:2]
+    assert left == pytest.approx(first - step / 2)
+    assert right == pytest.approx(first - step / 2 + step * image["high"].size)
+
+
+def test_its_scores_are_those_of_the_segments(net, store) -> None:
+    model = fitted_model(open_run(net))
+    rows = Store(store).feature("mel").track(3)
+    found = scores_over_time(model, rows, 8)
+    expected = [model.scores_of([rows[i : i + N_FRAMES]])[0][0] for i in range(0, 41, 8)]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert scores_over_time(model, rows[:5], 8).shape == (1, 2)
+
+
+def test_a_classic_run_has_a_taggram_too(classic, store, tmp_path) -> None:
+    out = tmp_path / "t.png"
+    words = ["plot", classic, "-o", out, "--taggram", "t20", "--every", 0.2, "--top", 1]
+    result = run(*words)
+    assert result.exit_code == 0, result.output
+    assert "1 labels at 7 times of t20" in result.stderr
+    assert out.stat().st_size > 10_000
+
+
+# ------------------------------------------------------------------ what is refused
+
+
+def test_what_does_not_fit_is_refused(net, classic, store, tmp_path) -> None:
+    out = tmp_path / "x.png"
+    with pytest.raises(ConfigError, match="its model is not a net"):
+        plot(classic, out, filters=True)
+    with pytest.raises(ConfigError, match=r"--label lwo: .* did you mean 'low'\?"):
+        plot(net, out, saliency="t18", label="lwo")
+    with pytest.raises(ConfigError, match="--filters does not take 'label'; it takes top"):
+        plot(net, out, filters=True, label="low")
+    with pytest.raises(ConfigError, match="choose one of filters, taggram"):
+        plot(net, out, filters=True, taggram="t18")
+    with pytest.raises(ConfigError, match="choose one of filters, saliency, taggram"):
+        plot(net, out, label="low")
+    with pytest.raises(DataError, match="no audio file and no track 't99'"):
+        plot(net, out, saliency="t99")
+    with pytest.raises(DataError, match="name the store with --store"):
+        plot(net, out, saliency="t18", store=tmp_path / "gone.h5")
+    with pytest.raises(ConfigError, match="which does not take 'filters'; that is for a run"):
+        plot(store, out, filters=True)
+    assert not out.exists()
