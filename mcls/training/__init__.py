@@ -9,7 +9,7 @@
 `model`                  the trained net: scores of tracks, hidden layers; needs torch alone
 `learner`                one epoch: a LightningModule
 `batch_size`,            what to begin with, by trial
-`range_test`
+`range_test`, `trial`
 `fit`                    all epochs: from the first weights to the kept ones
 `state`                  what a killed training goes on from
 `watch`                  figures that say how the training goes

@@ -1,11 +1,9 @@
 """The batch size to train with: what the device holds, or what is fastest on a CPU.
 
-Sizes are powers of two, up to an epoch. Each is tried by whole steps (forward, backward and the
-optimizer's) of a copy of the net, on segments of the train part, so that the net and every
-generator stay as they are.
+Sizes are powers of two, up to an epoch. Each is tried by whole steps of a copy of the net on
+segments of the train part.
 """
 
-import copy
 import math
 import time
 from collections.abc import Callable
@@ -16,6 +14,7 @@ import torch
 
 from mcls.errors import ConfigError
 from mcls.training.learner import Job
+from mcls.training.trial import trial_of
 
 #: The smallest size that is tried: of one segment, batch norms may have nothing to measure.
 _LEAST = 2
@@ -132,25 +131,12 @@ def _fits(step: Step, size: int) -> bool:
 
 
 def _step_of(job: Job, device: torch.device) -> Step:
-    """Return what does whole steps with a copy of the net."""
-    net = copy.deepcopy(job.model.net).to(device).train()
-    if device.type == "cuda":
-        net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    standardise = copy.deepcopy(job.model.standardise).to(device)
-    share = torch.from_numpy(job.share).to(device)
-    optimizer = job.optimizer(net.parameters())
-    kind = torch.float16 if job.training.precision == "16" else torch.bfloat16
-    narrow = torch.autocast(device.type, kind, enabled=job.training.precision != "32")
+    """Return what makes a step with so many segments: those of a batch, over and over."""
+    step, _ = trial_of(job, device)
     some = job.batches[0, 0]
 
-    def step(size: int) -> None:
-        again = (np.resize(one, (size, *one.shape[1:])) for one in some)  # over and over
-        x, y = (torch.from_numpy(one).to(device) for one in again)
-        optimizer.zero_grad()
-        with narrow:
-            job.loss(net(standardise(x)).float(), y, share).mean().backward()
-        optimizer.step()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
+    def sized(size: int) -> None:
+        x, y = (np.resize(one, (size, *one.shape[1:])) for one in some)
+        float(step(x, y))  # waits for the device
 
-    return step
+    return sized

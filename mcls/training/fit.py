@@ -82,8 +82,7 @@ def fit(job: Job) -> tuple[TrainedNet, State]:
                     f"fewer devices, a larger --batch-size or more segments (--crops)"
                 )
             if training.find_lr and state.rate is None:
-                alone = replace(training, devices=1, tensorboard=None)
-                state.rate = find_rate(job, _trainer(alone, folder, 1000))
+                state.rate = find_rate(job, check_device(training))
             if state.rate is not None:
                 job.optimizer = partial(job.optimizer, lr=state.rate)
             _trainer(training, folder, training.epochs - told).fit(Learner(job, state))
@@ -102,10 +101,14 @@ def check_device(training: Training) -> str:
     Raises
     ------
     ConfigError
-        If there are not as many devices as asked for.
+        If there are not as many devices as asked for, or they do not compute so.
     """
     there = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if training.device == "cpu" or (training.device == "auto" and not there):
+        if training.precision == "16":
+            raise ConfigError(
+                "--precision 16 is for CUDA; on a CPU use bf16, which is as narrow, or 32"
+            )
         return "cpu"
     if there < training.devices:
         raise ConfigError(

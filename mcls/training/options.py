@@ -61,7 +61,7 @@ class Training:
     optimizer, schedule : str
         How steps are made, and how the rate changes.
     find_lr : bool
-        Let Lightning's range test choose the optimizer's ``lr``.
+        Let a range test choose the optimizer's ``lr``.
     l1 : float
         Of the L1 penalty on all weights.
     clip : float or None

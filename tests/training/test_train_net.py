@@ -17,6 +17,7 @@ from mcls.disk.store import Store
 from mcls.errors import ConfigError, MclsError
 from mcls.stages.fitted import fitted_model
 from mcls.training import fit, learner
+from mcls.training.range_test import steepest
 
 
 def history(run):
@@ -223,6 +224,7 @@ def test_a_loss_that_is_no_number_stops_the_run(train, tmp_path):
         ({"labels": "tags", "monitor": "accuracy"}, "needs exactly one label per track"),
         ({"model": "cnn1d", "settings": [], "frames": 3}, "too small"),
         ({"device": "cuda"}, "this machine has 0 CUDA devices"),
+        ({"precision": "16"}, "--precision 16 is for CUDA; on a CPU use bf16"),
     ],
 )
 def test_what_does_not_fit_is_refused_before_anything_is_made(train, tmp_path, given, said):
@@ -279,6 +281,21 @@ def test_the_rate_may_be_found(train):
     rate = about(run)["lr"]
     assert 1e-6 < rate < 1
     assert float(history(run)[0]["lr"]) == rate
+
+
+def test_the_steepest_fall_is_found_among_noise(rng):
+    rates = np.geomspace(1e-6, 1, 100)
+    x = np.log10(rates)
+    fall = 2.3 - 1.5 / (1 + np.exp(-4 * (x + 3)))  # steepest at 1e-3
+    blown = np.where(x > -1, 20 * (x + 1) ** 2, 0)
+    for _ in range(20):
+        found = steepest(rates, fall + blown + rng.normal(0, 0.3, 100))
+        assert found is not None
+        assert 10**-3.6 < found < 10**-2.4
+    assert steepest(rates, 2 + x / 6) is None
+    noise = [steepest(rates, rng.normal(2, 0.3, 100)) for _ in range(200)]
+    assert noise.count(None) > 130  # 79 % of 2000: the lowest of many means may be low by chance
+    assert steepest(rates[:5], fall[:5]) is None
 
 
 SMALL_MAPS = {"model": "fcn3", "settings": ["width=0.01"], "frames": 4, "crops": 1}
