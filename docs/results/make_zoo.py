@@ -1,0 +1,171 @@
+"""The table of all nets: each trained in the same way, small enough for two processor cores.
+
+    python docs/results/make_zoo.py DATA [--work FOLDER] [--only NET] [...]
+
+Every net reads the same mel segments, or samples, and is trained by the same steps; its width is
+set so that a segment takes some 5 to 80 MFLOP. So the table says what a net learns within a small
+budget, and not what the full-size net would reach. Everything is `mcls cv`, as in make_nets.py,
+whose folder of work it shares. It prints Markdown; lines that nothing was made for are left out.
+"""
+
+import argparse
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import joblib
+from make_nets import TASKS, Task, figures, sizes
+
+import mcls
+from mcls.nets.describe import describe_net
+from mcls.registry import find
+from mcls.settings import digest, resolve
+from mcls.stages.dataset import prepare
+
+MEL = {"features": ["mel:n_mels=128,power=1,compress=log1p,gain=1000"]}
+SAMPLES = {"features": ["waveform"], "sr": 11025}
+VALID = 0.15
+TRAINING = {
+    "epochs": 10,
+    "batch_size": 16,
+    "optimizer": "adam:lr=1e-3",
+    "schedule": "one-cycle",
+    "monitor": "auc",
+}
+SHOWN = ("esc10", "philharmonia-tags")
+
+
+@dataclass(frozen=True)
+class Net:
+    """A net of the registry, at a size that trains on two cores."""
+
+    name: str
+    settings: tuple[str, ...] = ()
+    frames: int = 64
+    extracted: str = "mel"
+
+    def recipe(self) -> dict[str, Any]:
+        """Return the recipe for `cross_validate`."""
+        own = {"model": self.name, "param": list(self.settings), "frames": self.frames}
+        if self.extracted == "samples":
+            own["standardize"] = "global"
+        return {"train": {**own, **TRAINING}}
+
+
+NETS = (
+    Net("mlp", ("layers=512x512", "dropout=0.3"), frames=4),
+    Net("cnn1d", ("width=0.25", "padding=same", "batch_norm=true", "dropout=0.3")),
+    Net("dieleman"),
+    Net("fcn3", ("width=0.1", "dropout=0")),
+    Net("fcn4", ("width=0.1", "dropout=0")),
+    Net("fcn5", ("width=0.1", "dropout=0")),
+    Net("fcn6", ("width=0.1", "dropout=0")),
+    Net("fcn7", ("width=0.1", "dropout=0")),
+    Net("crnn", ("width=0.3",), frames=96),
+    Net("local-cnn"),
+    Net("pons-time", frames=80),
+    Net("pons-frequency", frames=80),
+    Net("pons-tf", frames=80),
+    Net("pons-parallel", ("width=0.5",), frames=80),
+    Net("pons-blackbox", ("width=0.25",), frames=80),
+    Net("pons-onet"),
+    Net("pons-timbre", ("width=0.25",)),
+    Net("musicnn", ("width=0.08", "envelope=mean", "dropout=0.2")),
+    Net("vgg-pons", ("width=0.125", "dropout=0.05", "output_dropout=0.2"), frames=96),
+    Net("pons-2018", ("width=0.1",)),
+    Net("compact-cnn"),
+    Net("short-chunk", ("width=0.125",)),
+    Net("short-chunk-res", ("width=0.125",)),
+    Net("tagging-transformer", ("width=0.125",)),
+    Net("alexnet", ("width=0.125",)),
+    Net("vgg16", ("width=0.1",)),
+    Net("resnet18", ("width=0.25",)),
+    Net("resnet34", ("width=0.2",)),
+    Net("googlenet", ("width=0.25",)),
+    Net("samplecnn", ("width=0.125", "modules=8"), frames=19683, extracted="samples"),
+    Net("waveform-frontend", ("width=0.15",), frames=19683, extracted="samples"),
+)
+
+
+def main() -> None:
+    """Make every run that is missing, then print the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("data", type=Path, help="folder of esc10/ and philharmonia/")
+    parser.add_argument("--work", type=Path, default=Path("build/nets"))
+    parser.add_argument("--jobs", type=int, default=2, help="runs at a time")
+    names = [net.name for net in NETS]
+    parser.add_argument("--only", choices=names, action="append", help="make these nets only")
+    parser.add_argument("--dataset", choices=SHOWN, action="append", help="make these tasks only")
+    parser.add_argument("--table", action="store_true", help="make nothing, print what is there")
+    options = parser.parse_args()
+    tasks = [task for task in TASKS if task.name in (options.dataset or SHOWN)]
+    nets = [net for net in NETS if net.name in (options.only or names)]
+    if not options.table:
+        for task, net in {
+            (task.dataset, net.extracted): (task, net) for task in tasks for net in nets
+        }.values():
+            make_store(task, net, options.data, options.work, options.jobs)
+        with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
+            joblib.Parallel(options.jobs, verbose=1)(
+                joblib.delayed(make_run)(task, net, options.work)
+                for net, task in product(nets, tasks)
+            )
+    print_table(options.work)
+
+
+def extraction(task: Task, net: Net, work: Path) -> tuple[Path, dict[str, Any]]:
+    """Return where what a net reads is, and what to extract."""
+    wanted = MEL if net.extracted == "mel" else SAMPLES
+    return work / f"{task.dataset}-{digest(wanted)}.h5", wanted
+
+
+def make_store(task: Task, net: Net, data: Path, work: Path, jobs: int) -> None:
+    """Extract what a net reads."""
+    manifest = work / f"{task.dataset}.csv"
+    work.mkdir(parents=True, exist_ok=True)
+    prepare(task.dataset, data / task.dataset, manifest)
+    store, wanted = extraction(task, net, work)
+    mcls.extract(manifest, store, split=task.split, jobs=jobs, **wanted)
+
+
+def make_run(task: Task, net: Net, work: Path) -> None:
+    """Cross-validate a net, or train it once from train to test."""
+    run = work / task.name / f"zoo-{net.name}"
+    run.parent.mkdir(exist_ok=True)
+    store, _ = extraction(task, net, work)
+    mcls.cross_validate(net.recipe(), store, run, split=task.split, labels=task.labels, valid=VALID)
+
+
+def print_table(work: Path) -> None:
+    """Print a line per net that any figures are there for."""
+    tasks = [task for task in TASKS if task.name in SHOWN]
+    columns = [f"{task.name}, {figure}" for task in tasks for figure in task.figures]
+    print("# All nets, small: the whole table\n")
+    print(
+        "Made by `make zoo`; what it shows is in [the comparison](nets.md). Seconds on one core.\n"
+    )
+    print("| net | size |", " | ".join([*columns, "MFLOP", "parameters", "s/epoch"]), "|")
+    print("|---|---|" + "---|" * (len(columns) + 3))
+    for net in NETS:
+        run = f"zoo-{net.name}"
+        cells = [cell for task in tasks for cell in figures(task, run, work)]
+        if any(cells):
+            how = ", ".join(f"`{setting}`" for setting in (*net.settings, f"frames={net.frames}"))
+            print(
+                "|", " | ".join([f"`{net.name}`", how, *cells, mflop(net), *sizes(run, work)]), "|"
+            )
+
+
+def mflop(net: Net) -> str:
+    """Return the operations of a segment of esc10, in millions."""
+    settings = resolve(find("nets", net.name), dict(s.split("=", 1) for s in net.settings))
+    dims = 128 if net.extracted == "mel" else 1
+    layers = describe_net(net.name, settings, net.frames, dims, 10)
+    return f"{sum(layer.flops for layer in layers) / 1e6:.1f}"
+
+
+if __name__ == "__main__":
+    main()
