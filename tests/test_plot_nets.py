@@ -152,7 +152,7 @@ def test_filters_that_learnt_one_band_are_drawn_at_its_frequency(net, tmp_path) 
 
 def test_the_height_of_a_filter_in_hz() -> None:
     axis = DimsAxis("frequency (Hz)", 5, np.array([100.0, 200, 400, 800, 1600]))
-    assert spell_height(axis, 3) == "; 300 Hz at the bottom, 1.2 kHz at the top"
+    assert spell_height(axis, 3) == "300 Hz high at the bottom, 1.2 kHz at the top"
     assert spell_height(axis, 1) == ""
 
 

@@ -82,17 +82,12 @@ def _draw_bank(
     own, title = axis, bank.title
     if n_dims != axis.n_dims:
         own = DimsAxis(f"bands of a filter, 0 to {n_dims - 1}", n_dims)
-        title += spell_height(axis, n_dims)
+        said = spell_height(axis, n_dims)
+        title += f"\n{said}" if said else ""
     if n_frames == 1:
-        draw_columns(
-            part,
-            bank.weights[:, 0],
-            own,
-            height=height,
-            unit="weight",
-            order="the strongest first",
-            title=title,
-        )
+        columns = bank.weights[:, 0]
+        ax = draw_columns(part, columns, own, height=height, unit="weight", order="", title=title)
+        ax.set_xlabel("filter, the strongest first")
         return
     draw_patches(part, bank.weights, own, frame_seconds=frame_seconds, height=height, title=title)
 
@@ -103,7 +98,7 @@ def spell_height(axis: DimsAxis, n_dims: int) -> str:
     Examples
     --------
     >>> spell_height(DimsAxis("frequency (Hz)", 4, np.array([0.0, 100.0, 200.0, 500.0])), 2)
-    '; 100 Hz at the bottom, 300 Hz at the top'
+    '100 Hz high at the bottom, 300 Hz at the top'
     >>> spell_height(DimsAxis("code", 4), 2)
     ''
     """
@@ -113,7 +108,7 @@ def spell_height(axis: DimsAxis, n_dims: int) -> str:
     low = frequencies[n_dims - 1] - frequencies[0]
     high = frequencies[-1] - frequencies[-n_dims]
     ends = [f"{hz:.3g} Hz" if hz < 1000 else f"{hz / 1000:.3g} kHz" for hz in (low, high)]
-    return f"; {ends[0]} at the bottom, {ends[1]} at the top"
+    return f"{ends[0]} high at the bottom, {ends[1]} at the top"
 
 
 def _draw_lines(part: SubFigure, bank: Bank, frame_seconds: float | None) -> None:
@@ -133,7 +128,7 @@ def _draw_lines(part: SubFigure, bank: Bank, frame_seconds: float | None) -> Non
         extent=(0, step * n_frames, 0.5, n + 0.5),
     )
     ax.set_yticks([])
-    ax.set_ylabel(f"{n} filters, the strongest on top")
+    ax.set_ylabel("filters")
     ax.set_xlabel("time (ms)" if frame_seconds is not None else "row")
     ax.set_title(bank.title)
     bar = part.colorbar(image, ax=ax, fraction=0.03, pad=0.01, extend=beyond)
@@ -148,12 +143,9 @@ def _draw_responses(part: SubFigure, bank: Bank, sr: float, height: float) -> No
     gains = np.abs(np.fft.rfft(taps, n_fft, axis=1))
     gains /= np.maximum(gains.max(axis=1, keepdims=True), np.finfo(np.float32).tiny)
     axis = DimsAxis("frequency (Hz)", gains.shape[1], np.fft.rfftfreq(n_fft, 1 / sr))
-    draw_columns(
-        part,
-        gains[in_order(gains.argmax(axis=1))],
-        axis,
-        height=height,
-        unit="gain, largest 1",
-        order="by the frequency let through best",
-        title=bank.title,
+    gains = gains[in_order(gains.argmax(axis=1))]
+    title = bank.title
+    ax = draw_columns(
+        part, gains, axis, height=height, unit="gain, at most 1", order="", title=title
     )
+    ax.set_xlabel("filter, by the frequency let through best")
