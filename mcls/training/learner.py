@@ -191,8 +191,9 @@ class Learner(pl.LightningModule):
             loss = loss + self.job.training.l1 * weights
         self._losses[step] = loss.detach()
         self._stepper.zero_grad()
-        self.manual_backward(loss)
-        self._stepper.step()
+        with torch.autocast(self.device.type, enabled=False):  # the forward pass alone is narrow
+            self.manual_backward(loss)
+            self._stepper.step()
 
     def _logits(self, x: torch.Tensor) -> torch.Tensor:
         """Pass standardised segments through the net."""
