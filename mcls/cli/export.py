@@ -48,6 +48,7 @@ def command(
             click.echo(f"{what} {name}: {' x '.join(map(str, size))}")
     for note in done.notes:
         click.echo(f"note: {note}")
-    apart = "" if done.difference is None else f", at most {done.difference:.1g} from torch,"
     megabytes = done.path.stat().st_size / 1e6
-    done_line(f"wrote {out}: {megabytes:.3g} MB{apart}", started)
+    done_line(
+        f"wrote {out}: {megabytes:.3g} MB, at most {done.difference:.1g} from torch,", started
+    )

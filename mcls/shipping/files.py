@@ -6,7 +6,7 @@ import io
 import json
 import logging
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -159,12 +159,30 @@ def compare_onnx(path: Path, graph: nn.Module, examples: Sequence[torch.Tensor])
     options.intra_op_num_threads = torch.get_num_threads()
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     (given,) = (one.name for one in session.get_inputs())
+    return _compare(lambda x: session.run(None, {given: x.numpy()}), graph, examples)
+
+
+def compare_torch(program: Any, graph: nn.Module, examples: Sequence[torch.Tensor]) -> float:
+    """Do what `compare_onnx` does, for what `traced` gave."""
+    module = program.module()
+
+    def run(x: torch.Tensor) -> list[np.ndarray]:
+        with torch.no_grad():
+            return [tensor.numpy() for tensor in module(x)]
+
+    return _compare(run, graph, examples)
+
+
+def _compare(
+    run: Callable[[torch.Tensor], Sequence[np.ndarray]],
+    graph: nn.Module,
+    examples: Sequence[torch.Tensor],
+) -> float:
     largest = 0.0
     for example in examples:
         with torch.no_grad():
             expected = [tensor.numpy() for tensor in graph.eval()(example)]
-        found = session.run(None, {given: example.numpy()})
-        for one, other in zip(expected, found, strict=True):
+        for one, other in zip(expected, run(example), strict=True):
             if one.shape != other.shape:
                 raise MclsError(f"the file gives {other.shape} where torch gives {one.shape}")
             apart = np.abs(one - other) / np.maximum(1, np.abs(one))

@@ -35,8 +35,8 @@ class Exported:
         The file.
     reads, gives : dict of str to list
         Inputs and outputs with their sizes; a name where any length will do.
-    difference : float or None
-        How far its outputs are from torch's, at most; None where it is torch's own.
+    difference : float
+        How far its outputs are from the net's, at most.
     metadata : dict
         What the file says of itself.
     notes : list of str
@@ -46,7 +46,7 @@ class Exported:
     path: Path
     reads: dict[str, list[int | str]]
     gives: dict[str, list[int | str]]
-    difference: float | None
+    difference: float
     metadata: dict[str, Any]
     notes: list[str]
 
@@ -216,16 +216,16 @@ def _takes(graph: "nn.Module", segments: "torch.Tensor") -> bool:
     return True
 
 
-def _write(made: _Made, out: Path, metadata: dict[str, Any], onnx: bool) -> float | None:
+def _write(made: _Made, out: Path, metadata: dict[str, Any], onnx: bool) -> float:
     """Write a graph; where an axis turns out not to be free, the graph in which it is fixed."""
-    from mcls.shipping.files import compare_onnx, traced, write_onnx, write_torch
+    from mcls.shipping.files import compare_onnx, compare_torch, traced, write_onnx, write_torch
 
     try:
         program = traced(made.graph, made.example, made.free)
         with written_whole(out) as temporary:
             if not onnx:
                 write_torch(program, temporary, metadata)
-                return None
+                return compare_torch(program, made.graph, made.trials)
             write_onnx(program, temporary, metadata, inputs=[made.name], outputs=list(made.gives))
             return compare_onnx(temporary, made.graph, made.trials)
     except Exception as error:  # the exporters raise errors of all kinds
