@@ -14,7 +14,7 @@ FOLDED  := esc10 mridangam fsdd
 TARGETS := $(foreach d,$(FOLDED) philharmonia philharmonia-tags,$(addprefix $(d)-,$(RECIPES)))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all fuzz kills lint docs dictionaries clean $(TARGETS)
+.PHONY: help install demo test test-all fuzz kills lint docs dictionaries nets zoo pretraining clean $(TARGETS)
 
 help: ## list the targets
 	@grep -hE '^[a-zA-Z0-9_%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 28
@@ -78,6 +78,21 @@ dictionaries: install ## docs/results/dictionaries-table.md, an hour or two
 	@mkdir -p build
 	$(BIN)/python docs/results/make_dictionaries.py $(DATA) --jobs $(JOBS) > build/dictionaries.md
 	mv build/dictionaries.md docs/results/dictionaries-table.md
+
+nets: install ## docs/results/nets-table.md, some hours
+	@mkdir -p build
+	$(BIN)/python docs/results/make_nets.py $(DATA) --jobs $(JOBS) > build/nets.md
+	mv build/nets.md docs/results/nets-table.md
+
+zoo: install ## docs/results/zoo-table.md, some hours
+	@mkdir -p build
+	$(BIN)/python docs/results/make_zoo.py $(DATA) --jobs $(JOBS) > build/zoo.md
+	mv build/zoo.md docs/results/zoo-table.md
+
+pretraining: install ## docs/results/pretraining-table.md, an hour
+	@mkdir -p build
+	$(BIN)/python docs/results/make_pretraining.py $(DATA) --jobs $(JOBS) > build/pretraining.md
+	mv build/pretraining.md docs/results/pretraining-table.md
 
 clean: ## remove what was made, not the audio
 	rm -rf build runs
