@@ -190,7 +190,7 @@ def test_lists_of_tables_are_for_jobs_only(tmp_path):
     recipe.write_text("[[learn-dict]]\nsize = 8\n")
     assert read_recipe(recipe) == {"learn-dict": {"size": 8}}
     recipe.write_text('[[extract]]\nfeature = "mel"\n')
-    with pytest.raises(ConfigError, match=r"only learn-dict, encode, train may have several, write"):
+    with pytest.raises(ConfigError, match="only learn-dict, encode, train may have"):
         read_recipe(recipe)
     for text in ("seed = 1\n", "train = []\n", "train = [1]\n"):
         recipe.write_text(text)
