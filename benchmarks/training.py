@@ -211,7 +211,7 @@ def steps(options: argparse.Namespace, folder: Path) -> None:
     cases: list[tuple[str, dict, int, int, int, int]] = [
         ("mlp", {}, 1, 128, 64, 200),
         ("mlp", {"layers": (128, 128)}, 1, 128, 64, 400),
-        ("fcn4", {"width": 0.05}, 128, 96, 16, 20),
+        ("fcn4", {"width": 0.05}, 128, 96, 16, 60),
     ]
     for name, settings, n_frames, n_dims, batch, n_steps in cases:
         tracks = tracks_of(folder, 100, 1300, n_dims)

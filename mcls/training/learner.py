@@ -29,7 +29,7 @@ _PROBES = 8
 #: what it does around a batch takes as long as a small step.
 _TOGETHER, _HELD = 16, 1 << 19
 #: Part of the time that may go into writing states.
-_SAVING = 0.05
+_SAVING = 0.02
 #: What the generator of a device is for; see `mcls.training.segments`.
 _DEVICE = 3
 
