@@ -15,7 +15,9 @@ sends away all who wait or come to wait. So none waits for a thread that has fai
 
 Products call BLAS by its address, with slices of arrays, which numba's own products cannot do; one
 BLAS thread is expected. Barriers, calls and what calls them are in one file because numba looks for
-changes in the file of a function alone when it takes compiled code from the disk.
+changes in the file of a function alone when it takes compiled code from the disk; and what is kept
+there is `take_part` alone, with all that it calls, since an index that names types of a caller
+cannot be read without that caller.
 """
 
 import ctypes
@@ -154,7 +156,7 @@ def _pointer(context: Any, builder: Any, signature: Any, args: Any) -> Any:
     return builder.gep(array.data, [args[1]])
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _meet(job):  # type: ignore[no-untyped-def]
     """Wait for the other threads; return whether all have come, False if the team is dissolved."""
     turn = _read(job.team, _TURN)
@@ -208,7 +210,7 @@ def _layout(matrix):  # type: ignore[no-untyped-def]
     return np.int8(ord("T")), max(matrix.strides[1] // matrix.itemsize, matrix.shape[0])
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def multiply(sgemm, a, b, out, alpha, beta):  # type: ignore[no-untyped-def]
     """Set ``out`` to ``alpha * a @ b + beta * out``.
 
@@ -253,7 +255,7 @@ def take_part(job, me, stays):  # type: ignore[no-untyped-def]
     return False
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath=FASTMATH)
+@njit(nogil=True, error_model="numpy", fastmath=FASTMATH)
 def _step(job, me):  # type: ignore[no-untyped-def]
     _load(job, me)
     if not job.persistent:
@@ -273,7 +275,7 @@ def _step(job, me):  # type: ignore[no-untyped-def]
     return _meet(job)
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath=FASTMATH)
+@njit(nogil=True, error_model="numpy", fastmath=FASTMATH)
 def _load(job, me):  # type: ignore[no-untyped-def]
     """Set own visible units to the data, a line of cache of rows at a time."""
     n, middle = job.now[0].n, len(job.rows)
@@ -285,7 +287,7 @@ def _load(job, me):  # type: ignore[no-untyped-def]
                     job.visible[unit, middle - n + row] = job.rows[row, unit]
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath=FASTMATH)
+@njit(nogil=True, error_model="numpy", fastmath=FASTMATH)
 def _drive_hidden(job, me, data, model, turn):  # type: ignore[no-untyped-def]
     """Let the data, the reconstruction or both drive own hidden units, and sample these."""
     now, middle = job.now[0], len(job.rows)
@@ -304,7 +306,7 @@ def _drive_hidden(job, me, data, model, turn):  # type: ignore[no-untyped-def]
             activate(*units, *how, i, j, middle, stop, 0, job.sums)
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath=FASTMATH)
+@njit(nogil=True, error_model="numpy", fastmath=FASTMATH)
 def _drive_visible(job, me, turn):  # type: ignore[no-untyped-def]
     """Let the states of the hidden units drive own visible units, and sample these if so set."""
     start, m = len(job.rows), job.now[0].m
@@ -317,7 +319,7 @@ def _drive_visible(job, me, turn):  # type: ignore[no-untyped-def]
         activate(*units, *how, i, j, start, start + m, start, job.sums)
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath=FASTMATH)
+@njit(nogil=True, error_model="numpy", fastmath=FASTMATH)
 def _move_hidden(job, me):  # type: ignore[no-untyped-def]
     """Move weights and biases of own hidden units along the slope, with momentum and decay."""
     now, middle = job.now[0], len(job.rows)
@@ -337,7 +339,7 @@ def _move_hidden(job, me):  # type: ignore[no-untyped-def]
             job.activation[unit] += job.driven[0, unit]
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath=FASTMATH)
+@njit(nogil=True, error_model="numpy", fastmath=FASTMATH)
 def _move_visible(job, me):  # type: ignore[no-untyped-def]
     """Move the biases of own visible units along the slope, with momentum."""
     now, middle = job.now[0], len(job.rows)
