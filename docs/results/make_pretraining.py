@@ -4,9 +4,10 @@
 
 The DBN learns from all train tracks, whose labels it does not see; the net that it begins is then
 trained on a share of them, drawn evenly from every class. Beside it stand the same net from random
-weights and one of rectified units from random weights. Each is trained at two learning rates, of
-which the valid part chooses. Three seeds decide the share, the weights and the order. What is
-there already is not made again. It prints Markdown.
+weights and one of rectified units from random weights. Three seeds decide the share, the weights
+and the order; the valid part says which epoch is kept. The learning rate was chosen on the valid
+part of esc10, where 1e-4 was better than 1e-3 in 21 of 27 trainings. What is there already is not
+made again. It prints Markdown.
 """
 
 import argparse
@@ -32,7 +33,7 @@ ROWS = 50_000
 SHARES = {10: 150, 30: 75, 100: 40}  # per cent of the train tracks, epochs at most
 PATIENCE = 15
 SEEDS = (0, 1, 2)
-RATES = ("1e-3", "1e-4")
+RATE = "1e-4"
 ARMS = {
     "DBN, sigmoid": "sigmoid",
     "random, sigmoid": "sigmoid",
@@ -69,9 +70,9 @@ class Training:
     seed: int
     arm: str
 
-    def run(self, work: Path, rate: str) -> Path:
-        """Return the folder of a run at this learning rate."""
-        words = [self.arm.replace(", ", "-"), f"{self.share}", f"seed-{self.seed}", rate]
+    def run(self, work: Path) -> Path:
+        """Return the folder of its run."""
+        words = [self.arm.replace(", ", "-"), f"{self.share}", f"seed-{self.seed}", RATE]
         return work / self.task.name / "-".join(words)
 
 
@@ -93,7 +94,7 @@ def main() -> None:
         workers = joblib.Parallel(options.jobs, verbose=1)
         learning = product({task.dataset: task for task in tasks}.values(), SEEDS)
         workers(joblib.delayed(learn)(task, seed, options.work) for task, seed in learning)
-        workers(joblib.delayed(make_runs)(training, options.work) for training in every)
+        workers(joblib.delayed(make_run)(training, options.work) for training in every)
     print_table(tasks, options.work)
 
 
@@ -154,36 +155,35 @@ def learn(task: Task, seed: int, work: Path) -> None:
     )
 
 
-def make_runs(training: Training, work: Path) -> None:
-    """Train a net at every learning rate, where runs are missing."""
+def make_run(training: Training, work: Path) -> None:
+    """Train a net, if its run is missing."""
     task, share, seed = training.task, training.share, training.seed
     start: dict[str, object] = {"frames": CONTEXT}
     settings = [f"layers={LAYERS}", f"nonlinearity={ARMS[training.arm]}"]
     if training.arm.startswith("DBN"):
         start = {"init": str(work / f"{task.dataset}-dbn-{seed}.h5")}
         settings = []
-    for rate in RATES:
-        run = training.run(work, rate)
-        run.parent.mkdir(parents=True, exist_ok=True)
-        mcls.train(
-            work / f"{task.dataset}.h5",
-            run,
-            model="mlp",
-            settings=[*settings, "dropout=0.2"],
-            labels=task.labels,
-            split=column(share, seed),
-            seed=seed,
-            optimizer=f"adam:lr={rate}",
-            batch_size=128,
-            epochs=SHARES[share],
-            patience=PATIENCE,
-            monitor="auc",
-            **start,
-        )
+    run = training.run(work)
+    run.parent.mkdir(parents=True, exist_ok=True)
+    mcls.train(
+        work / f"{task.dataset}.h5",
+        run,
+        model="mlp",
+        settings=[*settings, "dropout=0.2"],
+        labels=task.labels,
+        split=column(share, seed),
+        seed=seed,
+        optimizer=f"adam:lr={RATE}",
+        batch_size=128,
+        epochs=SHARES[share],
+        patience=PATIENCE,
+        monitor="auc",
+        **start,
+    )
 
 
 def print_table(tasks: Sequence[Task], work: Path) -> None:
-    """Print test figures of the runs that were best on valid: mean, least and largest of seeds."""
+    """Print test figures: the mean, the least and the largest of the seeds."""
     print("| data | figure | net | " + " | ".join(f"{share} %" for share in SHARES) + " |")
     print("|---|---|---|" + "---|" * len(SHARES))
     for task, arm in product(tasks, ARMS):
@@ -196,13 +196,10 @@ def print_table(tasks: Sequence[Task], work: Path) -> None:
 
 
 def figure(training: Training, work: Path) -> float:
-    """Return the test figure at the learning rate with the best valid AUC."""
-    found = []
-    for rate in RATES:
-        metrics = json.loads((training.run(work, rate) / "metrics.json").read_text("utf-8"))
-        chosen = metrics["valid"]["auc"]["macro"]["value"]
-        found.append((chosen, metrics["test"][training.task.figure]["macro"]["value"]))
-    return max(found)[1]
+    """Return the test figure of a run."""
+    metrics = json.loads((training.run(work) / "metrics.json").read_text("utf-8"))
+    found = metrics["test"]["metrics"][training.task.figure]
+    return float(found[found["headline"]]["value"])
 
 
 if __name__ == "__main__":
