@@ -173,7 +173,8 @@ def test_a_net_that_has_seen_the_fold_is_refused(store, recipe, tmp_path):
         ),
         ({"learn-dict": {"out": "../d.h5"}, "train": {}}, "expected a name without folders"),
         ({"learn-dict": {"out": 3}, "train": {}}, "out is a name; got 3"),
-        ({"encode": {"layer": "all"}, "train": {}}, "with layers of a net it makes a store"),
+        ({"encode": {"layer": "all"}, "train": {}}, "with layers of a net, or a store"),
+        ({"encode": {"store": "a.h5"}, "train": {}}, "it makes a store; give it an out"),
         (
             {
                 "encode": [

@@ -126,10 +126,10 @@ def _job(command: str, table: Table) -> Job:
         if name in table and not (isinstance(table[name], str) and table[name]):
             raise ConfigError(f"recipe [{command}]: {name} is a name; got {table[name]!r}")
     if command == "encode" and "out" not in table:
-        if "layer" in given:
+        if "layer" in given or "store" in table:
             raise ConfigError(
-                "recipe [encode]: with layers of a net it makes a store; give it an out, and the "
-                "[train] that reads it the same name as its store"
+                "recipe [encode]: with layers of a net, or a store of its own, it makes a store; give "
+                "it an out, and the [train] that reads it the same name as its store"
             )
         given.pop("name", None)
         arguments = stage_arguments(given, plan_run, where=command)
