@@ -128,8 +128,8 @@ def _job(command: str, table: Table) -> Job:
     if command == "encode" and "out" not in table:
         if "layer" in given or "store" in table:
             raise ConfigError(
-                "recipe [encode]: with layers of a net, or a store of its own, it makes a store; give "
-                "it an out, and the [train] that reads it the same name as its store"
+                "recipe [encode]: with layers of a net, or a store of its own, it makes a store; "
+                "give it an out, and the [train] that reads it the same name as its store"
             )
         given.pop("name", None)
         arguments = stage_arguments(given, plan_run, where=command)
