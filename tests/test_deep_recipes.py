@@ -16,7 +16,16 @@ from mcls.errors import DataError
 from mcls.recipe import read_recipe, table_of, tables_of
 
 PIPELINES = Path(__file__).parents[1] / "pipelines"
-RECIPES = ("mlp", "mlp-dbn", "hamel-eck-dbn", "hamel-eck-svm", "deep-bof", "cnn1d", "fcn4")
+RECIPES = (
+    "mlp",
+    "mlp-svm",
+    "mlp-dbn",
+    "hamel-eck-dbn",
+    "hamel-eck-svm",
+    "deep-bof",
+    "cnn1d",
+    "fcn4",
+)
 
 N_TRACKS, N_FOLDS, SR = 24, 3, 8000
 

@@ -34,6 +34,7 @@ RECIPES = (
     "mfcc-vq-svm",
     "mel-rbm",
     "mlp",
+    "mlp-svm",
     "mlp-dbn",
     "hamel-eck-dbn",
     "hamel-eck-svm",
