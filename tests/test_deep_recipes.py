@@ -24,6 +24,7 @@ RECIPES = (
     "hamel-eck-svm",
     "deep-bof",
     "cnn1d",
+    "cnn1d-shift",
     "fcn4",
 )
 
