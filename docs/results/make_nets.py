@@ -122,10 +122,9 @@ def print_table(work: Path) -> None:
     """Print a line per recipe that any figures are there for."""
     columns = [f"{task.name}, {figure}" for task in TASKS for figure in task.figures]
     print("# Nets compared: the whole table\n")
-    print(
-        "Made by `make nets`; what it shows is in [the comparison](nets.md). Parameters and seconds"
-    )
-    print("per epoch are those on esc10, of all nets that a recipe trains; seconds on one core.\n")
+    print("Made by `make nets`; what it shows is in [the comparison](nets.md). Parameters and")
+    print("seconds per epoch are those on esc10, of all nets that a recipe trains. Where a cell is")
+    print("empty, the recipe was not run.\n")
     print("| recipe |", " | ".join([*columns, "parameters", "s/epoch"]), "|")
     print("|---|" + "---|" * (len(columns) + 2))
     for recipe in RECIPES:
