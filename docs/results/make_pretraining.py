@@ -184,6 +184,9 @@ def make_run(training: Training, work: Path) -> None:
 
 def print_table(tasks: Sequence[Task], work: Path) -> None:
     """Print test figures: the mean, the least and the largest of the seeds."""
+    print("# Pre-training compared\n")
+    print("Made by `make pretraining`: the mean of three seeds, and the least and largest of them;")
+    print("what it shows is in [the comparison of nets](nets.md).\n")
     print("| data | figure | net | " + " | ".join(f"{share} %" for share in SHARES) + " |")
     print("|---|---|---|" + "---|" * len(SHARES))
     for task, arm in product(tasks, ARMS):
