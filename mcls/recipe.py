@@ -62,7 +62,7 @@ _ARGUMENTS = {
     "param": "settings",
 }
 
-_LISTS = {"dicts", "layers", "pool", "settings", "features", "metrics"}
+_LISTS = {"dicts", "init", "layers", "pool", "settings", "features", "metrics"}
 
 #: The word with which an option says None.
 _NONE = {"rows": "all"}

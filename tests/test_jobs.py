@@ -160,6 +160,20 @@ def test_a_net_that_has_seen_the_fold_is_refused(store, recipe, tmp_path):
         mcls.cross_validate(leaking, store, tmp_path / "cv", valid=0.2)
 
 
+def test_an_encode_table_for_the_command_alone_only_says_how():
+    recipe = {
+        "learn-dict": {"size": 8},
+        "encode": {"with": ["of-the-command.h5"], "name": "codes", "encoder": "triangle"},
+        "train": {"model": "knn"},
+    }
+    assert jobs_of(recipe)[-1].arguments == {
+        "encoder": "triangle",
+        "model": "knn",
+        "settings": [],
+        "dicts": ["dict.h5"],
+    }
+
+
 @pytest.mark.parametrize(
     ("recipe", "message"),
     [

@@ -59,9 +59,8 @@ class Job:
         """Return the names of files that it reads."""
         named = [self.store] if self.store else []
         for key in _READ:
-            value = self.arguments.get(key, ())
-            named += [value] if isinstance(value, str) else list(value)
-        return [str(name) for name in named]
+            named += map(str, self.arguments.get(key, ()))
+        return named
 
     def without(self, keys: Collection[str]) -> "Job":
         """Return the same job, but for some arguments."""
@@ -73,8 +72,8 @@ class Job:
         found = dict(self.arguments)
         for key in _READ:
             if key in found:
-                value = [found[key]] if isinstance(found[key], str) else found[key]
-                found[key] = [str(folder / one) if one in names else one for one in map(str, value)]
+                paths = map(str, found[key])
+                found[key] = [str(folder / path) if path in names else path for path in paths]
         return found
 
 
@@ -131,8 +130,8 @@ def _job(command: str, table: Table) -> Job:
                 "recipe [encode]: with layers of a net, or a store of its own, it makes a store; "
                 "give it an out, and the [train] that reads it the same name as its store"
             )
-        given.pop("name", None)
-        arguments = stage_arguments(given, plan_run, where=command)
+        how = {key: value for key, value in given.items() if key not in ("name", "with")}
+        arguments = stage_arguments(how, plan_run, where=command)
     else:
         arguments = stage_arguments(given, _STAGES[command], where=command)
     return Job(command, arguments, table.get("out", ""), table.get("store"))
