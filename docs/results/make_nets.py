@@ -80,8 +80,9 @@ def main() -> None:
     tasks = [task for task in TASKS if task.name in (options.dataset or names)]
     recipes = [recipe for recipe in RECIPES if recipe in (options.only or RECIPES)]
     if not options.table:
-        for dataset, recipe in product(dict.fromkeys(task.dataset for task in tasks), recipes):
-            make_store(dataset, recipe, options.data, options.work, options.jobs)
+        for task, recipe in product({task.dataset: task for task in tasks}.values(), recipes):
+            store, wanted = store_of(task.dataset, recipe, options.work)
+            make_store(task, store, wanted, options)
         with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
             joblib.Parallel(options.jobs, verbose=1)(
                 joblib.delayed(make_run)(task, recipe, options.work)
@@ -98,14 +99,14 @@ def store_of(dataset: str, recipe: str, work: Path) -> tuple[Path, dict[str, Any
     return work / f"{dataset}-{digest(wanted)}.h5", wanted
 
 
-def make_store(dataset: str, recipe: str, data: Path, work: Path, jobs: int) -> None:
-    """Extract what a recipe reads; recipes with the same features share a store."""
-    manifest = work / f"{dataset}.csv"
-    work.mkdir(parents=True, exist_ok=True)
-    prepare(dataset, data / dataset, manifest)
-    store, wanted = store_of(dataset, recipe, work)
-    split = next(task.split for task in TASKS if task.dataset == dataset)
-    mcls.extract(manifest, store, split=split, jobs=jobs, **wanted)
+def make_store(
+    task: Task, store: Path, wanted: dict[str, Any], options: argparse.Namespace
+) -> None:
+    """Extract what recipes read; those with the same features share a store."""
+    manifest = options.work / f"{task.dataset}.csv"
+    options.work.mkdir(parents=True, exist_ok=True)
+    prepare(task.dataset, options.data / task.dataset, manifest)
+    mcls.extract(manifest, store, split=task.split, jobs=options.jobs, **wanted)
 
 
 def make_run(task: Task, recipe: str, work: Path) -> None:

@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import joblib
-from make_nets import TASKS, Task, figures, sizes
+from make_nets import TASKS, Task, figures, make_store, sizes
 
 import mcls
 from mcls.nets.describe import describe_net
 from mcls.registry import find
 from mcls.settings import digest, resolve
-from mcls.stages.dataset import prepare
 
 MEL = {"features": ["mel:n_mels=128,power=1,compress=log1p,gain=1000"]}
 SAMPLES = {"features": ["waveform"], "sr": 11025}
@@ -107,7 +106,7 @@ def main() -> None:
         for task, net in {
             (task.dataset, net.extracted): (task, net) for task in tasks for net in nets
         }.values():
-            make_store(task, net, options.data, options.work, options.jobs)
+            make_store(task, *extraction(task, net, options.work), options)
         with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
             joblib.Parallel(options.jobs, verbose=1)(
                 joblib.delayed(make_run)(task, net, options.work)
@@ -120,15 +119,6 @@ def extraction(task: Task, net: Net, work: Path) -> tuple[Path, dict[str, Any]]:
     """Return where what a net reads is, and what to extract."""
     wanted = MEL if net.extracted == "mel" else SAMPLES
     return work / f"{task.dataset}-{digest(wanted)}.h5", wanted
-
-
-def make_store(task: Task, net: Net, data: Path, work: Path, jobs: int) -> None:
-    """Extract what a net reads."""
-    manifest = work / f"{task.dataset}.csv"
-    work.mkdir(parents=True, exist_ok=True)
-    prepare(task.dataset, data / task.dataset, manifest)
-    store, wanted = extraction(task, net, work)
-    mcls.extract(manifest, store, split=task.split, jobs=jobs, **wanted)
 
 
 def make_run(task: Task, net: Net, work: Path) -> None:

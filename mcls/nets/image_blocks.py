@@ -5,9 +5,14 @@ from collections import OrderedDict
 import torch
 from torch import nn
 
-from mcls.nets.blocks import Nonlinearity, nonlinear
+from mcls.nets.blocks import Nonlinearity, dense, nonlinear
 
 _SQUEEZE = 16  # maps that become one in a squeeze-and-excitation
+
+
+def two_dense(n_in: int, units: int, nonlinearity: Nonlinearity) -> list[nn.Sequential]:
+    """Return the dense layers before the output of AlexNet and VGG: ``(batch, n_in)`` to units."""
+    return [dense(n, units, nonlinearity=nonlinearity, batch_norm=False) for n in (n_in, units)]
 
 
 def convolution(

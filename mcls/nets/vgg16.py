@@ -9,12 +9,12 @@ from mcls.nets.blocks import (
     check_settings,
     check_sizes,
     conv2d,
-    dense,
     init_weights,
     name_layers,
     scaled,
     through,
 )
+from mcls.nets.image_blocks import two_dense
 from mcls.registry import register
 
 _FILTER = 3  # frames, and dims
@@ -97,15 +97,8 @@ class VGG16(nn.Module):
         units = scaled(_UNITS, width)
         self._convolutions = name_layers(self, "conv", layers)
         self.parts = nn.AdaptiveAvgPool2d(_LEFT)
-        sizes = [n_in * _LEFT * _LEFT, units, units]
-        self._dense = name_layers(
-            self,
-            "dense",
-            [
-                dense(sizes[i], sizes[i + 1], nonlinearity=nonlinearity, batch_norm=False)
-                for i in range(2)
-            ],
-        )
+        layers = two_dense(n_in * _LEFT * _LEFT, units, nonlinearity)
+        self._dense = name_layers(self, "dense", layers)
         self.dropout = nn.Dropout(dropout)
         self.output = nn.Linear(units, n_labels)
         self.hidden = self._convolutions + self._dense
