@@ -8,7 +8,6 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import torch
 from torch import nn
 
 from mcls.errors import ConfigError, MclsError
+from mcls.shipping.any_length import of_any_length
 
 #: Under which name a file keeps what is to be known of it, as JSON.
 METADATA = "mcls"
@@ -70,29 +70,8 @@ def traced(graph: nn.Module, example: torch.Tensor, free: Free) -> Any:
     known = {"backed_size_oblivious": True} if hasattr(_config, "backed_size_oblivious") else {}
     shape = dict.fromkeys(free, Dim.DYNAMIC)
     # 1 is a length like any other
-    with quiet(), config.patch(**known), _pools_of_any_length(graph):
+    with quiet(), config.patch(**known), of_any_length(graph):
         return export(graph.eval(), (example,), dynamic_shapes=(shape,))
-
-
-@contextmanager
-def _pools_of_any_length(graph: nn.Module) -> Iterator[None]:
-    """Pool in two dimensions instead of one: torch.export fixes the length of what it pools in one.
-
-    A pool of 1 in the second dimension changes nothing.
-    """
-    pools = [module for module in graph.modules() if isinstance(module, nn.MaxPool1d)]
-    for pool in pools:
-        sizes: Any = ((pool.kernel_size, 1), (pool.stride, 1), (pool.padding, 0))
-        pool.forward = partial(_pooled, nn.MaxPool2d(*sizes))  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        for pool in pools:
-            del pool.forward
-
-
-def _pooled(pool: nn.Module, x: torch.Tensor) -> torch.Tensor:
-    return pool(x.unsqueeze(-1)).squeeze(-1)
 
 
 def write_torch(program: Any, path: Path, metadata: Mapping[str, Any]) -> None:

@@ -153,7 +153,7 @@ def _from_rows(run: Run, model: "TrainedNet") -> _Made:
         return _Made(graph, "segments", example, trials, reads, gives, [], shorter)
 
     fixed = made(n_frames, [n_frames], None)
-    lengths = [n_frames, n_frames + 3, 2 * n_frames]
+    lengths = [n_frames, n_frames + 3, 2 * n_frames + 101]  # that crnn pads to other lengths
     takes_any = n_frames > 1 and all(_takes(graph, _segments(model, 1, n)) for n in lengths[1:])
     return made("frames", lengths, fixed) if takes_any else fixed
 
