@@ -87,6 +87,10 @@ def _apply(step: Step, inputs: list[Timed]) -> Timed:
         from mcls.training.hidden import hidden_rows  # torch, where there is a net only
 
         return hidden_rows(*inputs[0], step)
+    if step.kind == "scores":
+        from mcls.scoring import score_rows  # scikit-learn, where there is a run only
+
+        return score_rows(inputs[0][0], step), None
     if step.kind == "pool":
         return pool_rows(*inputs[0], pool_of(step.name, step.settings))
     if step.kind == "concat":

@@ -33,6 +33,7 @@ def fill(folder, model, **about):
         origins={"model": "command line"},
         chain=CHAIN,
         model=model,
+        learnt_from=["t1", "t2"],
         metrics={"test": {}},
         about={**ABOUT, **about},
     )
@@ -61,6 +62,7 @@ def test_written_and_read(run, model, rng):
     X = rng.normal(size=(5, 3))
     assert np.array_equal(opened.model().scores(X), model.scores(X))
     assert chain_digest(opened.chain()) == chain_digest(CHAIN)
+    assert opened.learnt_from() == ("t1", "t2")
     assert opened.labels == ["a", "b"]
     assert not opened.multi_label
     assert opened.metrics() == {"test": {}}

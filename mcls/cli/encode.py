@@ -17,7 +17,9 @@ from mcls.cli.progress import done_line, progress_bar
 @click.option(
     "--with", "dicts", type=FILE, multiple=True, help="Dictionary, or run of a net; repeatable."
 )
-@click.option("--layer", "layers", multiple=True, help="Of a net: name, number or all; repeatable.")
+@click.option(
+    "--layer", "layers", multiple=True, help="Of a net: name, number or all; or scores; repeatable."
+)
 @click.option("--feature", help="Which feature, without a dictionary.")
 @click.option("--encoder", type=Name("encoders", spec=True), help="Default: the method's own.")
 @click.option(
@@ -32,6 +34,8 @@ def command(store: Path, out: Path, as_json: bool, **options: Any) -> None:
     The codes of several dictionaries stand side by side, and so do the
     hidden layers of a net: a row per segment. Of the maps of a layer the
     maximum over the segment is taken, or the mean, as in --layer all:mean.
+    --layer scores takes what runs say, of nets or classifiers: a row per
+    track.
     Poolers are applied in the order they are given; @ gives a window in
     seconds.
 
@@ -41,6 +45,7 @@ def command(store: Path, out: Path, as_json: bool, **options: Any) -> None:
       mcls encode mel.h5 v.h5 --with d.h5 --encoder triangle --pool max@1s --pool mean
       mcls encode mfcc.h5 stats.h5 --pool meanstd
       mcls encode mel.h5 deep.h5 --with runs/mlp --layer all --pool meanstd@5s
+      mcls encode all.h5 said.h5 --with runs/svm --with runs/mlp --layer scores
     """
     from mcls.stages.encode import encode
 

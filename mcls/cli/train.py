@@ -26,7 +26,9 @@ from mcls.cli.tables import show_table
 @click.argument("run", type=FILE)
 @click.option("--model", type=Name("classifiers", "nets"), default="svm", help="Classifier or net.")
 @click.option("--feature", help="Which feature, if the store has several.")
-@click.option("--dict", "dicts", type=FILE, multiple=True, help="Encode with it; repeatable.")
+@click.option(
+    "--dict", "dicts", type=FILE, multiple=True, help="Encode with it, or with a run; repeatable."
+)
 @click.option("--encoder", type=Name("encoders", spec=True), help="How rows become codes.")
 @click.option(
     "--pool", type=Name("poolers", spec=True), multiple=True, help="Pool rows; repeatable."
@@ -48,7 +50,8 @@ def command(ctx: click.Context, store: Path, run: Path, as_json: bool, **options
 
     The run folder holds all that `mcls predict` needs. Every row of a
     track is an example; the track's score is the mean over its rows.
-    The same command again leaves the run as it is.
+    The same command again leaves the run as it is. --model average takes
+    the mean of what the runs named by --dict say.
 
     Options from --segment on are for nets. A net learns from segments
     of tracks, and the epoch that is best on valid is kept. A training
@@ -61,6 +64,7 @@ def command(ctx: click.Context, store: Path, run: Path, as_json: bool, **options
       mcls train mfcc.h5 runs/gmm --model gmm --split fold --fold 1
       mcls train mel.h5 runs/mlp --model mlp --epochs 30 --optimizer adam:lr=1e-4
       mcls train mel.h5 runs/fcn --model fcn4 -p width=0.1 --segment 3 --patience 10
+      mcls train all.h5 runs/both --model average --dict runs/vq --dict runs/fcn
     """
     from mcls.stages.train import train
 

@@ -12,6 +12,7 @@ tracks it was learnt from, for learnt steps).
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -23,7 +24,10 @@ from mcls.errors import FormatError
 from mcls.settings import canonical
 
 #: What a step may be.
-KINDS = ("feature", "dictionary", "net", "pool", "concat")
+KINDS = ("feature", "dictionary", "net", "scores", "pool", "concat")
+
+#: The dataset of what something was learnt from.
+_IDS = "learnt_from"
 
 #: Bytes of HDF5's own for a step.
 _OVERHEAD = 1 << 15
@@ -100,7 +104,7 @@ def concatenate(chains: list[Chain]) -> Chain:
 def chain_room(chain: Chain) -> int:
     """Return the bytes a chain takes in a file, at most."""
     arrays = sum(array.nbytes for step in chain for array in step.arrays.values())
-    ids = sum(len(track_id.encode()) + 64 for step in chain for track_id in step.learnt_from)
+    ids = sum(ids_room(step.learnt_from) for step in chain)
     settings = sum(len(canonical(step.settings)) for step in chain)
     return arrays + ids + settings + _OVERHEAD * (len(chain) + 1)
 
@@ -116,9 +120,26 @@ def write_chain(parent: h5py.Group, chain: Chain) -> None:
         item.attrs["inputs"] = np.asarray(step.inputs, dtype=np.int64)
         for name, array in step.arrays.items():
             item.create_dataset(name, data=array)
-        if step.learnt_from:
-            ids = [track_id.encode() for track_id in step.learnt_from]
-            item.create_dataset("learnt_from", data=np.array(ids, dtype=h5py.string_dtype()))
+        write_ids(item, step.learnt_from)
+
+
+def ids_room(track_ids: Sequence[str]) -> int:
+    """Return the bytes that `write_ids` takes, at most."""
+    return sum(len(track_id.encode()) + 64 for track_id in track_ids)
+
+
+def write_ids(group: h5py.Group, track_ids: Sequence[str]) -> None:
+    """Write which tracks something was learnt from; nothing if there are none."""
+    if track_ids:
+        ids = [track_id.encode() for track_id in track_ids]
+        group.create_dataset(_IDS, data=np.array(ids, dtype=h5py.string_dtype()))
+
+
+def read_ids(group: h5py.Group) -> tuple[str, ...]:
+    """Return the tracks that `write_ids` wrote; none if there are none."""
+    if _IDS not in group:
+        return ()
+    return tuple(member(group, _IDS, h5py.Dataset).asstr()[()])
 
 
 def read_chain(parent: h5py.Group) -> Chain:
@@ -143,11 +164,9 @@ def _read_step(item: h5py.Group, i: int) -> Step:
         raise FormatError(f"{file}: step {i} of the chain is damaged ({error})") from error
     if kind not in KINDS or any(not 0 <= j < i for j in inputs):
         raise FormatError(f"{file}: step {i} of the chain is a {kind!r} that reads {inputs}")
-    arrays, learnt_from = {}, ()
+    arrays = {}
     for key in members(item):
         dataset = member(item, key, h5py.Dataset)
-        if key == "learnt_from":
-            learnt_from = tuple(dataset.asstr()[()])
-        else:
+        if key != _IDS:
             arrays[key] = dataset[()]
-    return Step(kind, name, settings, inputs, arrays, learnt_from)
+    return Step(kind, name, settings, inputs, arrays, read_ids(item))

@@ -5,6 +5,7 @@ object; only the types listed here are made, so a file from a stranger can be wr
 code.
 """
 
+import io
 import json
 import zipfile
 from collections.abc import Iterator
@@ -45,24 +46,42 @@ def read_model(path: Path) -> Any:
     FormatError
         If the file is damaged, or names any other type.
     """
-    from skops.io import load
+    try:
+        return model_of(path.read_bytes(), path)
+    except OSError as error:
+        raise FormatError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def model_of(content: bytes, where: Path | str) -> Any:
+    """Return the classifier that the bytes of a file hold; see `read_model`.
+
+    Parameters
+    ----------
+    content : bytes
+        Of a file that `write_model` wrote.
+    where : path or str
+        Where they are from, for messages.
+    """
+    from skops.io import loads
 
     own = {f"{entry.module}.{entry.attribute}" for entry in entries("classifiers").values()}
     trusted = own | _PIECES
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
             named = set(_named_types(json.loads(archive.read("schema.json"))))
         if named - trusted:
             foreign = ", ".join(sorted(named - trusted))
-            raise FormatError(f"{path}: refused, it names types that mcls does not make: {foreign}")
-        model = load(path, trusted=sorted(trusted))
+            raise FormatError(
+                f"{where}: refused, it names types that mcls does not make: {foreign}"
+            )
+        model = loads(content, trusted=sorted(trusted))
     except FormatError:
         raise
     except Exception as error:  # skops and numpy raise whatever a damaged file leads them to
-        raise FormatError(f"{path}: damaged ({type(error).__name__}: {error})") from error
+        raise FormatError(f"{where}: damaged ({type(error).__name__}: {error})") from error
     if f"{type(model).__module__}.{type(model).__qualname__}" not in own:
-        raise FormatError(f"{path}: holds a {type(model).__name__}, not a classifier of mcls")
-    _check_trees(model, path, model.n_features_in_)
+        raise FormatError(f"{where}: holds a {type(model).__name__}, not a classifier of mcls")
+    _check_trees(model, where, model.n_features_in_)
     return model
 
 
@@ -80,14 +99,14 @@ def _named_types(node: Any) -> Iterator[str]:
             yield from _named_types(value)
 
 
-def _check_trees(thing: Any, path: Path, n_dims: int) -> None:
+def _check_trees(thing: Any, where: Path | str, n_dims: int) -> None:
     """Refuse decision trees that point outside themselves: scikit-learn follows them unchecked."""
     if isinstance(thing, list | tuple):
         for item in thing:
-            _check_trees(item, path, n_dims)
+            _check_trees(item, where, n_dims)
     elif isinstance(thing, dict):
         for item in thing.values():
-            _check_trees(item, path, n_dims)
+            _check_trees(item, where, n_dims)
     elif type(thing).__name__ == "Tree":
         here = np.arange(thing.node_count)
         left, right, feature = thing.children_left, thing.children_right, thing.feature
@@ -95,6 +114,6 @@ def _check_trees(thing: Any, path: Path, n_dims: int) -> None:
         inside = [(child > here) & (child < len(here)) for child in (left, right)]
         inside.append((feature >= 0) & (feature < n_dims))
         if len(here) == 0 or not np.all(leaf | np.logical_and.reduce(inside)):
-            raise FormatError(f"{path}: damaged (a decision tree points outside itself)")
+            raise FormatError(f"{where}: damaged (a decision tree points outside itself)")
     elif hasattr(thing, "get_params"):
-        _check_trees(vars(thing), path, n_dims)
+        _check_trees(vars(thing), where, n_dims)

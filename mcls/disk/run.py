@@ -2,7 +2,7 @@
 
 ============== =====================================================================
 run.toml       every setting of the run, with where it came from; a recipe of `train`
-chain.h5       the steps from the audio to the classifier's rows, with their arrays
+chain.h5       the steps from the audio to the model's rows, with their arrays; the train tracks
 model.skops    the classifier; for a net model.safetensors (`mcls.disk.tensors`)
 history.csv    for a net: figures per epoch
 predictions.csv scores of the valid and the test part (`mcls.disk.predictions`)
@@ -21,7 +21,7 @@ import os
 import re
 import shutil
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +29,15 @@ from typing import Any
 
 import h5py
 
-from mcls.disk.chain import Chain, chain_room, read_chain, write_chain
+from mcls.disk.chain import (
+    Chain,
+    chain_room,
+    ids_room,
+    read_chain,
+    read_ids,
+    write_chain,
+    write_ids,
+)
 from mcls.disk.hdf5 import new_hdf5
 from mcls.disk.model import read_model, write_model
 from mcls.disk.tensors import write_tensors
@@ -80,6 +88,11 @@ class Run:
         """Return the steps from the audio to the classifier's rows."""
         with _opened(self.path / "chain.h5") as file:
             return read_chain(file)
+
+    def learnt_from(self) -> tuple[str, ...]:
+        """Return the ``track_id`` of every track of the train part; older runs say none."""
+        with _opened(self.path / "chain.h5") as file:
+            return read_ids(file)
 
     @property
     def net_file(self) -> Path | None:
@@ -269,15 +282,17 @@ def write_parts(
     origins: Mapping[str, str],
     chain: Chain,
     model: Any,
+    learnt_from: Sequence[str],
     metrics: Mapping[str, Any],
     about: Mapping[str, Any],
 ) -> None:
     """Write all of a run but predictions.csv into `folder` (see `written_folder`)."""
     write_settings(folder / "run.toml", command, settings, origins)
-    with new_hdf5(folder / "chain.h5", chain_room(chain)) as file:
+    with new_hdf5(folder / "chain.h5", chain_room(chain) + ids_room(learnt_from)) as file:
         file.attrs["kind"] = "chain"
         file.attrs["format"] = FORMAT
         write_chain(file, chain)
+        write_ids(file, learnt_from)
     if hasattr(model, "tensors"):
         write_tensors(folder / NET_FILE, model.tensors(), model.about())
     else:

@@ -17,6 +17,7 @@ from mcls.encoding import Timed, apply_chain
 from mcls.errors import ConfigError
 from mcls.pooling import parse_pool, pool_settings
 from mcls.registry import find
+from mcls.scoring import scores_step
 from mcls.settings import resolve, split_spec
 
 Progress = Callable[[int, int, float], None]
@@ -76,7 +77,7 @@ def build_chain(
     layers : sequence of str
         Hidden layers of nets, side by side: names, numbers from 1 on, or ``all``; of maps the
         maximum over a segment, or with ``:mean`` after it, as in ``all:mean``. None given: the
-        last.
+        last. Or ``scores`` alone: what runs, of nets or classifiers, say of the track.
 
     Returns
     -------
@@ -94,7 +95,7 @@ def build_chain(
     if layers and not any(runs):
         raise ConfigError(f"layer {', '.join(layers)}: there is no run of a net to take it from")
     bases: list[Chain] = [
-        _with_net(store, path, layers) if is_run else _with_dictionary(store, path, encoder)
+        _with_run(store, path, layers) if is_run else _with_dictionary(store, path, encoder)
         for path, is_run in zip(dicts, runs, strict=True)
     ]
     if not dicts:
@@ -126,18 +127,22 @@ def _with_dictionary(store: Store, path: Path | str, encoder: str | None) -> Cha
     return extend(stored.chain, step)
 
 
-def _with_net(store: Store, path: Path | str, layers: Sequence[str]) -> Chain:
+def _with_run(store: Store, path: Path | str, layers: Sequence[str]) -> Chain:
     run = open_run(path)
-    if run.net_file is None:
-        raise ConfigError(
-            f"{path}: its model is {run.settings['train']['model']!r}, which has no hidden layers "
-            "to encode with; train a net (mcls list nets)"
-        )
-    from mcls.training.hidden import net_step
-
     chain = run.chain()
     if not reaches(chain, stored_steps(store, chain)):
         raise ConfigError(_misfit(store, Path(path), chain))
+    if "scores" in layers:
+        if len(layers) > 1:
+            raise ConfigError(f"layer {', '.join(layers)}: scores are taken alone")
+        return extend(chain, scores_step(run))
+    if run.net_file is None:
+        raise ConfigError(
+            f"{path}: its model is {run.settings['train']['model']!r}, which has no hidden layers "
+            "to encode with; train a net (mcls list nets), or take its scores (--layer scores)"
+        )
+    from mcls.training.hidden import net_step
+
     return extend(chain, net_step(*read_tensors(run.net_file), layers))
 
 

@@ -20,8 +20,9 @@ def refuse_leaks(chain: Chain, parts: Parts, track_ids: Sequence[str]) -> None:
         leaked = sorted(held_out.intersection(step.learnt_from))
         if leaked:
             some = ", ".join(leaked[:3]) + (", ..." if len(leaked) > 3 else "")
+            what = "run of" if step.kind == "scores" else step.kind
             raise DataError(
-                f"the {step.kind} {step.name!r} was learnt from {len(leaked)} tracks that are now "
+                f"the {what} {step.name!r} was learnt from {len(leaked)} tracks that are now "
                 f"in the valid or test part ({some}): scores on them would be too good. Learn it "
                 f"again with the same split options ({parts.describe()})"
             )

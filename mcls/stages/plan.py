@@ -106,12 +106,18 @@ def plan_run(
         given.setdefault("random_state", seed)
     if entry.family != "nets":
         refuse_training(training, model)
-    chain = build_chain(store, feature, dicts, encoder, pool)
+    reads_scores = entry.facts.get("reads") == "scores"
+    chain = build_chain(
+        store, feature, dicts, encoder, pool, layers=["scores"] if reads_scores and dicts else ()
+    )
     parts = resolve_parts(
         store, split=split, fold=fold, valid=valid, group=group, labels=labels, seed=seed
     )
     refuse_leaks(chain, parts, store.track_ids)
     table = _labels(store, labels, parts)
+    if reads_scores:
+        check_scores(chain, table.names, model)
+        given.setdefault("n_labels", len(table.names))
     how = init = None
     inherited: tuple[Step, ...] = ()
     if entry.family == "nets":
@@ -161,6 +167,30 @@ def plan_run(
         store_digest=store_digest,
         key=digest([decides, content]),
     )
+
+
+def check_scores(chain: Chain, labels: Sequence[str], model: str) -> None:
+    """Refuse rows that are not the scores of runs, for a model that reads nothing else.
+
+    Raises
+    ------
+    ConfigError
+        Saying what there is instead, or which labels differ.
+    """
+    last = chain[-1]
+    said = [chain[i] for i in last.inputs] if last.kind == "concat" else [last]
+    for step in said:
+        if step.kind != "scores":
+            raise ConfigError(
+                f"{model} reads what runs say, and these rows are of {step.name!r}; name the runs "
+                "with --dict"
+            )
+        if step.settings["labels"] != list(labels):
+            differ = ", ".join(sorted({*step.settings["labels"]} ^ {*labels})) or "in their order"
+            raise ConfigError(
+                f"{model}: the run of {step.name!r} was trained with other labels than this one "
+                f"would be ({differ})"
+            )
 
 
 def check_training(training: Training, parts: Parts) -> None:

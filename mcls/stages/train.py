@@ -211,6 +211,7 @@ def fill_run(
         origins=plan.origins,
         chain=plan.chain,
         model=model,
+        learnt_from=[store.track_ids[i] for i in parts.of("train")],
         metrics=metrics,
         about={**provenance(plan, model, summary), **more},
     )
