@@ -22,7 +22,7 @@ from mcls.dictionaries.preprocessing import join_frames
 from mcls.encoders import feed_forward
 from mcls.errors import ConfigError
 from mcls.nets import build_net, smallest_input
-from mcls.nets.blocks import frames_needed, init_weights, nonlinear, pools_that_fit
+from mcls.nets.blocks.layers import frames_needed, init_weights, nonlinear, pools_that_fit
 from mcls.nets.cnn1d import MeanMaxNorm
 from mcls.nets.describe import Layer, describe_net
 from mcls.registry import entries, find

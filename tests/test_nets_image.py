@@ -12,8 +12,8 @@ from torch import nn
 from mcls.errors import ConfigError
 from mcls.nets import build_net, smallest_input
 from mcls.nets.alexnet import response_norm
+from mcls.nets.blocks.image import ResidualBlock, SqueezeExcite
 from mcls.nets.describe import describe_net
-from mcls.nets.image_blocks import ResidualBlock, SqueezeExcite
 from mcls.registry import find
 
 PAGES = Path(__file__).parents[1] / "docs" / "nets"

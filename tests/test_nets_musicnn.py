@@ -15,10 +15,10 @@ import mcls
 from mcls.disk.store import Store
 from mcls.errors import ConfigError
 from mcls.nets import build_net, smallest_input
-from mcls.nets.backends import Attention, Residual, positions
+from mcls.nets.blocks.backends import Attention, Residual, positions
+from mcls.nets.blocks.frontends import FRONTENDS
+from mcls.nets.blocks.stacks import VGG
 from mcls.nets.describe import describe_net
-from mcls.nets.frontends import FRONTENDS
-from mcls.nets.stacks import VGG
 from mcls.registry import find
 
 BACKENDS = ["global-pool", "rnn", "mlp", "attention", "autopool"]

@@ -11,8 +11,8 @@ from torch import nn
 
 from mcls.errors import ConfigError
 from mcls.nets import build_net, smallest_input
+from mcls.nets.blocks.filters import parse_shapes
 from mcls.nets.describe import describe_net
-from mcls.nets.filters import parse_shapes
 from mcls.nets.local_cnn import pools_of
 
 

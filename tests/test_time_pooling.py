@@ -9,8 +9,8 @@ from numpy.testing import assert_allclose
 from scipy.special import softmax
 
 from mcls.errors import ConfigError
-from mcls.nets.blocks import init_weights
-from mcls.nets.time_pooling import time_pool
+from mcls.nets.blocks.layers import init_weights
+from mcls.nets.blocks.time_pooling import time_pool
 
 WORDS = ["mean", "max", "std", "lp", "lp1", "lp3", "lp8", "attention", "attention4", "autopool"]
 each = pytest.mark.parametrize("word", WORDS)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from mcls.nets.blocks import (
+from mcls.nets.blocks.image import two_dense
+from mcls.nets.blocks.layers import (
     Init,
     Nonlinearity,
     check_settings,
@@ -17,7 +18,6 @@ from mcls.nets.blocks import (
     scaled,
     through,
 )
-from mcls.nets.image_blocks import two_dense
 from mcls.registry import register
 
 

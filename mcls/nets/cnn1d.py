@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from mcls.nets.blocks import (
+from mcls.nets.blocks.layers import (
     Init,
     Nonlinearity,
     check_settings,

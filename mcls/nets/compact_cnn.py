@@ -1,6 +1,6 @@
 """Five small convolutions of 32 maps: the compact net of Choi et al., whose layers are features."""
 
-from mcls.nets.blocks import Init, Nonlinearity
+from mcls.nets.blocks.layers import Init, Nonlinearity
 from mcls.nets.fcn import FullyConvolutional
 from mcls.registry import register
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn.functional import pad
 
-from mcls.nets.blocks import (
+from mcls.nets.blocks.layers import (
     Init,
     MaxOver,
     Nonlinearity,

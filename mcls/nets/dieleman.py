@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from mcls.nets.blocks import (
+from mcls.nets.blocks.layers import (
     Init,
     Nonlinearity,
     check_settings,

@@ -10,7 +10,7 @@ from typing import ClassVar
 import torch
 from torch import nn
 
-from mcls.nets.blocks import (
+from mcls.nets.blocks.layers import (
     Init,
     MaxOver,
     Nonlinearity,

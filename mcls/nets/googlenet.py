@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from mcls.nets.alexnet import response_norm
-from mcls.nets.blocks import (
+from mcls.nets.blocks.image import convolution
+from mcls.nets.blocks.layers import (
     Init,
     Nonlinearity,
     check_settings,
@@ -16,7 +17,6 @@ from mcls.nets.blocks import (
     scaled,
     through,
 )
-from mcls.nets.image_blocks import convolution
 from mcls.registry import register
 
 _POOL, _STEP = 3, 2

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from mcls.errors import ConfigError
-from mcls.nets.blocks import (
+from mcls.nets.blocks.layers import (
     Init,
     Nonlinearity,
     check_settings,
@@ -22,7 +22,7 @@ from mcls.nets.blocks import (
     scaled,
     through,
 )
-from mcls.nets.time_pooling import time_pool
+from mcls.nets.blocks.time_pooling import time_pool
 from mcls.registry import register
 
 _MAPS = 128
@@ -52,7 +52,7 @@ class LocalCNN(nn.Module):
     pools : tuple of int or None
         Frames of the max-pool after each convolution, first to last; none: by the segment.
     pool : str
-        Over what is left of time, as in mcls.nets.time_pooling.
+        Over what is left of time, as in mcls.nets.blocks.time_pooling.
     nonlinearity : str
         Of all hidden units.
     dropout : float

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from mcls.errors import ConfigError
-from mcls.nets.blocks import (
+from mcls.nets.blocks.layers import (
     Init,
     Nonlinearity,
     check_settings,

@@ -1,10 +1,10 @@
 """Musically motivated filters, convolutions in time, pooling over time: Pons & Serra's musicnn."""
 
-from mcls.nets.backends import Backend, Midend
-from mcls.nets.blocks import Init, Nonlinearity
-from mcls.nets.front_back import FrontBack
-from mcls.nets.frontends import FrontendName
-from mcls.nets.stacks import Envelope
+from mcls.nets.blocks.backends import Backend, Midend
+from mcls.nets.blocks.front_back import FrontBack
+from mcls.nets.blocks.frontends import FrontendName
+from mcls.nets.blocks.layers import Init, Nonlinearity
+from mcls.nets.blocks.stacks import Envelope
 from mcls.registry import register
 
 

@@ -5,8 +5,8 @@ high in frequency and one frame long sees timbre and chords. Sizes are frames x 
 paper writes dims x frames: its 1x60 is 60x1.
 """
 
-from mcls.nets.blocks import Init, Nonlinearity
-from mcls.nets.branches import Branches
+from mcls.nets.blocks.branches import Branches
+from mcls.nets.blocks.layers import Init, Nonlinearity
 from mcls.registry import register
 
 

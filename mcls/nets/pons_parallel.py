@@ -3,9 +3,9 @@
 Sizes are frames x dims here, where the paper writes dims x frames: its 12x8 is 8x12.
 """
 
-from mcls.nets.blocks import Init, Nonlinearity
-from mcls.nets.branches import Branches, largest
-from mcls.nets.filters import parse_shapes
+from mcls.nets.blocks.branches import Branches, largest
+from mcls.nets.blocks.filters import parse_shapes
+from mcls.nets.blocks.layers import Init, Nonlinearity
 from mcls.registry import register
 
 _POOLED_DIMS = 4

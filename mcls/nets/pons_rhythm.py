@@ -9,7 +9,8 @@ from typing import ClassVar
 import torch
 from torch import nn
 
-from mcls.nets.blocks import (
+from mcls.nets.blocks.filters import SideBySide, filters
+from mcls.nets.blocks.layers import (
     Init,
     Nonlinearity,
     check_settings,
@@ -17,8 +18,7 @@ from mcls.nets.blocks import (
     init_weights,
     scaled,
 )
-from mcls.nets.filters import SideBySide, filters
-from mcls.nets.time_pooling import time_pool
+from mcls.nets.blocks.time_pooling import time_pool
 from mcls.registry import register
 
 _POOLED_DIMS = 4
@@ -39,7 +39,7 @@ class _ManyLengths(nn.Module):
     width : float
         Scales the number of filters, above 0; 1, 2, 4 and 8 were published.
     pool : str
-        Over time, as in mcls.nets.time_pooling; max is the published one.
+        Over time, as in mcls.nets.blocks.time_pooling; max is the published one.
     nonlinearity : str
         Of the filters.
     dropout : float

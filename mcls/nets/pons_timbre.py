@@ -5,7 +5,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from mcls.nets.blocks import (
+from mcls.nets.blocks.filters import SideBySide, filters, maximum_over
+from mcls.nets.blocks.layers import (
     Init,
     Nonlinearity,
     check_settings,
@@ -16,7 +17,6 @@ from mcls.nets.blocks import (
     init_weights,
     scaled,
 )
-from mcls.nets.filters import SideBySide, filters, maximum_over
 from mcls.registry import register
 
 _BANDS = 128  # dims that the heights are of

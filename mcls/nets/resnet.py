@@ -5,7 +5,8 @@ from typing import ClassVar
 import torch
 from torch import nn
 
-from mcls.nets.blocks import (
+from mcls.nets.blocks.image import ResidualBlock, convolution
+from mcls.nets.blocks.layers import (
     Init,
     Nonlinearity,
     check_settings,
@@ -15,7 +16,6 @@ from mcls.nets.blocks import (
     scaled,
     through,
 )
-from mcls.nets.image_blocks import ResidualBlock, convolution
 from mcls.registry import register
 
 _FILTER = 7  # frames, and dims, of the first convolution

@@ -5,7 +5,7 @@ from collections import OrderedDict
 import torch
 from torch import nn
 
-from mcls.nets.blocks import (
+from mcls.nets.blocks.layers import (
     Init,
     Nonlinearity,
     check_settings,
@@ -16,8 +16,8 @@ from mcls.nets.blocks import (
     scaled,
     through,
 )
-from mcls.nets.stacks import check_samples
-from mcls.nets.time_pooling import time_pool
+from mcls.nets.blocks.stacks import check_samples
+from mcls.nets.blocks.time_pooling import time_pool
 from mcls.registry import register
 
 _FIRST = 128  # maps of the first convolution and of the first two modules

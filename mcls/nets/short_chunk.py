@@ -8,7 +8,8 @@ from typing import ClassVar
 import torch
 from torch import nn
 
-from mcls.nets.blocks import (
+from mcls.nets.blocks.image import ResidualBlock
+from mcls.nets.blocks.layers import (
     Init,
     MaxOver,
     Nonlinearity,
@@ -22,7 +23,6 @@ from mcls.nets.blocks import (
     scaled,
     through,
 )
-from mcls.nets.image_blocks import ResidualBlock
 from mcls.registry import register
 
 _FILTER = 3  # frames, and dims

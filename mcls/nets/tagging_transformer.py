@@ -6,7 +6,8 @@ import torch
 from torch import nn
 from torch.nn.functional import interpolate, scaled_dot_product_attention
 
-from mcls.nets.blocks import (
+from mcls.nets.blocks.image import ResidualBlock
+from mcls.nets.blocks.layers import (
     Init,
     Nonlinearity,
     check_settings,
@@ -16,7 +17,6 @@ from mcls.nets.blocks import (
     scaled,
     through,
 )
-from mcls.nets.image_blocks import ResidualBlock
 from mcls.registry import register
 
 _MAPS = 128

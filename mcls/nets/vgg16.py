@@ -3,7 +3,8 @@
 import torch
 from torch import nn
 
-from mcls.nets.blocks import (
+from mcls.nets.blocks.image import two_dense
+from mcls.nets.blocks.layers import (
     Init,
     Nonlinearity,
     check_settings,
@@ -14,7 +15,6 @@ from mcls.nets.blocks import (
     scaled,
     through,
 )
-from mcls.nets.image_blocks import two_dense
 from mcls.registry import register
 
 _FILTER = 3  # frames, and dims

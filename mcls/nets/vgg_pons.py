@@ -3,8 +3,8 @@
 import torch
 from torch import nn
 
-from mcls.nets.blocks import Init, Nonlinearity, check_settings, check_sizes, init_weights
-from mcls.nets.stacks import VGG
+from mcls.nets.blocks.layers import Init, Nonlinearity, check_settings, check_sizes, init_weights
+from mcls.nets.blocks.stacks import VGG
 from mcls.registry import register
 
 

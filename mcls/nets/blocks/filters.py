@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from mcls.errors import ConfigError
-from mcls.nets.blocks import MaxOver, Nonlinearity, nonlinear
+from mcls.nets.blocks.layers import MaxOver, Nonlinearity, nonlinear
 
 #: Frames and dims of a filter that are believed.
 _LARGEST = 10_000

@@ -26,8 +26,8 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import nn
 
-from mcls.nets.blocks import Nonlinearity, name_layers, scaled
-from mcls.nets.stacks import VGG, Envelope, Waveform, layer
+from mcls.nets.blocks.layers import Nonlinearity, name_layers, scaled
+from mcls.nets.blocks.stacks import VGG, Envelope, Waveform, layer
 
 FrontendName = Literal["timbral", "timbral+temporal", "pons-2018", "vgg", "waveform"]
 

@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
-from mcls.nets.blocks import (
+from mcls.nets.blocks.filters import filters, maximum_over
+from mcls.nets.blocks.layers import (
     Init,
     Nonlinearity,
     check_settings,
@@ -17,7 +18,6 @@ from mcls.nets.blocks import (
     scaled,
     through,
 )
-from mcls.nets.filters import filters, maximum_over
 
 _MAPS = 32
 

@@ -1,6 +1,6 @@
 """Stacks of convolutions as front-ends: on spectrograms as on images, and on the waveform.
 
-For what a front-end is, see `mcls.nets.frontends`. Every layer is convolution, nonlinearity, batch
+For what a front-end is, see `mcls.nets.blocks.frontends`. Every layer is convolution, nonlinearity, batch
 norm, pool, in this order.
 """
 
@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from mcls.errors import ConfigError
-from mcls.nets.blocks import Nonlinearity, check_sizes, name_layers, nonlinear, scaled
+from mcls.nets.blocks.layers import Nonlinearity, check_sizes, name_layers, nonlinear, scaled
 
 Envelope = Literal["max", "mean"]
 

@@ -5,10 +5,17 @@ from typing import ClassVar
 import torch
 from torch import nn
 
-from mcls.nets.backends import Backend, Convolutions, Midend, summary
-from mcls.nets.blocks import Init, Nonlinearity, check_settings, check_sizes, init_weights, scaled
-from mcls.nets.frontends import FRONTENDS, FrontendName
-from mcls.nets.stacks import Envelope, check_samples, layer
+from mcls.nets.blocks.backends import Backend, Convolutions, Midend, summary
+from mcls.nets.blocks.frontends import FRONTENDS, FrontendName
+from mcls.nets.blocks.layers import (
+    Init,
+    Nonlinearity,
+    check_settings,
+    check_sizes,
+    init_weights,
+    scaled,
+)
+from mcls.nets.blocks.stacks import Envelope, check_samples, layer
 
 _RECURRENT_UNITS = 512
 
@@ -23,13 +30,13 @@ class FrontBack(nn.Module):
     width : float
         Scales every hidden layer.
     frontend, midend, backend : str
-        See `mcls.nets.frontends` and `mcls.nets.backends`.
+        See `mcls.nets.blocks.frontends` and `mcls.nets.blocks.backends`.
     envelope : {'max', 'mean'}
-        See `mcls.nets.frontends.Branches`.
+        See `mcls.nets.blocks.frontends.Branches`.
     midend_maps, units : int
         Of each convolution of the mid-end; of the dense layer.
     residual_norm : bool
-        See `mcls.nets.backends.Convolutions`.
+        See `mcls.nets.blocks.backends.Convolutions`.
     input_norm, summary_norm : bool
         Whether the segment as a whole, and the vector over time, are normalised.
     nonlinearity, dropout, batch_norm, init

@@ -22,9 +22,9 @@ from typing import ClassVar, Literal
 import torch
 from torch import nn
 
-from mcls.nets.blocks import Nonlinearity, name_layers, through
-from mcls.nets.stacks import layer
-from mcls.nets.time_pooling import time_pool
+from mcls.nets.blocks.layers import Nonlinearity, name_layers, through
+from mcls.nets.blocks.stacks import layer
+from mcls.nets.blocks.time_pooling import time_pool
 
 Midend = Literal["dense", "residual", "pons-2018", "none"]
 Backend = Literal["global-pool", "rnn", "mlp", "attention", "autopool"]

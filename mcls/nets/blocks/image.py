@@ -5,7 +5,7 @@ from collections import OrderedDict
 import torch
 from torch import nn
 
-from mcls.nets.blocks import Nonlinearity, dense, nonlinear
+from mcls.nets.blocks.layers import Nonlinearity, dense, nonlinear
 
 _SQUEEZE = 16  # maps that become one in a squeeze-and-excitation
 
