@@ -1,7 +1,7 @@
 """Stacks of convolutions as front-ends: on spectrograms as on images, and on the waveform.
 
-For what a front-end is, see `mcls.nets.blocks.frontends`. Every layer is convolution, nonlinearity, batch
-norm, pool, in this order.
+For what a front-end is, see `mcls.nets.blocks.frontends`. Every layer is convolution, nonlinearity,
+batch norm, pool, in this order.
 """
 
 from collections import OrderedDict
