@@ -3,12 +3,14 @@
 import importlib.util
 import json
 from pathlib import Path
+from typing import Any
 
 import librosa
 import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from torch import nn
 
 import mcls
 from mcls.cli.main import cli
@@ -17,12 +19,16 @@ from mcls.disk.run import open_run
 from mcls.disk.store import Store
 from mcls.errors import ConfigError, MclsError
 from mcls.features.mel import Mel
+from mcls.nets import build_net, smallest_input
+from mcls.registry import entries, find
+from mcls.shipping.any_length import of_any_length
 from mcls.shipping.files import METADATA, compare_onnx
 from mcls.shipping.graph import AudioGraph, SegmentGraph
 from mcls.shipping.mel_graph import MelGraph, Spectrum
-from mcls.stages.export import export
+from mcls.stages.export import Exported, export
 from mcls.stages.fitted import fitted_model
 from mcls.stages.predict import predict
+from mcls.training.model import NetSpec, Standardise, TrainedNet
 from mcls.training.segments import grid
 
 SR, N_MELS, N_FRAMES = 8000, 24, 24
@@ -78,6 +84,19 @@ def trained(place):
     return run
 
 
+@pytest.fixture(scope="module")
+def exported(trained, place):
+    """``exported("mlp")`` gives its ONNX file, written once."""
+    known: dict[str, Exported] = {}
+
+    def file(net: str) -> Exported:
+        if net not in known:
+            known[net] = export(trained(net), place / f"{net}.onnx")
+        return known[net]
+
+    return file
+
+
 def session(path: Path):
     import onnxruntime
 
@@ -93,9 +112,8 @@ def segments_of(rows: np.ndarray, n_frames: int) -> np.ndarray:
     "net",
     ["mlp", "cnn1d", *(pytest.param(one, marks=pytest.mark.slow) for one in ("fcn4", "crnn"))],
 )
-def test_the_file_scores_as_the_run_does(net, trained, place, tmp_path) -> None:
-    run = trained(net)
-    done = export(run, tmp_path / "net.onnx")
+def test_the_file_scores_as_the_run_does(net, trained, exported, place) -> None:
+    run, done = trained(net), exported(net)
     assert done.difference < 1e-4
     model = fitted_model(open_run(run))
     made = session(done.path)
@@ -122,6 +140,93 @@ def test_the_file_scores_as_the_run_does(net, trained, place, tmp_path) -> None:
         net_input = model.standardise(torch.from_numpy(x[:, None]))
         with torch.no_grad():
             assert np.abs(found - model.net.eval()(net_input).numpy()).max() < 1e-4
+
+
+def narrow(net: str) -> dict[str, Any]:
+    """Settings that make a net small."""
+    size = {"layers": (12, 8)} if net == "mlp" else {"width": 0.1}
+    shallow = {"samplecnn": {"modules": 2}, "waveform-frontend": {"midend": "dense"}}
+    return size | shallow.get(net, {})
+
+
+def untrained(net: str, settings: dict[str, Any], n_frames: int, n_dims: int) -> TrainedNet:
+    before = Standardise(torch.full((n_dims,), -3.0), torch.full((n_dims,), 2.0))
+    made = build_net(net, settings, n_frames, n_dims, 6, seed=1)
+    spec = NetSpec(
+        net, settings, n_frames, n_dims, tuple(range(6)), (), False, "cross-entropy", "loop", ()
+    )
+    return TrainedNet(spec, made, before)
+
+
+#: Nets that read segments of their own length only.
+ONE_LENGTH = {"dieleman", "mlp", "pons-timbre", "vgg-pons"}
+ONE_LENGTH |= {"pons-blackbox", "pons-parallel", "pons-tf", "pons-time"}
+
+#: Nets, and settings that change what they are made of, which `make test` exports too.
+QUICK = {"pons-timbre", "short-chunk"}
+CASES: list[tuple[str, dict[str, Any]]] = [(net, {}) for net in entries("nets")]
+CASES += [("musicnn", {"backend": one}) for one in ("rnn", "attention", "autopool")]
+CASES += [("crnn", {"input_norm": "frames"})]
+
+
+@needs_onnx
+@pytest.mark.parametrize(
+    ("net", "settings"),
+    [
+        pytest.param(
+            net,
+            more,
+            id="-".join([net, *more.values()]),
+            marks=() if net in QUICK else pytest.mark.slow,
+        )
+        for net, more in CASES
+    ],
+)
+def test_every_net_is_a_file_of_either_kind(net, settings, trained, tmp_path, monkeypatch) -> None:
+    settings = narrow(net) | settings
+    n_frames, n_dims = smallest_input(net, settings)
+    samples = find("nets", net).facts["dims"] == 1
+    n_frames, n_dims = n_frames + 37, 1 if samples else n_dims + 21
+    model = untrained(net, settings, n_frames, n_dims)
+    monkeypatch.setattr("mcls.stages.export.fitted_model", lambda run: model)
+    one_length = net in ONE_LENGTH or "input_norm" in settings
+    for suffix in (".pt2", ".onnx"):
+        done = export(trained("mlp"), tmp_path / f"net{suffix}")
+        frames = n_frames if one_length else "frames"
+        assert done.reads == {"segments": ["batch", frames, n_dims]}, suffix
+    made = session(done.path)
+    graph = SegmentGraph(model, 6).eval()
+    for length in (n_frames,) if one_length else (n_frames, n_frames + 1, 3 * n_frames + 50):
+        x = torch.randn(2, length, n_dims)
+        with torch.no_grad():
+            expected = graph(x)[0].numpy()
+        assert np.abs(made.run(["logits"], {"segments": x.numpy()})[0] - expected).max() < 1e-4
+
+
+@pytest.mark.parametrize("kind", [nn.GRU, nn.LSTM])
+def test_a_recurrent_layer_as_a_loop_is_the_same(kind) -> None:
+    torch.manual_seed(2)
+    layer = nn.Sequential(kind(5, 4, num_layers=2, batch_first=True)).eval()
+    for n_steps in (1, 2, 9):
+        x = torch.randn(3, n_steps, 5)
+        with torch.no_grad():
+            expected = layer(x)[0]
+            with of_any_length(layer):
+                found = layer(x)[0]
+        assert torch.allclose(found, expected, rtol=0, atol=1e-6), n_steps
+    assert "forward" not in vars(layer[0])
+
+
+@pytest.mark.parametrize("size", [1, 7, (2, 3)])
+def test_means_of_parts_and_pools_of_any_length_are_the_same(size) -> None:
+    parts, pool = nn.AdaptiveAvgPool2d(size), nn.MaxPool1d(3, stride=2, padding=1)
+    for n in (1, 2, 6, 7, 8, 30):
+        x = torch.randn(2, 4, n, 5)
+        expected = parts(x), pool(x[..., 0])
+        with of_any_length(nn.ModuleList([parts, pool])):
+            found = parts(x), pool(x[..., 0])
+        assert torch.allclose(found[0], expected[0], rtol=0, atol=1e-6), n
+        assert torch.equal(found[1], expected[1]), n
 
 
 @needs_onnx
@@ -224,11 +329,10 @@ def test_torch_reads_what_is_written_for_it(trained, tmp_path) -> None:
 
 
 @needs_onnx
-def test_the_file_says_what_it_is(trained, tmp_path) -> None:
-    run = trained("mlp")
-    made = session(export(run, tmp_path / "net.onnx").path)
+def test_the_file_says_what_it_is(trained, exported) -> None:
+    made = session(exported("mlp").path)
     said = json.loads(made.get_modelmeta().custom_metadata_map[METADATA])
-    about = open_run(run).about
+    about = open_run(trained("mlp")).about
     assert said["labels"] == about["labels"]
     assert said["chain"][0]["name"] == "mel"
     assert said["chain"][0]["settings"]["hop_length"] == 256
@@ -252,10 +356,9 @@ def test_a_label_the_net_never_saw_has_the_lowest_score() -> None:
 
 
 @needs_onnx
-def test_a_file_that_computes_something_else_is_refused(trained, tmp_path) -> None:
-    run = trained("mlp")
-    path = export(run, tmp_path / "net.onnx").path
-    model = fitted_model(open_run(run))
+def test_a_file_that_computes_something_else_is_refused(trained, exported) -> None:
+    path = exported("mlp").path
+    model = fitted_model(open_run(trained("mlp")))
     with torch.no_grad():
         model.net.output.bias += 0.01
     graph = SegmentGraph(model, 6).eval()

@@ -18,7 +18,8 @@ State = tuple[torch.Tensor, ...]
 def of_any_length(graph: nn.Module) -> Iterator[None]:
     """Let a graph compute the same in ways that torch.export can trace for any length.
 
-    A max-pool in one dimension becomes one in two, of 1 in the second. Recurrent layers, which
+    A max-pool in one dimension becomes one in two, of 1 in the second. Means of parts become
+    products with the shares of the frames in each part, and of the dims. Recurrent layers, which
     torch.export writes out step by step, become a scan: one step, repeated. A torch without scan
     keeps them as they are.
 
@@ -46,6 +47,8 @@ def _replaced(module: nn.Module) -> Callable[..., Any] | None:
     if isinstance(module, nn.MaxPool1d):
         sizes: Any = ((module.kernel_size, 1), (module.stride, 1), (module.padding, 0))
         return partial(_pooled, nn.MaxPool2d(*sizes))
+    if isinstance(module, nn.AdaptiveAvgPool2d):
+        return partial(_means, module)
     if isinstance(module, nn.GRU | nn.LSTM) and _is_plain(module):
         try:
             scan = importlib.import_module("torch._higher_order_ops.scan").scan
@@ -57,6 +60,23 @@ def _replaced(module: nn.Module) -> Callable[..., Any] | None:
 
 def _pooled(pool: nn.Module, x: torch.Tensor) -> torch.Tensor:
     return pool(x.unsqueeze(-1)).squeeze(-1)
+
+
+def _means(parts: nn.AdaptiveAvgPool2d, x: torch.Tensor) -> torch.Tensor:
+    size: Any = parts.output_size
+    n_frames, n_dims = size if isinstance(size, tuple) else (size, size)
+    if n_frames == n_dims == 1:
+        return x.mean((2, 3), keepdim=True)
+    return _shares(n_frames, x.shape[2], x) @ x @ _shares(n_dims, x.shape[3], x).T
+
+
+def _shares(n_parts: int, n: int, like: torch.Tensor) -> torch.Tensor:
+    """Return the share of each of `n` in the mean of each part, ``(n_parts, n)``."""
+    places = torch.arange(n, device=like.device)
+    part = torch.arange(n_parts, device=like.device)[:, None]
+    first, stop = part * n // n_parts, ((part + 1) * n + n_parts - 1) // n_parts
+    inside = (places >= first) & (places < stop)
+    return inside.to(like.dtype) / (stop - first).to(like.dtype)
 
 
 def _is_plain(layer: nn.RNNBase) -> bool:
