@@ -20,6 +20,7 @@ from mcls.plots.page import style
 from mcls.stages.fitted import fitted_model
 from mcls.stages.plot import plot
 from mcls.stages.plot_net import plot_filters, plot_saliency, plot_taggram
+from mcls.training.grad_cam import Maps, chosen_maps, grad_cam
 from mcls.training.look import attribution, first_filters, scores_over_time
 from mcls.training.model import NetSpec, Standardise, TrainedNet
 
@@ -224,6 +225,78 @@ def test_it_points_at_the_band_that_makes_the_difference(net, store) -> None:
         assert largest in (3, 9), LABELS[label]
 
 
+class OneConvolution(torch.nn.Module):
+    """A convolution, the mean of each map, a dense layer."""
+
+    hidden = ("conv",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = torch.nn.Conv2d(1, 4, 3, padding=1)
+        self.output = torch.nn.Linear(4, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.output(self.conv(x).mean((2, 3)))
+
+
+@pytest.mark.parametrize("n", [30, 60])
+def test_grad_cam_of_one_convolution_is_the_weighted_sum_of_its_maps(n) -> None:
+    model = trained("mlp", {"layers": (4,)})
+    torch.manual_seed(3)
+    model.net = OneConvolution()
+    rows = np.random.default_rng(4).normal(-3, 2, (n, 10)).astype(np.float32)
+    weights = model.net.output.weight.detach().numpy()
+    found = grad_cam(model, rows, 2, "conv")
+    for first in range(0, n, 30):  # segments of 30 frames, side by side
+        segment = torch.from_numpy((rows[first : first + 30] + 3) / 2)
+        with torch.no_grad():
+            maps = model.net.conv(segment[None, None])[0].numpy()
+        expected = np.maximum(0, np.einsum("k,ktd->td", weights[2] / 300, maps))
+        np.testing.assert_allclose(found[first : first + 30], expected, rtol=1e-4, atol=1e-7)
+    assert (found == 0).any()
+    assert (found > 0).any()
+    assert not model.net.output.weight.grad
+
+
+def test_the_slope_of_a_map_is_that_of_finite_differences() -> None:
+    model = trained("fcn3", {"width": 0.03, "nonlinearity": "tanh"}, 60, 24)
+    rows = np.random.default_rng(4).normal(-3, 2, (60, 24)).astype(np.float32)
+    layer = model.net.conv1
+    kept: list[torch.Tensor] = []
+    hook = layer.register_forward_hook(lambda _, __, made: kept.append(made))
+    before = model.logits(rows)[0, 2].item()
+    hook.remove()
+    (maps,) = kept
+    slopes = []
+    for i in range(maps.shape[1]):  # the mean slope of a map is the slope of adding to all of it
+        change = torch.zeros_like(maps)
+        change[:, i] = 1e-2
+        hook = layer.register_forward_hook(lambda _, __, made, change=change: made + change)
+        slopes.append((model.logits(rows)[0, 2].item() - before) / 1e-2 / maps[0, 0].numel())
+        hook.remove()
+    coarse = torch.einsum("k,ktd->td", torch.tensor(slopes), maps[0]).clamp(min=0)
+    expected = torch.nn.functional.interpolate(coarse[None, None], (60, 24), mode="bilinear")
+    found = grad_cam(model, rows, 2, "conv1")
+    assert found.max() > 0
+    np.testing.assert_allclose(found, expected[0, 0], atol=0.02 * found.max())
+
+
+def test_grad_cam_takes_the_last_maps_over_time_and_dims_or_over_time() -> None:
+    fcn = trained("fcn3", {"width": 0.03}, 200, 24)
+    assert chosen_maps(fcn) == Maps("conv2", 2, 2)
+    cnn = trained("cnn1d", {"width": 0.1, "padding": "same"}, 64, 10)
+    assert chosen_maps(cnn) == Maps("conv4", 4, 1)
+    rows = np.random.default_rng(5).normal(-3, 2, (64, 10)).astype(np.float32)
+    over_time = grad_cam(cnn, rows, 0, "conv4")
+    np.testing.assert_allclose(over_time, over_time[:, :1].repeat(10, axis=1), rtol=1e-5)
+    with pytest.raises(
+        ConfigError, match=r"--layer conv9: .* cnn1d with maps; it has conv1, conv2"
+    ):
+        chosen_maps(cnn, "conv9")
+    with pytest.raises(ConfigError, match="mlp: no hidden layer has maps over time"):
+        chosen_maps(trained("mlp", {"layers": (4,)}))
+
+
 def test_the_picture_of_saliency(net, store, tmp_path) -> None:
     with style():
         page, shows = plot_saliency(net, track="t18", label="low")
@@ -236,6 +309,22 @@ def test_the_picture_of_saliency(net, store, tmp_path) -> None:
     result = run("plot", net, "-o", tmp_path / "s.svg", "--saliency", "t18", "--store", store)
     assert result.exit_code == 0, result.output
     assert "what of t18 speaks for high" in result.stderr
+
+
+def test_the_picture_of_grad_cam(net, store, tmp_path) -> None:
+    with style():
+        page, _ = plot_saliency(net, track="t18", label="low", how="grad-cam", layer="conv1")
+    seen = page.axes[2]
+    assert seen.get_title(loc="left").startswith("Grad-CAM of low: maps of conv1, of ")
+    assert seen.images[0].get_array().shape == (N_MELS, 60)
+    assert seen.images[0].norm.vmin == 0
+    out = tmp_path / "g.png"
+    result = run("plot", net, "-o", out, "--saliency", "t18", "--how", "grad-cam")
+    assert result.exit_code == 0, result.output
+    with pytest.raises(ConfigError, match="--layer is the layer whose maps --how grad-cam shows"):
+        plot(net, out, saliency="t18", layer="conv1")
+    with pytest.raises(ConfigError, match=r"--how grad-cma: did you mean 'grad-cam'\?"):
+        plot(net, out, saliency="t18", how="grad-cma")
 
 
 # ------------------------------------------------------------------ taggram

@@ -42,6 +42,12 @@ from mcls.cli.progress import done_line
 @click.option("--taggram", metavar="TRACK", help="Of a run: labels over the time of a track.")
 @click.option("--label", help="With --saliency: the label; else the likeliest.")
 @click.option(
+    "--how",
+    type=click.Choice(["gradients", "grad-cam"]),
+    help="With --saliency; else gradients.",
+)
+@click.option("--layer", metavar="NAME", help="With grad-cam: whose maps; else the last with any.")
+@click.option(
     "--every",
     type=click.FloatRange(0, min_open=True),
     metavar="SECONDS",
@@ -71,6 +77,7 @@ def command(path: Path, out: Path, **options: Any) -> None:
       mcls plot runs/vq -o confusion.svg
       mcls plot runs/fcn4 -o filters.png --filters
       mcls plot runs/fcn4 -o why.png --saliency song.wav --label jazz
+      mcls plot runs/fcn4 -o where.png --saliency song.wav --how grad-cam
       mcls plot runs/fcn4 -o when.png --taggram song.wav
       mcls plot fcn4.toml -o rate.png
     """

@@ -19,7 +19,8 @@ from mcls.stages.plot_store import plot_store
 _TAKES = {
     "dictionary": {"top", "sort", "space"},
     "store": {"track", "feature", "dicts", "encoder", "pool"},
-    "run": {"part", "filters", "saliency", "taggram", "label", "store", "every", "top"},
+    "run": {"part", "filters", "top", "every", "store", "label", "how", "layer"}
+    | {"saliency", "taggram"},
     "recipe": set(),
 }
 

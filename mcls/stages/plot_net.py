@@ -79,7 +79,13 @@ def plot_filters(path: Path, *, top: int | None = None) -> tuple[Figure, str]:
 
 
 def plot_saliency(
-    path: Path, *, track: str, label: str | None = None, store: Path | None = None
+    path: Path,
+    *,
+    track: str,
+    label: str | None = None,
+    store: Path | None = None,
+    how: str = "gradients",
+    layer: str | None = None,
 ) -> tuple[Figure, str]:
     """Draw which parts of a track a net's score of a label comes from.
 
@@ -93,22 +99,29 @@ def plot_saliency(
         The label; None: that of the highest score.
     store : Path or None
         Where the track is; None: the store the run was trained on.
+    how : {'gradients', 'grad-cam'}
+        ``gradients``: what each number adds to the logit (integrated gradients). ``grad-cam``:
+        where the maps of a layer are that speak for the label.
+    layer : str or None
+        With ``grad-cam``: the layer; None: the last with maps over time and dims, else over time.
 
     Returns
     -------
     page : Figure
-        What the net reads, and below it what each number of that adds to the label's logit.
+        What the net reads, and below it what of it speaks for the label.
     shows : str
 
     Raises
     ------
     ConfigError
-        If the model is no net, or gives no score of the label.
+        If the model is no net, gives no score of the label, or has no such maps.
     DataError
         If there is no such track.
     """
-    from mcls.training.look import attribution
-
+    if how not in WAYS:
+        raise ConfigError(f"--how {how}: {suggest(how, WAYS)}")
+    if layer is not None and how != "grad-cam":
+        raise ConfigError("--layer is the layer whose maps --how grad-cam shows; give that as well")
     run, model = _net_of(path)
     chain = run.chain()
     rows, rate = apply_chain(chain, _given(run, chain, track, store))
@@ -121,22 +134,52 @@ def plot_saliency(
     elif label not in outputs:
         raise ConfigError(f"--label {label}: the net has no such output; {suggest(label, outputs)}")
     output = outputs[label]
-    added = attribution(model, rows, output)
     meaning = _meaning(run, chain, rows, rate)
     read = _read_layer(chain, rows, meaning)
-    seen = replace(
+    seen = WAYS[how](model, rows, output, label, layer, read)
+    score = means[model.spec.outputs[output]]
+    title = f"{shortened(Path(track).name, 60)}: {label} {score:.3f} by {path.name}"
+    page = draw_track([read, seen], title=title, seconds=_length(meaning, rows))
+    return page, f"what of {Path(track).name} speaks for {label} ({score:.3f})"
+
+
+def _gradients(
+    model: "TrainedNet", rows: np.ndarray, output: int, label: str, layer: str | None, read: Layer
+) -> Layer:
+    """Return the panel of integrated gradients, laid over what is read."""
+    from mcls.training.look import attribution
+
+    return replace(
         read,
         title=f"what it adds to the logit of {label}, beyond a mean input",
-        rows=added,
+        rows=attribution(model, rows, output),
         unit="logit",
         codes=False,
         signed=True,
         share=_INSIDE,
     )
-    score = means[model.spec.outputs[output]]
-    title = f"{shortened(Path(track).name, 60)}: {label} {score:.3f} by {path.name}"
-    page = draw_track([read, seen], title=title, seconds=_length(meaning, rows))
-    return page, f"what of {Path(track).name} speaks for {label} ({score:.3f})"
+
+
+def _grad_cam(
+    model: "TrainedNet", rows: np.ndarray, output: int, label: str, layer: str | None, read: Layer
+) -> Layer:
+    """Return the panel of Grad-CAM, laid over what is read."""
+    from mcls.training.grad_cam import chosen_maps, grad_cam
+
+    maps = chosen_maps(model, layer)
+    places = f"{maps.n_frames} x {maps.n_dims}" if maps.n_dims > 1 else f"{maps.n_frames} in time"
+    return replace(
+        read,
+        title=f"Grad-CAM of {label}: maps of {maps.layer}, of {places} places in a segment",
+        rows=grad_cam(model, rows, output, maps.layer),
+        unit="weight",
+        codes=True,
+        share=1.0,
+    )
+
+
+#: How saliency is found.
+WAYS = {"gradients": _gradients, "grad-cam": _grad_cam}
 
 
 def plot_taggram(
@@ -284,7 +327,7 @@ def _length(meaning: Meaning, rows: np.ndarray) -> float:
 #: The pictures of a net, by the option that asks for each, and what else each takes.
 PICTURES: dict[str, tuple[Callable[..., tuple[Figure, str]], set[str]]] = {
     "filters": (plot_filters, {"top"}),
-    "saliency": (plot_saliency, {"label", "store"}),
+    "saliency": (plot_saliency, {"label", "store", "how", "layer"}),
     "taggram": (plot_taggram, {"store", "every", "top"}),
 }
 

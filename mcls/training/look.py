@@ -1,5 +1,6 @@
 """What a trained net looks for: its first filters, where in a track it saw a label, and when."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -138,20 +139,42 @@ def attribution(model: TrainedNet, rows: np.ndarray, output: int, *, steps: int 
     ----------
     Sundararajan, Taly & Yan (2017), Axiomatic attribution for deep networks.
     """
+    mean = mean_segment(model)
+    return over_track(model, rows, lambda x: _integrated(model, x, mean, output, steps))
+
+
+def mean_segment(model: TrainedNet) -> np.ndarray:
+    """Return the mean input, of a row or of every place in a segment."""
+    mean = model.standardise.mean.cpu().numpy()
+    return mean.reshape(model.spec.n_frames, -1) if model.standardise.joined else mean
+
+
+def over_track(
+    model: TrainedNet, rows: np.ndarray, explain: Callable[[np.ndarray], np.ndarray]
+) -> np.ndarray:
+    """Return for each number of a track what is said of it in its segments.
+
+    Parameters
+    ----------
+    model : TrainedNet
+        Segments are cut as it cuts them.
+    rows : np.ndarray, shape (n_rows, n_dims)
+        Of a track.
+    explain : callable
+        From some segments, ``(n, n_frames, n_dims)``, to a number for each of theirs.
+
+    Returns
+    -------
+    np.ndarray, shape (n_rows, n_dims), float32
+        The mean, where two segments meet.
+    """
     spec, n = model.spec, len(rows)
     offsets = grid(n, spec.n_frames)
-    stops = np.full_like(offsets, n)
-    mean = model.standardise.mean.cpu().numpy()
-    mean = mean.reshape(spec.n_frames, -1) if model.standardise.joined else mean
+    stops, mean = np.full_like(offsets, n), mean_segment(model)
     x = cut(
         rows, np.zeros_like(offsets), stops, offsets, spec.n_frames, short=spec.short, mean=mean
     )
-    found = np.concatenate(
-        [
-            _integrated(model, x[first : first + _BATCH], mean, output, steps)
-            for first in range(0, len(x), _BATCH)
-        ]
-    )
+    found = np.concatenate([explain(x[i : i + _BATCH]) for i in range(0, len(x), _BATCH)])
     place = offsets[:, None] + np.arange(spec.n_frames)
     inside = place < n if spec.short == "pad" else np.full(place.shape, True)
     total, count = np.zeros((n, rows.shape[1])), np.zeros((n, 1))
