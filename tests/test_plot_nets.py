@@ -1,5 +1,6 @@
 """mcls plot --filters, --saliency, --taggram: what is shown is what the net computes."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +18,10 @@ from mcls.nets import build_net
 from mcls.plots.axes import DimsAxis
 from mcls.plots.net import Bank, draw_filters, spell_height
 from mcls.plots.page import style
+from mcls.plots.track import Layer, draw_track
 from mcls.stages.fitted import fitted_model
 from mcls.stages.plot import plot
-from mcls.stages.plot_net import plot_filters, plot_saliency, plot_taggram
+from mcls.stages.plot_net import WAYS, plot_filters, plot_saliency, plot_taggram
 from mcls.training.grad_cam import Maps, chosen_maps, grad_cam
 from mcls.training.look import attribution, first_filters, scores_over_time
 from mcls.training.model import NetSpec, Standardise, TrainedNet
@@ -315,7 +317,7 @@ def test_the_picture_of_grad_cam(net, store, tmp_path) -> None:
     with style():
         page, _ = plot_saliency(net, track="t18", label="low", how="grad-cam", layer="conv1")
     seen = page.axes[2]
-    assert seen.get_title(loc="left").startswith("Grad-CAM of low: maps of conv1, of ")
+    assert seen.get_title(loc="left") == "Grad-CAM of low: maps of conv1, 5 places in a segment"
     assert seen.images[0].get_array().shape == (N_MELS, 60)
     assert seen.images[0].norm.vmin == 0
     out = tmp_path / "g.png"
@@ -325,6 +327,49 @@ def test_the_picture_of_grad_cam(net, store, tmp_path) -> None:
         plot(net, out, saliency="t18", layer="conv1")
     with pytest.raises(ConfigError, match=r"--how grad-cma: did you mean 'grad-cam'\?"):
         plot(net, out, saliency="t18", how="grad-cma")
+
+
+def test_samples_are_a_curve_and_stretches_of_them_add_to_the_logit() -> None:
+    model = trained("samplecnn", {"width": 0.1, "modules": 2}, 729, 1)
+    rows = np.random.default_rng(6).normal(-3, 2, (900, 1)).astype(np.float32)
+    rows[700] = 40  # a click, not to be lost among the others
+    read = Layer("samples", rows, DimsAxis("sample", 1), 1e-3, start=0.0)
+    seen = WAYS["gradients"](model, rows, 1, "low", None, read)
+    added = attribution(model, rows, 1)
+    assert seen.title == "what every 3 ms adds to the logit of low, beyond a mean input"
+    assert len(seen.rows) == 300
+    assert seen.rows[5] == pytest.approx(added[15:18].sum(), abs=1e-6)
+    assert (seen.start, seen.step) == (pytest.approx(1e-3), pytest.approx(3e-3))
+    with style():
+        page = draw_track([replace(read, rows=np.tile(rows, (2, 1))), seen], title="", seconds=0.9)
+    top, below = page.axes
+    assert top.collections[0].get_datalim(top.transData).y1 == 40
+    assert len(below.lines[0].get_xdata()) == 300
+
+
+def test_filters_on_samples_say_how_long_they_are(tmp_path) -> None:
+    path = tmp_path / "wave.h5"
+    rng = np.random.default_rng(8)
+    rows = [rng.integers(-99, 99, (800, 1)).astype(np.int16) for _ in range(12)]
+    columns = {
+        "track_id": [f"t{i}" for i in range(12)],
+        "path": [f"t{i}.wav" for i in range(12)],
+        "labels": [LABELS[i % 2] for i in range(12)],
+        "split": ["train"] * 6 + ["valid"] * 4 + ["test"] * 2,
+    }
+    step = Step("feature", "waveform", {"sr": 8000, "excerpt": None, "dtype": "int16"})
+    new = NewRows("waveform", (step,), 8000.0, 1, [800] * 12, iter(rows), "int16")
+    write_store(path, StoreContents(columns), [new])
+    given = {"settings": ["width=0.05", "modules=2"], "frames": 729, "epochs": 1, "device": "cpu"}
+    folder = mcls.train(path, tmp_path / "run", model="samplecnn", **given).path
+    with style():
+        page, _ = plot_filters(folder)
+        saliency, _ = plot_saliency(folder, track="t3")
+    ax = page.subfigs[0].axes[0]
+    assert ax.get_title(loc="left").endswith("filters, 3 frames, 0.375 ms")
+    assert ax.get_ylabel() == "frequency (Hz)"
+    assert saliency.axes[1].get_xlabel() == "time (s)"
+    assert saliency.axes[0].get_xlim() == (0, pytest.approx(0.1, rel=1e-2))
 
 
 # ------------------------------------------------------------------ taggram

@@ -33,7 +33,7 @@ class Layer:
     title : str
         What they are.
     rows : np.ndarray, shape (n_rows, n_dims)
-        Row t belongs to the time ``start + t * step``.
+        Row t belongs to the time ``start + t * step``. Of one dim without a name they are a curve.
     axis : DimsAxis
         Of the dimensions.
     step : float or None
@@ -129,7 +129,10 @@ def draw_track(layers: Sequence[Layer], *, title: str, seconds: float) -> Figure
             continue
         ax = page.add_subplot(place, sharex=timed[0] if timed else None)
         timed.append(ax)
-        _draw_image(page, ax, layer, height * share)
+        if layer.rows.shape[1] == 1 and not layer.axis.names:
+            _draw_curve(ax, layer)
+        else:
+            _draw_image(page, ax, layer, height * share)
     if timed:
         timed[0].set_xlim(0, seconds)
         for ax in timed[:-1]:
@@ -161,6 +164,23 @@ def _draw_image(page: Figure, ax: Axes, layer: Layer, height: float) -> None:
     bar = page.colorbar(image, ax=ax, fraction=0.03, pad=0.01, aspect=15, extend=beyond)
     bar.set_label(layer.unit)
     bar.outline.set_visible(False)
+
+
+def _draw_curve(ax: Axes, layer: Layer) -> None:
+    """Draw rows of one number over time; where they are many, from the lowest to the highest."""
+    assert layer.step is not None
+    values = np.asarray(layer.rows[:, 0], np.float64)
+    edges = np.linspace(0, len(values), min(len(values), MOST_CELLS) + 1).astype(int)
+    times = layer.start + layer.step * ((edges[:-1] + edges[1:] - 1) / 2)
+    if len(times) == len(values):
+        ax.plot(times, values, color=LINES[0], linewidth=0.9)
+    else:
+        low, high = (ufunc.reduceat(values, edges[:-1]) for ufunc in (np.minimum, np.maximum))
+        ax.fill_between(times, low, high, color=LINES[0], linewidth=0.4)
+    if values.min() < 0 < values.max():
+        ax.axhline(0, color="black", linewidth=0.6)
+    ax.set_title(layer.title)
+    ax.set_ylabel(layer.unit)
 
 
 def _draw_vector(ax: Axes, layer: Layer) -> None:

@@ -32,6 +32,9 @@ _BANKS = 5
 #: Seconds from score to score where the model is no net.
 _EVERY = 1.0
 
+#: Stretches of rows of one number, of each of which it is said what it adds.
+_STRETCHES = 400
+
 #: Share of the saliency that colours tell apart.
 _INSIDE = 0.99
 
@@ -61,7 +64,7 @@ def plot_filters(path: Path, *, top: int | None = None) -> tuple[Figure, str]:
 
     run, model = _net_of(path)
     meaning = meaning_of(run.chain(), run.about.get("sample_rate"), model.spec.n_dims)
-    found = first_filters(model)
+    found, step = first_filters(model), meaning.step
     most = max(1, (top or _FILTERS) // min(len(found), _BANKS))
     banks = []
     for filters in found[:_BANKS]:
@@ -70,6 +73,8 @@ def plot_filters(path: Path, *, top: int | None = None) -> tuple[Figure, str]:
         chosen = np.argsort(-strength, kind="stable")[:most]
         of = f"{len(chosen)} of {n} filters" if len(chosen) < n else f"{n} filters"
         size = f"{n_frames} frames x {n_dims} of {model.spec.n_dims} dims"
+        if model.spec.n_dims == 1:
+            size = f"{n_frames} frames" + (f", {1000 * n_frames * step:.3g} ms" if step else "")
         banks.append(Bank(f"{filters.layer}: {of}, {size}", filters.weights[chosen]))
     title = f"{path.name}: first filters of {model.spec.net}"
     page = draw_filters(banks, meaning.axis, frame_seconds=meaning.step, title=title)
@@ -149,10 +154,17 @@ def _gradients(
     """Return the panel of integrated gradients, laid over what is read."""
     from mcls.training.look import attribution
 
+    added, what = attribution(model, rows, output), "it"
+    if rows.shape[1] == 1 and len(rows) > _STRETCHES:  # samples, say: single ones mean nothing
+        n = -(-len(rows) // _STRETCHES)
+        added = np.add.reduceat(added, np.arange(0, len(rows), n), axis=0)
+        step = read.step or 1.0
+        read = replace(read, step=n * step, start=read.start + (n - 1) / 2 * step)
+        what = f"every {1000 * n * step:.3g} ms"
     return replace(
         read,
-        title=f"what it adds to the logit of {label}, beyond a mean input",
-        rows=attribution(model, rows, output),
+        title=f"what {what} adds to the logit of {label}, beyond a mean input",
+        rows=added,
         unit="logit",
         codes=False,
         signed=True,
@@ -167,10 +179,10 @@ def _grad_cam(
     from mcls.training.grad_cam import chosen_maps, grad_cam
 
     maps = chosen_maps(model, layer)
-    places = f"{maps.n_frames} x {maps.n_dims}" if maps.n_dims > 1 else f"{maps.n_frames} in time"
+    places = f"{maps.n_frames} x {maps.n_dims}" if maps.n_dims > 1 else str(maps.n_frames)
     return replace(
         read,
-        title=f"Grad-CAM of {label}: maps of {maps.layer}, of {places} places in a segment",
+        title=f"Grad-CAM of {label}: maps of {maps.layer}, {places} places in a segment",
         rows=grad_cam(model, rows, output, maps.layer),
         unit="weight",
         codes=True,
