@@ -21,7 +21,8 @@ from mcls.plots.page import style
 from mcls.plots.track import Layer, draw_track
 from mcls.stages.fitted import fitted_model
 from mcls.stages.plot import plot
-from mcls.stages.plot_net import WAYS, plot_filters, plot_saliency, plot_taggram
+from mcls.stages.plot_net import plot_filters, plot_saliency, plot_taggram
+from mcls.stages.saliency import WAYS
 from mcls.training.grad_cam import Maps, chosen_maps, grad_cam
 from mcls.training.look import attribution, first_filters, scores_over_time
 from mcls.training.model import NetSpec, Standardise, TrainedNet
@@ -313,9 +314,23 @@ def test_the_picture_of_saliency(net, store, tmp_path) -> None:
     assert "what of t18 speaks for high" in result.stderr
 
 
+def test_maps_that_all_speak_against_a_label_are_said_to() -> None:
+    model = trained("mlp", {"layers": (4,)})
+    model.net = OneConvolution()
+    with torch.no_grad():
+        model.net.conv.weight.zero_()
+        model.net.conv.bias.fill_(1)  # all maps are 1
+        model.net.output.weight.fill_(-1)
+    rows = np.full((30, 10), -3, np.float32)
+    read = Layer("rows", rows, DimsAxis("dim", 10), 1.0)
+    seen = WAYS["grad-cam"](model, rows, 0, "low", None, read)
+    assert not seen.rows.any()
+    assert seen.title.endswith("30 x 10 places in a segment; nothing speaks for it")
+
+
 def test_the_picture_of_grad_cam(net, store, tmp_path) -> None:
     with style():
-        page, _ = plot_saliency(net, track="t18", label="low", how="grad-cam", layer="conv1")
+        page, _ = plot_saliency(net, track="t19", label="low", how="grad-cam", layer="conv1")
     seen = page.axes[2]
     assert seen.get_title(loc="left") == "Grad-CAM of low: maps of conv1, 5 places in a segment"
     assert seen.images[0].get_array().shape == (N_MELS, 60)
