@@ -42,6 +42,10 @@ RECIPES = (
     "cnn1d",
     "cnn1d-shift",
     "fcn4",
+    "multilevel",
+    "pons-tf",
+    "mfcc-kmeans",
+    "three-views",
 )
 
 
