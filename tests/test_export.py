@@ -163,7 +163,7 @@ ONE_LENGTH = {"dieleman", "mlp", "pons-timbre", "vgg-pons"}
 ONE_LENGTH |= {"pons-blackbox", "pons-parallel", "pons-tf", "pons-time"}
 
 #: Nets, and settings that change what they are made of, which `make test` exports too.
-QUICK = {"pons-timbre", "short-chunk"}
+QUICK = {"pons-frequency", "pons-timbre"}
 CASES: list[tuple[str, dict[str, Any]]] = [(net, {}) for net in entries("nets")]
 CASES += [("musicnn", {"backend": one}) for one in ("rnn", "attention", "autopool")]
 CASES += [("crnn", {"input_norm": "frames"})]
