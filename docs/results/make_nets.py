@@ -46,6 +46,7 @@ RECIPES = (
     "pons-tf",
     "mfcc-kmeans",
     "three-views",
+    "rbm-fcn4",
 )
 
 
