@@ -47,6 +47,7 @@ RECIPES = (
     "mfcc-kmeans",
     "three-views",
     "rbm-fcn4",
+    "mfcc-fcn4-pitch",
 )
 
 
