@@ -100,7 +100,9 @@ def main() -> None:
 def store_of(dataset: str, recipe: str, work: Path) -> tuple[Path, dict[str, Any]]:
     """Return where a dataset's features for a recipe are, and what to extract."""
     table = dict(table_of(read_recipe(PIPELINES / f"{recipe}.toml"), "extract"))
-    table["features"] = list(table.pop("feature"))
+    for word, name in (("feature", "features"), ("augment", "augmentations")):
+        if word in table:
+            table[name] = list(table.pop(word))
     wanted = stage_arguments(table, mcls.extract, where="extract")
     return work / f"{dataset}-{digest(wanted)}.h5", wanted
 
