@@ -69,8 +69,6 @@ NETS = (
     Net("pons-parallel", ("width=0.5",), frames=80),
     Net("pons-blackbox", ("width=0.25",), frames=80),
     Net("pons-onet"),
-    Net("pons-pnet", ("width=0.25",), frames=216),
-    Net("pons-onet-pnet", ("width=0.25",), frames=216),
     Net("pons-timbre", ("width=0.25",)),
     Net("musicnn", ("width=0.08", "envelope=mean", "dropout=0.2")),
     Net("vgg-pons", ("width=0.125", "dropout=0.05", "output_dropout=0.2"), frames=96),
