@@ -212,6 +212,16 @@ def test_an_older_run_is_refused(store, members, tmp_path):
         mcls.train(store, tmp_path / "x", model="average", dicts=[tmp_path / "old"], **PARTS)
 
 
+def test_damaged_names_of_train_tracks_are_an_error(store, tmp_path):
+    mcls.train(store, tmp_path / "a", feature="mfcc", pool=["mean"], model="svm", **PARTS)
+    for damaged in (3.5, [1, 2], b"one name"):
+        with h5py.File(tmp_path / "a" / "chain.h5", "a") as file:
+            del file["learnt_from"]
+            file["learnt_from"] = damaged
+        with pytest.raises(FormatError, match="no list of names"):
+            scores_step(open_run(tmp_path / "a"))
+
+
 def test_other_labels_are_refused(store, tmp_path):
     for run, labels in (("letters", "labels"), ("tags", "tags")):
         mcls.train(
@@ -226,6 +236,15 @@ def test_other_labels_are_refused(store, tmp_path):
     runs = [tmp_path / "letters", tmp_path / "tags"]
     with pytest.raises(ConfigError, match=r"other labels.*low, odd, tone"):
         mcls.train(store, tmp_path / "x", model="average", dicts=runs, **PARTS)
+
+
+def test_a_dictionary_says_nothing_of_a_track(store, members, tmp_path):
+    mcls.learn_dict(store, tmp_path / "d.h5", feature="mel", settings=["n_atoms=4"], **PARTS)
+    with pytest.raises(ConfigError, match="no run to take it from"):
+        mcls.train(store, tmp_path / "x", model="average", dicts=[tmp_path / "d.h5"], **PARTS)
+    both = [members[0], tmp_path / "d.h5"]
+    with pytest.raises(ConfigError, match="these rows are of 'kmeans'"):
+        mcls.train(store, tmp_path / "x", model="average", dicts=both, **PARTS)
 
 
 @pytest.mark.parametrize(

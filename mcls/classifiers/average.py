@@ -11,7 +11,8 @@ class Average(RowClassifier):
     """Mean of the scores of several runs, which stand side by side. Nothing is learnt.
 
     Runs whose errors differ (other features, other models) are better together than each of them:
-    the sum rule of Kittler et al., each run with the same weight.
+    the sum rule of Kittler et al., each run with the same weight. Weights could be learnt only from
+    the train part, which the runs know by heart.
 
     Parameters
     ----------

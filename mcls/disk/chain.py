@@ -19,7 +19,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from mcls.disk.hdf5 import member, members
+from mcls.disk.hdf5 import DAMAGE, member, members
 from mcls.errors import FormatError
 from mcls.settings import canonical
 
@@ -136,10 +136,20 @@ def write_ids(group: h5py.Group, track_ids: Sequence[str]) -> None:
 
 
 def read_ids(group: h5py.Group) -> tuple[str, ...]:
-    """Return the tracks that `write_ids` wrote; none if there are none."""
+    """Return the tracks that `write_ids` wrote; none if there are none.
+
+    Raises
+    ------
+    FormatError
+        If what is there is no list of names.
+    """
     if _IDS not in group:
         return ()
-    return tuple(member(group, _IDS, h5py.Dataset).asstr()[()])
+    dataset = member(group, _IDS, h5py.Dataset)
+    try:
+        return tuple(dataset.asstr()[:])
+    except DAMAGE as error:
+        raise FormatError(f"{group.file.filename}: {_IDS} is no list of names ({error})") from error
 
 
 def read_chain(parent: h5py.Group) -> Chain:

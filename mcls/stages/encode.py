@@ -93,7 +93,7 @@ def build_chain(
     if encoder is not None and (not dicts or all(runs)):
         raise ConfigError(f"encoder {encoder!r} needs a dictionary to encode with")
     if layers and not any(runs):
-        raise ConfigError(f"layer {', '.join(layers)}: there is no run of a net to take it from")
+        raise ConfigError(f"layer {', '.join(layers)}: there is no run to take it from")
     bases: list[Chain] = [
         _with_run(store, path, layers) if is_run else _with_dictionary(store, path, encoder)
         for path, is_run in zip(dicts, runs, strict=True)
