@@ -111,7 +111,7 @@ def test_what_cannot_encode_is_refused(train, store, vectors, tmp_path):
         mcls.encode(store, out, dicts=[svm])
     with pytest.raises(ConfigError, match="no layer 'dense7'"):
         mcls.encode(store, out, dicts=[net], layers=["dense7"])
-    with pytest.raises(ConfigError, match="no run of a net"):
+    with pytest.raises(ConfigError, match="no run to take it from"):
         mcls.encode(store, out, pool=["mean"], layers=["1"])
     with pytest.raises(ConfigError, match="needs a dictionary"):
         mcls.encode(store, out, dicts=[net], encoder="hard")
