@@ -5,25 +5,18 @@ row with a number per label in [0, 1]: probabilities as they are, margins m as 1
 so that a row on the edge of the margin counts as .88 and the boundary as .5.
 """
 
-from typing import Any
-
 import numpy as np
 from scipy.special import expit
 
 from mcls.aggregate import tracks_of_segments
 from mcls.disk.chain import Step
-from mcls.disk.model import model_of
 from mcls.disk.run import Run
 from mcls.disk.tensors import read_tensors
 from mcls.errors import DataError, FormatError
-
-KIND = "scores"
+from mcls.training.carried import carried_model
 
 #: How steep a margin is as a probability.
 _SLOPE = 2.0
-
-#: The models that were used last, with the steps they come from: not every track reads them anew.
-_KNOWN: list[tuple[Step, Any]] = []
 
 
 def scores_step(run: Run) -> Step:
@@ -46,7 +39,7 @@ def scores_step(run: Run) -> Step:
         tensors, about = read_tensors(run.net_file)
         learnt_from = tuple(map(str, about.pop("learnt_from", ())))
         arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
-        settings["net"] = about
+        settings |= about
     else:
         learnt_from = run.learnt_from()
         arrays = {"model": np.frombuffer((run.path / "model.skops").read_bytes(), dtype=np.uint8)}
@@ -56,7 +49,7 @@ def scores_step(run: Run) -> Step:
             "whether it knows those that are to be scored; an older mcls made it: train it again"
         )
     name = run.settings["train"]["model"]
-    return Step(KIND, name, settings, arrays=arrays, learnt_from=learnt_from)
+    return Step("scores", name, settings, arrays=arrays, learnt_from=learnt_from)
 
 
 def score_rows(rows: np.ndarray, step: Step) -> np.ndarray:
@@ -83,10 +76,7 @@ def score_rows(rows: np.ndarray, step: Step) -> np.ndarray:
     """
     if len(rows) == 0:
         raise DataError("no rows")
-    model = next((one for known, one in _KNOWN if known is step), None)
-    if model is None:
-        model = _model(step)
-        _KNOWN[:] = [(step, model), *_KNOWN[:7]]
+    model = carried_model(step)
     n_labels = len(step.settings["labels"])
     if rows.shape[1] != model.n_features_in_ or max(model.classes_) >= n_labels:
         raise FormatError(
@@ -99,19 +89,3 @@ def score_rows(rows: np.ndarray, step: Step) -> np.ndarray:
     if how != "vote" and model.lowest < 0:
         scores = expit(_SLOPE * scores)
     return scores[None].astype(np.float32)
-
-
-def _model(step: Step) -> Any:
-    """Read the model that a step carries."""
-    where = f"the scores of {step.name!r} in the chain"
-    if "net" not in step.settings:
-        return model_of(step.arrays["model"].tobytes(), where)
-    import torch
-
-    from mcls.training.model import read_net
-
-    tensors = {name: torch.as_tensor(array) for name, array in step.arrays.items()}
-    try:
-        return read_net(tensors, {**step.settings["net"], "learnt_from": step.learnt_from})
-    except FormatError as error:
-        raise FormatError(f"{where}: {error}") from error

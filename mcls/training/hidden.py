@@ -7,10 +7,8 @@ import numpy as np
 import torch
 
 from mcls.disk.chain import Step
-from mcls.training.model import TrainedNet, chosen_layers, read_net
-
-#: The nets that were used last with the steps they come from, so that each track is not a new one.
-_KNOWN: list[tuple[Step, TrainedNet]] = []
+from mcls.training.carried import carried_model
+from mcls.training.model import chosen_layers, read_net
 
 
 def net_step(
@@ -57,10 +55,6 @@ def hidden_rows(
     step : Step
         From `net_step`.
     """
-    model = next((net for known, net in _KNOWN if known is step), None)
-    if model is None:
-        tensors = {name: torch.as_tensor(array) for name, array in step.arrays.items()}
-        model = read_net(tensors, {**step.settings, "learnt_from": step.learnt_from})
-        _KNOWN[:] = [(step, model), *_KNOWN[:3]]
+    model = carried_model(step)
     rate = None if frame_rate is None else frame_rate / model.spec.step
     return model.hidden(rows, step.settings["layers"]), rate
