@@ -23,10 +23,15 @@ from mcls.registry import find
 from mcls.settings import digest, resolve
 
 MEL = {"features": ["mel:n_mels=128,power=1,compress=log1p,gain=1000"]}
+FINE = {
+    "features": ["mel:n_fft=512,hop_length=86,n_mels=96,power=1,compress=log1p,gain=1000"],
+    "sr": 12000,
+}
 SAMPLES = {"features": ["waveform"], "sr": 11025}
+EXTRACTED = {"mel": MEL, "fine": FINE, "samples": SAMPLES}
+DIMS = {"mel": 128, "fine": 96, "samples": 1}
 VALID = 0.15
 TRAINING = {
-    "epochs": 10,
     "batch_size": 16,
     "optimizer": "adam:lr=1e-3",
     "schedule": "one-cycle",
@@ -43,10 +48,27 @@ class Net:
     settings: tuple[str, ...] = ()
     frames: int = 64
     extracted: str = "mel"
+    epochs: int = 10
+
+    @property
+    def run(self) -> str:
+        """Name of its run folder."""
+        return f"zoo-{self.name}-fine" if self.extracted == "fine" else f"zoo-{self.name}"
+
+    @property
+    def size(self) -> tuple[str, ...]:
+        """What it is trained with, as it stands in the table."""
+        epochs = () if self.epochs == Net.epochs else (f"epochs={self.epochs}",)
+        return *self.settings, f"frames={self.frames}", *epochs
 
     def recipe(self) -> dict[str, Any]:
         """Return the recipe for `cross_validate`."""
-        own = {"model": self.name, "param": list(self.settings), "frames": self.frames}
+        own: dict[str, Any] = {
+            "model": self.name,
+            "param": list(self.settings),
+            "frames": self.frames,
+            "epochs": self.epochs,
+        }
         if self.extracted == "samples":
             own["standardize"] = "global"
         return {"train": {**own, **TRAINING}}
@@ -69,6 +91,8 @@ NETS = (
     Net("pons-parallel", ("width=0.5",), frames=80),
     Net("pons-blackbox", ("width=0.25",), frames=80),
     Net("pons-onet"),
+    Net("pons-pnet", ("width=0.25",), frames=216),
+    Net("pons-onet-pnet", ("width=0.25",), frames=216),
     Net("pons-timbre", ("width=0.25",)),
     Net("musicnn", ("width=0.08", "envelope=mean", "dropout=0.2")),
     Net("vgg-pons", ("width=0.125", "dropout=0.05", "output_dropout=0.2"), frames=96),
@@ -84,6 +108,10 @@ NETS = (
     Net("googlenet", ("width=0.25",)),
     Net("samplecnn", ("width=0.125", "modules=8"), frames=19683, extracted="samples"),
     Net("waveform-frontend", ("width=0.15",), frames=19683, extracted="samples"),
+    # Five seconds at once, a tenth of a million numbers each: the comparison of Choi et al. (2017).
+    Net("fcn4", ("width=0.075", "dropout=0"), frames=697, extracted="fine", epochs=30),
+    Net("fcn5", ("width=0.06", "dropout=0"), frames=697, extracted="fine", epochs=30),
+    Net("crnn", ("width=0.5",), frames=697, extracted="fine", epochs=30),
 )
 
 
@@ -95,7 +123,7 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="folder of esc10/ and philharmonia/")
     parser.add_argument("--work", type=Path, default=Path("build/nets"))
     parser.add_argument("--jobs", type=int, default=2, help="runs at a time")
-    names = [net.name for net in NETS]
+    names = sorted({net.name for net in NETS})
     parser.add_argument("--only", choices=names, action="append", help="make these nets only")
     parser.add_argument("--dataset", choices=SHOWN, action="append", help="make these tasks only")
     parser.add_argument("--table", action="store_true", help="make nothing, print what is there")
@@ -117,13 +145,13 @@ def main() -> None:
 
 def extraction(task: Task, net: Net, work: Path) -> tuple[Path, dict[str, Any]]:
     """Return where what a net reads is, and what to extract."""
-    wanted = MEL if net.extracted == "mel" else SAMPLES
+    wanted = EXTRACTED[net.extracted]
     return work / f"{task.dataset}-{digest(wanted)}.h5", wanted
 
 
 def make_run(task: Task, net: Net, work: Path) -> None:
     """Cross-validate a net, or train it once from train to test."""
-    run = work / task.name / f"zoo-{net.name}"
+    run = work / task.name / net.run
     run.parent.mkdir(exist_ok=True)
     store, _ = extraction(task, net, work)
     mcls.cross_validate(net.recipe(), store, run, split=task.split, labels=task.labels, valid=VALID)
@@ -140,20 +168,17 @@ def print_table(work: Path) -> None:
     print("| net | size |", " | ".join([*columns, "MFLOP", "parameters", "s/epoch"]), "|")
     print("|---|---|" + "---|" * (len(columns) + 3))
     for net in NETS:
-        run = f"zoo-{net.name}"
-        cells = [cell for task in tasks for cell in figures(task, run, work)]
+        cells = [cell for task in tasks for cell in figures(task, net.run, work)]
         if any(cells):
-            how = ", ".join(f"`{setting}`" for setting in (*net.settings, f"frames={net.frames}"))
-            print(
-                "|", " | ".join([f"`{net.name}`", how, *cells, mflop(net), *sizes(run, work)]), "|"
-            )
+            how = ", ".join(f"`{setting}`" for setting in net.size)
+            cells += [mflop(net), *sizes(net.run, work)]
+            print("|", " | ".join([f"`{net.name}`", how, *cells]), "|")
 
 
 def mflop(net: Net) -> str:
     """Return the operations of a segment of esc10, in millions."""
     settings = resolve(find("nets", net.name), dict(s.split("=", 1) for s in net.settings))
-    dims = 128 if net.extracted == "mel" else 1
-    layers = describe_net(net.name, settings, net.frames, dims, 10)
+    layers = describe_net(net.name, settings, net.frames, DIMS[net.extracted], 10)
     return f"{sum(layer.flops for layer in layers) / 1e6:.1f}"
 
 

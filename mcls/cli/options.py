@@ -106,6 +106,13 @@ def training_options(function: F) -> F:
                 default=default["overlap"],
                 help="Share of a segment with the next, scoring.",
             ),
+            click.option(
+                "--test-shift",
+                type=click.IntRange(0),
+                metavar="DIMS",
+                default=default["test_shift"],
+                help="Score is the mean over shifts by -DIMS..DIMS.",
+            ),
             click.option("--crops", type=at_least_1, help="Segments of a track an epoch; all."),
             click.option("--balance", is_flag=True, help="Meet each label equally often."),
             click.option(

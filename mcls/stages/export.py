@@ -264,6 +264,7 @@ def _metadata(run: Run, chain: Chain, model: "TrainedNet", made: _Made) -> dict[
             "seconds": None if step is None else step * spec.n_frames,
             "short": spec.short,
             "overlap": spec.overlap,
+            "test_shift": spec.test_shift,
         },
         "chain": [
             {

@@ -105,6 +105,11 @@ def train_net(
     n_frames = _segment_rows(plan, train.lengths, frame_rate)
     standardise = _standardise(plan, train)
     n_dims = train.array().shape[1]
+    if training.test_shift >= n_dims:
+        raise ConfigError(
+            f"test_shift={training.test_shift}; expected 0 to {n_dims - 1}, as rows have {n_dims} "
+            "dims"
+        )
     net = build_net(
         name, plan.model_settings, *standardise.shape(n_frames, n_dims), len(outputs), seed
     )
@@ -129,6 +134,7 @@ def train_net(
         short=training.short,
         learnt_from=_learnt_from(plan),
         overlap=training.overlap,
+        test_shift=training.test_shift,
     )
     plain = (standardise.joined, standardise.mean.numpy(), standardise.scale.numpy())
     mean, scale = (np.zeros(1), np.ones(1)) if plain[0] else plain[1:]

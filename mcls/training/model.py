@@ -17,6 +17,7 @@ from torch import nn
 from mcls.errors import ConfigError, FormatError, MclsError, suggest
 from mcls.nets import build_net
 from mcls.registry import find
+from mcls.training.segment_augmentations import move_dims
 from mcls.training.segments import Short, cut, grid, step_of
 
 FORMAT = 1
@@ -62,6 +63,8 @@ class NetSpec:
         ``track_id`` of every train track.
     overlap : float
         Share of a segment that the next one has, too, when a track is scored; in [0, 1).
+    test_shift : int
+        A segment's score is the mean over itself moved up and down by as many as these dims.
     """
 
     net: str
@@ -75,6 +78,7 @@ class NetSpec:
     short: Short
     learnt_from: tuple[str, ...]
     overlap: float = 0.0
+    test_shift: int = 0
 
     @property
     def step(self) -> int:
@@ -203,7 +207,7 @@ class TrainedNet:
 
     def scores_of(self, tracks: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Return scores of the segments of each track, ``(n_segments, n_classes)`` float64."""
-        return [self.scores_of_logits(self.logits(rows)) for rows in tracks]
+        return [np.mean([*self._scores_of_moved(rows)], axis=0) for rows in tracks]
 
     def scores_of_logits(self, logits: torch.Tensor) -> np.ndarray:
         """Return scores ``(n, n_classes)`` float64 from logits ``(n, n_outputs)``."""
@@ -269,6 +273,12 @@ class TrainedNet:
         """Return what JSON can hold: all but the tensors."""
         return {"format": FORMAT, **asdict(self.spec), "joined": self.standardise.joined}
 
+    def _scores_of_moved(self, rows: np.ndarray) -> Iterator[np.ndarray]:
+        """Yield scores of the segments, moved by -test_shift, ..., test_shift dims."""
+        for by in range(-self.spec.test_shift, self.spec.test_shift + 1):
+            moved = move_dims(rows, by) if by else rows
+            yield self.scores_of_logits(self.logits(moved))
+
     def _segments(self, rows: np.ndarray) -> Iterator[torch.Tensor]:
         """Yield the standardised segments of a track in pieces, ``(n, 1, n_frames, n_dims)``."""
         n_frames = self.spec.n_frames
@@ -311,6 +321,7 @@ def read_net(tensors: Mapping[str, torch.Tensor], about: Mapping[str, Any]) -> T
             short="pad" if about["short"] == "pad" else "loop",
             learnt_from=tuple(map(str, about["learnt_from"])),
             overlap=float(about.get("overlap", 0.0)),  # older nets have none
+            test_shift=int(about.get("test_shift", 0)),  # nor this
         )
         labels = [*spec.outputs, *spec.always]
         if min(labels) < 0 or len(set(labels)) < len(labels):
@@ -319,6 +330,8 @@ def read_net(tensors: Mapping[str, torch.Tensor], about: Mapping[str, Any]) -> T
             raise FormatError(f"segments of {spec.n_frames} rows of {spec.n_dims} numbers")
         if not 0 <= spec.overlap < 1:
             raise FormatError(f"segments that overlap by {spec.overlap} of their rows")
+        if not 0 <= spec.test_shift < spec.n_dims:
+            raise FormatError(f"{spec.n_dims} dims that are moved by {spec.test_shift}")
         own = {
             name.partition(".")[2]: t for name, t in tensors.items() if name.startswith("input.")
         }

@@ -36,6 +36,9 @@ class Training:
         What makes a track that is shorter than a segment long enough: itself again, or the mean.
     overlap : float
         Share of a segment that the next one has, too, when a track is scored; in [0, 1).
+    test_shift : int
+        A segment's score is the mean over itself moved by ``-test_shift``, ..., ``test_shift``
+        dims. The figures of the valid part after each epoch are of segments that are not moved.
     crops : int or None
         Random segments that an epoch takes of each track; None: as many as fit into it side by
         side.
@@ -90,6 +93,7 @@ class Training:
     frames: int | None = None
     short: Literal["loop", "pad"] = "loop"
     overlap: float = 0.0
+    test_shift: int = 0
     crops: int | None = None
     balance: bool = False
     augment: tuple[str, ...] = ()
@@ -214,7 +218,7 @@ def _written(annotation: Any) -> str:
 
 def _out_of_range(training: Training) -> list[str]:
     lowest = {"frames": 1, "crops": 1, "epochs": 1, "batch_size": 1, "patience": 1, "devices": 1}
-    lowest["workers"] = 0
+    lowest |= {"workers": 0, "test_shift": 0}
     bad = []
     for name, least in lowest.items():
         value = getattr(training, name)

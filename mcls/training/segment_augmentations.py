@@ -157,9 +157,27 @@ def shift(batch: Batch, rng: np.random.Generator, *, dims: int = 2) -> Batch:
     n, _, n_dims = batch.x.shape
     if not 0 <= dims < n_dims:
         raise ConfigError(f"shift: dims={dims}; expected 0 to {n_dims - 1}")
-    by = rng.integers(-dims, dims + 1, (n, 1))
-    index = np.clip(np.arange(n_dims) - by, 0, n_dims - 1)
-    return replace(batch, x=np.take_along_axis(batch.x, index[:, None, :], axis=2))
+    return replace(batch, x=move_dims(batch.x, rng.integers(-dims, dims + 1, (n, 1))))
+
+
+def move_dims(x: np.ndarray, by: np.ndarray | int) -> np.ndarray:
+    """Return `x` with its last axis moved: what was dim 0 becomes dim `by`.
+
+    Parameters
+    ----------
+    x : np.ndarray, shape (..., n_dims)
+        What comes in from outside is the outermost dim.
+    by : np.ndarray or int
+        Dims up (above 0) or down; broadcast against the other axes of `x`.
+
+    Examples
+    --------
+    >>> move_dims(np.array([1, 2, 3, 4]), 1).tolist(), move_dims(np.array([1, 2, 3]), -2).tolist()
+    ([1, 1, 2, 3], [3, 3, 3])
+    """
+    n_dims = x.shape[-1]
+    index = np.clip(np.arange(n_dims) - np.asarray(by)[..., None], 0, n_dims - 1)
+    return np.take_along_axis(x, index.reshape((1,) * (x.ndim - index.ndim) + index.shape), axis=-1)
 
 
 @register("segment-augmentations", "gain")

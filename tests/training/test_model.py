@@ -82,6 +82,31 @@ def test_segments_may_overlap_when_a_track_is_scored(tracks):
     assert len(read_net(model.tensors(), older).logits(rows)) == 4
 
 
+def test_a_score_is_the_mean_over_shifts(tracks):
+    model = make(test_shift=2)
+    rows = tracks[3]
+    padded = np.pad(rows, ((0, 0), (2, 2)), mode="edge")
+    moved = [padded[:, start : start + rows.shape[1]] for start in range(5)]
+    plain = make()
+    expected = np.mean([plain.scores_of([x])[0] for x in moved], axis=0)
+    assert np.abs(expected - plain.scores_of([rows])[0]).max() > 1e-4
+    np.testing.assert_allclose(model.scores_of([rows])[0], expected, atol=1e-12)
+    np.testing.assert_array_equal(model.logits(rows), plain.logits(rows))
+    again = read_net(model.tensors(), model.about())
+    assert np.array_equal(again.scores_of([rows])[0], model.scores_of([rows])[0])
+    older = {key: value for key, value in model.about().items() if key != "test_shift"}
+    assert read_net(model.tensors(), older).spec.test_shift == 0
+
+
+def test_the_test_shift_of_a_training_is_kept_with_the_net(train):
+    run = open_run(train("moved", test_shift=2, frames=4))
+    assert read_net(*read_tensors(run.net_file)).spec.test_shift == 2
+    with pytest.raises(ConfigError, match=r"test_shift=-1; expected 0 or more"):
+        train("less", test_shift=-1)
+    with pytest.raises(ConfigError, match=r"test_shift=500; expected 0 to \d+, as rows have"):
+        train("more", test_shift=500)
+
+
 def test_the_overlap_of_a_training_is_kept_with_the_net(train):
     run = open_run(train("overlapping", overlap=0.5, frames=4))
     assert read_net(*read_tensors(run.net_file)).spec.step == 2
@@ -151,6 +176,7 @@ def test_written_and_read_it_is_the_same_net(tracks, tmp_path):
         ({"loss": "none"}, "there is no 'none'"),
         ({"n_frames": 1 << 40}, "segments of"),
         ({"overlap": 1.0}, "overlap by 1.0"),
+        ({"test_shift": 5000}, "moved by 5000"),
         ({"n_frames": 1 << 20}, "not a net"),
         ({"settings": {"padding": "same", "width": 1e5}}, "not a net"),
     ],
