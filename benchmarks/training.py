@@ -1,6 +1,7 @@
 """The trainer of nets against bare loops: the same net, optimizer and threads, in one run.
 
     python benchmarks/training.py [SECTION ...] [--repeats 7] [--threads 1] [--device cpu]
+        [--net fcn4 ...] [--width 0.05]
 
 Sections (one function each, below ``SECTIONS``; all of them without a name):
 
@@ -11,10 +12,12 @@ Sections (one function each, below ``SECTIONS``; all of them without a name):
 * **steps**: the whole trainer against a loop of torch that takes its batches, standardised, from a
   list in memory. The trainer's time is that from the end of its first epoch to the end of its
   last, over the steps in between: gathering, standardising, figures, states on disk and all.
-* **throughput**: segments per second of ``fcn4`` and ``cnn1d``, in single precision and bf16, on
-  ``--device``; which share of the rate of one large matrix product that is; and whether gathering
-  alone would be slower (loader-bound) or not. Beside it a plain loop that computes the mel
-  spectrogram on the fly, from waveforms in memory, as reference code of the field does.
+* **throughput**: steps and segments per second of the nets of ``--net``, each on segments of its
+  published size, in single precision and bf16, on ``--device``; which share of the rate of one
+  large matrix product that is; and whether gathering alone would be slower (loader-bound) or not.
+  Beside it a plain loop that computes the mel spectrogram on the fly, from waveforms in memory, as
+  reference code of the field does. On CUDA the nets have their published width, on the CPU a
+  twentieth of it, but for ``--width``.
 
 The sides take turns; times are medians of the repeats; ratios are between medians. On a machine
 that others use as well ``--clock cpu`` counts the seconds that the process had, of all its threads.
@@ -40,6 +43,7 @@ from mcls.disk.chain import Step
 from mcls.disk.store import NewRows, Store, StoreContents, write_store
 from mcls.nets import build_net
 from mcls.nets.describe import describe_net
+from mcls.registry import find
 from mcls.training.fit import fit
 from mcls.training.learner import Job
 from mcls.training.losses import cross_entropy
@@ -49,6 +53,7 @@ from mcls.training.options import Training
 from mcls.training.segments import Batches, Tracks
 
 N_LABELS = 10
+NETS = ("fcn4", "fcn5", "cnn1d", "crnn", "musicnn", "short-chunk-res")
 SR, N_FFT, HOP = 12_000, 512, 256
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 clock = time.perf_counter
@@ -61,7 +66,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--clock", default="wall", choices=CLOCKS)
-    parser.add_argument("--width", type=float, default=0.05, help="of the nets in throughput")
+    parser.add_argument("--net", action="append", help="in throughput; " + ", ".join(NETS))
+    parser.add_argument("--width", type=float, help="of the nets in throughput; 0.05, on CUDA 1")
     options = parser.parse_args()
     for unknown in set(options.sections) - set(SECTIONS):
         parser.error(f"no section {unknown}; there are {', '.join(SECTIONS)}")
@@ -251,9 +257,13 @@ def synchronise(device: str) -> None:
 
 
 def throughput(options: argparse.Namespace, folder: Path) -> None:
-    n_dims, batch, n_steps = 96, 16, 8 if options.device == "cpu" else 100
-    for name, n_frames in (("fcn4", 1366), ("cnn1d", 599)):
-        settings = {"width": options.width}
+    on_cpu = options.device == "cpu"
+    batch, n_steps = 16, 8 if on_cpu else 100
+    width = options.width or (0.05 if on_cpu else 1.0)
+    for name in options.net or NETS:
+        published = find("nets", name).facts
+        n_frames, n_dims = published["frames"], published["dims"]
+        settings = {"width": width}
         layers = describe_net(name, settings, n_frames, n_dims, N_LABELS)
         flops = 3 * sum(layer.flops for layer in layers)  # backward costs two forwards
         tracks = tracks_of(folder, 40, 2600, n_dims)
@@ -262,26 +272,35 @@ def throughput(options: argparse.Namespace, folder: Path) -> None:
         for precision, dtype in (("32", torch.float32), ("bf16", torch.bfloat16)):
             given = {"device": options.device, "precision": precision}
             step = trainer_step(name, settings, batches, folder, epochs=2, **given)
-            fly = on_the_fly(name, settings, n_frames, batch, n_steps, options.device, precision)
+            fly = on_the_fly(
+                name, settings, (n_frames, n_dims), batch, n_steps, options.device, precision
+            )
             share = batch / step * flops / product_rate(options.device, dtype)
             bound = "loader-bound" if gather > 0.9 * step else "compute-bound"
             print(
-                f"throughput {name} (width={options.width}) {n_frames} x {n_dims}, {precision}: "
-                f"{batch / step:,.0f} segments/s, {100 * share:.1f} % of the matrix rate, {bound} "
-                f"(gathering alone {batch / gather:,.0f}/s); mel on the fly "
-                f"{batch / fly:,.0f}/s"
+                f"throughput {name} (width={width:g}) {batch} x {n_frames} x {n_dims}, "
+                f"{precision}: {1 / step:,.2f} steps/s, {batch / step:,.0f} segments/s, "
+                f"{100 * share:.1f} % of the matrix rate, {bound} (gathering alone "
+                f"{batch / gather:,.0f}/s); mel on the fly {batch / fly:,.0f}/s"
             )
 
 
 def on_the_fly(
-    name: str, settings: dict, n_frames: int, batch: int, n_steps: int, device: str, precision: str
+    name: str,
+    settings: dict,
+    size: tuple[int, int],
+    batch: int,
+    n_steps: int,
+    device: str,
+    precision: str,
 ) -> float:
     """Return the seconds of a step of a plain loop that begins at waveforms."""
     rng = np.random.default_rng(0)
     y = torch.from_numpy(rng.normal(0, 0.1, 60 * SR).astype(np.float32))
-    mel = torch.from_numpy(librosa.filters.mel(sr=SR, n_fft=N_FFT, n_mels=96)).to(device)
+    n_frames, n_dims = size
+    mel = torch.from_numpy(librosa.filters.mel(sr=SR, n_fft=N_FFT, n_mels=n_dims)).to(device)
     window = torch.hann_window(N_FFT, device=device)
-    net = build_net(name, settings, n_frames, 96, N_LABELS).to(device)
+    net = build_net(name, settings, n_frames, n_dims, N_LABELS).to(device)
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
     target = torch.arange(batch, device=device) % N_LABELS
     length = (n_frames - 1) * HOP
