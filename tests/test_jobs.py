@@ -1,5 +1,7 @@
 """Recipes whose tables name what they make: order, errors, and the same scores as by hand."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -208,3 +210,12 @@ def test_an_encode_table_for_the_command_alone_only_says_how():
 def test_recipes_that_do_not_hang_together_are_refused(recipe, message):
     with pytest.raises(ConfigError, match=message):
         jobs_of(recipe)
+
+
+def test_each_fold_logs_into_a_folder_of_its_own():
+    recipe = {
+        "train": [{"out": "net", "model": "mlp", "tensorboard": "log"}, {"dict": ["net"]}],
+    }
+    first, last = (job.apart("fold-1") for job in jobs_of(recipe))
+    assert first.arguments["tensorboard"] == str(Path("log", "fold-1", "net"))
+    assert "tensorboard" not in last.arguments

@@ -6,6 +6,7 @@ import shlex
 import shutil
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import soundfile
@@ -95,6 +96,18 @@ def test_the_same_command_again_does_nothing_and_others_are_refused(store, tmp_p
     assert not mcls.train(store, tmp_path / "run", **options).computed
     with pytest.raises(ConfigError, match=r"holds another run \(pool="):
         mcls.train(store, tmp_path / "run", **{**options, "pool": ["max"]})
+
+
+def test_a_dictionary_of_other_audio_is_another(store, tmp_path):
+    mcls.learn_dict(store, tmp_path / "d.h5", size=8, split="fold", fold="0")
+    other = shutil.copy(store, tmp_path / "other.h5")
+    with h5py.File(other, "r+") as file:
+        sums = file["tracks/sha1"].asstr()[:]
+        heard = file["tracks/fold"].asstr()[:] != "0"
+        sums[np.flatnonzero(heard)[0]] = "0" * 40
+        file["tracks/sha1"][:] = sums
+    with pytest.raises(ConfigError, match="made otherwise"):
+        mcls.learn_dict(other, tmp_path / "d.h5", size=8, split="fold", fold="0")
 
 
 def test_a_dictionary_that_has_seen_held_out_tracks_is_refused(store, tmp_path):

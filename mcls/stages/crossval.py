@@ -169,7 +169,7 @@ def _run_fold(
     """Do the jobs of a fold; what they make is beside its folder until the folder is whole."""
     made = _parts_of(folder)
     made.mkdir(exist_ok=True)
-    *before, last = jobs
+    *before, last = (job.apart(folder.name) for job in jobs)
     names = [job.out for job in before]
     for job in before:
         source = made / job.store if job.store else store.path

@@ -67,6 +67,15 @@ class Job:
         kept = {key: value for key, value in self.arguments.items() if key not in keys}
         return replace(self, arguments=kept)
 
+    def apart(self, name: str) -> "Job":
+        """Return the same job; if it logs for TensorBoard, to ``name/out`` in the folder given."""
+        log = self.arguments.get("tensorboard")
+        if log is None:
+            return self
+        return replace(
+            self, arguments={**self.arguments, "tensorboard": str(Path(log, name, self.out))}
+        )
+
     def within(self, folder: Path, names: Sequence[str]) -> dict[str, Any]:
         """Return the arguments, with the paths in `folder` of those of `names` that it reads."""
         found = dict(self.arguments)

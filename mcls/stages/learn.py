@@ -143,6 +143,8 @@ def learn_dict(
         opened, split=split, fold=fold, valid=valid, group=group, labels=labels, seed=seed
     )
     train = parts.of("train")
+    watched = parts.of("valid") if entry.facts.get("watches_valid") else train[:0]
+    audio = opened.tracks.get("sha1")
     asked = {
         "method": method_settings,
         "rows": rows,
@@ -154,6 +156,8 @@ def learn_dict(
         "seed": seed,
         "feature": stored.digest,
         "train": [opened.track_ids[i] for i in train],
+        "valid": [opened.track_ids[i] for i in watched],
+        "audio": None if audio is None else [audio[i] for i in [*train, *watched]],
     }
     key = digest([method, asked])
     if out.exists():
@@ -188,14 +192,12 @@ def learn_dict(
     sample.preprocessing = preprocessing
     model = entry.load()(**method_settings)
     more: dict[str, Any] = {}
-    watched = parts.of("valid") if entry.facts.get("watches_valid") else train[:0]
     if len(watched):
         more["valid"] = draw(watched)
         more["valid"].preprocessing = preprocessing
     if entry.facts.get("resumes"):
-        content = [__version__, opened.tracks.get("sha1"), opened.track_ids, watched.tolist()]
         with training_folder(out, key) as aside:
-            layers = LayerFiles(aside, digest([key, content]))
+            layers = LayerFiles(aside, digest([key, __version__]))
             model.fit_batches(sample, **more, kept=layers.read(), keep=layers.write)
     else:
         model.fit_batches(sample, **more)
