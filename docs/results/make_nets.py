@@ -42,6 +42,7 @@ RECIPES = (
     "cnn1d",
     "cnn1d-shift",
     "fcn4",
+    "fcn4-long",
     "multilevel",
     "pons-tf",
     "mfcc-kmeans",
