@@ -160,26 +160,6 @@ def shift(batch: Batch, rng: np.random.Generator, *, dims: int = 2) -> Batch:
     return replace(batch, x=move_dims(batch.x, rng.integers(-dims, dims + 1, (n, 1))))
 
 
-def move_dims(x: np.ndarray, by: np.ndarray | int) -> np.ndarray:
-    """Return `x` with its last axis moved: what was dim 0 becomes dim `by`.
-
-    Parameters
-    ----------
-    x : np.ndarray, shape (..., n_dims)
-        What comes in from outside is the outermost dim.
-    by : np.ndarray or int
-        Dims up (above 0) or down; broadcast against the other axes of `x`.
-
-    Examples
-    --------
-    >>> move_dims(np.array([1, 2, 3, 4]), 1).tolist(), move_dims(np.array([1, 2, 3]), -2).tolist()
-    ([1, 1, 2, 3], [3, 3, 3])
-    """
-    n_dims = x.shape[-1]
-    index = np.clip(np.arange(n_dims) - np.asarray(by)[..., None], 0, n_dims - 1)
-    return np.take_along_axis(x, index.reshape((1,) * (x.ndim - index.ndim) + index.shape), axis=-1)
-
-
 @register("segment-augmentations", "gain")
 def gain(batch: Batch, rng: np.random.Generator, *, low: float = -6.0, high: float = 6.0) -> Batch:
     """Add one number to all of a segment: a gain in dB, where rows are in dB.
@@ -261,6 +241,26 @@ def pca_jitter(
     moved = (np.float32(amount) * drawn * deviations) @ directions.T
     np.add(batch.x, moved[:, None, :], out=batch.x)
     return batch
+
+
+def move_dims(x: np.ndarray, by: np.ndarray | int) -> np.ndarray:
+    """Return `x` with its last axis moved: what was dim 0 becomes dim `by`.
+
+    Parameters
+    ----------
+    x : np.ndarray, shape (..., n_dims)
+        What comes in from outside is the outermost dim.
+    by : np.ndarray or int
+        Dims up (above 0) or down; broadcast against the other axes of `x`.
+
+    Examples
+    --------
+    >>> move_dims(np.array([1, 2, 3, 4]), 1).tolist(), move_dims(np.array([1, 2, 3]), -2).tolist()
+    ([1, 1, 2, 3], [3, 3, 3])
+    """
+    n_dims = x.shape[-1]
+    index = np.clip(np.arange(n_dims) - np.asarray(by)[..., None], 0, n_dims - 1)
+    return np.take_along_axis(x, index.reshape((1,) * (x.ndim - index.ndim) + index.shape), axis=-1)
 
 
 def _stretches(rng: np.random.Generator, n: int, length: int, widest: float) -> np.ndarray:
