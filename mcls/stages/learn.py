@@ -16,7 +16,7 @@ from mcls.disk.layers import LayerFiles
 from mcls.disk.run import remove_left_behind, training_folder
 from mcls.disk.store import Store
 from mcls.errors import ConfigError, DataError, suggest
-from mcls.registry import find
+from mcls.registry import Entry, find
 from mcls.settings import digest, parse_pairs, resolve
 from mcls.stages.onsets import Onsets
 from mcls.stages.parts import resolve_parts
@@ -123,16 +123,7 @@ def learn_dict(
     opened = Store(store)
     stored = opened.feature(feature)
     entry = find("dictionaries", method)
-    given: dict[str, Any] = dict(parse_pairs(settings))
-    if "n_atoms" in entry.settings:
-        given.setdefault("n_atoms", size)
-    if "random_state" in entry.settings:
-        given.setdefault("random_state", seed)
-    if "device" in entry.settings:
-        given.setdefault("device", device)
-    elif device != "cpu":
-        raise ConfigError(f"device={device}: {method} computes on the CPU only")
-    method_settings = resolve(entry, given)
+    method_settings = _method_settings(entry, settings, size=size, seed=seed, device=device)
     if context < 1 or (rows is not None and rows < 1):
         raise ConfigError(f"context={context}, rows={rows}; expected 1 or more")
     if sampling not in SAMPLINGS:
@@ -160,15 +151,9 @@ def learn_dict(
         "audio": None if audio is None else [audio[i] for i in [*train, *watched]],
     }
     key = digest([method, asked])
-    if out.exists():
-        there = read_dictionary(out)
-        if there.key == key:
-            return Learnt(out, there.report, computed=False)
-        if not overwrite:
-            raise ConfigError(
-                f"{out} is a dictionary made otherwise (other settings, features or tracks); use "
-                "another output, or --overwrite"
-            )
+    there = _there(out, key, overwrite=overwrite)
+    if there is not None:
+        return there
 
     def draw(tracks: np.ndarray) -> Sample:
         return Sample(
@@ -234,6 +219,34 @@ def learn_dict(
     write_dictionary(out, chain, report, key)
     remove_left_behind(out)
     return Learnt(out, report, computed=True)
+
+
+def _method_settings(
+    entry: Entry, settings: Sequence[str], *, size: int, seed: int, device: str
+) -> dict[str, Any]:
+    """Return all settings of a method; what the stage says counts where `settings` are silent."""
+    given: dict[str, Any] = dict(parse_pairs(settings))
+    if "device" not in entry.settings and device != "cpu":
+        raise ConfigError(f"device={device}: {entry.name} computes on the CPU only")
+    for name, value in (("n_atoms", size), ("random_state", seed), ("device", device)):
+        if name in entry.settings:
+            given.setdefault(name, value)
+    return resolve(entry, given)
+
+
+def _there(out: Path, key: str, *, overwrite: bool) -> Learnt | None:
+    """Return the dictionary if it was learnt before; refuse to replace another one."""
+    if not out.exists():
+        return None
+    there = read_dictionary(out)
+    if there.key == key:
+        return Learnt(out, there.report, computed=False)
+    if not overwrite:
+        raise ConfigError(
+            f"{out} is a dictionary made otherwise (other settings, features or tracks); use "
+            "another output, or --overwrite"
+        )
+    return None
 
 
 def _atoms_first(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

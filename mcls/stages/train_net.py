@@ -22,6 +22,8 @@ from mcls.training.segment_augmentations import augmentations_of
 from mcls.training.segments import Batches, Tracks
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from mcls.training.model import Standardise, TrainedNet
 
 OnEpoch = Callable[[Mapping[str, float]], None]
@@ -87,9 +89,7 @@ def train_net(
     MclsError
         If the training diverges.
     """
-    from mcls.nets import build_net
     from mcls.training.fit import check_device, check_tensorboard, fit
-    from mcls.training.inherit import inherit
     from mcls.training.learner import Job
     from mcls.training.model import NetSpec, TrainedNet
     from mcls.training.watch import Watched
@@ -98,7 +98,6 @@ def train_net(
     assert training is not None and training.loss is not None
     check_device(training)
     check_tensorboard(training)
-    name, seed = plan.settings["model"], plan.settings["seed"]
     outputs, always = _outputs(plan)
     source, frame_rate = _source(plan, stored, encoded)
     train = source("train", outputs)
@@ -110,20 +109,9 @@ def train_net(
             f"test_shift={training.test_shift}; expected 0 to {n_dims - 1}, as rows have {n_dims} "
             "dims"
         )
-    net = build_net(
-        name, plan.model_settings, *standardise.shape(n_frames, n_dims), len(outputs), seed
-    )
-    if plan.init is not None:
-        if not hasattr(net, "load_layers"):
-            raise ConfigError(
-                f"--init: {name} takes no layers of a dictionary; use --model mlp, or give a run"
-            )
-        layers = layer_arrays(plan.init)
-        cast(Any, net).load_layers([w for w, _ in layers], [b for _, b in layers])
-    if plan.inherited:
-        inherit(net, plan.inherited)
+    net = _first_net(plan, standardise.shape(n_frames, n_dims), len(outputs))
     spec = NetSpec(
-        net=name,
+        net=plan.settings["model"],
         settings=plan.model_settings,
         n_frames=n_frames,
         n_dims=n_dims,
@@ -136,20 +124,7 @@ def train_net(
         overlap=training.overlap,
         test_shift=training.test_shift,
     )
-    plain = (standardise.joined, standardise.mean.numpy(), standardise.scale.numpy())
-    mean, scale = (np.zeros(1), np.ones(1)) if plain[0] else plain[1:]
-    batches = Batches(
-        train,
-        n_frames,
-        training.batch_size,
-        seed=seed,
-        crops=training.crops,
-        short=training.short,
-        balance=training.balance,
-        augment=augmentations_of(training.augment),
-        mean=np.broadcast_to(mean, n_dims).astype(np.float32),
-        scale=np.broadcast_to(scale, n_dims).astype(np.float32),
-    )
+    batches = _batches(plan, train, n_frames, standardise)
     watched = None
     if plan.parts.counts()["valid"]:
         truth = _truth(plan, plan.parts.of("valid"))
@@ -164,7 +139,7 @@ def train_net(
             optimizer=_of("optimizers", training.optimizer),
             share=train.targets.mean(axis=0),
             training=training,
-            seed=seed,
+            seed=plan.settings["seed"],
             path=aside / "state.safetensors",
             on_epoch=on_epoch,
             on_step=on_step,
@@ -223,6 +198,47 @@ def _outputs(plan: Plan) -> tuple[list[int], list[int]]:
     if not (known & ~always).any():
         raise DataError("every label is on all train tracks or on none: nothing to tell apart")
     return np.flatnonzero(known & ~always).tolist(), np.flatnonzero(always).tolist()
+
+
+def _first_net(plan: Plan, sizes: tuple[int, int], n_outputs: int) -> "nn.Module":
+    """Return the net before its first step, with the layers that the plan begins with."""
+    from mcls.nets import build_net
+    from mcls.training.inherit import inherit
+
+    name = plan.settings["model"]
+    net = build_net(name, plan.model_settings, *sizes, n_outputs, plan.settings["seed"])
+    if plan.init is not None:
+        if not hasattr(net, "load_layers"):
+            raise ConfigError(
+                f"--init: {name} takes no layers of a dictionary; use --model mlp, or give a run"
+            )
+        layers = layer_arrays(plan.init)
+        cast(Any, net).load_layers([w for w, _ in layers], [b for _, b in layers])
+    if plan.inherited:
+        inherit(net, plan.inherited)
+    return net
+
+
+def _batches(plan: Plan, train: Tracks, n_frames: int, standardise: "Standardise") -> Batches:
+    """Return the batches of the train part; augmentations know mean and deviation of each dim."""
+    training = plan.training
+    assert training is not None
+    n_dims = train.array().shape[1]
+    mean, scale = standardise.mean.numpy(), standardise.scale.numpy()
+    if standardise.joined:
+        mean, scale = np.zeros(1), np.ones(1)
+    return Batches(
+        train,
+        n_frames,
+        training.batch_size,
+        seed=plan.settings["seed"],
+        crops=training.crops,
+        short=training.short,
+        balance=training.balance,
+        augment=augmentations_of(training.augment),
+        mean=np.broadcast_to(mean, n_dims).astype(np.float32),
+        scale=np.broadcast_to(scale, n_dims).astype(np.float32),
+    )
 
 
 def _learnt_from(plan: Plan) -> tuple[str, ...]:
