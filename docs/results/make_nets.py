@@ -42,7 +42,6 @@ RECIPES = (
     "cnn1d",
     "cnn1d-shift",
     "fcn4",
-    "fcn4-long",
     "multilevel",
     "pons-tf",
     "mfcc-kmeans",
