@@ -66,7 +66,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--clock", default="wall", choices=CLOCKS)
-    parser.add_argument("--net", action="append", help="in throughput; " + ", ".join(NETS))
+    parser.add_argument("--net", action="append", choices=NETS, help="in throughput; all of them")
     parser.add_argument("--width", type=float, help="of the nets in throughput; 0.05, on CUDA 1")
     options = parser.parse_args()
     for unknown in set(options.sections) - set(SECTIONS):

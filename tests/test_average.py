@@ -111,7 +111,7 @@ def test_is_the_mean_of_what_runs_say(average, members):
     found = read_predictions(average / "predictions.csv")
     assert found.track_ids == read_predictions(members[0] / "predictions.csv").track_ids
     assert_allclose(found.scores, expected(members), atol=1e-6)
-    assert list(found.parts).count("test") == 12
+    assert open_run(average).about["summary"]["tracks"]["test"] == 12
 
 
 def test_scores_audio_like_tracks_of_the_store(average, members, store, manifest, tmp_path):

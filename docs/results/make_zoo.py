@@ -23,13 +23,14 @@ from mcls.nets.describe import describe_net
 from mcls.registry import find
 from mcls.settings import digest, resolve
 
-MEL = {"features": ["mel:n_mels=128,power=1,compress=log1p,gain=1000"]}
-FINE = {
-    "features": ["mel:n_fft=512,hop_length=86,n_mels=96,power=1,compress=log1p,gain=1000"],
-    "sr": 12000,
+EXTRACTED: dict[str, dict[str, Any]] = {
+    "mel": {"features": ["mel:n_mels=128,power=1,compress=log1p,gain=1000"]},
+    "fine": {
+        "features": ["mel:n_fft=512,hop_length=86,n_mels=96,power=1,compress=log1p,gain=1000"],
+        "sr": 12000,
+    },
+    "samples": {"features": ["waveform"], "sr": 11025},
 }
-SAMPLES = {"features": ["waveform"], "sr": 11025}
-EXTRACTED = {"mel": MEL, "fine": FINE, "samples": SAMPLES}
 DIMS = {"mel": 128, "fine": 96, "samples": 1}
 VALID = 0.15
 TRAINING = {
