@@ -23,7 +23,7 @@ _PLACES = {
     "learn_dict": "mcls.stages.learn",
     "encode": "mcls.stages.encode",
     "train": "mcls.stages.train",
-    "cross_validate": "mcls.stages.crossval",
+    "cross_validate": "mcls.stages.cross_validate",
     "predict": "mcls.stages.predict",
     "evaluate": "mcls.stages.evaluate",
     "Store": "mcls.disk.store",

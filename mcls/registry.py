@@ -27,10 +27,10 @@ T = TypeVar("T")
 #: Where each family lives: a module or a folder of modules below ``mcls``.
 FAMILIES = {
     "features": "features",
-    "augmentations": "augmentations",
+    "augmentations": "features/augmentations",
     "dictionaries": "dictionaries",
-    "encoders": "encoders",
-    "poolers": "pooling",
+    "encoders": "dictionaries/encoders",
+    "poolers": "features/pooling",
     "classifiers": "classifiers",
     "nets": "nets",
     "losses": "training/losses",
@@ -38,7 +38,7 @@ FAMILIES = {
     "schedules": "training/schedules",
     "segment-augmentations": "training/segment_augmentations",
     "metrics": "evaluation",
-    "datasets": "datasets",
+    "datasets": "data/datasets",
 }
 
 _ROOT = Path(__file__).parent

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from mcls.augmentations import augment, parse_augmentations, threatens
 from mcls.errors import ConfigError, DataError
+from mcls.features.augmentations import augment, parse_augmentations, threatens
 from mcls.features.extractor import Extractor
 from mcls.features.specs import parse_features
 from mcls.registry import entries

@@ -10,13 +10,13 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn.svm import SVC
 from sklearn.utils.estimator_checks import check_estimator
 
-from mcls.aggregate import aggregate, score_tracks
 from mcls.classifiers.base import inner_folds
 from mcls.classifiers.gmm import GaussianMixtures
 from mcls.classifiers.logistic import Logistic
 from mcls.classifiers.svm import SVM
 from mcls.disk.model import read_model, write_model
 from mcls.errors import ConfigError, DataError
+from mcls.evaluation.aggregate import aggregate, score_tracks
 from mcls.registry import entries, find
 
 #: All that learn from rows; `average` reads scores (test_average.py).

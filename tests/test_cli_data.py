@@ -8,9 +8,9 @@ import soundfile
 from click.testing import CliRunner
 
 from mcls.cli.main import cli
+from mcls.data.prepare import split
+from mcls.data.splits import find_leaks
 from mcls.disk.manifest import read_manifest
-from mcls.splits import find_leaks
-from mcls.stages.dataset import split
 
 
 @pytest.fixture

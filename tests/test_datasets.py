@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
+from mcls.data.prepare import prepare
 from mcls.disk.manifest import Manifest, read_manifest
 from mcls.errors import ConfigError, DataError
 from mcls.registry import entries, find
-from mcls.stages.dataset import prepare
 
 GENRES = ["blues", "classical", "country", "disco", "hiphop"]
 GENRES += ["jazz", "metal", "pop", "reggae", "rock"]

@@ -12,9 +12,9 @@ from sklearn.utils.estimator_checks import check_estimator
 
 import mcls
 from mcls.dictionaries.dbn import DBN
+from mcls.dictionaries.encoders import dbn as encode
 from mcls.dictionaries.rbm import RBM
 from mcls.disk.dictionary import read_dictionary
-from mcls.encoders import dbn as encode
 from mcls.errors import ConfigError, DataError
 from mcls.registry import find
 from mcls.settings import resolve

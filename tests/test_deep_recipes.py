@@ -10,10 +10,10 @@ import soundfile
 import mcls
 from mcls.disk.dictionary import read_dictionary
 from mcls.disk.predictions import read_predictions
+from mcls.disk.recipe import read_recipe, table_of, tables_of
 from mcls.disk.run import open_run
 from mcls.disk.store import Store
 from mcls.errors import DataError
-from mcls.recipe import read_recipe, table_of, tables_of
 
 PIPELINES = Path(__file__).parents[1] / "pipelines"
 RECIPES = (

@@ -10,7 +10,7 @@ import click
 import pytest
 
 from mcls.cli.main import Commands, cli
-from mcls.recipe import read_recipe, tables_of
+from mcls.disk.recipe import read_recipe, tables_of
 
 ROOT = Path(__file__).parents[1]
 

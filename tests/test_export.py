@@ -13,20 +13,20 @@ from click.testing import CliRunner
 from torch import nn
 
 import mcls
+from mcls.chain.fitted import fitted_model
 from mcls.cli.main import cli
 from mcls.disk.audio import read_audio
 from mcls.disk.run import open_run
 from mcls.disk.store import Store
 from mcls.errors import ConfigError, MclsError
+from mcls.export.any_length import of_any_length
+from mcls.export.files import METADATA, compare_onnx
+from mcls.export.graph import AudioGraph, SegmentGraph
+from mcls.export.mel_graph import MelGraph, Spectrum
 from mcls.features.mel import Mel
 from mcls.nets import build_net, smallest_input
 from mcls.registry import entries, find
-from mcls.shipping.any_length import of_any_length
-from mcls.shipping.files import METADATA, compare_onnx
-from mcls.shipping.graph import AudioGraph, SegmentGraph
-from mcls.shipping.mel_graph import MelGraph, Spectrum
 from mcls.stages.export import Exported, export
-from mcls.stages.fitted import fitted_model
 from mcls.stages.predict import predict
 from mcls.training.model import NetSpec, Standardise, TrainedNet
 from mcls.training.segments import grid

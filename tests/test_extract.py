@@ -17,9 +17,9 @@ from mcls.cli.main import cli
 from mcls.disk.store import Store
 from mcls.errors import ConfigError, DataError
 from mcls.features import compute
+from mcls.parallel.workers import Workers
 from mcls.registry import entries
 from mcls.stages.extract import extract
-from mcls.stages.workers import Workers
 
 SR = 8000
 

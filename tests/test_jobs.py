@@ -7,12 +7,12 @@ import pytest
 
 import mcls
 from mcls.disk.predictions import read_predictions
+from mcls.disk.recipe import read_recipe
 from mcls.disk.run import open_run
 from mcls.disk.store import Store
 from mcls.errors import ConfigError, DataError
-from mcls.recipe import read_recipe
-from mcls.stages import crossval
-from mcls.stages.jobs import jobs_of
+from mcls.stages import cross_validate as crossval
+from mcls.stages.recipe_graph import jobs_of
 
 SECOND_READ_OUT = """
 [[train]]

@@ -13,14 +13,14 @@ import soundfile
 from click.testing import CliRunner
 
 import mcls
+from mcls.chain.build import build_chain
 from mcls.cli.main import cli
 from mcls.disk.dictionary import read_dictionary
 from mcls.disk.predictions import read_predictions
+from mcls.disk.recipe import read_recipe
 from mcls.disk.run import open_run
 from mcls.errors import ConfigError, DataError
-from mcls.recipe import read_recipe
-from mcls.stages.crossval import cross_validate
-from mcls.stages.encode import build_chain
+from mcls.stages.cross_validate import cross_validate
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

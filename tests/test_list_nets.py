@@ -12,8 +12,8 @@ from mcls.cli.main import cli
 from mcls.features.filters import mel_frequencies
 from mcls.nets import build_net
 from mcls.nets.describe import describe_net
-from mcls.nets.field import receptive_fields
-from mcls.nets.survey import survey
+from mcls.nets.receptive_field import receptive_fields
+from mcls.nets.summary import survey
 from mcls.registry import entries, find
 
 

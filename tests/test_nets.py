@@ -18,8 +18,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from mcls.cli.main import cli
+from mcls.dictionaries.encoders import feed_forward
 from mcls.dictionaries.preprocessing import join_frames
-from mcls.encoders import feed_forward
 from mcls.errors import ConfigError
 from mcls.nets import build_net, smallest_input
 from mcls.nets.blocks.layers import frames_needed, init_weights, nonlinear, pools_that_fit

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from sklearn import decomposition
 
+from mcls.dictionaries.encoders import nmf
 from mcls.dictionaries.nmf import NMF
-from mcls.encoders import nmf
 from mcls.errors import ConfigError, DataError
 
 

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
+from mcls.data.parts import fold_names, resolve_parts
 from mcls.disk.chain import Step
 from mcls.disk.store import NewRows, Store, StoreContents, write_store
 from mcls.errors import ConfigError, DataError
-from mcls.stages.parts import fold_names, resolve_parts
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 from sklearn.metrics import confusion_matrix, roc_auc_score
 
+from mcls.chain.axes import meaning_of
 from mcls.cli.main import cli
 from mcls.dictionaries.preprocessing import Preprocessing
 from mcls.disk.chain import Step
@@ -20,6 +21,11 @@ from mcls.disk.dictionary import write_dictionary
 from mcls.disk.predictions import Predictions, write_predictions
 from mcls.disk.store import NewRows, Store, StoreContents, write_store
 from mcls.errors import ConfigError, DataError, FormatError
+from mcls.inspection.dictionary import plot_dictionary
+from mcls.inspection.plot import plot
+from mcls.inspection.run import plot_run, read_history
+from mcls.inspection.store import plot_store
+from mcls.inspection.track import track_layers
 from mcls.plots.atom_space import atoms_in
 from mcls.plots.axes import centre, dim_ticks, feature_axis, frequency_ticks
 from mcls.plots.colours import AMOUNT, ROWS, SIGNED, lab_to_rgb, scale_of
@@ -27,13 +33,7 @@ from mcls.plots.curves import by_quantity
 from mcls.plots.dictionary import draw_dictionary
 from mcls.plots.page import save, style
 from mcls.plots.track import thinned
-from mcls.stages.chain_axes import meaning_of
 from mcls.stages.encode import encode
-from mcls.stages.plot import plot
-from mcls.stages.plot_dictionary import plot_dictionary
-from mcls.stages.plot_run import plot_run, read_history
-from mcls.stages.plot_store import plot_store
-from mcls.stages.plot_track import track_layers
 
 N_MELS = 16
 MEL = {"sr": 22050, "excerpt": None, "dtype": "float32", "n_mels": N_MELS, "hop_length": 512}
@@ -513,7 +513,7 @@ def test_the_style_is_gone_afterwards_and_a_users_own_does_not_matter(
 
 def test_neither_pyplot_nor_torch_is_loaded(bands: Path, tmp_path: Path) -> None:
     program = (
-        "import sys\nfrom mcls.stages.plot import plot\n"
+        "import sys\nfrom mcls.inspection.plot import plot\n"
         f"plot({str(bands)!r}, {str(tmp_path / 'x.png')!r})\n"
         "print(sorted({'matplotlib.pyplot', 'torch', 'librosa'} & set(sys.modules)))\n"
     )

@@ -9,22 +9,22 @@ import torch
 from click.testing import CliRunner, Result
 
 import mcls
+from mcls.chain.fitted import fitted_model
 from mcls.cli.main import cli
 from mcls.disk.chain import Step
 from mcls.disk.run import open_run
 from mcls.disk.store import NewRows, Store, StoreContents, write_store
 from mcls.errors import ConfigError, DataError
+from mcls.inspection.net import plot_filters, plot_saliency, plot_taggram
+from mcls.inspection.plot import plot
+from mcls.inspection.saliency import WAYS
 from mcls.nets import build_net
 from mcls.plots.axes import DimsAxis
 from mcls.plots.net import Bank, draw_filters, spell_height
 from mcls.plots.page import style
 from mcls.plots.track import Layer, draw_track
-from mcls.stages.fitted import fitted_model
-from mcls.stages.plot import plot
-from mcls.stages.plot_net import plot_filters, plot_saliency, plot_taggram
-from mcls.stages.saliency import WAYS
 from mcls.training.grad_cam import Maps, chosen_maps, grad_cam
-from mcls.training.look import attribution, first_filters, scores_over_time
+from mcls.training.interpret import attribution, first_filters, scores_over_time
 from mcls.training.model import NetSpec, Standardise, TrainedNet
 
 N_MELS, N_FRAMES, RATE = 12, 20, 22050 / 512

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from mcls.errors import ConfigError
-from mcls.pooling import parse_pool, pool_rows
+from mcls.features.pooling import parse_pool, pool_rows
 from mcls.registry import entries
 
 POOLERS = sorted(entries("poolers"))

@@ -11,13 +11,13 @@ from sklearn.datasets import load_digits
 from sklearn.neural_network import BernoulliRBM
 from sklearn.utils.estimator_checks import check_estimator
 
+from mcls.dictionaries.encoders import feed_forward
 from mcls.dictionaries.rbm import RBM, SparseRBM
 from mcls.dictionaries.rbm_cpu import CPUSteps
 from mcls.dictionaries.rbm_kernels import KINDS, activate
 from mcls.dictionaries.rbm_steps import RBMState, StepSettings
 from mcls.dictionaries.rbm_torch import TorchSteps
 from mcls.dictionaries.rbm_units import free_energy, means
-from mcls.encoders import feed_forward
 from mcls.errors import ConfigError, DataError
 from mcls.registry import find
 

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedGroupKFold
 
+from mcls.data.splits import find_leaks, make_folds, make_parts, parts_of_fold
 from mcls.errors import ConfigError, DataError
-from mcls.splits import find_leaks, make_folds, make_parts, parts_of_fold
 
 PARTS = ("train", "valid", "test")
 

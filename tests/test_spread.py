@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 
 from mcls.errors import DataError
-from mcls.stages.spread import Task, spread
-from mcls.stages.workers import Workers
+from mcls.parallel.pool import Task, spread
+from mcls.parallel.workers import Workers
 
 WORK = """
 import faulthandler, os, signal, sys, time
 from dataclasses import dataclass
 from mcls.errors import DataError
-from mcls.stages.spread import end_journal, journalled
+from mcls.parallel.pool import end_journal, journalled
 
 @dataclass(frozen=True)
 class Item:
@@ -170,7 +170,7 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path, busy):
     (tmp_path / "holder.py").write_text(
         textwrap.dedent("""
         import os, sys, time
-        from mcls.stages.workers import Workers
+        from mcls.parallel.workers import Workers
         workers = Workers(3, [])
         while None in [worker.pid for worker in workers.all]:
             for worker in workers.ready([one for one in workers.all if one.pid is None]):

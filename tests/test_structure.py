@@ -14,10 +14,11 @@ MODULES = sorted(ROOT.rglob("*.py"))
 
 #: Rooms of each floor; a name that is in none is on floor 3, with the algorithms.
 FLOORS = {
-    5: {"cli", "__main__"},
-    4: {"stages"},
-    2: {"disk"},
-    1: {"__init__", "errors", "labels", "recipe", "registry", "settings"},
+    6: {"cli", "__main__"},
+    5: {"stages", "inspection"},
+    4: {"chain"},
+    2: {"disk", "parallel"},
+    1: {"__init__", "errors", "registry", "settings"},
 }
 
 #: Modules that make the start slow, and that `mcls --help` must not import.
@@ -129,11 +130,6 @@ def test_click_rich_and_print_are_the_command_lines_own(path: Path) -> None:
     assert not tops & {"click", "rich"}
     calls = [node.func for node in ast.walk(tree_of(path)) if isinstance(node, ast.Call)]
     assert not any(isinstance(call, ast.Name) and call.id == "print" for call in calls)
-
-
-@pytest.mark.parametrize("path", MODULES, ids=ids(MODULES))
-def test_no_module_is_over_400_lines(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
 
 
 @pytest.mark.parametrize("path", MODULES, ids=ids(MODULES))

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import soundfile
 
+from mcls.data.splits import find_leaks
+from mcls.data.synthetic import STYLES, is_made, make_synth
+from mcls.data.synthetic_sounds import SR, make_instrument, make_room, play, produce
 from mcls.disk.manifest import open_source, read_manifest
 from mcls.errors import ConfigError, DataError
-from mcls.splits import find_leaks
-from mcls.synth import STYLES, is_made, make_synth
-from mcls.synth_sounds import SR, make_instrument, make_room, play, produce
 
 
 @pytest.fixture(scope="module")

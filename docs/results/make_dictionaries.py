@@ -17,10 +17,10 @@ from pathlib import Path
 import joblib
 
 import mcls
+from mcls.data.prepare import prepare
 from mcls.disk.predictions import join_predictions, read_predictions
 from mcls.evaluation import Estimate, Report
 from mcls.evaluation import evaluate as measure
-from mcls.stages.dataset import prepare
 
 #: One patch for all methods, chosen on valid parts with K-means: 4 frames of 128 mel bands,
 #: log10(1 + 1000 x), standardised and whitened with a large eps, which leaves weak components weak.

@@ -22,9 +22,9 @@ from typing import Any
 import joblib
 
 import mcls
-from mcls.recipe import read_recipe, stage_arguments, table_of
+from mcls.data.prepare import prepare
+from mcls.disk.recipe import read_recipe, stage_arguments, table_of
 from mcls.settings import digest
-from mcls.stages.dataset import prepare
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
 

@@ -23,7 +23,7 @@ import joblib
 import numpy as np
 
 import mcls
-from mcls.stages.dataset import prepare
+from mcls.data.prepare import prepare
 
 FEATURE = "mel:n_mels=128,power=1,compress=log1p,gain=1000"
 CONTEXT = 4  # frames joined to a row

@@ -44,8 +44,8 @@ def command(
       mcls cv my.toml mfcc.h5 runs/tonic --split tonic --labels stroke
       mcls cv my.toml mfcc.h5 runs/once --split split
     """
-    from mcls.recipe import read_recipe, table_of
-    from mcls.stages.crossval import cross_validate
+    from mcls.disk.recipe import read_recipe, table_of
+    from mcls.stages.cross_validate import cross_validate
 
     started = time.monotonic()
     tables = read_recipe(recipe)
@@ -65,8 +65,8 @@ def _use_own_table(
     table: Mapping[str, Any], options: dict[str, Any], said_by: dict[str, str], recipe: Path
 ) -> dict[str, str]:
     """Let the recipe's table [cv] set what nothing else has; return what it set."""
-    from mcls.recipe import stage_arguments
-    from mcls.stages.crossval import cross_validate
+    from mcls.disk.recipe import stage_arguments
+    from mcls.stages.cross_validate import cross_validate
 
     given = stage_arguments(table, cross_validate, where="cv")
     new = {key: value for key, value in given.items() if said_by.get(key) == "default"}

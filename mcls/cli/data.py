@@ -13,7 +13,7 @@ from mcls.cli.options import FILE, Name, json_option, overwrite_option, settings
 from mcls.cli.progress import done_line, progress_bar
 
 if TYPE_CHECKING:
-    from mcls.stages.dataset_check import Checked
+    from mcls.data.checks import Checked
 
 audio_root_option = click.option(
     "--audio-root", type=FILE, metavar="DIR", help="What paths are relative to."
@@ -51,8 +51,8 @@ def prepare(name: str, root: Path, out: Path, settings: tuple[str, ...], overwri
       mcls data prepare esc10 ESC-10/ esc10.csv
       mcls data prepare gtzan GTZAN/ gtzan.csv -p split_lists=lists/
     """
+    from mcls.data import prepare as dataset
     from mcls.settings import parse_pairs
-    from mcls.stages import dataset
 
     started = time.monotonic()
     made = dataset.prepare(name, root, out, settings=parse_pairs(settings), overwrite=overwrite)
@@ -90,7 +90,7 @@ def check(
       mcls data check toy/manifest.csv
       mcls data check toy/manifest.csv --labels tags --json
     """
-    from mcls.stages.dataset_check import check as audit
+    from mcls.data.checks import check as audit
 
     with progress_bar("checking", "files") as progress:
         found = audit(
@@ -148,7 +148,7 @@ def split(
       mcls data split toy/manifest.csv --column again --by group --parts 0.6,0.2,0.2
       mcls data split toy/manifest.csv --folds 5
     """
-    from mcls.stages import dataset
+    from mcls.data import prepare as dataset
 
     started = time.monotonic()
     shares = None if parts is None else _shares(parts)
@@ -191,7 +191,7 @@ def synth(folder: Path, seed: int, tracks: int, seconds: float, overwrite: bool)
       mcls data synth toy
       mcls data check toy/manifest.csv
     """
-    from mcls.synth import is_made, make_synth
+    from mcls.data.synthetic import is_made, make_synth
 
     started = time.monotonic()
     if is_made(folder, seed=seed, n_tracks=tracks, seconds=seconds) and not overwrite:

@@ -80,7 +80,7 @@ def command(
       mcls extract tracks.csv all.h5 --feature mel:n_mels=96 --feature cqt
       mcls extract tracks.csv mel.h5 --feature mel --excerpt 29@center
     """
-    from mcls.stages.workers import Workers
+    from mcls.parallel.workers import Workers
 
     started = time.monotonic()
     with Workers(0 if out.exists() else options["jobs"]) as workers:  # they import meanwhile

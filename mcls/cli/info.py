@@ -29,7 +29,7 @@ def command(path: Path, labels: str, split: str, as_json: bool) -> None:
       mcls info mfcc.h5
       mcls info runs/vq --json
     """
-    from mcls.stages.info import info
+    from mcls.inspection.info import info
 
     said = info(path, labels=labels, split=split)
     if as_json:

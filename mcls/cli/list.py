@@ -12,7 +12,7 @@ from mcls.errors import MclsError
 from mcls.registry import FAMILIES, Entry, entries, find
 
 if TYPE_CHECKING:
-    from mcls.nets.survey import Sees
+    from mcls.nets.summary import Sees
 
 
 @click.command()
@@ -100,7 +100,7 @@ def _compare_nets(family: str | None, name: str | None, as_json: bool) -> None:
     if family != "nets":
         raise click.UsageError("--table compares nets: mcls list nets --table")
     chosen = list(entries("nets").values()) if name is None else [find("nets", name)]
-    from mcls.nets.survey import survey
+    from mcls.nets.summary import survey
 
     found = [survey(entry) for entry in chosen]
     if as_json:

@@ -29,7 +29,7 @@ SECTIONS = {
         "eval",
         "export",
     ],
-    "Look": ["info", "plot", "list", "demo", "bench"],
+    "Look": ["info", "plot", "list", "demo"],
 }
 
 #: Where the context keeps which commands the recipe has several tables of.
@@ -125,7 +125,7 @@ def _with_origin(error: click.BadParameter) -> click.BadParameter:
 def use_recipe(ctx: click.Context, _: click.Parameter, path: Path | None) -> Path | None:
     """Make a recipe's tables the defaults of the commands they are named after."""
     if path is not None:
-        from mcls.recipe import read_recipe, tables_of
+        from mcls.disk.recipe import read_recipe, tables_of
 
         try:
             recipe = read_recipe(path)
@@ -144,7 +144,7 @@ def _defaults(
     ctx: click.Context, name: str, table: Mapping[str, Any], path: Path
 ) -> dict[str, Any]:
     """Return a recipe table with click's parameter names for keys; names for `mcls cv` are left."""
-    from mcls.recipe import NAMES, SEVERAL
+    from mcls.disk.recipe import NAMES, SEVERAL
 
     beside = NAMES if name in SEVERAL else ()
     group = ctx.command

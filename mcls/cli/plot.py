@@ -81,7 +81,7 @@ def command(path: Path, out: Path, **options: Any) -> None:
       mcls plot runs/fcn4 -o when.png --taggram song.wav
       mcls plot fcn4.toml -o rate.png
     """
-    from mcls.stages.plot import plot
+    from mcls.inspection.plot import plot
 
     started = time.monotonic()
     done = plot(path, out, **options)

@@ -17,8 +17,8 @@ from mcls.dictionaries.learner import Dictionary
 from mcls.dictionaries.rbm import RBM
 from mcls.dictionaries.rbm_learner import Snapshot
 from mcls.errors import MclsError
+from mcls.parallel.threads import for_blocks
 from mcls.registry import register
-from mcls.threads import for_blocks
 
 #: Rows in a batch, and those of it that go up the layers together, on one thread.
 _BLOCK, _TOGETHER = 8192, 1024

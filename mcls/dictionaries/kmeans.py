@@ -12,8 +12,8 @@ from sklearn.utils.validation import check_is_fitted
 from mcls.dictionaries.batches import Source
 from mcls.dictionaries.learner import Dictionary
 from mcls.dictionaries.usage import perplexity
+from mcls.parallel.threads import for_blocks, one_blas_thread
 from mcls.registry import register
-from mcls.threads import for_blocks, one_blas_thread
 
 _TASK = 4096  # rows that a thread takes at once
 _BLOCK = 512  # rows whose likeness to all atoms is held at once: it fits the second-level cache

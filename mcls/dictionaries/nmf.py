@@ -13,8 +13,8 @@ from mcls.dictionaries.lasso import lasso
 from mcls.dictionaries.learner import Dictionary
 from mcls.dictionaries.spherical_kmeans import unit_rows
 from mcls.errors import DataError
+from mcls.parallel.threads import one_blas_thread
 from mcls.registry import register
-from mcls.threads import one_blas_thread
 
 #: Rows that are measured after each epoch.
 _MEASURED = 1000

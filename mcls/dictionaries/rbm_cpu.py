@@ -10,7 +10,7 @@ import numpy as np
 from mcls.dictionaries.rbm_job import NOW, Job, dissolve, new_team, sgemm_address, take_part
 from mcls.dictionaries.rbm_kernels import KINDS
 from mcls.dictionaries.rbm_steps import RBMState, Steps, StepSettings, sparsity_step
-from mcls.threads import n_threads, one_blas_thread
+from mcls.parallel.threads import n_threads, one_blas_thread
 
 #: Units in a block, at least: the fewer, the more threads can share them.
 _HIDDEN, _VISIBLE = 256, 128

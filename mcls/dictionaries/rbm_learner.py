@@ -17,7 +17,7 @@ from mcls.dictionaries.rbm_units import (
     visible_biases_for,
 )
 from mcls.errors import ConfigError, DataError
-from mcls.threads import one_blas_thread
+from mcls.parallel.threads import one_blas_thread
 
 #: All that learning leaves: arrays by name, and numbers that JSON can hold.
 Snapshot = tuple[Mapping[str, np.ndarray], Mapping[str, Any]]

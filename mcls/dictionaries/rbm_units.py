@@ -4,7 +4,7 @@ import numpy as np
 from scipy.special import expit
 
 from mcls.errors import DataError
-from mcls.threads import for_blocks
+from mcls.parallel.threads import for_blocks
 
 #: Probabilities that visible biases begin with, at least and at most.
 _RARE = 1e-3

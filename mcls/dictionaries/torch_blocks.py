@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from mcls.errors import ConfigError
-from mcls.threads import n_threads
+from mcls.parallel.threads import n_threads
 
 T = TypeVar("T")
 

@@ -26,8 +26,8 @@ from pathlib import Path, PurePosixPath
 
 from mcls.disk.atomic import written_whole
 from mcls.disk.class_folders import scan_class_folders
+from mcls.disk.labels import LabelTable, parse_labels
 from mcls.errors import DataError
-from mcls.labels import LabelTable, parse_labels
 
 _DELIMITERS = (",", "\t", ";")
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from mcls.dictionaries.preprocessing import Preprocessing
 from mcls.errors import ConfigError, suggest
-from mcls.threads import one_blas_thread
+from mcls.parallel.threads import one_blas_thread
 
 Space = Literal["raw", "standardized", "filter", "preprocessed"]
 

@@ -1,1 +1,1 @@
-"""The stages: files in, files out, nothing printed. One file a stage."""
+"""The verbs: extract, encode, learn, train, cross-validate, predict, evaluate, export."""

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mcls import __version__
+from mcls.chain.axes import feature_of
+from mcls.chain.fitted import fitted_model
 from mcls.disk.atomic import written_whole
 from mcls.disk.chain import Chain
 from mcls.disk.run import Run, open_run
 from mcls.errors import ConfigError, MclsError
-from mcls.stages.chain_axes import feature_of
-from mcls.stages.fitted import fitted_model
 
 if TYPE_CHECKING:
     import torch
@@ -96,7 +96,7 @@ def export(
         )
     onnx = out.suffix.lower() == ".onnx"
     if onnx:
-        from mcls.shipping.files import check_installed
+        from mcls.export.files import check_installed
 
         check_installed()
     model = fitted_model(opened)
@@ -134,7 +134,7 @@ class _Made:
 
 def _from_rows(run: Run, model: "TrainedNet") -> _Made:
     """Return the graph of segments; of segments of any length, if the net takes them."""
-    from mcls.shipping.graph import SegmentGraph
+    from mcls.export.graph import SegmentGraph
 
     graph = SegmentGraph(model, len(run.labels)).eval()
     n_frames = model.spec.n_frames
@@ -162,9 +162,9 @@ def _from_audio(run: Run, chain: Chain, model: "TrainedNet") -> _Made:
     """Return the graph from the audio of a track on."""
     import torch
 
+    from mcls.export.graph import AudioGraph, SegmentGraph
+    from mcls.export.mel_graph import MelGraph
     from mcls.features.mel import Mel
-    from mcls.shipping.graph import AudioGraph, SegmentGraph
-    from mcls.shipping.mel_graph import MelGraph
 
     steps = " > ".join(step.name for step in chain)
     feature = feature_of(chain[0], run.about.get("sample_rate")) if len(chain) == 1 else None
@@ -218,7 +218,7 @@ def _takes(graph: "nn.Module", segments: "torch.Tensor") -> bool:
 
 def _write(made: _Made, out: Path, metadata: dict[str, Any], onnx: bool) -> float:
     """Write a graph; where an axis turns out not to be free, the graph in which it is fixed."""
-    from mcls.shipping.files import compare_onnx, compare_torch, traced, write_onnx, write_torch
+    from mcls.export.files import compare_onnx, compare_torch, traced, write_onnx, write_torch
 
     try:
         program = traced(made.graph, made.example, made.free)
@@ -242,7 +242,7 @@ def _write(made: _Made, out: Path, metadata: dict[str, Any], onnx: bool) -> floa
 
 def _metadata(run: Run, chain: Chain, model: "TrainedNet", made: _Made) -> dict[str, Any]:
     """Return what one has to know to use the file, as JSON can hold it."""
-    from mcls.stages.chain_axes import meaning_of
+    from mcls.chain.axes import meaning_of
 
     spec = model.spec
     step = meaning_of(chain, run.about.get("sample_rate")).step

@@ -14,20 +14,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mcls.augmentations import parse_augmentations
+from mcls.data.splits import make_parts
 from mcls.disk.audio import parse_excerpt
+from mcls.disk.labels import parse_labels
 from mcls.disk.manifest import Manifest, open_source
 from mcls.disk.shards import Shards, pack, refuse_other_settings
 from mcls.disk.store import Store, StoreContents, rows_of
 from mcls.errors import ConfigError, DataError
+from mcls.features.augmentations import parse_augmentations
 from mcls.features.extractor import Extractor
 from mcls.features.specs import parse_features
-from mcls.labels import parse_labels
+from mcls.parallel.pool import Task, spread
+from mcls.parallel.workers import Workers
 from mcls.settings import canonical
-from mcls.splits import make_parts
 from mcls.stages.extract_tracks import Item, compute_shard, shares
-from mcls.stages.spread import Task, spread
-from mcls.stages.workers import Workers
 
 Progress = Callable[[int, int, float], None]
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from mcls.augmentations import Augmentation, augment
 from mcls.disk.store import NewRows, StoreContents, write_store
 from mcls.errors import DataError
+from mcls.features.augmentations import Augmentation, augment
 from mcls.features.extractor import Extractor, TrackRows
-from mcls.stages.spread import Task, end_journal, journalled
+from mcls.parallel.pool import Task, end_journal, journalled
 
 #: Tracks and bytes of audio files in a task, at most: what a kill can cost.
 _TASK_TRACKS, _TASK_BYTES = 64, 1 << 26

@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 
 from mcls import __version__
+from mcls.data.onsets import Onsets
+from mcls.data.parts import resolve_parts
+from mcls.data.sampling import SAMPLINGS, Sample
 from mcls.dictionaries.preprocessing import Preprocessing
 from mcls.disk.chain import Step, chain_digest, extend
 from mcls.disk.dictionary import read_dictionary, write_dictionary
@@ -18,9 +21,6 @@ from mcls.disk.store import Store
 from mcls.errors import ConfigError, DataError, suggest
 from mcls.registry import Entry, find
 from mcls.settings import digest, parse_pairs, resolve
-from mcls.stages.onsets import Onsets
-from mcls.stages.parts import resolve_parts
-from mcls.stages.sample import SAMPLINGS, Sample
 
 Progress = Callable[[int, int, float], None]
 

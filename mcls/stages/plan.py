@@ -5,17 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mcls.aggregate import AGGREGATES
+from mcls.chain.build import build_chain
+from mcls.chain.init_from import layers_of, to_begin_with
+from mcls.chain.leaks import refuse_leaks
+from mcls.data.parts import Parts, resolve_parts
 from mcls.disk.chain import Chain, Step, chain_digest
+from mcls.disk.labels import LabelTable, parse_labels
 from mcls.disk.store import Store
 from mcls.errors import ConfigError, suggest
-from mcls.labels import LabelTable, parse_labels
+from mcls.evaluation.aggregate import AGGREGATES
 from mcls.registry import find_in
 from mcls.settings import digest, parse_pairs, resolve
-from mcls.stages.encode import build_chain
-from mcls.stages.leaks import refuse_leaks
-from mcls.stages.parts import Parts, resolve_parts
-from mcls.stages.pretrained import layers_of, to_begin_with
 from mcls.training.options import (
     NOT_DECIDING,
     Training,

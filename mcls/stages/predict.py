@@ -13,15 +13,16 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from mcls.aggregate import score_tracks
+from mcls.chain.apply import Timed, apply_chain
+from mcls.chain.feature import AudioRows
+from mcls.chain.fitted import fitted_model
+from mcls.chain.match import Given, rows_for_run
 from mcls.disk.chain import Chain
 from mcls.disk.class_folders import audio_below
 from mcls.disk.run import Run, open_run
 from mcls.disk.store import Store
-from mcls.encoding import Timed, apply_chain
 from mcls.errors import ConfigError, DataError, FormatError
-from mcls.stages.fitted import fitted_model
-from mcls.stages.rows import AudioRows, Given, rows_for_run
+from mcls.evaluation.aggregate import score_tracks
 
 Progress = Callable[[int, int, float], None]
 

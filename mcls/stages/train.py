@@ -14,15 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from mcls.aggregate import score_tracks
+from mcls.chain.apply import Timed
+from mcls.chain.match import encoded_track, stored_steps
+from mcls.data.parts import copies, optional_column
 from mcls.disk.predictions import Predictions, write_predictions
 from mcls.disk.run import open_run, write_parts, written_folder
 from mcls.disk.store import Store
-from mcls.encoding import Timed
 from mcls.errors import ConfigError, DataError
 from mcls.evaluation import evaluate
-from mcls.stages.encode import encoded_track, stored_steps
-from mcls.stages.parts import copies, optional_column
+from mcls.evaluation.aggregate import score_tracks
 from mcls.stages.plan import Plan, plan_run
 from mcls.stages.provenance import provenance
 from mcls.stages.train_net import OnEpoch, train_net

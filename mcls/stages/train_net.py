@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from mcls.chain.apply import Timed
+from mcls.chain.init_from import layer_arrays
 from mcls.dictionaries.preprocessing import Preprocessing
 from mcls.disk.run import training_folder
 from mcls.disk.store import StoredRows
-from mcls.encoding import Timed
 from mcls.errors import ConfigError, DataError, MclsError
 from mcls.registry import Entry, find
 from mcls.settings import resolve, split_spec
 from mcls.stages.plan import Plan
-from mcls.stages.pretrained import layer_arrays
 from mcls.training.segment_augmentations import augmentations_of
 from mcls.training.segments import Batches, Tracks
 
@@ -92,7 +92,7 @@ def train_net(
     from mcls.training.fit import check_device, check_tensorboard, fit
     from mcls.training.learner import Job
     from mcls.training.model import NetSpec, TrainedNet
-    from mcls.training.watch import Watched
+    from mcls.training.validation import Watched
 
     training = plan.training
     assert training is not None and training.loss is not None
@@ -202,8 +202,8 @@ def _outputs(plan: Plan) -> tuple[list[int], list[int]]:
 
 def _first_net(plan: Plan, sizes: tuple[int, int], n_outputs: int) -> "nn.Module":
     """Return the net before its first step, with the layers that the plan begins with."""
+    from mcls.chain.init_weights import inherit
     from mcls.nets import build_net
-    from mcls.training.inherit import inherit
 
     name = plan.settings["model"]
     net = build_net(name, plan.model_settings, *sizes, n_outputs, plan.settings["seed"])
@@ -328,7 +328,7 @@ def _standardise(plan: Plan, train: Tracks) -> "Standardise":
         whitening = None if kept.components_ is None else torch.tensor(kept.components_)
         return Standardise(torch.tensor(mean), torch.tensor(scale), whitening, joined=True)
     if plan.inherited:
-        from mcls.training.inherit import input_of
+        from mcls.chain.init_weights import input_of
 
         return input_of(plan.inherited)
     mean, scale = np.zeros(1, np.float32), np.ones(1, np.float32)

@@ -14,7 +14,7 @@ import torch
 
 from mcls.errors import ConfigError
 from mcls.training.learner import Job
-from mcls.training.trial import trial_of
+from mcls.training.trial_step import trial_of
 
 #: The smallest size that is tried: of one segment, batch norms may have nothing to measure.
 _LEAST = 2

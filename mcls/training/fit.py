@@ -19,9 +19,9 @@ from lightning.pytorch.strategies import DDPStrategy
 from mcls.errors import ConfigError
 from mcls.training.batch_size import find_batch_size
 from mcls.training.learner import Job, Learner
+from mcls.training.lr_finder import find_rate
 from mcls.training.model import TrainedNet
 from mcls.training.options import Training
-from mcls.training.range_test import find_rate
 from mcls.training.state import State, copied, read_state
 
 _PRECISION: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}

@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import interpolate
 
 from mcls.errors import ConfigError
-from mcls.training.look import over_track
+from mcls.training.interpret import over_track
 from mcls.training.model import TrainedNet
 
 

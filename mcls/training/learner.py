@@ -19,7 +19,7 @@ from mcls.training.options import Training
 from mcls.training.schedules import Schedule, When, schedule_of
 from mcls.training.segments import Batches, Steps
 from mcls.training.state import State, copied, write_state
-from mcls.training.watch import Loss, Watched, dead_shares, gradient_norms
+from mcls.training.validation import Loss, Watched, dead_shares, gradient_norms
 
 #: Steps after which losses are looked at; each look waits for the device.
 _LOOK = 50

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 import mcls
+from mcls.chain.fitted import fitted_model
 from mcls.disk.run import open_run
 from mcls.errors import ConfigError, DataError
-from mcls.stages.fitted import fitted_model
 
 #: Steps so small that weights stay what they were, to 1e-6.
 STILL = {"optimizer": "sgd:lr=1e-9", "epochs": 1}

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 import mcls
+from mcls.chain.fitted import fitted_model
 from mcls.disk.predictions import read_predictions
 from mcls.disk.run import open_run
 from mcls.disk.store import Store
 from mcls.errors import ConfigError, DataError
-from mcls.stages.fitted import fitted_model
 
 #: Steps so small that weights stay what they were, to 1e-6.
 STILL = {"optimizer": "sgd:lr=1e-9", "epochs": 1}

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from mcls.errors import ConfigError
 from mcls.registry import entries, find
-from mcls.training.watch import dead_shares, gradient_norms
+from mcls.training.validation import dead_shares, gradient_norms
 
 LOGITS = torch.from_numpy(np.random.default_rng(0).normal(0, 2, (9, 4)).astype(np.float32))
 CLASSES = torch.arange(9) % 4

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from mcls.aggregate import score_tracks
+from mcls.chain.net import hidden_rows, net_step
 from mcls.disk.run import open_run
 from mcls.disk.tensors import read_tensors, write_tensors
 from mcls.errors import ConfigError, FormatError
+from mcls.evaluation.aggregate import score_tracks
 from mcls.nets import build_net
-from mcls.training.hidden import hidden_rows, net_step
 from mcls.training.model import NetSpec, Standardise, TrainedNet, chosen_layers, read_net
 
 N_DIMS = 8

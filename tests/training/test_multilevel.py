@@ -4,10 +4,10 @@ import numpy as np
 import torch
 
 import mcls
+from mcls.chain.fitted import fitted_model
 from mcls.disk.predictions import read_predictions
 from mcls.disk.run import open_run
 from mcls.disk.store import Store
-from mcls.stages.fitted import fitted_model
 
 SCALES = (2, 6)
 

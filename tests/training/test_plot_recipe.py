@@ -8,8 +8,8 @@ from click.testing import CliRunner
 
 from mcls.cli.main import cli
 from mcls.errors import ConfigError
+from mcls.inspection.recipe import plot_recipe
 from mcls.plots.page import style
-from mcls.stages.plot_recipe import plot_recipe
 
 
 @pytest.fixture

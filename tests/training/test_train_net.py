@@ -10,14 +10,14 @@ import pytest
 import torch
 
 import mcls
-from mcls.aggregate import score_tracks
+from mcls.chain.fitted import fitted_model
 from mcls.disk.predictions import read_predictions
 from mcls.disk.run import open_run
 from mcls.disk.store import Store
 from mcls.errors import ConfigError, MclsError
-from mcls.stages.fitted import fitted_model
+from mcls.evaluation.aggregate import score_tracks
 from mcls.training import fit, learner
-from mcls.training.range_test import steepest
+from mcls.training.lr_finder import steepest
 
 
 def history(run):

@@ -1,0 +1,1 @@
+"""The chain: what turns audio into rows, codes and scores, step by step."""

@@ -1,0 +1,132 @@
+"""Put a chain together: the rows of a store, dictionaries or runs that encode them, poolers."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from mcls.chain.match import reaches, stored_steps
+from mcls.chain.scores import scores_step
+from mcls.disk.chain import Chain, Step, chain_digest, concatenate, extend
+from mcls.disk.dictionary import read_dictionary
+from mcls.disk.run import open_run
+from mcls.disk.store import Store
+from mcls.disk.tensors import read_tensors
+from mcls.errors import ConfigError
+from mcls.features.pooling import parse_pool, pool_settings
+from mcls.registry import find
+from mcls.settings import resolve, split_spec
+
+
+def build_chain(
+    store: Store,
+    feature: str | None,
+    dicts: Sequence[Path | str] = (),
+    encoder: str | None = None,
+    pool: Sequence[str] = (),
+    layers: Sequence[str] = (),
+) -> Chain:
+    """Put together what turns the rows of a store into other rows.
+
+    Parameters
+    ----------
+    store : Store
+        Where the rows are.
+    feature : str or None
+        The feature, without dictionaries; with them, each finds its own.
+    dicts : sequence of path
+        Dictionary files, and runs of nets, of which hidden layers are the codes; the codes of
+        several stand side by side.
+    encoder : str or None
+        ``NAME[:key=value,...]``; None: each method's own. Where it is the method's own, settings
+        left out are those the dictionary was learnt with.
+    pool : sequence of str
+        Poolers, one after the other, applied to the codes of each dictionary.
+    layers : sequence of str
+        Hidden layers of nets, side by side: names, numbers from 1 on, or ``all``; of maps the
+        maximum over a segment, or with ``:mean`` after it, as in ``all:mean``. None given: the
+        last. Or ``scores`` alone: what runs, of nets or classifiers, say of the track.
+
+    Returns
+    -------
+    Chain
+
+    Raises
+    ------
+    ConfigError
+        If an encoder or pooler is unknown, or a dictionary is of features that the store does not
+        have; the message says which setting differs.
+    """
+    runs = [Path(path).is_dir() for path in dicts]
+    if encoder is not None and (not dicts or all(runs)):
+        raise ConfigError(f"encoder {encoder!r} needs a dictionary to encode with")
+    if layers and not any(runs):
+        raise ConfigError(f"layer {', '.join(layers)}: there is no run to take it from")
+    bases: list[Chain] = [
+        _with_run(store, path, layers) if is_run else _with_dictionary(store, path, encoder)
+        for path, is_run in zip(dicts, runs, strict=True)
+    ]
+    if not dicts:
+        bases = [store.feature(feature).chain]
+    poolers = [parse_pool(spec) for spec in pool]
+    branches = []
+    for chain in bases:
+        for pooler in poolers:
+            chain = extend(chain, Step("pool", pooler.name, dict(pool_settings(pooler))))
+        branches.append(chain)
+    return concatenate(branches)
+
+
+def _with_dictionary(store: Store, path: Path | str, encoder: str | None) -> Chain:
+    kept = read_dictionary(path)
+    base, step = kept.chain[:-1], kept.step
+    same = chain_digest(base)
+    for stored in store.features.values():
+        if stored.digest == same:
+            break
+    else:
+        raise ConfigError(_misfit(store, kept.path, base))
+    if encoder is not None:
+        name, given = split_spec(encoder)
+        entry = find("encoders", name)
+        own = step.settings["encoder_settings"] if name == step.settings["encoder"] else {}
+        settings = {"encoder": name, "encoder_settings": resolve(entry, {**own, **given})}
+        step = replace(step, settings={**step.settings, **settings})
+    return extend(stored.chain, step)
+
+
+def _with_run(store: Store, path: Path | str, layers: Sequence[str]) -> Chain:
+    run = open_run(path)
+    chain = run.chain()
+    if not reaches(chain, stored_steps(store, chain)):
+        raise ConfigError(_misfit(store, Path(path), chain))
+    if "scores" in layers:
+        if len(layers) > 1:
+            raise ConfigError(f"layer {', '.join(layers)}: scores are taken alone")
+        return extend(chain, scores_step(run))
+    if run.net_file is None:
+        raise ConfigError(
+            f"{path}: its model is {run.settings['train']['model']!r}, which has no hidden layers "
+            "to encode with; train a net (mcls list nets), or take its scores (--layer scores)"
+        )
+    from mcls.chain.net import net_step
+
+    return extend(chain, net_step(*read_tensors(run.net_file), layers))
+
+
+def _misfit(store: Store, path: Path, base: Chain) -> str:
+    """Say why no feature of a store fits a dictionary."""
+    wanted = base[0]
+    for stored in store.features.values():
+        there = stored.chain[0]
+        if there.name == wanted.name and len(stored.chain) == len(base):
+            differ = [
+                f"{key} is {wanted.settings.get(key)} there, {there.settings.get(key)} here"
+                for key in sorted({*wanted.settings, *there.settings})
+                if wanted.settings.get(key) != there.settings.get(key)
+            ]
+            why = "; ".join(differ) or "its learnt steps differ"
+            return f"{path} was learnt from other features than {store.path} holds: {why}"
+    return (
+        f"{path} was learnt from {wanted.name!r} ({len(base)} steps); {store.path} holds "
+        f"{', '.join(store.features)}"
+    )

@@ -1,0 +1,110 @@
+"""Layers of trained nets as the first weights of another: those that have the same names."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from mcls.disk.chain import Step
+from mcls.errors import ConfigError
+from mcls.training.model import Standardise
+
+
+def inherit(net: nn.Module, steps: Sequence[Step]) -> dict[str, str]:
+    """Begin hidden layers of a net at those of trained nets that have the same names.
+
+    Parameters
+    ----------
+    net : nn.Module
+        Changed in place.
+    steps : sequence of Step
+        Trained nets, from `mcls.chain.net.net_step`.
+
+    Returns
+    -------
+    dict of str to str
+        The net that each layer comes from, by the layer.
+
+    Raises
+    ------
+    ConfigError
+        If a net has no layer of these names, or one of another size, or if two nets have the same.
+        Nothing is changed.
+
+    References
+    ----------
+    Pons, Lidy & Serra (2016), Experimenting with musically motivated convolutional neural networks:
+    filters along time and along frequency, each trained alone first.
+    """
+    own = net.state_dict()
+    hidden: tuple[str, ...] = tuple(net.hidden)  # type: ignore[arg-type]  # part of a net's contract
+    origin: dict[str, str] = {}
+    found: dict[str, torch.Tensor] = {}
+    for step in steps:
+        given = {
+            name.removeprefix("net."): torch.as_tensor(array)
+            for name, array in step.arrays.items()
+            if name.startswith("net.")
+        }
+        shared = [name for name in hidden if name in step.settings["layers"]]
+        if not shared:
+            raise ConfigError(
+                f"--init: {step.name} has the layers {', '.join(step.settings['layers'])}, and "
+                f"none of {', '.join(hidden)}"
+            )
+        for layer in shared:
+            if layer in origin:
+                raise ConfigError(
+                    f"--init: both {origin[layer]} and {step.name} have the layer {layer}; "
+                    "leave one out"
+                )
+            origin[layer] = step.name
+            theirs, ours = (_below(layer, tensors) for tensors in (given, own))
+            sizes = [{key: tuple(t.shape) for key, t in one.items()} for one in (theirs, ours)]
+            if sizes[0] != sizes[1]:
+                raise ConfigError(
+                    f"--init: the layer {layer} of {step.name} has {_said(sizes[0])}, here it has "
+                    f"{_said(sizes[1])}; give both nets the same settings"
+                )
+            found |= theirs
+    net.load_state_dict({**own, **found})
+    return origin
+
+
+def _below(layer: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {key: tensor for key, tensor in tensors.items() if key.startswith(f"{layer}.")}
+
+
+def _said(sizes: dict[str, tuple[int, ...]]) -> str:
+    return ", ".join(
+        f"{key} {'x'.join(map(str, size)) or '1'}" for key, size in sorted(sizes.items())
+    )
+
+
+def input_of(steps: Sequence[Step]) -> Standardise:
+    """Return what comes before trained nets, and so before what begins with their layers.
+
+    Raises
+    ------
+    ConfigError
+        If it is not the same for all.
+    """
+    read = [
+        {
+            name.removeprefix("input."): torch.as_tensor(array)
+            for name, array in step.arrays.items()
+            if name.startswith("input.")
+        }
+        for step in steps
+    ]
+    for step, tensors in zip(steps, read, strict=True):
+        same = tensors.keys() == read[0].keys() and all(
+            torch.equal(tensor, read[0][name]) for name, tensor in tensors.items()
+        )
+        if not same or step.settings["joined"] != steps[0].settings["joined"]:
+            raise ConfigError(
+                f"--init: the inputs of {steps[0].name} and {step.name} were standardised by other "
+                "numbers; train both with the same --split, --fold, --valid, --seed and "
+                "--standardize"
+            )
+    return Standardise(**read[0], joined=steps[0].settings["joined"])

@@ -1,0 +1,1 @@
+"""Manifests, splits and which rows are learnt from: what comes before any learning."""

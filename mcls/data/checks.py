@@ -1,0 +1,302 @@
+"""Audit of a manifest: counts, missing audio, and what would make a score too good."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from mcls.data.parts import PARTS, fold_names
+from mcls.data.prepare import history
+from mcls.data.splits import Leaks, find_leaks
+from mcls.disk.labels import LabelTable
+from mcls.disk.manifest import Manifest, open_source
+from mcls.errors import DataError, MclsError, suggest
+
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What `check` found.
+
+    Parameters
+    ----------
+    source : str
+        The manifest or folder.
+    n_tracks : int
+        Its tracks.
+    labels : dict of str to dict of str to int, or None
+        For every label its tracks per part (``all`` without a split column); None without a label
+        column.
+    parts : dict of str to int
+        Tracks per part or fold, those in no part under ``""``; empty without a split column.
+    multi_label : bool
+        Whether some track has several labels.
+    groups : dict of str to int
+        Groups per part or fold; empty without a group column.
+    problems : list of str
+        What must be put right: missing or unreadable files, groups and identical audio in two
+        parts, labels that cannot be learnt.
+    notes : list of str
+        What is worth knowing.
+    straddling : dict of str to dict of str to int
+        For each group in several parts, its tracks per part.
+    identical : list of list of str
+        The ids of tracks with the same audio in different parts.
+    missing : list of str
+        The ids of tracks without audio.
+    """
+
+    source: str
+    n_tracks: int
+    labels: dict[str, dict[str, int]] | None
+    parts: dict[str, int]
+    multi_label: bool = False
+    groups: dict[str, int] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    straddling: dict[str, dict[str, int]] = field(default_factory=dict)
+    identical: list[list[str]] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+
+
+def check(
+    source: str | Path,
+    *,
+    labels: str | None = "labels",
+    split: str | None = "split",
+    group: str | None = "group",
+    audio_root: str | Path | None = None,
+    decode: bool = False,
+    progress: Callable[[int, int, float], None] | None = None,
+) -> Checked:
+    """Audit a manifest or a folder of class folders.
+
+    Parameters
+    ----------
+    source : path
+        The manifest or folder.
+    labels, split, group : str or None
+        The columns. The defaults may be absent; other names must exist. None or ``none`` looks at
+        no such column.
+    audio_root : path or None
+        What paths are relative to; None means the manifest's folder.
+    decode : bool
+        Decode all audio: finds what cannot be read, and identical audio in files that differ
+        (another format, other tags). Otherwise files are compared byte by byte.
+    progress : callable or None
+        Called with files done, files in all and seconds of audio done.
+
+    Returns
+    -------
+    Checked
+
+    Raises
+    ------
+    DataError
+        If the manifest cannot be read, a column is missing, a track has no label or a part is
+        unknown.
+    """
+    manifest = open_source(source, audio_root=audio_root)
+    parts = _part_cells(manifest, split)
+    table = None
+    if manifest.optional_column(labels, default="labels") is not None:
+        table = _labels_of_used(manifest, str(labels), parts)
+    groups = manifest.optional_column(group, default="group")
+    missing = manifest.missing()
+    sums, broken = _audio_sums(manifest, set(missing), decode, progress)
+    leaks = find_leaks(parts, groups, sums) if parts else Leaks()
+    names = _part_names(parts)
+    counts = None if table is None else _label_counts(table, parts, names)
+    problems = _audio_problems(manifest, missing, broken) + _leak_problems(manifest, parts, leaks)
+    notes = [*manifest.notes]
+    if not parts:
+        hint = "; --split fold looks at the folds" if "fold" in manifest.columns else ""
+        notes.append(f"no split column, so nothing is said of parts{hint}")
+    if counts is not None:
+        unlearnable, absent = _absent_labels(counts, names)
+        problems += unlearnable
+        notes += absent
+    notes += _copies(parts, sums, decode) + history(manifest, split, parts)
+    group_names = groups or []
+    return Checked(
+        str(source),
+        len(manifest),
+        counts,
+        {name: parts.count(name) for name in [*names, *([""] if "" in parts else [])]},
+        table is not None and table.multi_label,
+        {
+            name: len({g for g, p in zip(group_names, parts, strict=True) if p == name and g})
+            for name in (names if groups else [])
+        },
+        problems,
+        notes,
+        leaks.groups,
+        [[manifest.track_ids[row] for row in rows] for rows in leaks.audio],
+        [manifest.track_ids[row] for row in missing],
+    )
+
+
+def _part_cells(manifest: Manifest, column: str | None) -> list[str]:
+    """Return the cells of a split column; nothing if there is none."""
+    cells = manifest.optional_column(column, default="split")
+    if cells is None:
+        return []
+    if any(cell in PARTS for cell in cells):
+        for row, cell in enumerate(cells):
+            if cell and cell not in PARTS:
+                raise DataError(
+                    f"{manifest.where(row)}: unknown part {cell!r} in column {column!r}; "
+                    f"{suggest(cell, PARTS)}"
+                )
+    try:
+        fold_names(cells, str(column))
+    except DataError as error:
+        raise DataError(f"{manifest.source}: {error}") from None
+    return cells
+
+
+def _labels_of_used(manifest: Manifest, column: str, parts: list[str]) -> LabelTable:
+    """Parse the labels; a track that is in no part may do without."""
+    cells = manifest.column(column)
+    for row, cell in enumerate(cells):
+        if (not parts or parts[row]) and not cell.strip("| "):
+            return manifest.labels(column)  # raises, with the line
+    return manifest.labels(column, allow_empty=True)
+
+
+def _part_names(parts: Sequence[str]) -> list[str]:
+    """Return the parts in their order, or the folds in natural order."""
+    return fold_names(parts) or [part for part in PARTS if part in parts] if parts else []
+
+
+def _label_counts(
+    table: LabelTable, parts: list[str], names: list[str]
+) -> dict[str, dict[str, int]]:
+    if not names:
+        totals = table.matrix.sum(axis=0)
+        return {label: {"all": int(n)} for label, n in zip(table.names, totals, strict=True)}
+    cells = np.array(parts, dtype=str)
+    per_part = {name: table.matrix[cells == name].sum(axis=0) for name in names}
+    return {
+        label: {name: int(per_part[name][i]) for name in names}
+        for i, label in enumerate(table.names)
+    }
+
+
+def _absent_labels(
+    counts: dict[str, dict[str, int]], names: list[str]
+) -> tuple[list[str], list[str]]:
+    """Return problems (labels that cannot be learnt) and notes (labels that cannot be scored)."""
+    if not names:
+        return [], []
+    is_parts = set(names) <= set(PARTS)
+    problems, notes = [], []
+    for name in names:
+        absent = [label for label, row in counts.items() if not row[name] and any(row.values())]
+        if absent and is_parts and name == "train":
+            problems.append(f"{len(absent)} labels are not in train: {_some(absent)}")
+        elif absent:
+            notes.append(f"{len(absent)} labels are not in {name}: {_some(absent)}")
+    if not is_parts:
+        single = [label for label, row in counts.items() if sum(n > 0 for n in row.values()) == 1]
+        if single:
+            problems.append(f"{len(single)} labels are in one fold only: {_some(single)}")
+    return problems, notes
+
+
+def _audio_problems(manifest: Manifest, missing: list[int], broken: dict[int, str]) -> list[str]:
+    problems = []
+    if missing:
+        first = missing[0]
+        path = manifest.columns["path"][first]
+        problems.append(
+            f"{len(missing)} of {len(manifest)} files are missing, the first at "
+            f"{manifest.where(first)}: {path}"
+        )
+    if broken:
+        first = min(broken)
+        problems.append(
+            f"{len(broken)} of {len(manifest)} files cannot be read, the first at "
+            f"{manifest.where(first)}: {broken[first]}"
+        )
+    return problems
+
+
+def _leak_problems(manifest: Manifest, parts: list[str], leaks: Leaks) -> list[str]:
+    problems = []
+    if leaks.groups:
+        said = [
+            f"{name} ({', '.join(f'{n} in {part}' for part, n in where.items())})"
+            for name, where in sorted(leaks.groups.items())
+        ]
+        problems.append(f"{len(said)} groups straddle parts: {_some(said)}")
+    if leaks.audio:
+        said = [
+            " = ".join(f"{manifest.track_ids[row]} ({parts[row]})" for row in rows[:3])
+            for rows in leaks.audio
+        ]
+        problems.append(f"{len(said)} recordings are in several parts: {_some(said)}")
+    return problems
+
+
+def _copies(parts: list[str], sums: list[str], decode: bool) -> list[str]:
+    """Note identical audio within a part."""
+    times = Counter(zip(parts or [""] * len(sums), sums, strict=True))
+    copies = sum(n - 1 for (_, total), n in times.items() if total and n > 1)
+    what = "audio" if decode else "files"
+    return [f"{copies} tracks repeat the {what} of others in the same part"] if copies else []
+
+
+def _audio_sums(
+    manifest: Manifest,
+    missing: set[int],
+    decode: bool,
+    progress: Callable[[int, int, float], None] | None,
+) -> tuple[list[str], dict[int, str]]:
+    """Return a digest per track, ``""`` where it is alone or unknown, and what cannot be read."""
+    paths = manifest.paths()
+    sums, broken, seconds = [""] * len(paths), {}, 0.0
+    there = [row for row in range(len(paths)) if row not in missing]
+    if not decode:  # files of different size differ
+        sizes = {row: paths[row].stat().st_size for row in there}
+        times = Counter(sizes.values())
+        there = [row for row in there if times[sizes[row]] > 1]
+    for done, row in enumerate(there, start=1):
+        try:
+            if decode:
+                sums[row], length = _decoded_sum(paths[row])
+                seconds += length
+            else:
+                sums[row] = _file_sum(paths[row])
+        except (OSError, MclsError) as error:
+            broken[row] = str(error)
+        if progress is not None:
+            progress(done, len(there), seconds)
+    return sums, broken
+
+
+def _file_sum(path: Path) -> str:
+    total = hashlib.sha1(usedforsecurity=False)
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            total.update(block)
+    return total.hexdigest()
+
+
+def _decoded_sum(path: Path) -> tuple[str, float]:
+    from mcls.disk.audio import audio_blocks, probe
+
+    total, n_samples, sr = hashlib.sha1(usedforsecurity=False), 0, probe(path).sr
+    for block in audio_blocks(path, sr=None):
+        total.update(np.ascontiguousarray(block, dtype="<f4").tobytes())
+        n_samples += len(block)
+    return total.hexdigest(), n_samples / sr
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - 5
+    return ", ".join(names[:5]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,83 @@
+"""ESC-10: 400 environmental recordings of 5 s, 10 classes of 40, 5 official folds.
+
+A file is ``CLASS/FOLD-FREESOUND_ID-TAKE.ogg``, such as ``001 - Dog bark/1-100032-A.ogg``. Tracks
+cut from one source recording share the Freesound number and are in one fold.
+
+References
+----------
+.. [1] K. J. Piczak, "ESC: Dataset for environmental sound classification", ACM Multimedia 2015.
+"""
+
+import re
+from collections import Counter
+from pathlib import Path, PurePosixPath
+
+from mcls.data.datasets.inventory import find_audio, take_stock
+from mcls.disk.manifest import Manifest, track_ids_of
+from mcls.errors import DataError
+from mcls.registry import register
+
+_URL = "https://github.com/karolpiczak/ESC-10"
+_N_TRACKS, _N_CLASSES, _N_FOLDS = 400, 10, 5
+_PER_CELL = _N_TRACKS // _N_CLASSES // _N_FOLDS
+_NAME = re.compile(r"([1-5])-(\d+)-([A-Z]+\d*)")
+
+
+@register("datasets", "esc10")
+def esc10(root: Path, *, partial: bool = False) -> Manifest:
+    """Read ESC-10: 10 classes of environmental sound, 5 official folds.
+
+    Parameters
+    ----------
+    root : Path
+        Holds the ten class folders.
+    partial : bool
+        Go on when files are missing.
+
+    Returns
+    -------
+    Manifest
+        Columns labels (the class without its number), fold (1 to 5), group (source recording).
+
+    Raises
+    ------
+    DataError
+        If files are missing and `partial` is False.
+    """
+    root = Path(root)
+    audio = find_audio(root, "esc10", "class folders such as '001 - Dog bark'", _URL)
+    matches = {path: _NAME.fullmatch(PurePosixPath(name).name) for name, path in audio.items()}
+    paths = [path for path, match in matches.items() if match and "/" in path]
+    if not paths:
+        raise DataError(f"{root}: no file is named like '001 - Dog bark/1-100032-A.ogg'")
+    folders = [PurePosixPath(path).parent.name for path in paths]
+    names = [match for path in paths if (match := matches[path])]
+    folds = [match[1] for match in names]
+    cells = Counter(zip(folders, folds, strict=True))
+    short = [
+        f"{_PER_CELL - cells[folder, fold]} of {_PER_CELL} in fold {fold} of {folder!r}"
+        for folder in sorted(set(folders))
+        for fold in "12345"
+        if cells[folder, fold] < _PER_CELL
+    ]
+    n_classes = len(set(folders))
+    if n_classes < _N_CLASSES:
+        short.append(f"{_N_CLASSES - n_classes} of {_N_CLASSES} class folders")
+    extra = [path for path in matches if path not in set(paths)]
+    notes = take_stock(
+        root,
+        "esc10",
+        n_expected=_N_TRACKS,
+        n_found=len(paths),
+        missing=short,
+        extra=extra,
+        partial=partial,
+    )
+    columns = {
+        "track_id": track_ids_of(paths),
+        "path": paths,
+        "labels": [re.sub(r"^\d+ - ", "", folder) for folder in folders],
+        "fold": folds,
+        "group": [match[2] for match in names],
+    }
+    return Manifest(columns, root, root, None, notes)

@@ -1,0 +1,78 @@
+"""Free Spoken Digit Dataset: ten digits by six speakers; a file is ``DIGIT_SPEAKER_TAKE``.
+
+References
+----------
+.. [1] Z. Jackson et al., "Free Spoken Digit Dataset", https://doi.org/10.5281/zenodo.1342401
+"""
+
+import re
+from pathlib import Path, PurePosixPath
+
+from mcls.data.datasets.inventory import find_audio, take_stock
+from mcls.disk.manifest import Manifest
+from mcls.errors import DataError
+from mcls.registry import register
+
+_URL = "https://github.com/Jakobovski/free-spoken-digit-dataset"
+_SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
+_NAME = re.compile(r"(\d)_([^_]+)_(\d+)")
+
+
+@register("datasets", "fsdd")
+def fsdd(root: Path, *, takes: int = 20, partial: bool = False) -> Manifest:
+    """Read the Free Spoken Digit Dataset: 10 digits, leave one speaker out.
+
+    Parameters
+    ----------
+    root : Path
+        Holds the recordings, or a folder ``recordings`` that does.
+    takes : int
+        How many takes of each digit by each speaker to expect; the whole set has 50.
+    partial : bool
+        Go on when files are missing.
+
+    Returns
+    -------
+    Manifest
+        Columns labels (the digit), fold and group (both the speaker).
+
+    Raises
+    ------
+    DataError
+        If files are missing and `partial` is False.
+    """
+    root = Path(root)
+    audio = find_audio(root, "fsdd", "files such as 7_george_12.wav", _URL)
+    tracks = {}
+    for path in audio.values():
+        match = _NAME.fullmatch(PurePosixPath(path).stem)
+        if match and int(match[3]) < takes:
+            tracks[match[0]] = (path, match[1], match[2])
+    if not tracks:
+        raise DataError(f"{root}: no file is named like 7_george_12.wav")
+    expected = [
+        f"{digit}_{speaker}_{take}"
+        for digit in range(10)
+        for speaker in _SPEAKERS
+        for take in range(takes)
+    ]
+    taken = {path for path, _, _ in tracks.values()}
+    notes = take_stock(
+        root,
+        "fsdd",
+        n_expected=len(expected),
+        n_found=len(tracks),
+        missing=[name for name in expected if name not in tracks],
+        extra=[path for path in audio.values() if path not in taken],
+        partial=partial,
+    )
+    names = sorted(tracks)
+    speakers = [tracks[name][2] for name in names]
+    columns = {
+        "track_id": names,
+        "path": [tracks[name][0] for name in names],
+        "labels": [tracks[name][1] for name in names],
+        "fold": speakers,
+        "group": list(speakers),
+    }
+    return Manifest(columns, root, root, None, notes)

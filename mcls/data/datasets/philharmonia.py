@@ -1,0 +1,55 @@
+"""Philharmonia orchestra samples: 1493 notes and phrases of 15 instruments, with 36 tags."""
+
+from pathlib import Path
+
+from mcls.data.datasets.annotated import read_annotated
+from mcls.disk.manifest import Manifest
+from mcls.registry import register
+
+_URL = "https://philharmonia.co.uk/resources/sound-samples"
+
+
+@register("datasets", "philharmonia")
+def philharmonia(root: Path, *, partial: bool = False) -> Manifest:
+    """Read the Philharmonia samples: 15 instruments, 36 tags, one split by note.
+
+    Parameters
+    ----------
+    root : Path
+        Holds ``annotations.csv`` (path, split, instrument, note, tags) and a folder per instrument.
+    partial : bool
+        Go on when files are missing.
+
+    Returns
+    -------
+    Manifest
+        Columns labels (the instrument), tags (instrument, family, register, dynamic, articulation
+        and length, joined by ``|``), split, group (instrument and note) and note.
+
+    Raises
+    ------
+    DataError
+        If files are missing and `partial` is False.
+    """
+    manifest = read_annotated(
+        Path(root),
+        "philharmonia",
+        n_expected=1493,
+        columns=["split", "instrument", "note", "tags"],
+        url=_URL,
+        partial=partial,
+    )
+    old = manifest.columns
+    manifest.columns = {
+        "track_id": old["track_id"],
+        "path": old["path"],
+        "labels": old["instrument"],
+        "tags": old["tags"],
+        "split": old["split"],
+        "group": [
+            f"{instrument} {note}"
+            for instrument, note in zip(old["instrument"], old["note"], strict=True)
+        ],
+        "note": old["note"],
+    }
+    return manifest

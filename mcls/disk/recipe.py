@@ -1,0 +1,224 @@
+"""Recipes: option defaults in TOML, a table per command, a key per option.
+
+A recipe of the whole of a system::
+
+    [extract]
+    feature = ["mfcc"]
+
+    [learn-dict]
+    size = 512
+
+    [train]
+    encoder = "triangle"
+    pool = ["mean:norm=sqrt"]
+    model = "svm"
+    param = ["C=10"]
+
+``mcls -c RECIPE train ...`` takes the table ``[train]`` as defaults; ``mcls cv`` and
+`cross_validate` run the tables ``[learn-dict]`` and ``[train]`` once per fold. ``[[learn-dict]]``,
+several times, learns several dictionaries, whose codes stand side by side::
+
+    [[learn-dict]]
+    feature = "low"
+
+    [[learn-dict]]
+    feature = "high"
+
+Longer ways name what a table makes, ``out``, and what it reads; see `mcls.stages.recipe_graph`::
+
+    [learn-dict]
+    out = "dbn.h5"
+    method = "dbn"
+
+    [[train]]
+    out = "net"
+    model = "mlp"
+    init = "dbn.h5"
+
+    [encode]
+    out = "layers.h5"
+    with = ["net"]
+    layer = ["all"]
+
+    [[train]]
+    store = "layers.h5"
+    model = "svm"
+"""
+
+import inspect
+import tomllib
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mcls.errors import ConfigError, FormatError, suggest
+
+#: Options whose word differs from the parameter of the stage.
+_ARGUMENTS = {
+    "dict": "dicts",
+    "with": "dicts",
+    "layer": "layers",
+    "p": "settings",
+    "param": "settings",
+}
+
+_LISTS = {"dicts", "init", "layers", "pool", "settings", "features", "metrics"}
+
+#: The word with which an option says None.
+_NONE = {"rows": "all"}
+
+#: Commands that a recipe may have several tables of.
+SEVERAL = ("learn-dict", "encode", "train")
+
+#: Keys of these commands' tables that name what they read and make, for `mcls cv`.
+NAMES = ("store", "out")
+
+#: Option to value.
+Table = Mapping[str, Any]
+#: Command to its table, or to several.
+Recipe = Mapping[str, Table | Sequence[Table]]
+
+
+def read_recipe(path: Path | str) -> Recipe:
+    """Read a recipe.
+
+    Parameters
+    ----------
+    path : path
+        A TOML file.
+
+    Returns
+    -------
+    mapping of str to mapping, or to a list of them
+        Command (``learn-dict``) to option (dashes for underscores) to value.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such file, something is outside a table, or a command that can have one table
+        only has several.
+    FormatError
+        If it is not TOML.
+    """
+    path = Path(path)
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: no recipe there ({error.strerror})") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise FormatError(f"{path}: not a recipe ({error})") from error
+    found: dict[str, Table | list[Table]] = {}
+    loose, many = [], []
+    for key, value in tables.items():
+        command = key.replace("_", "-")
+        several = value if isinstance(value, list) else [value]
+        if not several or not all(isinstance(table, dict) for table in several):
+            loose.append(key)
+        elif isinstance(value, list) and command not in SEVERAL:
+            many.append(command)
+        else:
+            plain = [_plain_table(table, f"{path}: [{command}]") for table in several]
+            found[command] = plain if len(plain) > 1 else plain[0]
+    if loose:
+        raise ConfigError(
+            f"{path}: {', '.join(loose)} is in no table; write it below [train] or another command"
+        )
+    if many:
+        raise ConfigError(
+            f"{path}: [[{many[0]}]] is a list of tables; only {', '.join(SEVERAL)} may have "
+            f"several, write [{many[0]}]"
+        )
+    return found
+
+
+def tables_of(recipe: Recipe, command: str) -> list[Table]:
+    """Return the tables of a command; none if it has none.
+
+    Examples
+    --------
+    >>> tables_of({"train": {"model": "svm"}}, "train"), tables_of({}, "train")
+    ([{'model': 'svm'}], [])
+    """
+    value = recipe.get(command, [])
+    return [value] if isinstance(value, Mapping) else list(value)
+
+
+def table_of(recipe: Recipe, command: str) -> Table:
+    """Return the one table of a command; empty if it has none.
+
+    Raises
+    ------
+    ConfigError
+        If it has several.
+    """
+    tables = tables_of(recipe, command)
+    if len(tables) > 1:
+        raise ConfigError(f"the recipe has {len(tables)} tables [[{command}]]; expected one")
+    return tables[0] if tables else {}
+
+
+def stage_arguments(
+    table: Mapping[str, Any],
+    stage: Callable[..., Any],
+    *,
+    where: str,
+    fixed: Collection[str] = (),
+) -> dict[str, Any]:
+    """Return a recipe's table as keyword arguments of a stage function.
+
+    Parameters
+    ----------
+    table : mapping of str to value
+        Options, with dashes or underscores.
+    stage : function
+        Whose keyword-only parameters the options are.
+    where : str
+        The table's name, for messages.
+    fixed : collection of str
+        Parameters that the caller sets and a recipe may not.
+
+    Raises
+    ------
+    ConfigError
+        Names every option the stage does not have, each with a suggestion.
+
+    Examples
+    --------
+    >>> def train(store, run, *, model="svm", settings=()):
+    ...     ...
+    >>> stage_arguments({"model": "knn", "param": "C=1"}, train, where="train")
+    {'model': 'knn', 'settings': ['C=1']}
+    """
+    known = {
+        name
+        for name, parameter in inspect.signature(stage).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY
+    } - {"progress", "origins", "overwrite", *fixed}
+    words = known | {word for word, name in _ARGUMENTS.items() if name in known and len(word) > 1}
+    found: dict[str, Any] = {}
+    bad = []
+    for key, value in table.items():
+        name = _ARGUMENTS.get(key, key.replace("-", "_"))
+        if name in fixed:
+            bad.append(f"{key!r} is decided by the command and cannot be set here")
+        elif name not in known:
+            bad.append(f"no option {key!r}: {suggest(key, words)}")
+        else:
+            value = None if value == _NONE.get(name) else value
+            found[name] = [value] if name in _LISTS and isinstance(value, str) else value
+    if bad:
+        raise ConfigError(f"recipe [{where}]: " + "; ".join(bad))
+    return found
+
+
+def _plain_table(table: Table, where: str) -> Table:
+    return {key.replace("_", "-"): _plain(value, f"{where} {key}") for key, value in table.items()}
+
+
+def _plain(value: Any, where: str) -> Any:
+    """Return a value an option can have."""
+    if isinstance(value, list):
+        return [_plain(item, where) for item in value]
+    if isinstance(value, str | bool | int | float):
+        return value
+    raise ConfigError(f"{where} is a {type(value).__name__}; an option is text, a number or a list")

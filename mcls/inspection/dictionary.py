@@ -1,0 +1,106 @@
+"""The picture of a dictionary file: which atoms, in which order, in which space."""
+
+from pathlib import Path
+
+import numpy as np
+
+from mcls.chain.axes import meaning_of, patches_of
+from mcls.disk.dictionary import DictionaryFile, read_dictionary
+from mcls.errors import ConfigError
+from mcls.plots.atom_space import atoms_in
+from mcls.plots.axes import DimsAxis, centre, in_order
+from mcls.plots.dictionary import draw_dictionary
+from mcls.plots.page import Figure
+
+
+def plot_dictionary(
+    path: Path, *, top: int = 100, sort: str = "use", space: str | None = None
+) -> tuple[Figure, str]:
+    """Draw the atoms of a dictionary, their use and how they were learnt.
+
+    Parameters
+    ----------
+    path : Path
+        A dictionary file.
+    top : int
+        How many atoms to show, the most used.
+    sort : {'use', 'frequency', 'none'}
+        Their order. Without any record of use: by frequency, else none.
+    space : {'raw', 'standardized', 'filter', 'preprocessed'} or None
+        See `atoms_in`. None: ``raw`` where dimensions are frequencies, which share a unit, and
+        ``standardized`` elsewhere, also with deltas.
+
+    Returns
+    -------
+    page : Figure
+    shows : str
+    """
+    if top < 1:
+        raise ConfigError(f"top={top}; expected 1 or more")
+    kept = read_dictionary(path)
+    step, report = kept.step, kept.report
+    raw = atoms_in("raw", step.arrays)
+    as_rows = patches_of(raw, step)
+    meaning = meaning_of(kept.chain[:-1], n_dims=as_rows.shape[2])
+    axis = meaning.axis
+    alike = axis.frequencies is not None and axis.n_blocks == 1
+    space = space or ("raw" if alike else "standardized")
+    atoms = raw if space == "raw" else atoms_in(space, step.arrays)
+    if space == "preprocessed" and "whitening" in step.arrays:
+        patches, axis = atoms[:, None], DimsAxis("principal component", atoms.shape[1])
+    else:
+        patches = patches_of(atoms, step)
+    usage = np.asarray(report["usage"]) if len(report.get("usage", [])) == len(atoms) else None
+    shown, order = _ordered(kept, as_rows, meaning.axis, usage, top, sort)
+    n = len(atoms)
+    count = f"{len(shown)} of {n} atoms" if len(shown) < n else f"{n} atom{'s' * (n > 1)}"
+    through = " > ".join(one.name for one in kept.chain if one.kind != "concat")
+    page = draw_dictionary(
+        patches[shown],
+        axis,
+        frame_seconds=meaning.step,
+        unit=_unit(space, meaning.unit, centred="mean" in step.arrays),
+        order=order,
+        title=f"{count}, {through}",
+        usage=usage,
+        perplexity=report.get("perplexity"),
+        history=report.get("history", ()),
+    )
+    return page, f"{count}, {order}"
+
+
+def _ordered(
+    kept: DictionaryFile,
+    patches: np.ndarray,
+    axis: DimsAxis,
+    usage: np.ndarray | None,
+    top: int,
+    sort: str,
+) -> tuple[np.ndarray, str]:
+    """Return which atoms to show, in order, and what the order is."""
+    if sort not in ("use", "frequency", "none"):
+        raise ConfigError(f"there is no order {sort!r}; there are: frequency, none, use")
+    if sort == "frequency" and axis.frequencies is None:
+        raise ConfigError(
+            f"{kept.path}: its rows are {axis.name}s, which have no frequency to sort by"
+        )
+    if sort == "use" and usage is None:
+        sort = "none" if axis.frequencies is None else "frequency"
+    chosen = np.arange(len(patches)) if usage is None else in_order(usage, descending=True)
+    chosen = chosen[:top]
+    if sort == "use":
+        return chosen, "the most used first"
+    chosen = np.sort(chosen)
+    if sort == "none":
+        return chosen, "in the order of the dictionary"
+    return chosen[in_order(centre(patches[chosen], axis))], "by centre frequency"
+
+
+def _unit(space: str, unit: str, *, centred: bool) -> str:
+    """Say what the values of atoms are."""
+    if space == "filter":
+        return "weight"
+    if space == "preprocessed":
+        return "value after preprocessing"
+    what = "standard deviations" if space == "standardized" and centred else unit
+    return f"difference from the mean ({what})" if centred else what

@@ -1,0 +1,315 @@
+"""The pictures of a trained net: its first filters, where it saw a label, and when."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mcls.chain.apply import apply_chain
+from mcls.chain.axes import Meaning, meaning_of
+from mcls.chain.feature import AudioRows
+from mcls.chain.fitted import fitted_model
+from mcls.chain.match import Given, rows_for_run
+from mcls.disk.chain import Chain
+from mcls.disk.run import Run, open_run
+from mcls.disk.store import Store
+from mcls.errors import ConfigError, DataError, suggest
+from mcls.inspection.saliency import WAYS
+from mcls.plots.axes import DimsAxis
+from mcls.plots.page import Figure, shortened
+from mcls.plots.track import Layer, draw_track
+from mcls.stages.predict import Scorer
+
+if TYPE_CHECKING:
+    from mcls.training.model import TrainedNet
+
+#: Filters on a page, and labels of a taggram, unless it is said.
+_FILTERS, _LABELS = 64, 25
+
+#: Banks of filters on a page.
+_BANKS = 5
+
+#: Seconds from score to score where the model is no net.
+_EVERY = 1.0
+
+
+def plot_filters(path: Path, *, top: int | None = None) -> tuple[Figure, str]:
+    """Draw the filters of a net's first layer, the strongest of each size.
+
+    Parameters
+    ----------
+    path : Path
+        A run folder of a net.
+    top : int or None
+        How many filters, at most; None: 64.
+
+    Returns
+    -------
+    page : Figure
+    shows : str
+
+    Raises
+    ------
+    ConfigError
+        If the model is no net, or has no filters that read frames and dims.
+    """
+    from mcls.plots.net import Bank, draw_filters
+    from mcls.training.interpret import first_filters
+
+    run, model = _net_of(path)
+    meaning = meaning_of(run.chain(), run.about.get("sample_rate"), model.spec.n_dims)
+    found, step = first_filters(model), meaning.step
+    most = max(1, (top or _FILTERS) // min(len(found), _BANKS))
+    banks = []
+    for filters in found[:_BANKS]:
+        n, n_frames, n_dims = filters.weights.shape
+        strength = np.square(filters.weights).sum(axis=(1, 2))
+        chosen = np.argsort(-strength, kind="stable")[:most]
+        of = f"{len(chosen)} of {n} filters" if len(chosen) < n else f"{n} filters"
+        size = f"{n_frames} frames x {n_dims} of {model.spec.n_dims} dims"
+        if model.spec.n_dims == 1:
+            size = f"{n_frames} frames" + (f", {1000 * n_frames * step:.3g} ms" if step else "")
+        banks.append(Bank(f"{filters.layer}: {of}, {size}", filters.weights[chosen]))
+    title = f"{path.name}: first filters of {model.spec.net}"
+    page = draw_filters(banks, meaning.axis, frame_seconds=meaning.step, title=title)
+    n_shown = sum(len(bank.weights) for bank in banks)
+    left = f" of {len(found)} banks, {len(banks)}" if len(found) > len(banks) else ""
+    return page, f"{n_shown} filters of the first layer{left}"
+
+
+def plot_saliency(
+    path: Path,
+    *,
+    track: str,
+    label: str | None = None,
+    store: Path | None = None,
+    how: str = "gradients",
+    layer: str | None = None,
+) -> tuple[Figure, str]:
+    """Draw which parts of a track a net's score of a label comes from.
+
+    Parameters
+    ----------
+    path : Path
+        A run folder of a net.
+    track : str
+        An audio file, or a ``track_id`` of the store.
+    label : str or None
+        The label; None: that of the highest score.
+    store : Path or None
+        Where the track is; None: the store the run was trained on.
+    how : {'gradients', 'grad-cam'}
+        ``gradients``: what each number adds to the logit (integrated gradients). ``grad-cam``:
+        where the maps of a layer are that speak for the label.
+    layer : str or None
+        With ``grad-cam``: the layer; None: the last with maps over time and dims, else over time.
+
+    Returns
+    -------
+    page : Figure
+        What the net reads, and below it what of it speaks for the label.
+    shows : str
+
+    Raises
+    ------
+    ConfigError
+        If the model is no net, gives no score of the label, or has no such maps.
+    DataError
+        If there is no such track.
+    """
+    if how not in WAYS:
+        raise ConfigError(f"--how {how}: {suggest(how, WAYS)}")
+    if layer is not None and how != "grad-cam":
+        raise ConfigError("--layer is the layer whose maps --how grad-cam shows; give that as well")
+    run, model = _net_of(path)
+    chain = run.chain()
+    rows, rate = apply_chain(chain, _given(run, chain, track, store))
+    if not len(rows):
+        raise DataError(f"{track}: no rows")
+    means = dict(zip(model.classes_.tolist(), model.scores_of([rows])[0].mean(axis=0), strict=True))
+    outputs = {run.labels[i]: place for place, i in enumerate(model.spec.outputs)}
+    if label is None:
+        label = run.labels[max(model.spec.outputs, key=lambda i: means[i])]
+    elif label not in outputs:
+        raise ConfigError(f"--label {label}: the net has no such output; {suggest(label, outputs)}")
+    output = outputs[label]
+    meaning = _meaning(run, chain, rows, rate)
+    read = _read_layer(chain, rows, meaning)
+    seen = WAYS[how](model, rows, output, label, layer, read)
+    score = means[model.spec.outputs[output]]
+    title = f"{shortened(Path(track).name, 60)}: {label} {score:.3f} by {path.name}"
+    page = draw_track([read, seen], title=title, seconds=_length(meaning, rows))
+    return page, f"what of {Path(track).name} speaks for {label} ({score:.3f})"
+
+
+def plot_taggram(
+    path: Path,
+    *,
+    track: str,
+    store: Path | None = None,
+    every: float | None = None,
+    top: int | None = None,
+) -> tuple[Figure, str]:
+    """Draw the scores of labels over the time of a track.
+
+    Parameters
+    ----------
+    path : Path
+        A run folder, of any model.
+    track, store
+        See `plot_saliency`.
+    every : float or None
+        Seconds from score to score; None: a quarter of a segment, of other models than nets 1 s.
+    top : int or None
+        How many labels, those of the highest scores; None: 25.
+
+    Returns
+    -------
+    page : Figure
+        What the model reads, and below it the scores; the label of the highest mean is on top.
+    shows : str
+
+    Raises
+    ------
+    DataError
+        If there is no such track, or its rows have no time.
+    """
+    run = open_run(path)
+    chain = run.chain()
+    given = _given(run, chain, track, store)
+    rows, rate = apply_chain(chain, given)
+    meaning = _meaning(run, chain, rows, rate)
+    if run.net_file is not None:
+        if meaning.step is None:
+            raise DataError(f"{track}: a row is a whole track here, so scores have no time")
+        names, scores, step, start = _net_scores(run, rows, meaning, every)
+    else:
+        windows = Scorer(run, every or _EVERY).score(track, given).windows
+        names, scores = run.labels, np.stack([window.scores for window in windows])
+        step = windows[0].stop - windows[0].start
+        start = step / 2
+    best = np.argsort(-scores.max(axis=0), kind="stable")[: top or _LABELS]
+    order = best[np.argsort(scores[:, best].mean(axis=0), kind="stable")]  # the last is on top
+    axis = DimsAxis("", len(order), names=tuple(shortened(names[i], 24) for i in order))
+    taggram = Layer(
+        f"scores of {len(order)} labels, every {step:.3g} s",
+        scores[:, order],
+        axis,
+        step,
+        start,
+        "score",
+        codes=bool(scores.min() >= 0),
+        share=1.0,
+        height=min(6.0, 0.7 + 0.17 * len(order)),
+    )
+    layers = [taggram] if meaning.step is None else [_read_layer(chain, rows, meaning), taggram]
+    seconds = max(_length(meaning, rows), start - step / 2 + step * len(scores))
+    title = f"{shortened(Path(track).name, 60)}: labels over time by {path.name}"
+    return draw_track(layers, title=title, seconds=seconds), (
+        f"{len(order)} labels at {len(scores)} times of {Path(track).name}"
+    )
+
+
+def _net_scores(
+    run: Run, rows: np.ndarray, meaning: Meaning, every: float | None
+) -> tuple[list[str], np.ndarray, float, float]:
+    """Return labels, scores, seconds from score to score, and the middle of the first segment."""
+    from mcls.training.interpret import scores_over_time
+
+    model: TrainedNet = fitted_model(run)
+    assert meaning.step is not None
+    length = model.spec.n_frames
+    hop = max(1, length // 4 if every is None else round(every / meaning.step))
+    scores = scores_over_time(model, rows, hop)
+    start = meaning.start + (min(length, len(rows)) - 1) / 2 * meaning.step
+    step = hop if len(scores) > 1 else min(length, len(rows))
+    return [run.labels[i] for i in model.classes_], scores, step * meaning.step, start
+
+
+def _net_of(path: Path) -> tuple[Run, "TrainedNet"]:
+    run = open_run(path)
+    if run.net_file is None:
+        raise ConfigError(
+            f"{path}: its model is not a net; filters and saliency are those of nets. Train one of "
+            "`mcls list nets`"
+        )
+    return run, fitted_model(run)
+
+
+def _given(run: Run, chain: Chain, track: str, store: Path | None) -> Given:
+    """Return the rows a run's chain begins with, of an audio file or of a track of a store."""
+    if store is None and Path(track).is_file():
+        return AudioRows(chain, run.about.get("sample_rate")).read(Path(track))[0]
+    place = Path(store or run.about.get("store", ""))
+    if not place.is_file():
+        raise DataError(
+            f"there is no audio file {track}, and no store at {place} to look for such a track in; "
+            "name the store with --store"
+        )
+    opened = Store(place)
+    steps = rows_for_run(opened, chain)
+    if track not in opened.track_ids:
+        near = suggest(track, opened.track_ids)
+        near = near if len(near) < 200 else f"such as {', '.join(opened.track_ids[:3])}"
+        raise DataError(f"there is no audio file and no track {track!r} in {place}; {near}")
+    i = opened.track_ids.index(track)
+    return {at: (stored.track(i), stored.frame_rate) for at, stored in steps.items()}
+
+
+def _meaning(run: Run, chain: Chain, rows: np.ndarray, rate: float | None) -> Meaning:
+    meaning = meaning_of(chain, run.about.get("sample_rate"), rows.shape[1])
+    if rate is not None and meaning.step is None:
+        meaning = replace(meaning, step=1 / rate)
+    return meaning
+
+
+def _read_layer(chain: Chain, rows: np.ndarray, meaning: Meaning) -> Layer:
+    """Return what the model reads, as it is; dimensions stay in their order."""
+    level = not meaning.codes and meaning.axis.frequencies is not None
+    return Layer(
+        " > ".join(step.name for step in chain),
+        rows,
+        meaning.axis,
+        meaning.step or 1.0,
+        meaning.start,
+        meaning.unit,
+        meaning.codes,
+        signed=not level,
+    )
+
+
+def _length(meaning: Meaning, rows: np.ndarray) -> float:
+    """Return how long a track is to be drawn, in seconds; in rows where they have no time."""
+    step = meaning.step or 1.0
+    return max(step, meaning.start + step * len(rows) - step / 2)
+
+
+#: The pictures of a net, by the option that asks for each, and what else each takes.
+PICTURES: dict[str, tuple[Callable[..., tuple[Figure, str]], set[str]]] = {
+    "filters": (plot_filters, {"top"}),
+    "saliency": (plot_saliency, {"label", "store", "how", "layer"}),
+    "taggram": (plot_taggram, {"store", "every", "top"}),
+}
+
+
+def plot_picture(path: Path, **options: object) -> tuple[Figure, str]:
+    """Draw the picture of a net that is asked for: one of ``PICTURES``.
+
+    Raises
+    ------
+    ConfigError
+        If several are asked for, or an option does not belong to it.
+    """
+    asked = [name for name in PICTURES if name in options]
+    if len(asked) != 1:
+        raise ConfigError(f"choose one of {', '.join(asked or PICTURES)}")
+    draw, takes = PICTURES[asked[0]]
+    wanted = options.pop(asked[0])
+    wrong = sorted(set(options) - takes)
+    if wrong:
+        said = f"it takes {', '.join(sorted(takes))}"
+        raise ConfigError(f"--{asked[0]} does not take {wrong[0]!r}; {said}")
+    given = {} if wanted is True else {"track": str(wanted)}
+    return draw(path, **given, **options)

@@ -1,0 +1,128 @@
+"""Plot: a dictionary, a store, a track, a run or a recipe to a picture."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from mcls.disk.atomic import written_whole
+from mcls.errors import ConfigError, DataError, FormatError
+from mcls.inspection.dictionary import plot_dictionary
+from mcls.inspection.recipe import plot_recipe
+from mcls.inspection.run import plot_run
+from mcls.inspection.store import plot_store
+from mcls.plots.page import Figure, check_format, save, style
+
+#: The options that each kind of file takes, besides the picture to write.
+_TAKES = {
+    "dictionary": {"top", "sort", "space"},
+    "store": {"track", "feature", "dicts", "encoder", "pool"},
+    "run": {"part", "filters", "top", "every", "store", "label", "how", "layer"}
+    | {"saliency", "taggram"},
+    "recipe": set(),
+}
+
+
+def _draw_run(path: Path, **options: Any) -> tuple[Figure, str]:
+    """Draw what a run got right, or a picture of its net."""
+    if not set(options) - {"part"}:
+        return plot_run(path, **options)
+    from mcls.inspection.net import plot_picture
+
+    return plot_picture(path, **options)
+
+
+_DRAW: dict[str, Callable[..., tuple[Figure, str]]] = {
+    "dictionary": plot_dictionary,
+    "store": plot_store,
+    "run": _draw_run,
+    "recipe": plot_recipe,
+}
+
+
+@dataclass(frozen=True)
+class Plotted:
+    """What `plot` made.
+
+    Attributes
+    ----------
+    path : Path
+        The picture.
+    shows : str
+        What is to be seen on it, in a few words.
+    """
+
+    path: Path
+    shows: str
+
+
+def plot(path: Path | str, out: Path | str, **options: Any) -> Plotted:
+    """Draw what a path holds.
+
+    Parameters
+    ----------
+    path : path
+        A dictionary, a store, a run folder, a cross-validation, a CSV of predictions or a recipe.
+    out : path
+        The picture: ``.png``, ``.svg`` or ``.pdf``. One that is there is replaced.
+    **options
+        Of a dictionary: those of `plot_dictionary`. Of a store: ``track``, ``feature``, ``dicts``,
+        ``encoder``, ``pool`` (see `plot_store`). Of a run: ``part`` (see `plot_run`), or
+        ``filters=True``, ``saliency=TRACK`` or ``taggram=TRACK`` with the options of
+        `mcls.inspection.net`. One that is None, False or empty counts as not given.
+
+    Returns
+    -------
+    Plotted
+
+    Raises
+    ------
+    ConfigError
+        If the picture's format is unknown, or an option does not belong to the path.
+    DataError, FormatError
+        If there is nothing at the path, or nothing that can be drawn.
+    """
+    path, out = Path(path), Path(out)
+    check_format(out)
+    given = {key: value for key, value in options.items() if value not in (None, False, (), [])}
+    kind = _kind(path)
+    wrong = sorted(set(given) - _TAKES[kind])
+    if wrong:
+        owners = [owner for owner, takes in _TAKES.items() if wrong[0] in takes]
+        said = f"that is for a {owners[0]}" if owners else "there is no such option"
+        name = "dict" if wrong[0] == "dicts" else wrong[0]  # the many of --dict
+        raise ConfigError(f"{path} is a {kind}, which does not take {name!r}; {said}")
+    with style():
+        page, shows = _DRAW[kind](path, **given)
+        with written_whole(out) as temporary:
+            save(page, temporary, out.suffix)
+    return Plotted(out, shows)
+
+
+def _kind(path: Path) -> str:
+    """Say which of the kinds of ``_TAKES`` a path is."""
+    if not path.exists():
+        raise DataError(f"there is nothing at {path}")
+    if path.is_dir():
+        if (path / "predictions.csv").is_file():
+            return "run"
+        raise FormatError(
+            f"{path}: there is no predictions.csv in it; expected a folder that `mcls train` or "
+            "`mcls cv` has made"
+        )
+    if path.suffix.lower() == ".csv":
+        return "run"
+    if path.suffix.lower() == ".toml":
+        return "recipe"
+    if h5py.is_hdf5(path):
+        with h5py.File(path, "r") as file:
+            kind = file.attrs.get("kind")
+        if kind in ("features", "dictionary"):
+            return "store" if kind == "features" else "dictionary"
+        raise FormatError(f"{path} is HDF5 of kind {kind!r}; expected a store or a dictionary")
+    raise FormatError(
+        f"{path}: nothing to draw; expected a dictionary, a store, a run folder, a CSV of "
+        "predictions or a recipe (.toml)"
+    )

@@ -1,0 +1,94 @@
+"""The pictures of a store: one of its tracks, or all of it at a glance."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mcls.chain.axes import meaning_of
+from mcls.disk.labels import split_labels
+from mcls.disk.store import Store, StoredRows
+from mcls.errors import ConfigError, DataError
+from mcls.inspection.track import track_layers
+from mcls.plots.overview import Spread, draw_store
+from mcls.plots.page import Figure, shortened
+from mcls.plots.track import draw_track
+
+#: Rows of a feature that are looked at for the overview of a store.
+_ROWS = 20_000
+
+#: Features that an overview has room for.
+_FEATURES = 3
+
+
+def plot_store(path: Path, *, track: str | None = None, **options: Any) -> tuple[Figure, str]:
+    """Draw a track of a store, or what the store is like as a whole.
+
+    Parameters
+    ----------
+    path : Path
+        A store.
+    track : str or None
+        The ``track_id``; None: labels, durations and the spread of each feature.
+    **options
+        ``feature``, ``dicts``, ``encoder``, ``pool``: see `track_layers`. Without a track only
+        ``feature``, the one to show.
+
+    Returns
+    -------
+    page : Figure
+    shows : str
+    """
+    store = Store(path)
+    if track is None:
+        alone = sorted(set(options) - {"feature"})
+        if alone:
+            raise ConfigError(
+                f"{path}: {alone[0].removesuffix('s')!r} needs a track; say which with --track"
+            )
+        return _plot_overview(store, options.get("feature"))
+    layers, place = track_layers(store, track, **options)
+    ends = [layer.start + layer.step * len(layer.rows) for layer in layers if layer.step]
+    measured = store.tracks.get("seconds")
+    seconds = float(measured[place]) if measured is not None else max(ends, default=1.0)
+    said = [shortened(track, 60)]
+    if "labels" in store.tracks:
+        said.append(shortened(store.column("labels")[place].replace("|", ", "), 50))
+    page = draw_track(layers, title=": ".join(filter(None, said)), seconds=seconds)
+    return page, f"track {track}, {len(layers)} panel{'s' * (len(layers) > 1)}"
+
+
+def _plot_overview(store: Store, feature: str | None) -> tuple[Figure, str]:
+    if not store.n_tracks:
+        raise DataError(f"{store.path}: there are no tracks in it, so there is nothing to draw")
+    names = [store.feature(feature).name] if feature else list(store.features)[:_FEATURES]
+    rates = {int(rate) for rate in store.tracks.get("sample_rate", [])}
+    sr = rates.pop() if len(rates) == 1 else None
+    spreads = [_spread(store.features[name], sr) for name in names if len(store.features[name])]
+    seconds = [float(value) for value in store.tracks.get("seconds", [])]
+    title = f"{store.path.name}: {store.n_tracks} tracks"
+    if seconds:
+        title += f", {sum(seconds) / 60:.3g} min"
+    page = draw_store(_label_counts(store), seconds, spreads, title=title)
+    return page, f"{store.n_tracks} tracks, {', '.join(names)}"
+
+
+def _spread(stored: StoredRows, sr: int | None) -> Spread:
+    step = -(-len(stored) // _ROWS)
+    rows = np.asarray(stored.rows[::step], np.float64)
+    meaning = meaning_of(stored.chain, sr, stored.n_dims)
+    name = f"{stored.name}, {len(rows)} of {len(stored)} rows"
+    return Spread(name, rows.mean(axis=0), rows.std(axis=0), meaning.axis, meaning.unit)
+
+
+def _label_counts(store: Store) -> dict[str, dict[str, int]]:
+    """Count the tracks of each label by part; without parts, in all."""
+    if "labels" not in store.tracks:
+        return {}
+    known = store.column("split") if "split" in store.tracks else [""] * store.n_tracks
+    counts: dict[str, dict[str, int]] = {}
+    for cell, part in zip(store.column("labels"), known, strict=True):
+        for label in split_labels(cell):
+            inside = counts.setdefault(label, dict.fromkeys(sorted(set(known)), 0))
+            inside[part] += 1
+    return counts

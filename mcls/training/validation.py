@@ -1,0 +1,159 @@
+"""Figures that say how a training goes: the valid part measured, gradients, dead units."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from mcls.disk.predictions import Predictions
+from mcls.errors import DataError
+from mcls.evaluation import evaluate
+from mcls.evaluation.aggregate import tracks_of_segments
+from mcls.registry import entries
+from mcls.training.model import TrainedNet
+from mcls.training.segments import Tracks
+
+#: What a nonlinearity's outputs lie between, and how near to an end is at it.
+_ENDS: dict[type[nn.Module], tuple[float | None, float | None, float]] = {
+    nn.ReLU: (0.0, None, 0.0),
+    nn.Sigmoid: (0.0, 1.0, 0.01),
+    nn.Tanh: (-1.0, 1.0, 0.01),
+    nn.ELU: (-1.0, None, 0.01),
+    nn.SELU: (-1.7581, None, 0.01),
+}
+
+Loss = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Watched:
+    """The valid part, and what is measured on it after each epoch.
+
+    Parameters
+    ----------
+    tracks : Tracks
+        With a column per logit for targets.
+    truth : np.ndarray, shape (n_tracks, n_labels), bool
+        All labels.
+    names : list of str
+        Of all labels.
+    how : {'mean', 'vote', 'max'}
+        From segments to tracks.
+    monitor : str
+        ``loss``, or a metric.
+    """
+
+    tracks: Tracks
+    truth: np.ndarray
+    names: list[str]
+    how: str
+    monitor: str
+
+    def measure(self, model: TrainedNet, loss: Loss, share: torch.Tensor) -> dict[str, float]:
+        """Return the loss and the metrics of a model, by name.
+
+        Raises
+        ------
+        DataError
+            If the monitored one cannot be measured.
+        """
+        targets = torch.from_numpy(self.tracks.targets).to(model.device)
+        losses, scores = [], []
+        for i in range(len(self.tracks)):
+            logits = model.logits(self.tracks.track(i))
+            losses.append(loss(logits, targets[i].expand_as(logits), share).mean())
+            scores.append(model.scores_of_logits(logits))
+        found = {"loss": float(torch.stack(losses).double().mean())}
+        tracks = np.array(list(tracks_of_segments(model, scores, len(self.names), self.how)))
+        if np.isfinite(tracks).all():
+            found |= self._metrics(tracks, model.multi_label_)
+        if self.monitor not in found:
+            raise DataError(
+                f"{self.monitor} cannot be measured on the {len(self.tracks)} tracks of the valid "
+                "part, so it cannot decide which epoch is kept; use --monitor loss, or more valid "
+                "tracks"
+            )
+        return found
+
+    def value(self, found: Mapping[str, float]) -> float:
+        """Return what decides; higher is better."""
+        return -found["loss"] if self.monitor == "loss" else found[self.monitor]
+
+    def _metrics(self, scores: np.ndarray, multi_label: bool) -> dict[str, float]:
+        kind = "multi-label" if multi_label else "single-label"
+        known = entries("metrics").values()
+        wanted = [entry.name for entry in known if kind in entry.facts["default_for"]]
+        if self.monitor != "loss":
+            wanted.append(self.monitor)
+        n = len(scores)
+        predictions = Predictions(
+            track_ids=[str(i) for i in range(n)],
+            parts=["valid"] * n,
+            folds=[""] * n,
+            names=self.names,
+            truth=self.truth,
+            scores=scores,
+            multi_label=multi_label,
+        )
+        report = evaluate(predictions, wanted, n_bootstrap=0)
+        figures = {name: one.main for name, one in report.metrics.items()}
+        return {name: figure.value for name, figure in figures.items() if figure is not None}
+
+
+def gradient_norms(net: nn.Module) -> dict[str, torch.Tensor]:
+    """Return the length of the gradient of each layer group, a child of the net each."""
+    found = {}
+    for name, child in net.named_children():
+        gradients = [p.grad for p in child.parameters() if p.grad is not None]
+        if gradients:
+            found[name] = torch.stack([g.norm() for g in gradients]).norm()
+    return found
+
+
+def dead_shares(net: nn.Module, x: torch.Tensor) -> dict[str, float]:
+    """Return which share of each hidden layer's units says the same whatever comes in.
+
+    A unit is dead if its outputs for all of a batch are at an end of its nonlinearity: 0 for
+    rectified units, within 0.01 of an end for saturating ones.
+
+    Parameters
+    ----------
+    net : nn.Module
+        With ``hidden``.
+    x : torch.Tensor, shape (batch, 1, n_frames, n_dims)
+        Standardised segments.
+    """
+    found: dict[str, float] = {}
+
+    def watch(name: str, ends: Sequence[tuple[float | None, float | None, float]]) -> Any:
+        def hook(module: nn.Module, given: Any, output: torch.Tensor) -> None:
+            outputs = output.transpose(0, 1).flatten(1)  # (units, batch and places)
+            low, high = outputs.amin(dim=1), outputs.amax(dim=1)
+            dead = torch.zeros_like(low, dtype=torch.bool)
+            for least, most, near in ends:
+                if least is not None:
+                    dead |= high <= least + near
+                if most is not None:
+                    dead |= low >= most - near
+            found[name] = float(dead.float().mean())
+
+        return hook
+
+    hooks = []
+    for name in net.hidden:  # type: ignore[union-attr]  # part of a net's contract
+        layer = net.get_submodule(name)
+        ends = [_ENDS[type(m)] for m in layer.modules() if type(m) in _ENDS]
+        hooks.append(layer.register_forward_hook(watch(name, ends)))
+    training = net.training
+    try:
+        net.eval()
+        with torch.inference_mode():
+            net(x)
+    finally:
+        net.train(training)
+        for hook in hooks:
+            hook.remove()
+    return found
