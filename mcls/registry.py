@@ -1,64 +1,88 @@
-"""Everything that has a name: one registry, filled by one decorator.
+"""Everything that has a name: one registry, filled by a decorator.
 
-A family (features, dictionaries, poolers, ...) lives in one module or one folder. An entry is a
-function or a class under ``@register(family, name)``; its *settings* are its keyword-only
-parameters, with the type, default and doc line of the signature and the numpydoc section. A class
-without ``__init__`` has those of its base class in the same module, and a setting that a class says
-nothing of has the doc line of that base class.
+A family (features, dictionaries, nets, ...) lives in one module or one folder. An *entry* is a
+function or a class under ``@register(family, name)``. A *preset* is an entry made from another one
+by other defaults::
 
-The registry reads the source text and imports nothing. So a module of an algorithm may import
-scikit-learn or torch at its top, and ``mcls list`` still answers at once. The price is that
-defaults are literals and the decorator's arguments are literals.
+    SparseRBM = register_preset(
+        "dictionaries", "sparse-rbm", of="rbm",
+        summary="RBM whose hidden units are rarely active.",
+        n_atoms=1024, sparsity="bias",
+    )
+
+The settings of an entry are its keyword-only parameters. They are read from the source text, see
+`mcls.source_text`: a module may import torch at its top, and ``mcls list`` still answers at once.
+
+Other packages add entries through the entry point group ``mcls.`` and the family, whose values are
+modules or packages that use the same decorator::
+
+    [project.entry-points."mcls.nets"]
+    my_package = "my_package.nets"
 """
 
-import ast
 import importlib
-import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
-from pathlib import Path
+from importlib.metadata import entry_points
+from types import FunctionType
 from typing import Any, TypeVar
 
 from mcls.errors import ConfigError, suggest
+from mcls.source_text import Registration, Setting, modules_in, registrations
+
+__all__ = [
+    "FAMILIES",
+    "Entry",
+    "Setting",
+    "broken_packages",
+    "defaults",
+    "entries",
+    "find",
+    "find_in",
+    "register",
+    "register_preset",
+]
 
 T = TypeVar("T")
 
-#: Where each family lives: a module or a folder of modules below ``mcls``.
+#: The module or package of each family.
 FAMILIES = {
-    "features": "features",
-    "augmentations": "features/augmentations",
-    "dictionaries": "dictionaries",
-    "encoders": "dictionaries/encoders",
-    "poolers": "features/pooling",
-    "classifiers": "classifiers",
-    "nets": "nets",
-    "losses": "training/losses",
-    "optimizers": "training/optimizers",
-    "schedules": "training/schedules",
-    "segment-augmentations": "training/segment_augmentations",
-    "metrics": "evaluation",
-    "datasets": "data/datasets",
+    "features": "mcls.features",
+    "augmentations": "mcls.features.augmentations",
+    "dictionaries": "mcls.dictionaries",
+    "encoders": "mcls.dictionaries.encoders",
+    "poolers": "mcls.features.pooling",
+    "classifiers": "mcls.classifiers",
+    "nets": "mcls.nets",
+    "losses": "mcls.training.losses",
+    "optimizers": "mcls.training.optimizers",
+    "schedules": "mcls.training.schedules",
+    "segment-augmentations": "mcls.training.segment_augmentations",
+    "metrics": "mcls.evaluation",
+    "datasets": "mcls.data.datasets",
 }
-
-_ROOT = Path(__file__).parent
-
-_Definition = ast.FunctionDef | ast.ClassDef
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One keyword-only parameter of an entry: its name, type, default and doc line."""
-
-    name: str
-    type: str
-    default: Any
-    doc: str
 
 
 @dataclass(frozen=True)
 class Entry:
-    """Something with a name: where it is, what it does, what can be set."""
+    """Something with a name: where it is, what it does, what can be set.
+
+    Parameters
+    ----------
+    family, name : str
+        The family and the name that users type.
+    module, attribute : str
+        The module, and the name of the function or class in it.
+    summary : str
+        One sentence.
+    settings : dict of str to Setting
+        Its keyword-only parameters.
+    facts : dict
+        What the family is told without an import.
+    package : str
+        The package that adds the entry through an entry point; empty for those of mcls.
+    """
 
     family: str
     name: str
@@ -67,10 +91,25 @@ class Entry:
     summary: str
     settings: dict[str, Setting]
     facts: dict[str, Any] = field(default_factory=dict)
+    package: str = ""
 
     def load(self) -> Any:
-        """Import the module and return the function or class."""
-        return getattr(importlib.import_module(self.module), self.attribute)
+        """Import the module and return the function or class.
+
+        Raises
+        ------
+        ConfigError
+            If the module belongs to another package and cannot be imported.
+        """
+        try:
+            return getattr(importlib.import_module(self.module), self.attribute)
+        except Exception as error:
+            if not self.package:
+                raise
+            raise ConfigError(
+                f"{self.name}: the package {self.package} cannot be imported "
+                f"({type(error).__name__}: {error}); fix or uninstall it"
+            ) from error
 
 
 def register(family: str, name: str, **facts: Any) -> Callable[[T], T]:
@@ -81,7 +120,7 @@ def register(family: str, name: str, **facts: Any) -> Callable[[T], T]:
     family : str
         One of ``FAMILIES``.
     name : str
-        How users call it, in kebab-case.
+        The name that users type, in kebab-case.
     **facts : literals
         What else the family wants to know without importing it.
     """
@@ -93,7 +132,74 @@ def register(family: str, name: str, **facts: Any) -> Callable[[T], T]:
     return mark
 
 
-@cache
+def register_preset(
+    family: str,
+    name: str,
+    /,
+    *,
+    of: str,
+    summary: str,
+    facts: Mapping[str, Any] | None = None,
+    **changed: Any,
+) -> Any:
+    """Return the entry `of` with other defaults, registered as `name`. All arguments are literals.
+
+    A preset of a class is a subclass of it, and a preset of a function is a copy of it. Assign it
+    to a name at the top level of its module, so that it can be imported and pickled.
+
+    Parameters
+    ----------
+    family : str
+        One of ``FAMILIES``.
+    name : str
+        The name that users type, in kebab-case.
+    of : str
+        The name of another entry of the family; it may be a preset and may be in another module.
+    summary : str
+        One sentence.
+    facts : dict
+        Facts that differ from those of the other entry, or are new.
+    **changed : literals
+        New defaults of settings, and new values of class attributes.
+
+    Raises
+    ------
+    ConfigError
+        If the other entry has neither a setting nor a class attribute of a given name.
+    """
+    entry, parent = find(family, name), find(family, of).load()
+    attributes = {key: value for key, value in changed.items() if key not in entry.settings}
+    unknown = [key for key in attributes if not hasattr(parent, key)]
+    if unknown:
+        raise ConfigError(
+            f"{name}: {of} has no setting {unknown[0]!r}; {suggest(unknown[0], entry.settings)}"
+        )
+    new_defaults = {key: value for key, value in changed.items() if key in entry.settings}
+    named = {"__module__": entry.module, "__qualname__": entry.attribute, "__doc__": summary}
+    if isinstance(parent, type):
+        init = _with_defaults(parent.__init__, new_defaults)  # type: ignore[misc]  # Any class
+        body = {**attributes, **named, "__init__": init, "registered_as": name}
+        return type(parent)(entry.attribute, (parent,), body)
+    function = _with_defaults(parent, new_defaults)
+    for key, value in (*named.items(), ("__name__", entry.attribute), ("registered_as", name)):
+        setattr(function, key, value)
+    return function
+
+
+def _with_defaults(function: Any, changed: Mapping[str, Any]) -> FunctionType:
+    """Return a copy of a function with other defaults of its keyword-only parameters."""
+    copy = FunctionType(
+        function.__code__,
+        function.__globals__,
+        function.__name__,
+        function.__defaults__,
+        function.__closure__,
+    )
+    copy.__kwdefaults__ = {**(function.__kwdefaults__ or {}), **changed}
+    copy.__annotations__ = dict(function.__annotations__)
+    return copy
+
+
 def entries(family: str) -> dict[str, Entry]:
     """Return the entries of a family by name, in alphabetical order.
 
@@ -102,12 +208,12 @@ def entries(family: str) -> dict[str, Entry]:
     ConfigError
         If there is no such family.
     """
-    if family not in FAMILIES:
-        raise ConfigError(f"there is no family {family!r}; {suggest(family, FAMILIES)}")
-    place = _ROOT / FAMILIES[family]
-    files = sorted(place.glob("*.py")) if place.is_dir() else [place.with_suffix(".py")]
-    found = [entry for file in files for entry in _read(file) if entry.family == family]
-    return {entry.name: entry for entry in sorted(found, key=lambda entry: entry.name)}
+    return _read(family)[0]
+
+
+def broken_packages(family: str) -> tuple[str, ...]:
+    """Return a message for each installed package whose entries of a family cannot be read."""
+    return _read(family)[1]
 
 
 def find(family: str, name: str) -> Entry:
@@ -118,10 +224,7 @@ def find(family: str, name: str) -> Entry:
     ConfigError
         If the family has no such entry; the message suggests one.
     """
-    known = entries(family)
-    if name not in known:
-        raise ConfigError(f"there is no {name!r} among the {family}; {suggest(name, known)}")
-    return known[name]
+    return find_in((family,), name)
 
 
 def find_in(families: Sequence[str], name: str) -> Entry:
@@ -134,8 +237,9 @@ def find_in(families: Sequence[str], name: str) -> Entry:
     """
     known = {key: entry for family in families for key, entry in entries(family).items()}
     if name not in known:
+        broken = "".join(f"; {text}" for family in families for text in broken_packages(family))
         where = " or ".join(families)
-        raise ConfigError(f"there is no {name!r} among the {where}; {suggest(name, known)}")
+        raise ConfigError(f"there is no {name!r} among the {where}; {suggest(name, known)}{broken}")
     return known[name]
 
 
@@ -145,116 +249,61 @@ def defaults(entry: Entry) -> dict[str, Any]:
 
 
 @cache
-def _read(file: Path) -> tuple[Entry, ...]:
-    tree = ast.parse(file.read_text(encoding="utf-8"))
-    parts = file.relative_to(_ROOT).with_suffix("").parts
-    module = ".".join(("mcls", *parts))
-    spell_out = _Aliases(tree)
-    classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
-    read = []
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            for mark in node.decorator_list:
-                if isinstance(mark, ast.Call) and getattr(mark.func, "id", "") == "register":
-                    read.append(_entry(node, mark, module, spell_out, _lineage(node, classes)))
-    return tuple(read)
+def _read(family: str) -> tuple[dict[str, Entry], tuple[str, ...]]:
+    """Return the entries of a family, and messages about packages that cannot be read."""
+    if family not in FAMILIES:
+        raise ConfigError(f"there is no family {family!r}; {suggest(family, FAMILIES)}")
+    known = _with_entries({}, family, FAMILIES[family], package="")
+    broken = []
+    for package, place in _packages(family):
+        try:
+            known = _with_entries(known, family, place, package)
+        except ConfigError as error:
+            broken.append(f"the package {package} is broken: {error}; fix or uninstall it")
+    return dict(sorted(known.items())), tuple(broken)
 
 
-def _lineage(node: _Definition, classes: dict[str, ast.ClassDef]) -> list[_Definition]:
-    """Return a function, or a class and the base classes that the module has of it."""
-    lineage = [node]
-    while isinstance(node, ast.ClassDef):
-        bases = [base.id for base in node.bases if isinstance(base, ast.Name)]
-        if not bases or bases[0] not in classes:
-            break
-        node = classes[bases[0]]
-        lineage.append(node)
-    return lineage
-
-
-class _Aliases(ast.NodeTransformer):
-    """Puts ``Literal[...]`` in place of a name that the module, or one it imports, gave it."""
-
-    def __init__(self, tree: ast.Module) -> None:
-        self.known = _own_aliases(tree)
-        self.imported = {
-            alias.name: node.module
-            for node in tree.body
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mcls.")
-            for alias in node.names
-        }
-
-    def visit_Name(self, node: ast.Name) -> ast.expr:  # ast's own spelling
-        module = self.imported.get(node.id)
-        known = self.known if module is None else _aliases_of(module)
-        return known.get(node.id, node)
-
-
-def _own_aliases(tree: ast.Module) -> dict[str, ast.expr]:
-    return {
-        node.targets[0].id: node.value
-        for node in tree.body
-        if isinstance(node, ast.Assign)
-        and isinstance(node.targets[0], ast.Name)
-        and isinstance(node.value, ast.Subscript)
-    }
+def _packages(family: str) -> Iterator[tuple[str, str]]:
+    """Yield name and module of each installed package that adds entries to a family."""
+    for point in sorted(_entry_points().select(group=f"mcls.{family}"), key=lambda one: one.name):
+        yield point.dist.name if point.dist else point.name, point.module
 
 
 @cache
-def _aliases_of(module: str) -> dict[str, ast.expr]:
-    place = _ROOT.parent.joinpath(*module.split("."))
-    file = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
-    return _own_aliases(ast.parse(file.read_text(encoding="utf-8")))
+def _entry_points() -> Any:  # of a type that differs between versions of Python
+    return entry_points()
 
 
-def _entry(
-    node: _Definition,
-    mark: ast.Call,
-    module: str,
-    spell_out: _Aliases,
-    lineage: list[_Definition],
-) -> Entry:
-    family, name = (ast.literal_eval(argument) for argument in mark.args)
-    doc = ast.get_docstring(node) or ""
-    lines: dict[str, str] = {}
-    for one in reversed(lineage):
-        lines |= _parameter_docs(ast.get_docstring(one) or "")
-    function = next((found for one in lineage if (found := _function(one))), None)
-    settings = {}
-    if function is not None:
-        keywords = zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True)
-        for argument, default in keywords:
-            assert default is not None, f"{module}.{node.name}: {argument.arg} has no default"
-            annotation = "str"
-            if argument.annotation is not None:
-                annotation = ast.unparse(spell_out.visit(argument.annotation))
-            value = ast.literal_eval(default)
-            line = lines.get(argument.arg, "")
-            settings[argument.arg] = Setting(argument.arg, annotation, value, line)
-    facts = {word.arg: ast.literal_eval(word.value) for word in mark.keywords if word.arg}
-    summary = doc.split("\n\n")[0].replace("\n", " ")
-    return Entry(family, name, module, node.name, summary, settings, facts)
+def _with_entries(
+    known: dict[str, Entry], family: str, place: str, package: str
+) -> dict[str, Entry]:
+    """Return the known entries and those of a module or package."""
+    known = dict(known)
+    read = (one for module in modules_in(place) for one in registrations(module))
+    waiting = [one for one in read if one.family == family]
+    while waiting:  # a preset waits for the entry that it is made from
+        ready = [one for one in waiting if one.of is None or one.of in known]
+        if not ready:
+            one = waiting[0]
+            raise ConfigError(
+                f"{one.module}: {one.name!r} is a preset of {one.of!r}, but there is no such "
+                f"entry; {suggest(str(one.of), known)}"
+            )
+        for one in ready:
+            if one.name in known:
+                raise ConfigError(f"{one.module}: there is another entry named {one.name!r}")
+            known[one.name] = _entry(one, known.get(one.of or ""), package)
+        waiting = [one for one in waiting if one not in ready]
+    return known
 
 
-def _function(node: _Definition) -> ast.FunctionDef | None:
-    """Return what has the settings: the function itself, or the class's own ``__init__``."""
-    if isinstance(node, ast.FunctionDef):
-        return node
-    for item in node.body:
-        if isinstance(item, ast.FunctionDef) and item.name == "__init__":
-            return item
-    return None
-
-
-def _parameter_docs(doc: str) -> dict[str, str]:
-    """Return the first sentence under each name of a numpydoc ``Parameters`` section."""
-    section = re.search(r"^Parameters\n-+\n(.*?)(?=^\w[^\n]*\n-+\n|\Z)", doc, re.M | re.S)
-    if section is None:
-        return {}
-    docs = {}
-    for item in re.finditer(r"^(\w[\w, ]*) :[^\n]*\n((?:[ \t]+[^\n]*\n?|\n)*)", section[1], re.M):
-        text = " ".join(item[2].split())
-        sentence = re.split(r"(?<=\.)\s", text, maxsplit=1)[0].replace("``", "")
-        for name in item[1].split(","):
-            docs[name.strip()] = sentence
-    return docs
+def _entry(one: Registration, parent: Entry | None, package: str) -> Entry:
+    settings, facts = one.settings, one.facts
+    if parent is not None:
+        facts = parent.facts | facts
+        settings = {
+            name: replace(setting, default=one.changed.get(name, setting.default))
+            for name, setting in parent.settings.items()
+        }
+    where = (one.module, one.attribute)
+    return Entry(one.family, one.name, *where, one.summary, settings, facts, package)

@@ -6,6 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+#: A package that some tests install; see test_packages.py.
+collect_ignore = ["example_package"]
+
 
 @pytest.fixture
 def rng() -> np.random.Generator:

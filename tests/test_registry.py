@@ -1,14 +1,14 @@
 """The registry, and the contract that everything registered keeps."""
 
-import ast
 import inspect
+from collections.abc import Callable
 
 import pytest
 
-from mcls import registry
 from mcls.errors import ConfigError, suggest
 from mcls.registry import FAMILIES, Entry, Setting, defaults, entries, find, register
 from mcls.settings import canonical, convert, describe, resolve
+from mcls.source_text import registrations
 
 EVERYTHING = [entry for family in sorted(FAMILIES) for entry in entries(family).values()]
 IDS = [f"{entry.family}-{entry.name}" for entry in EVERYTHING]
@@ -73,24 +73,44 @@ def test_entries_are_in_alphabetical_order() -> None:
     assert names == sorted(names)
 
 
-def test_a_class_is_read_from_its_init(tmp_path, monkeypatch) -> None:
-    module = tmp_path / "things.py"
-    module.write_text(
-        "Norm = Literal['l1', 'l2']\n"
-        '@register("features", "one", speed=3)\n'
-        "class One:\n"
-        '    """Does one thing.\n\n'
-        "    More.\n\n"
-        "    Parameters\n"
-        "    ----------\n"
-        "    size, depth : int >= 1\n"
-        "        How much; in rows. Not more.\n"
-        '    """\n\n'
-        "    def __init__(self, data, *, size: int = 3, depth: Norm | None = None):\n"
-        "        ...\n"
-    )
-    monkeypatch.setattr(registry, "_ROOT", tmp_path)
-    (entry,) = registry._read(module)
+@pytest.fixture
+def write(tmp_path, monkeypatch) -> Callable[[str, str], str]:
+    """Write modules of a package that Python finds and that no entry point names."""
+    monkeypatch.syspath_prepend(tmp_path)
+    package = f"things_{tmp_path.name}".replace("-", "_")
+    (tmp_path / package).mkdir()
+    (tmp_path / package / "__init__.py").touch()
+
+    def write(name: str, text: str) -> str:
+        (tmp_path / package / f"{name}.py").write_text(text.replace("PACKAGE", package))
+        return f"{package}.{name}"
+
+    return write
+
+
+ONE = """
+Norm = Literal['l1', 'l2']
+@register("features", "one", speed=3)
+class One:
+    \"\"\"Does one thing.
+
+    More.
+
+    Parameters
+    ----------
+    size, depth : int >= 1
+        How much; in rows. Not more.
+    \"\"\"
+
+    weights = (1, 2)
+
+    def __init__(self, data, *, size: int = 3, depth: Norm | None = None):
+        ...
+"""
+
+
+def test_a_class_is_read_from_its_init(write) -> None:
+    (entry,) = registrations(write("things", ONE))
     line = "How much; in rows."
     assert entry.summary == "Does one thing."
     assert entry.facts == {"speed": 3}
@@ -100,6 +120,46 @@ def test_a_class_is_read_from_its_init(tmp_path, monkeypatch) -> None:
     }
 
 
+def test_help_lines_and_types_come_from_base_classes_in_other_modules(write) -> None:
+    write("base", ONE)
+    write("between", "from PACKAGE.base import Norm, One as Base")
+    text = (
+        "from .between import Base, Norm\n"
+        '@register("features", "two")\n'
+        "class Two(Base):\n"
+        '    """Does two things."""\n'
+        "    def __init__(self, data, *, size: int = 4, depth: Norm = 'l1'): ...\n"
+        '@register("features", "three")\n'
+        "class Three(Two):\n"
+        '    """Does three things.\n\n'
+        "    Parameters\n"
+        "    ----------\n"
+        "    size : int\n"
+        "        A third size.\n"
+        '    """\n'
+    )
+    two, three = registrations(write("derived", text))
+    assert two.settings["size"] == Setting("size", "int", 4, "How much; in rows.")
+    assert two.settings["depth"].type == "Literal['l1', 'l2']"
+    assert three.settings["size"] == Setting("size", "int", 4, "A third size.")
+    assert three.settings["depth"] == two.settings["depth"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("@register('features', 'one')\ndef one(y, *, size: int = SIZE): ...", "SIZE is not a lit"),
+        ("@register('features', 'one')\ndef one(y, *, size: int): ...", "size has no default"),
+        ("@register('features', 'one'\n", "is not Python"),
+        ("register_preset('features', 'x', of='mel', summary='A.')", "has no name in its module"),
+        ("X = register_preset('features', 'x', summary='A.')", "the preset 'x' lacks of"),
+    ],
+)
+def test_what_cannot_be_read_is_named(write, text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        registrations(write("wrong", text))
+
+
 def test_register_leaves_the_thing_as_it_is() -> None:
     def thing() -> int:
         return 3
@@ -107,17 +167,3 @@ def test_register_leaves_the_thing_as_it_is() -> None:
     marked = register("features", "thing")(thing)
     assert marked is thing
     assert marked() == 3
-
-
-def test_no_name_is_listed_twice() -> None:
-    """A second entry of the same name would hide the first."""
-    seen = []
-    for family, place in FAMILIES.items():
-        folder = registry._ROOT / place
-        for file in sorted(folder.glob("*.py")) if folder.is_dir() else [folder.with_suffix(".py")]:
-            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-                if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "register":
-                    marked = tuple(ast.literal_eval(argument) for argument in node.args)
-                    if marked[0] == family:
-                        seen.append(marked)
-    assert len(seen) == len(set(seen)) == len(EVERYTHING)

@@ -9,7 +9,7 @@ import click
 from mcls.cli.options import json_option
 from mcls.cli.tables import show_table
 from mcls.errors import MclsError
-from mcls.registry import FAMILIES, Entry, entries, find
+from mcls.registry import FAMILIES, Entry, broken_packages, entries, find
 
 if TYPE_CHECKING:
     from mcls.nets.summary import Sees
@@ -47,6 +47,15 @@ def command(family: str | None, name: str | None, table: bool, as_json: bool) ->
             _entry(find(family, name), as_json)
     except MclsError as error:
         raise click.UsageError(str(error)) from error
+    _refuse_broken_packages(family)
+
+
+def _refuse_broken_packages(family: str | None) -> None:
+    """End with an error if an installed package cannot be read; what can be is listed by then."""
+    families = sorted(FAMILIES) if family is None else [family]
+    messages = dict.fromkeys(text for one in families for text in broken_packages(one))
+    if messages:
+        raise click.ClickException("; ".join(messages))
 
 
 def _families(as_json: bool) -> None:
@@ -188,6 +197,7 @@ def _as_dict(entry: Entry) -> dict[str, Any]:
     return {
         "family": entry.family,
         "name": entry.name,
+        "package": entry.package or "mcls",
         "summary": entry.summary,
         "facts": entry.facts,
         "settings": {

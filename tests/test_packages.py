@@ -1,0 +1,181 @@
+"""Entries of other packages, and presets, as the package in example_package adds them."""
+
+import importlib
+import json
+import pickle
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+
+from mcls import registry, source_text
+from mcls.cli.main import cli
+from mcls.errors import ConfigError
+from mcls.nets import build_net
+from mcls.registry import FAMILIES, defaults, entries, find
+from mcls.settings import resolve
+
+EXAMPLE = Path(__file__).parent / "example_package"
+
+
+def forget() -> None:
+    """Let the registry read everything again."""
+    for cached in (registry._read, registry._entry_points, source_text.registrations):
+        cached.cache_clear()
+    source_text._module.cache_clear()
+    source_text._file_of.cache_clear()
+    for name in [name for name in sys.modules if name.split(".")[0] == "mcls_example"]:
+        del sys.modules[name]
+
+
+@pytest.fixture
+def install(monkeypatch) -> Iterator[Callable[[Path], None]]:
+    """Put a folder with a package on Python's path for one test."""
+
+    def install(folder: Path) -> None:
+        monkeypatch.syspath_prepend(folder)
+        importlib.invalidate_caches()
+        forget()
+
+    yield install
+    monkeypatch.undo()
+    forget()
+
+
+@pytest.fixture
+def example(install) -> None:
+    install(EXAMPLE)
+
+
+@pytest.fixture
+def broken(install, tmp_path) -> Path:
+    """A copy of the package that a test may damage before it looks at it."""
+    shutil.copytree(EXAMPLE, tmp_path / "site")
+    install(tmp_path / "site")
+    return tmp_path / "site" / "mcls_example"
+
+
+def run(*words: str):
+    return CliRunner().invoke(cli, list(words), prog_name="mcls")
+
+
+def test_its_entries_are_listed(example) -> None:
+    result = run("list", "nets")
+    assert result.exit_code == 0
+    assert "mean-linear" in result.stdout
+    said = json.loads(run("list", "nets", "mean-linear", "--json").stdout)
+    assert said["package"] == "mcls-example"
+    assert said["settings"]["pool"]["doc"] == "Pooling over time."
+    assert "softer-threshold" in entries("encoders")
+
+
+def test_without_the_package_there_is_no_such_entry() -> None:
+    with pytest.raises(ConfigError, match="there is no 'mean-linear' among the nets"):
+        find("nets", "mean-linear")
+
+
+def test_every_family_has_an_entry_point(tmp_path, install) -> None:
+    site = tmp_path / "site"
+    (site / "tiny-1.dist-info").mkdir(parents=True)
+    (site / "tiny-1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: tiny\n")
+    lines = [f"[mcls.{family}]\ntiny = tiny_entries" for family in FAMILIES]
+    (site / "tiny-1.dist-info" / "entry_points.txt").write_text("\n".join(lines))
+    text = "".join(
+        f'@register("{family}", "tiny")\ndef thing{i}(x, *, size: int = {i}):\n    """Tiny."""\n'
+        for i, family in enumerate(FAMILIES)
+    )
+    (site / "tiny_entries.py").write_text(f"from mcls.registry import register\n{text}")
+    install(site)
+    for i, family in enumerate(FAMILIES):
+        entry = find(family, "tiny")
+        assert (entry.package, defaults(entry)) == ("tiny", {"size": i})
+        assert entry.load().registered_as == "tiny"
+
+
+def test_a_preset_of_a_class_has_other_defaults_and_facts(example) -> None:
+    narrow, parent = find("nets", "fcn4-narrow"), find("nets", "fcn4")
+    assert defaults(narrow) == defaults(parent) | {"width": 0.0625, "dropout": 0.0}
+    assert narrow.facts == parent.facts | {"source": "Example 2026", "frames": 64}
+    assert [s.doc for s in narrow.settings.values()] == [s.doc for s in parent.settings.values()]
+    made = build_net("fcn4-narrow", {}, 64, 40, 3, seed=1)
+    same = build_net("fcn4", {"width": 0.0625, "dropout": 0.0}, 64, 40, 3, seed=1)
+    assert isinstance(made, parent.load())
+    assert all(
+        torch.equal(one, two)
+        for one, two in zip(made.state_dict().values(), same.state_dict().values(), strict=True)
+    )
+    with pytest.raises(ConfigError, match=r"^fcn4-narrow: width=-1"):
+        build_net("fcn4-narrow", {"width": -1}, 64, 40, 3)
+
+
+def test_a_preset_can_be_pickled(example) -> None:
+    kind = find("nets", "fcn4-narrow").load()
+    assert pickle.loads(pickle.dumps(kind)) is kind
+    function = find("encoders", "softer-threshold").load()
+    assert pickle.loads(pickle.dumps(function)) is function
+
+
+def test_a_preset_of_a_function_has_other_defaults(example) -> None:
+    entry = find("encoders", "softer-threshold")
+    rows = np.array([[3.0, 4.0]], np.float32)
+    arrays = {"atoms": np.eye(2, dtype=np.float32)}
+    assert entry.load()(rows, arrays).tolist() == pytest.approx(np.array([[2.9, 3.9]]))
+    assert find("encoders", "soft-threshold").load()(rows, arrays).tolist() == [[2.5, 3.5]]
+    assert list(resolve(entry, {"split_signs": "true"})) == ["alpha", "split_signs"]
+
+
+def damage(package: Path, old: str, new: str) -> None:
+    file = package / "nets.py"
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))
+    forget()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("import torch\n", "import torch torch\n", "is not Python"),
+        ("width: float = 1.0", "width: float = WIDTH", "is not a literal"),
+        ('of="fcn4"', 'of="fcn44"', "no such entry; did you mean 'fcn4'"),
+        ('"mean-linear"', '"fcn5"', "there is another entry named 'fcn5'"),
+        ("from mcls.registry", "from mcls.nothing import Base\nfrom mcls.registry", None),
+    ],
+)
+def test_a_broken_package_is_named_and_the_rest_is_listed(
+    broken, old: str, new: str, message: str | None
+) -> None:
+    damage(broken, old, new)
+    result = run("list", "nets")
+    assert "tagging-transformer" in result.stdout
+    find("nets", "fcn4")
+    if message is None:  # it can be read, and fails only when it is used
+        assert result.exit_code == 0
+        with pytest.raises(ConfigError, match="the package mcls-example cannot be imported"):
+            build_net("mean-linear", {}, 16, 8, 3)
+        return
+    assert result.exit_code == 1
+    assert "Error: the package mcls-example is broken" in result.stderr
+    assert message in result.stderr
+    assert run("list").exit_code == 1
+    with pytest.raises(ConfigError, match=r"there is no 'mean-linear'.*mcls-example is broken"):
+        find("nets", "mean-linear")
+
+
+def test_a_package_that_is_gone_is_named(broken) -> None:
+    (broken / "nets.py").unlink()
+    forget()
+    result = run("list", "nets")
+    assert result.exit_code == 1
+    assert "there is no module mcls_example.nets" in result.stderr
+
+
+def test_a_preset_of_what_the_parent_lacks_is_refused(broken) -> None:
+    damage(broken, "width=0.0625", "wdth=0.0625")
+    with pytest.raises(ConfigError, match="fcn4 has no setting 'wdth'; did you mean 'width'"):
+        find("nets", "fcn4-narrow").load()
