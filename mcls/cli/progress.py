@@ -2,12 +2,12 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import click
 
-Progress = Callable[[int, int, float], None]
+from mcls.parallel.progress import Progress
 
 
 @contextmanager

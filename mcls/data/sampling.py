@@ -5,15 +5,14 @@ its onsets. They come from the store in batches and are held in memory only whil
 `HELD_BYTES`, so memory grows neither with the store nor with what is drawn.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
 from mcls.data.onsets import Onsets
 from mcls.dictionaries.preprocessing import Preprocessing, join_frames
 from mcls.disk.store import StoredRows
-
-Progress = Callable[[int, int, float], None]
+from mcls.parallel.progress import Progress
 
 #: Ways to draw rows.
 SAMPLINGS = ("random", "onset")

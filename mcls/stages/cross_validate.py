@@ -13,7 +13,7 @@ import json
 import re
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from mcls.disk.recipe import Recipe, read_recipe
 from mcls.disk.run import open_run, write_json, written_folder
 from mcls.disk.store import Store
 from mcls.errors import ConfigError, DataError, FormatError
+from mcls.parallel.progress import Progress
 from mcls.settings import canonical, digest
 from mcls.stages.encode import encode
 from mcls.stages.evaluate import evaluate
@@ -32,8 +33,6 @@ from mcls.stages.learn import learn_dict
 from mcls.stages.plan import plan_run
 from mcls.stages.recipe_graph import FIXED, Job, jobs_of
 from mcls.stages.train import fill_run, train
-
-Progress = Callable[[int, int, float], None]
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Encode: rows to rows, by dictionaries, trained nets and poolers."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +13,7 @@ from mcls.disk.chain import Chain, chain_digest
 from mcls.disk.shards import Shards, pack, refuse_other_settings
 from mcls.disk.store import NewRows, Store, StoreContents, write_store
 from mcls.errors import ConfigError
-
-Progress = Callable[[int, int, float], None]
+from mcls.parallel.progress import Progress
 
 #: Bytes of rows that are held before a shard is written.
 _HELD_BYTES = 1 << 26

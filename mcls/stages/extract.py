@@ -7,7 +7,7 @@ happened on the way.
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
@@ -25,11 +25,10 @@ from mcls.features.augmentations import parse_augmentations
 from mcls.features.extractor import Extractor
 from mcls.features.specs import parse_features
 from mcls.parallel.pool import Task, spread
+from mcls.parallel.progress import Progress
 from mcls.parallel.workers import Workers
 from mcls.settings import canonical
 from mcls.stages.extract_tracks import Item, compute_shard, shares
-
-Progress = Callable[[int, int, float], None]
 
 
 @dataclass(frozen=True)

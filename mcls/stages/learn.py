@@ -1,7 +1,7 @@
 """Learn-dict: rows of the train part to a dictionary."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,9 @@ from mcls.disk.layers import LayerFiles
 from mcls.disk.run import remove_left_behind, training_folder
 from mcls.disk.store import Store
 from mcls.errors import ConfigError, DataError, suggest
+from mcls.parallel.progress import Progress
 from mcls.registry import Entry, find
 from mcls.settings import digest, parse_pairs, resolve
-
-Progress = Callable[[int, int, float], None]
 
 
 @dataclass(frozen=True)

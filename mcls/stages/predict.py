@@ -23,8 +23,7 @@ from mcls.disk.run import Run, open_run
 from mcls.disk.store import Store
 from mcls.errors import ConfigError, DataError, FormatError
 from mcls.evaluation.aggregate import score_tracks
-
-Progress = Callable[[int, int, float], None]
+from mcls.parallel.progress import Progress
 
 #: Reads the rows at the beginning of a chain; returns them and the seconds of audio.
 Read = Callable[[], tuple[Given, float]]

@@ -23,12 +23,11 @@ from mcls.disk.store import Store
 from mcls.errors import ConfigError, DataError
 from mcls.evaluation import evaluate
 from mcls.evaluation.aggregate import score_tracks
+from mcls.parallel.progress import Progress
 from mcls.stages.plan import Plan, plan_run
 from mcls.stages.provenance import provenance
 from mcls.stages.train_net import OnEpoch, train_net
 from mcls.training.options import takes_training
-
-Progress = Callable[[int, int, float], None]
 
 
 @dataclass(frozen=True)
