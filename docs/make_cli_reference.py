@@ -18,8 +18,8 @@ _INTRO = """\
 
 Made from the commands' own help by `docs/make_cli_reference.py`.
 
-Results go to stdout, progress and notes to stderr. Exit codes: 0 done, 1 could not, 2 wrong usage,
-130 interrupted. An option's value comes from the command line, else from the environment
+Results go to stdout, progress and notes to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage or settings,
+130 interrupted by Ctrl-C, 143 terminated by SIGTERM. An option's value comes from the command line, else from the environment
 (`MCLS_TRAIN_MODEL=knn`), else from the recipe (`mcls -c RECIPE train ...`), else it is the default.
 """
 

@@ -1,7 +1,7 @@
 """What can go wrong, in three kinds.
 
 Every message says what is wrong (with the value and the file), what was expected and what to do.
-The command line turns any of them into exit code 1.
+The command line exits with 2 for a `ConfigError`, as for wrong usage, and with 1 for the others.
 """
 
 from collections.abc import Iterable

@@ -154,13 +154,13 @@ def test_threshold(tags: Path, single: Path) -> None:
     assert high["threshold"] == 0.85
     assert high["metrics"]["recall"]["per_label"]["drums"]["value"] == 0.5
     result = run(single, "--threshold", "0.5")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "leave out --threshold" in result.stderr
 
 
 def test_accuracy_of_tags_says_what_to_use(tags: Path) -> None:
     result = run(tags, "-m", "accuracy")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "use ap, auc or f1" in result.stderr
 
 

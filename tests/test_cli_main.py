@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import click
@@ -12,7 +14,8 @@ from click.testing import CliRunner, Result
 
 from mcls import __version__
 from mcls.cli.main import Commands, cli
-from mcls.errors import DataError
+from mcls.cli.progress import done_line
+from mcls.errors import ConfigError, DataError
 
 CSV = """\
 track_id,part,labels,score:a,score:b
@@ -105,6 +108,7 @@ def test_what_cannot_be_done_exits_1() -> None:
     ("error", "message"),
     [
         (DataError("bad data"), "error: bad data\n"),
+        (ConfigError("bad setting"), "error: bad setting\n"),
         (PermissionError(13, "Permission denied", "out.h5"), "error: out.h5: Permission denied\n"),
         (OSError(28, "No space left on device"), "error: No space left on device\n"),
     ],
@@ -115,7 +119,7 @@ def test_errors_are_one_line_without_a_traceback(monkeypatch, error, message: st
 
     doing(monkeypatch, fail)
     result = run("list")
-    assert (result.exit_code, result.stderr) == (1, message)
+    assert (result.exit_code, result.stderr) == (2 if type(error) is ConfigError else 1, message)
 
 
 def test_a_bug_is_not_hidden(monkeypatch) -> None:
@@ -130,7 +134,49 @@ def test_interrupted_exits_130_and_says_how_to_go_on(monkeypatch) -> None:
     doing(monkeypatch, interrupt)
     result = run("list")
     assert result.exit_code == 130
-    assert result.stderr == "interrupted; the same command again continues where it can\n"
+    hint = "run the same command again to continue where it stopped"
+    assert result.stderr == f"interrupted; {hint}\n"
+
+
+def test_sigterm_exits_143_says_how_to_go_on_and_restores_the_handler(monkeypatch) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    cleaned = []
+
+    def wait() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(60)
+        finally:
+            cleaned.append(True)
+
+    doing(monkeypatch, wait)
+    result = run("list")
+    assert (result.exit_code, cleaned) == (143, [True])
+    assert result.stderr.startswith("terminated; run the same command again")
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_quiet_leaves_results_and_errors_alone(monkeypatch) -> None:
+    def work() -> None:
+        done_line("wrote x.h5", 0.0)
+        click.echo("result")
+        raise DataError("bad data")
+
+    doing(monkeypatch, work)
+    result = run("--quiet", "list")
+    assert (result.exit_code, result.stdout, result.stderr) == (1, "result\n", "error: bad data\n")
+    assert "wrote x.h5 in" in run("list").stderr
+
+
+def test_verbose_shows_where_an_error_was_raised(monkeypatch) -> None:
+    def fail() -> None:
+        raise DataError("bad data")
+
+    doing(monkeypatch, fail)
+    result = run("-v", "list")
+    assert "Traceback" in result.stderr
+    assert result.stderr.endswith("error: bad data\n")
+    assert run("-v", "-q", "list").exit_code == 2
 
 
 def test_a_reader_that_goes_away_is_not_an_error() -> None:
@@ -192,10 +238,12 @@ def test_a_wrong_recipe_is_wrong_usage(scores, recipe, text: str, message: str) 
     assert message in result.stderr.replace("\n", " ")
 
 
-@pytest.mark.parametrize("text", ["[eval", "bootstrap = 3", "[eval]\nx = 2026-01-01"])
-def test_a_file_that_is_no_recipe_is_an_error(scores, recipe, text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "code"), [("[eval", 1), ("bootstrap = 3", 2), ("[eval]\nx = 2026-01-01", 2)]
+)
+def test_a_file_that_is_no_recipe_is_an_error(scores, recipe, text: str, code: int) -> None:
     result = run("-c", recipe(text), "eval", str(scores))
-    assert result.exit_code == 1
+    assert result.exit_code == code
     assert result.stderr.startswith("error: ")
 
 

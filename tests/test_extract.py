@@ -292,7 +292,7 @@ def test_ctrl_c_is_prompt_clean_and_resumable(crowd, tmp_path):
     os.killpg(process.pid, signal.SIGINT)  # as the terminal does: to the workers as well
     _, said = process.communicate(timeout=PROMPT)
     assert process.returncode == 130, said
-    assert "the same command again continues" in said
+    assert "run the same command again" in said
     assert "Traceback" not in said
     wait_until_none_is_left(process)
     assert not (tmp_path / "s.h5").exists()

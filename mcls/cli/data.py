@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mcls.cli.messages import say
 from mcls.cli.options import FILE, Name, json_option, overwrite_option, settings_option
 from mcls.cli.progress import done_line, progress_bar
 
@@ -222,7 +223,7 @@ def _shares(text: str) -> list[float]:
 
 def _notes(notes: list[str]) -> None:
     for note in notes:
-        click.echo(f"note: {note}", err=True)
+        say(f"note: {note}")
 
 
 def _show(found: "Checked") -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from mcls.cli.messages import say
 from mcls.cli.options import FILE
 from mcls.cli.progress import spell_seconds
 from mcls.errors import DataError
@@ -58,7 +59,7 @@ def command(folder: Path | None, keep: bool) -> None:
                 click.echo(line)
         where = f"; everything is in {place}" if keep or folder is not None else ""
         spent = spell_seconds(time.monotonic() - started)
-        click.echo(f"demo done in {spent}{where}", err=True)
+        say(f"demo done in {spent}{where}")
 
 
 def _run(line: str, place: Path) -> None:

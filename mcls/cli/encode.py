@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from mcls.cli.messages import say
 from mcls.cli.options import FILE, Name, json_option, overwrite_option
 from mcls.cli.progress import done_line, progress_bar
 
@@ -59,4 +60,4 @@ def command(store: Path, out: Path, as_json: bool, **options: Any) -> None:
     if done.computed:
         done_line(f"wrote {out}: {size}", started)
     else:
-        click.echo(f"{out} is there already: {size}; nothing to do", err=True)
+        say(f"{out} is there already: {size}; nothing to do")

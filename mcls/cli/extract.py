@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from mcls.cli.messages import say
 from mcls.cli.options import FILE, Name, json_option, overwrite_option, settings_option
 from mcls.cli.progress import done_line, progress_bar, spell_seconds
 
@@ -89,7 +90,7 @@ def command(
         with progress_bar(f"extract {out.name}") as progress:
             done = extract(source, out, workers=workers, progress=progress, **options)
     for note in done.notes:
-        click.echo(f"note: {note}", err=True)
+        say(f"note: {note}")
     for failure in done.failed[:_SHOWN]:
         click.echo(f"failed: {failure['path']}: {failure['reason']}", err=True)
     if len(done.failed) > _SHOWN:
@@ -114,7 +115,7 @@ def command(
         what = f"wrote {out}: {done.n_tracks} tracks, {audio} of audio"
         done_line(f"{what}, {done.n_computed} computed", started)
     else:
-        click.echo(f"{out} is complete: {done.n_tracks} tracks; nothing to do", err=True)
+        say(f"{out} is complete: {done.n_tracks} tracks; nothing to do")
     if done.failed and not skip_errors:
         click.echo(
             f"error: {len(done.failed)} tracks failed; the others are in {out}. "

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from mcls.cli.messages import say
 from mcls.cli.options import (
     FILE,
     Name,
@@ -93,4 +94,4 @@ def command(store: Path, out: Path, as_json: bool, **options: Any) -> None:
     if learnt.computed:
         done_line(f"wrote {out}", started)
     else:
-        click.echo(f"{out} is there already; nothing to do", err=True)
+        say(f"{out} is there already; nothing to do")

@@ -1,20 +1,28 @@
 """The command ``mcls``: finds the commands, reads the recipe, turns errors into exit codes.
 
 A command is a module of this folder with a click command named ``command``; ``learn_dict.py`` is
-``mcls learn-dict``. Exit codes: 0 done, 1 could not, 2 wrong usage, 130 interrupted.
+``mcls learn-dict``. Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 130 interrupted by
+Ctrl-C, 143 terminated by SIGTERM.
 """
 
+import os
+import signal
 import sys
-from collections.abc import Mapping
+import threading
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
+from types import FrameType
 from typing import Any, NoReturn
 
 import click
 
 from mcls import __version__
+from mcls.cli.messages import NORMAL, QUIET, VERBOSE, level, set_level
 from mcls.cli.options import ORIGINS
-from mcls.errors import MclsError, suggest
+from mcls.errors import ConfigError, MclsError, suggest
 
 #: The order of ``mcls --help``. A command that is not named here comes last.
 SECTIONS = {
@@ -36,14 +44,44 @@ SECTIONS = {
 _SEVERAL = f"{__name__}.several"
 
 
-class Failure(click.ClickException):
-    """What could not be done: one message on stderr, exit code 1."""
+#: Modules of this folder that are no commands.
+_HELPERS = {"--init--", "main", "messages", "options", "progress", "tables"}
 
-    exit_code = 1
+
+class Failure(click.ClickException):
+    """A command that failed: one message on stderr and the exit code."""
+
+    def __init__(self, message: str, exit_code: int = 1) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code  # type: ignore[misc]  # click declares it on the class
 
     def show(self, file: Any = None) -> None:
         """Print ``error: message`` on stderr."""
         click.echo(f"error: {self.message}", err=True)
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which ends a command as cleanly as Ctrl-C does."""
+
+
+@contextmanager
+def _sigterm_raises() -> Iterator[None]:
+    """Raise `Terminated` in the main thread when SIGTERM arrives; forked children just end."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    process = os.getpid()
+
+    def terminate(number: int, frame: FrameType | None) -> None:
+        if os.getpid() != process:
+            os._exit(128 + number)
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 class Commands(click.Group):
@@ -52,7 +90,7 @@ class Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the commands in the order of the sections."""
         found = {path.stem.replace("_", "-") for path in Path(__file__).parent.glob("*.py")}
-        found -= {"--init--", "main", "options", "progress", "tables"}
+        found -= _HELPERS
         ordered = [name for names in SECTIONS.values() for name in names if name in found]
         return ordered + sorted(found - set(ordered))
 
@@ -95,11 +133,14 @@ class Commands(click.Group):
                     formatter.write_dl(rows)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; errors of mcls become exit code 1, Ctrl-C becomes 130."""
+        """Run the command and turn what can go wrong into a message and an exit code."""
         try:
-            return super().invoke(ctx)
+            with _sigterm_raises():
+                return super().invoke(ctx)
         except MclsError as error:
-            raise Failure(str(error)) from error
+            if level() == VERBOSE:
+                traceback.print_exc()
+            raise Failure(str(error), 2 if isinstance(error, ConfigError) else 1) from error
         except click.BadParameter as error:
             raise _with_origin(error) from error
         except BrokenPipeError:
@@ -107,9 +148,11 @@ class Commands(click.Group):
         except OSError as error:
             what = error.strerror or str(error)
             raise Failure(f"{error.filename}: {what}" if error.filename else what) from error
-        except KeyboardInterrupt:
-            click.echo("interrupted; the same command again continues where it can", err=True)
-            ctx.exit(130)
+        except KeyboardInterrupt as error:
+            terminated = isinstance(error, Terminated)
+            what = "terminated" if terminated else "interrupted"
+            click.echo(f"{what}; run the same command again to continue where it stopped", err=True)
+            ctx.exit(143 if terminated else 130)
 
 
 def _with_origin(error: click.BadParameter) -> click.BadParameter:
@@ -130,7 +173,7 @@ def use_recipe(ctx: click.Context, _: click.Parameter, path: Path | None) -> Pat
         try:
             recipe = read_recipe(path)
         except MclsError as error:
-            raise Failure(str(error)) from error
+            raise Failure(str(error), 2 if isinstance(error, ConfigError) else 1) from error
         found = {
             name: [_defaults(ctx, name, table, path) for table in tables_of(recipe, name)]
             for name in recipe
@@ -194,10 +237,14 @@ def _defaults(
     callback=use_recipe,
     is_eager=True,
     expose_value=False,
-    help="TOML file of option defaults, a table a command.",
+    help="Take the defaults of options from this TOML file.",
 )
-@click.version_option(__version__, prog_name="mcls")
-def cli() -> None:
+@click.option("-v", "--verbose", is_flag=True, help="Show more progress and tracebacks of errors.")
+@click.option("-q", "--quiet", is_flag=True, help="Show no progress and no messages but errors.")
+@click.version_option(__version__, prog_name="mcls", help="Show the version and exit.")
+@click.help_option("-h", "--help", help="Show this message and exit.")
+@click.pass_context
+def cli(ctx: click.Context, verbose: bool, quiet: bool) -> None:
     """Classify music: from MFCC + K-means to deep nets.
 
     One data layer, one evaluation. Audio becomes a store of rows, rows
@@ -210,6 +257,9 @@ def cli() -> None:
       mcls train mfcc.h5 runs/vq --dict vq.h5 --pool histogram
       mcls eval runs/vq --metric auc
     """
+    if verbose and quiet:
+        raise click.UsageError("--verbose and --quiet exclude each other; give one of them")
+    set_level(ctx, VERBOSE if verbose else QUIET if quiet else NORMAL)
 
 
 def main() -> NoReturn:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-import click
+from mcls.cli.messages import QUIET, level, say
 
 from mcls.parallel.progress import Progress
 
@@ -17,7 +17,7 @@ def progress_bar(doing: str, unit: str = "tracks") -> Iterator[Progress]:
     On a terminal a bar shows how much is done, the rate, the rate in times real time (where seconds
     of audio are told) and the time left. Elsewhere nothing is shown.
     """
-    if not sys.stderr.isatty():
+    if level() == QUIET or not sys.stderr.isatty():
         yield lambda done, total, seconds: None
         return
     from rich.console import Console
@@ -60,9 +60,9 @@ class EpochTable:
         if columns != self._columns:
             self._columns = columns
             names = [name.replace("_", " ") for name in columns]
-            click.echo("  ".join(f"{name:>{_width(name)}}" for name in names), err=True)
+            say("  ".join(f"{name:>{_width(name)}}" for name in names))
         cells = (_cell(name, row[name]).rjust(_width(name)) for name in columns)
-        click.echo("  ".join(cells), err=True)
+        say("  ".join(cells))
 
 
 def _width(name: str) -> int:
@@ -77,7 +77,7 @@ def _cell(name: str, value: float) -> str:
 
 def done_line(text: str, started: float) -> None:
     """Say on stderr what was written and how long it took; `started` is ``time.monotonic()``."""
-    click.echo(f"{text} in {spell_seconds(time.monotonic() - started)}", err=True)
+    say(f"{text} in {spell_seconds(time.monotonic() - started)}")
 
 
 def spell_seconds(seconds: float) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from mcls.cli.messages import say
 from mcls.cli.options import (
     FILE,
     Name,
@@ -82,7 +83,7 @@ def command(ctx: click.Context, store: Path, run: Path, as_json: bool, **options
     if trained.computed:
         done_line(f"wrote {trained.path}", started)
     else:
-        click.echo(f"{trained.path} was made by this command already", err=True)
+        say(f"{trained.path} was made by this command already")
 
 
 def show_summary(path: Path, summary: dict[str, Any]) -> None:
