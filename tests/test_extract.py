@@ -17,7 +17,7 @@ from mcls.cli.main import cli
 from mcls.disk.store import Store
 from mcls.errors import ConfigError, DataError
 from mcls.features import compute
-from mcls.parallel.workers import Workers
+from mcls.parallel.workers import start_workers
 from mcls.registry import entries
 from mcls.stages.extract import extract
 
@@ -219,12 +219,10 @@ def test_neither_the_command_nor_its_workers_import_what_they_do_not_need(folder
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stdout == "[]\n", done.stderr
-    with Workers(1) as workers:
-        worker = workers.all[0]
-        worker.begin(eval, f"sorted({NEEDLESS!r} & set(__import__('sys').modules))")
-        while not (answer := worker.answer())[0]:
-            pass
-    assert answer[1] == []
+    (worker,) = start_workers(1, ["mcls.stages.extract_tracks"])
+    worker.begin(eval, f"sorted({NEEDLESS!r} & set(__import__('sys').modules))")
+    assert [worker.receive()[0], worker.receive()] == ["pid", ("done", [])]
+    worker.end()
 
 
 COMMAND = (sys.executable, "-m", "mcls", "extract")

@@ -81,14 +81,16 @@ def command(
       mcls extract tracks.csv all.h5 --feature mel:n_mels=96 --feature cqt
       mcls extract tracks.csv mel.h5 --feature mel --excerpt 29@center
     """
-    from mcls.parallel.workers import Workers
+    from mcls.parallel.pool import Pool
 
     started = time.monotonic()
-    with Workers(0 if out.exists() else options["jobs"]) as workers:  # they import meanwhile
+    with Pool(options["jobs"]) as pool:
+        if not out.exists():
+            pool.start("mcls.stages.extract_tracks")  # the workers import while this process plans
         from mcls.stages.extract import extract
 
         with progress_bar(f"extract {out.name}") as progress:
-            done = extract(source, out, workers=workers, progress=progress, **options)
+            done = extract(source, out, pool=pool, progress=progress, **options)
     for note in done.notes:
         say(f"note: {note}")
     for failure in done.failed[:_SHOWN]:

@@ -1,20 +1,23 @@
-"""Tasks spread over workers, where any worker may die of a single item.
+"""The worker pool: tasks shared out among processes, any of which may crash on a single item.
 
-A task's journal names the item under way. A worker that dies (a decoder's segmentation fault, a
-kill) is replaced and its task is done again; an item under which two workers have died, or one by
-the time limit, is told to the task as not to be tried any more. The other workers go on meanwhile.
+A worker tells the pool which item of its task it is working on. If it crashes (a decoder's
+segmentation fault, a kill) it is replaced and its task is done again. An item on which two workers
+have crashed, or one that exceeds the time limit, is marked as failed and not tried any more. The
+other workers go on meanwhile.
 """
 
-import faulthandler
+import math
+import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any, TypeVar
 
 from mcls.errors import DataError
-from mcls.parallel.workers import DeadWorkerError, Worker, Workers
+from mcls.parallel.workers import DeadWorkerError, Worker, send_note, start_workers
 
 R = TypeVar("R")
 
@@ -25,117 +28,189 @@ class Task:
 
     Parameters
     ----------
-    items : tuple
-        What to do, each with an attribute ``track_id``.
-    out : Path
-        What to write; the task's journal lies beside it.
-    blamed : dict of str to str
-        Items that are not to be tried again, and why.
-    suspects : frozenset of str
-        Items under which a worker has died; empty text: between items.
+    items : sequence
+        The items to work on.
+    out : Path or None
+        The file to write, if the work writes one.
+    failed : mapping of int to str
+        Items not to be tried any more, by index, and the reason.
+    suspects : frozenset of int or None
+        Indices of the items on which a worker has crashed; None: between two items.
     """
 
-    items: tuple[Any, ...]
-    out: Path
-    blamed: dict[str, str] = field(default_factory=dict)
-    suspects: frozenset[str] = frozenset()
+    items: Sequence[Any]
+    out: Path | None = None
+    failed: Mapping[int, str] = field(default_factory=dict)
+    suspects: frozenset[int | None] = frozenset()
 
-    @property
-    def journal(self) -> Path:
-        """Names the item under way."""
-        return self.out.with_suffix(".journal")
-
-    @property
-    def overtime(self) -> Path:
-        """Written by the watchdog."""
-        return self.out.with_suffix(".overtime")
+    def each(self) -> Iterator[Any]:
+        """Yield the items to work on, and tell the pool which one is in progress."""
+        for i, item in enumerate(self.items):
+            if i not in self.failed:
+                send_note(i)
+                yield item
+        send_note(None)
 
 
-@contextmanager
-def journalled(task: Task, track_id: str, time_limit: float) -> Iterator[None]:
-    """Note an item as under way, and end this process if it takes longer than the limit."""
-    task.journal.write_text(track_id, encoding="utf-8", errors="surrogateescape")
-    with task.overtime.open("w") as file:
-        faulthandler.dump_traceback_later(time_limit, exit=True, file=file)
-        try:
-            yield
-        finally:
-            faulthandler.cancel_dump_traceback_later()
+@dataclass
+class _Busy:
+    """The task of a worker, and since when it has been working on which item."""
+
+    task: Task
+    item: int | None = None
+    since: float = math.inf
 
 
-def end_journal(task: Task) -> None:
-    """Remove a task's journal once it is done."""
-    task.journal.unlink(missing_ok=True)
-    task.overtime.unlink(missing_ok=True)
-
-
-def spread(
-    function: Callable[[Task], R], tasks: Sequence[Task], *, workers: Workers, time_limit: float
-) -> Iterator[R]:
-    """Yield what `function` returns for each task, in any order.
+class Pool:
+    """Worker processes that share out tasks.
 
     Parameters
     ----------
-    function : callable
-        Importable; wraps each item in `journalled` and calls `end_journal` at the end.
-    tasks : sequence of Task
-        The work.
-    workers : Workers
-        Who does it.
-    time_limit : float
-        Seconds per item, for the message.
+    jobs : int
+        Number of processes; 0 computes in the calling process.
 
-    Raises
-    ------
-    DataError
-        If workers die again and again without an item to blame.
+    Examples
+    --------
+    >>> from operator import attrgetter
+    >>> with Pool(2) as pool:
+    ...     sorted(items for _, items in pool.map(attrgetter("items"), [Task([1, 2]), Task([3])]))
+    [[1, 2], [3]]
     """
-    waiting = deque(tasks)
-    under_way: dict[Worker, Task] = {}
-    n_stillborn = 0  # workers in a row that died before they had said anything
 
-    def bury(worker: Worker) -> None:
-        nonlocal n_stillborn
-        task = under_way.pop(worker)
-        if worker.pid is not None:
-            task = _after_death(task, time_limit)
-        else:
-            n_stillborn += 1
-            if n_stillborn > 3 * len(workers.all):
-                raise DataError("worker processes die before they have begun; see what they say")
-        waiting.appendleft(task)
-        workers.replace(worker)
+    def __init__(self, jobs: int) -> None:
+        self.jobs = jobs
+        self.workers: list[Worker] = []
+        self._preload: Sequence[str] = ()
 
-    while waiting or under_way:
-        for worker in [one for one in workers.all if one not in under_way]:
-            if waiting:
-                under_way[worker] = waiting.popleft()
+    def __enter__(self) -> "Pool":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def start(self, *preload: str) -> None:
+        """Start all workers now; they import the modules `preload` while the caller goes on."""
+        self._preload = preload
+        self.workers += start_workers(self.jobs - len(self.workers), preload)
+
+    def end(self) -> None:
+        """Kill all workers."""
+        for worker in self.workers:
+            worker.end()
+        self.workers = []
+
+    def map(
+        self,
+        function: Callable[[Task], R],
+        tasks: Sequence[Task],
+        *,
+        time_limit: float = math.inf,
+    ) -> Iterator[tuple[Task, R]]:
+        """Yield every task with the result of `function`, in the order in which they finish.
+
+        Parameters
+        ----------
+        function : callable
+            Takes a `Task` and goes through `Task.each`. It must be importable in a new process, or
+            a `functools.partial` of such a function.
+        tasks : sequence of Task
+            The work. The tasks that are yielded also say which items crashed a worker or exceeded
+            the time limit (`Task.failed`).
+        time_limit : float
+            Seconds per item.
+
+        Raises
+        ------
+        DataError
+            If workers crash again and again without an item to blame.
+        Exception
+            Any exception that `function` raises.
+        """
+        if self.jobs == 0:
+            for task in tasks:
+                yield task, function(task)
+            return
+        self._preload = self._preload or [_module_of(function)]
+        missing = min(self.jobs, len(tasks)) - len(self.workers)
+        if missing > 0:
+            self.workers += start_workers(missing, self._preload)
+        try:
+            yield from self._map(function, deque(tasks), time_limit)
+        except BaseException:
+            self.end()  # they may be in the middle of something
+            raise
+
+    def _map(
+        self, function: Callable[[Task], R], waiting: deque[Task], time_limit: float
+    ) -> Iterator[tuple[Task, R]]:
+        busy: dict[Worker, _Busy] = {}
+        n_stillborn = 0  # workers in a row that crashed before their first message
+
+        def bury(worker: Worker, *, late: bool = False) -> None:
+            nonlocal n_stillborn
+            found = busy.pop(worker)
+            waiting.appendleft(found.task)
+            if worker.pid is None:
+                n_stillborn += 1
+                if n_stillborn > 3 * len(self.workers):
+                    raise DataError("worker processes crash at their start; see their messages")
+            else:
+                waiting[0] = _after_crash(found, time_limit if late else None)
+            self._replace(worker)
+
+        while waiting or busy:
+            for worker in [one for one in self.workers if one not in busy][: len(waiting)]:
+                busy[worker] = _Busy(waiting.popleft())
                 try:
-                    worker.begin(function, under_way[worker])
+                    worker.begin(function, busy[worker].task)
                 except DeadWorkerError:
                     bury(worker)
-        for worker in workers.ready(list(under_way)) if under_way else []:
-            try:
-                done, result = worker.answer()
-            except DeadWorkerError:
-                bury(worker)
-                continue
-            n_stillborn = 0
-            if done:
-                del under_way[worker]
-                yield result
+            for worker in _ready(busy, time_limit):
+                try:
+                    kind, value = worker.receive()
+                except DeadWorkerError:
+                    bury(worker)
+                    continue
+                n_stillborn = 0
+                if kind == "note":
+                    busy[worker].item = value
+                    busy[worker].since = math.inf if value is None else time.monotonic()
+                elif kind == "done":
+                    yield busy.pop(worker).task, value
+            now = time.monotonic()
+            for worker in [one for one, it in busy.items() if now - it.since > time_limit]:
+                if not worker.connection.poll():  # this process, not the worker, may have slept
+                    bury(worker, late=True)
+
+    def _replace(self, worker: Worker) -> None:
+        self.workers.remove(worker)
+        worker.end()
+        self.workers += start_workers(1, self._preload)
 
 
-def _after_death(task: Task, time_limit: float) -> Task:
-    """Return the task as it is to be done again: with the item that kills its workers named."""
-    journal = task.journal
-    text = journal.read_bytes().decode(errors="surrogateescape") if journal.exists() else ""
-    culprit = text if any(item.track_id == text for item in task.items) else ""
-    late = task.overtime.exists() and task.overtime.stat().st_size > 0
-    end_journal(task)
-    if culprit and culprit not in task.blamed and (late or culprit in task.suspects):
-        how = f"took longer than {time_limit:g} s" if late else "the decoder died"
-        return replace(task, blamed={**task.blamed, culprit: how})
-    if culprit in task.suspects:
-        raise DataError("worker processes die again and again between two tracks")
-    return replace(task, suspects=task.suspects | {culprit})
+def _ready(busy: Mapping[Worker, _Busy], time_limit: float) -> list[Worker]:
+    """Wait for a message, the end of a worker or the end of an item's time."""
+    first = min((it.since for it in busy.values()), default=math.inf)
+    seconds = first + time_limit - time.monotonic()
+    timeout = max(0.0, seconds) if math.isfinite(seconds) else None
+    ready = wait([worker.connection for worker in busy], timeout) if busy else []
+    return [worker for worker in busy if worker.connection in ready]
+
+
+def _after_crash(found: _Busy, late: float | None) -> Task:
+    """Return the task to do again; the item that crashes its workers is marked as failed."""
+    task, item = found.task, found.item
+    if item is not None and (late is not None or item in task.suspects):
+        reason = (
+            "its worker process crashed twice" if late is None else f"took longer than {late:g} s"
+        )
+        return replace(task, failed={**task.failed, item: reason})
+    if item in task.suspects:
+        raise DataError("worker processes crash again and again between two items")
+    return replace(task, suspects=task.suspects | {item})
+
+
+def _module_of(function: Callable[..., Any]) -> str:
+    while isinstance(function, partial):
+        function = function.func
+    return function.__module__

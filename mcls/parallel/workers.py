@@ -1,13 +1,14 @@
-"""Worker processes: started at once, ready soon, ended with the process that asked for them.
+"""Worker processes that start quickly and end together with the process that started them.
 
-The first worker is a new Python that imports what the work needs; the others are forked from it
-before it has begun, so that the imports are paid once and while the parent still plans. Nothing of
-the parent but its environment gets into a worker: not its threads, not its locks, not its main
-module. Every worker has one BLAS thread: a result does not depend on how many workers there are.
+The first worker is a new Python process that imports what the work needs. The others are forked
+from it before it has begun to work, so the imports are paid once, and while the parent still plans.
+Nothing of the parent but its environment gets into a worker: no threads, locks or open files, and
+not its main module. Every worker uses one BLAS thread, so that results do not depend on the number
+of workers.
 
 A worker talks to the parent through a socket of its own. When the parent is gone, killed or not,
-its end of the socket closes and the worker ends in the midst of whatever it does. When a worker is
-gone, so is its end. Ctrl-C is the parent's alone, who then ends the workers.
+its end of the socket closes and the worker ends, whatever it is doing. The parent notices the end
+of a worker in the same way. Ctrl-C is left to the parent, which then ends the workers.
 """
 
 import importlib
@@ -20,11 +21,8 @@ import threading
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from multiprocessing.connection import Connection, Pipe, wait
+from multiprocessing.connection import Connection, Pipe
 from typing import Any
-
-#: What the workers of extraction import before they are given work.
-EXTRACTION = ("mcls.stages.extract_tracks",)
 
 _ONE_THREAD = {
     f"{library}_NUM_THREADS": "1"
@@ -33,33 +31,50 @@ _ONE_THREAD = {
 
 
 class DeadWorkerError(Exception):
-    """A worker ended without an answer."""
+    """A worker process ended without an answer."""
 
 
 class Worker:
-    """The parent's end of a worker; `pid` is known from its first answer on."""
+    """The parent's end of a worker process.
+
+    Attributes
+    ----------
+    connection : Connection
+        The parent's end of the socket.
+    pid : int or None
+        The process id, known after the first message.
+    """
 
     def __init__(self, connection: Connection, first: "subprocess.Popen[bytes] | None") -> None:
         self.connection = connection
-        self._first = first
         self.pid: int | None = None
+        self._first = first
 
     def begin(self, function: Callable[[Any], Any], argument: Any) -> None:
-        """Have `function(argument)` computed; `DeadWorkerError` if the worker is gone."""
+        """Let the worker compute ``function(argument)``.
+
+        Raises
+        ------
+        DeadWorkerError
+            If the worker is gone.
+        """
         try:
             self.connection.send((function, argument))
         except OSError as error:
             raise DeadWorkerError from error
 
-    def answer(self) -> tuple[bool, Any]:
-        """Return whether there is an answer yet, and the answer.
+    def receive(self) -> tuple[str, Any]:
+        """Wait for the next message and return its kind and value.
+
+        The kinds are ``pid`` (the first message), ``note`` (see `send_note`) and ``done`` (the
+        result of the function).
 
         Raises
         ------
         DeadWorkerError
             If the worker is gone.
         Exception
-            What the function raised, with the worker's traceback as a note.
+            The exception that the function raised, with the worker's traceback as a note.
         """
         try:
             kind, value = self.connection.recv()
@@ -69,13 +84,13 @@ class Worker:
             raise value
         if kind == "pid":
             self.pid = value
-        return kind == "done", value
+        return kind, value
 
     def end(self) -> None:
-        """End it now."""
+        """Kill the process."""
         with suppress(DeadWorkerError):
             while self.pid is None and self.connection.poll():
-                self.answer()
+                self.receive()
         self.connection.close()
         if self._first is not None:
             self._first.kill()
@@ -85,84 +100,43 @@ class Worker:
                 os.kill(self.pid, signal.SIGKILL)
 
 
-class Workers:
-    """Some worker processes.
-
-    Parameters
-    ----------
-    n : int
-        How many, to begin with.
-    preload : sequence of str
-        Modules that they import before they are given work.
-
-    Examples
-    --------
-    >>> with Workers(2, ["math"]) as workers:
-    ...     len(workers.all)
-    2
-    """
-
-    def __init__(self, n: int, preload: Sequence[str] = EXTRACTION) -> None:
-        self.preload = list(preload)
-        self.all: list[Worker] = []
-        self.at_least(n)
-
-    def __enter__(self) -> "Workers":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.end()
-
-    def end(self) -> None:
-        """End them all now, whatever they do."""
-        for worker in self.all:
-            worker.end()
-        self.all = []
-
-    def at_least(self, n: int) -> None:
-        """Start more, if there are fewer than `n`."""
-        if n > len(self.all):
-            self._start(n - len(self.all))
-
-    def replace(self, worker: Worker) -> Worker:
-        """Start another in the place of one that died."""
-        self.all.remove(worker)
-        worker.end()
-        return self._start(1)[0]
-
-    def ready(self, workers: Sequence[Worker]) -> list[Worker]:
-        """Wait until some of these workers have said something or have died; return those."""
-        said = wait([worker.connection for worker in workers])
-        return [worker for worker in workers if worker.connection in said]
-
-    def _start(self, n: int) -> list[Worker]:
-        pairs = [Pipe() for _ in range(n)]
-        fds = [theirs.fileno() for _, theirs in pairs]
-        program = (
-            f"import sys; sys.path[:] = {[path or os.getcwd() for path in sys.path]!r}; "  # noqa: PTH109
-            f"from mcls.parallel.workers import serve; serve({fds!r}, {self.preload!r})"
+def start_workers(n: int, preload: Sequence[str] = ()) -> list[Worker]:
+    """Start `n` workers that import the modules `preload` before they work."""
+    pairs = [Pipe() for _ in range(n)]
+    fds = [theirs.fileno() for _, theirs in pairs]
+    program = (
+        f"import sys; sys.path[:] = {[path or os.getcwd() for path in sys.path]!r}; "  # noqa: PTH109
+        f"from mcls.parallel.workers import serve; serve({fds!r}, {list(preload)!r})"
+    )
+    # A new process inherits which signals are blocked; here SIGINT is only delayed.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        first = subprocess.Popen(
+            [sys.executable, "-c", program],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            pass_fds=fds,
+            env={**os.environ, **_ONE_THREAD},
         )
-        # Blocked signals stay blocked in a new process; in this one they are only put off.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            first = subprocess.Popen(
-                [sys.executable, "-c", program],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                pass_fds=fds,
-                env={**os.environ, **_ONE_THREAD},
-            )
-            started = [Worker(ours, first if i == 0 else None) for i, (ours, _) in enumerate(pairs)]
-            self.all += started
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-            for _, theirs in pairs:
-                theirs.close()
-        return started
+        return [Worker(ours, first if i == 0 else None) for i, (ours, _) in enumerate(pairs)]
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for _, theirs in pairs:
+            theirs.close()
+
+
+#: In a worker: its end of the socket.
+_parent: Connection | None = None
+
+
+def send_note(value: Any) -> None:
+    """Send the parent a note about the work in progress; outside a worker, do nothing."""
+    if _parent is not None:
+        _parent.send(("note", value))
 
 
 def serve(fds: list[int], preload: Sequence[str]) -> None:
-    """Be the workers at the other ends of some sockets: this process and forks of it."""
+    """Become the workers at the other ends of some sockets: this process and forks of it."""
     for name in preload:
         importlib.import_module(name)
     for i in range(1, len(fds)):
@@ -182,13 +156,14 @@ def _close(fds: list[int]) -> None:
 
 
 def _work(fd: int) -> None:
-    """Do what the parent asks, one thing after the other, until it asks no more."""
+    """Compute what the parent sends, one function after the other, until it sends no more."""
+    global _parent
     threading.Thread(target=_end_with_parent, args=(fd,), daemon=True).start()
-    parent = Connection(fd)
-    parent.send(("pid", os.getpid()))
+    _parent = Connection(fd)
+    _parent.send(("pid", os.getpid()))
     while True:
         try:
-            function, argument = parent.recv()
+            function, argument = _parent.recv()
         except (EOFError, OSError):
             return
         try:
@@ -196,12 +171,12 @@ def _work(fd: int) -> None:
         except Exception as error:
             error.add_note("in a worker process:\n" + traceback.format_exc())
             result = "raised", error
-        parent.send(result)
+        _parent.send(result)
 
 
 def _end_with_parent(fd: int) -> None:
     """End this process once the other end of its socket is closed."""
     closed = select.poll()
-    closed.register(fd, 0)  # errors and hang-ups are always told
+    closed.register(fd, 0)  # errors and hang-ups are always reported
     closed.poll()
     os._exit(1)

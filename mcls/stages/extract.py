@@ -24,9 +24,8 @@ from mcls.errors import ConfigError, DataError
 from mcls.features.augmentations import parse_augmentations
 from mcls.features.extractor import Extractor
 from mcls.features.specs import parse_features
-from mcls.parallel.pool import Task, spread
+from mcls.parallel.pool import Pool, Task
 from mcls.parallel.progress import Progress
-from mcls.parallel.workers import Workers
 from mcls.settings import canonical
 from mcls.stages.extract_tracks import Item, compute_shard, shares
 
@@ -85,7 +84,7 @@ def extract(
     time_limit: float = 600.0,
     seed: int = 0,
     overwrite: bool = False,
-    workers: Workers | None = None,
+    pool: Pool | None = None,
     progress: Progress | None = None,
 ) -> Extracted:
     """Compute features of every track of a manifest or a folder of class folders.
@@ -125,8 +124,8 @@ def extract(
         Of the split and of the copies.
     overwrite : bool
         Replace a store that was made otherwise.
-    workers : Workers or None
-        Processes that have been started before, which import what they need meanwhile.
+    pool : Pool or None
+        A pool that may have been started before; its number of processes replaces `jobs`.
     progress : callable (done, total, seconds of audio), or None
         Told after every shard.
 
@@ -167,9 +166,7 @@ def extract(
         columns, split_note, notes = _columns(manifest, items, old, labels, split, group, seed)
         found = _found(([old] if old else []) + shards.stores(), items)
         missing = [item for item in items if item.track_id not in found]
-        compute = partial(
-            compute_shard, extractor=extractor, changes=changes, seed=seed, time_limit=time_limit
-        )
+        compute = partial(compute_shard, extractor=extractor, changes=changes, seed=seed)
         total, seconds = len(missing), 0.0
         n_done = 0
         failed: dict[str, str] = {}
@@ -178,11 +175,10 @@ def extract(
             Task(tuple(some), name)
             for some, name in zip(shares(missing, jobs), names, strict=False)
         ]
-        with nullcontext(workers) if workers is not None else Workers(0) as team:
-            team.at_least(min(jobs, len(tasks)))
-            for done, some_failed, some_seconds in spread(
-                compute, tasks, workers=team, time_limit=time_limit
-            ):
+        with nullcontext(pool) if pool is not None else Pool(jobs) as team:
+            for task, result in team.map(compute, tasks, time_limit=time_limit):
+                done, some_failed, some_seconds = result
+                some_failed |= {task.items[i].track_id: why for i, why in task.failed.items()}
                 failed |= some_failed
                 n_done, seconds = n_done + done + len(some_failed), seconds + some_seconds
                 if progress is not None:

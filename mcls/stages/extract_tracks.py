@@ -12,8 +12,8 @@ import numpy as np
 from mcls.disk.store import NewRows, StoreContents, write_store
 from mcls.errors import DataError
 from mcls.features.augmentations import Augmentation, augment
-from mcls.features.extractor import Extractor, TrackRows
-from mcls.parallel.pool import Task, end_journal, journalled
+from mcls.features.extractor import Change, Extractor, TrackRows
+from mcls.parallel.pool import Task
 
 #: Tracks and bytes of audio files in a task, at most: what a kill can cost.
 _TASK_TRACKS, _TASK_BYTES = 64, 1 << 26
@@ -54,13 +54,14 @@ def compute_shard(
     extractor: Extractor,
     changes: Sequence[Augmentation],
     seed: int,
-    time_limit: float,
 ) -> tuple[int, dict[str, str], float]:
-    """Compute a task's tracks and write them to its shard; runs in a worker.
+    """Compute the tracks of a task and write them to its shard; runs in a worker.
 
-    Returns the number of tracks done, the reasons of those that failed, and seconds of audio.
+    Returns the number of tracks computed, the reasons of those that failed, and seconds of audio.
     """
-    failed = dict(task.blamed)
+    out = task.out
+    assert out is not None
+    failed: dict[str, str] = {}
     n_done, seconds, held_bytes, n_shards = 0, 0.0, 0, 0
     held: list[tuple[Item, TrackRows]] = []
 
@@ -68,38 +69,38 @@ def compute_shard(
         nonlocal held, held_bytes, n_shards
         if held:
             suffix = f"-{n_shards}" if n_shards else ""
-            _write_shard(task.out.with_stem(task.out.stem + suffix), extractor, held)
+            _write_shard(out.with_stem(out.stem + suffix), extractor, held)
             held, held_bytes, n_shards = [], 0, n_shards + 1
 
-    for item in task.items:
-        if item.track_id in failed:
+    for item in task.each():
+        try:
+            rows = extractor.track(item.path, _change(item, changes, seed))
+        except DataError as error:
+            failed[item.track_id] = str(error)
             continue
-        with journalled(task, item.track_id, time_limit):
-            try:
-                change = None
-                if item.copy:
-                    name = int(hashlib.sha1(item.track_id.encode()).hexdigest()[:8], 16)
-                    change = partial(augment, augmentations=changes, seed=[seed, name])
-                rows = extractor.track(item.path, change)
-            except DataError as error:
-                failed[item.track_id] = str(error)
-                continue
-            except MemoryError:
-                failed[item.track_id] = "not enough memory"
-                continue
-            if extractor.sr is None and held and held[0][1].sample_rate != rows.sample_rate:
-                write()  # a shard is of one rate
-            held.append((item, rows))
-            n_done, seconds = n_done + 1, seconds + rows.seconds
-            held_bytes += sum(
-                4 * n * extractor.features(extractor.sr or rows.sample_rate)[name].n_local
-                for name, n in rows.lengths.items()
-            )
-            if held_bytes > _HELD_BYTES:
-                write()
+        except MemoryError:
+            failed[item.track_id] = "not enough memory"
+            continue
+        if extractor.sr is None and held and held[0][1].sample_rate != rows.sample_rate:
+            write()  # a shard has one sampling rate
+        held.append((item, rows))
+        n_done, seconds = n_done + 1, seconds + rows.seconds
+        held_bytes += sum(
+            4 * n * extractor.features(extractor.sr or rows.sample_rate)[name].n_local
+            for name, n in rows.lengths.items()
+        )
+        if held_bytes > _HELD_BYTES:
+            write()
     write()
-    end_journal(task)
     return n_done, failed, seconds
+
+
+def _change(item: Item, changes: Sequence[Augmentation], seed: int) -> Change | None:
+    """Return the augmentation of a copy; the recording itself is not changed."""
+    if not item.copy:
+        return None
+    name = int(hashlib.sha1(item.track_id.encode()).hexdigest()[:8], 16)
+    return partial(augment, augmentations=changes, seed=[seed, name])
 
 
 def _write_shard(path: Path, extractor: Extractor, held: Sequence[tuple[Item, TrackRows]]) -> None:
