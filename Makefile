@@ -1,4 +1,4 @@
-# What is made from what. The numbers are in pipelines/*.toml; mcls does the work.
+# Targets for installing, testing and reproducing the results. The settings of the recipes are in pipelines/*.toml.
 
 PYTHON ?= python3
 VENV   := .venv
@@ -7,8 +7,8 @@ MCLS   := $(BIN)/mcls
 DATA   ?= ../shared/data
 JOBS   ?= 2
 
-# Recipes by dataset. Those in FOLDED are cross-validated over the column `fold`; philharmonia has
-# parts, and tags beside its instruments.
+# One target per dataset and recipe. Datasets in FOLDED are cross-validated over the column `fold`;
+# philharmonia has fixed parts, and is run for its instruments and for its tags.
 RECIPES := $(basename $(notdir $(wildcard pipelines/*.toml)))
 FOLDED  := esc10 mridangam fsdd
 TARGETS := $(foreach d,$(FOLDED) philharmonia philharmonia-tags,$(addprefix $(d)-,$(RECIPES)))
@@ -16,13 +16,13 @@ TARGETS := $(foreach d,$(FOLDED) philharmonia philharmonia-tags,$(addprefix $(d)
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-all fuzz kills lint docs dictionaries nets zoo pretraining clean $(TARGETS)
 
-help: ## list the targets
+help: ## List the targets
 	@grep -hE '^[a-zA-Z0-9_%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 28
 	@echo
-	@echo 'Recipes, on recordings in DATA=$(DATA), with JOBS=$(JOBS); runs go to runs/:'
+	@echo 'Run a recipe on the recordings in DATA=$(DATA) with JOBS=$(JOBS) processes; the run is written to runs/:'
 	@printf '  make %s\n' $(TARGETS)
 
-install: $(VENV)/.installed ## make .venv with mcls in it
+install: $(VENV)/.installed ## Create .venv and install mcls into it
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -30,31 +30,31 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
-demo: install ## the main job on a synthetic set, about a minute
+demo: install ## Run the main commands on synthetic music (about a minute)
 	$(MCLS) demo
 
-test: install ## the tests but the slow ones
+test: install ## Run all tests except the slow ones (a few minutes)
 	$(BIN)/python -m pytest
 
-test-all: install ## every test
+test-all: install ## Run every test
 	$(BIN)/python -m pytest -m ''
 
-fuzz: install ## 5,000 damaged audio files, some minutes
+fuzz: install ## Extract 5,000 damaged audio files (some minutes)
 	MCLS_FUZZ=5000 $(BIN)/python -m pytest -m slow -s tests/fuzz
 
-kills: install ## 40 extractions, each killed until it is done
+kills: install ## Run 40 extractions, each killed repeatedly until it finishes
 	MCLS_KILLS=40 $(BIN)/python -m pytest -m slow -s tests/test_extract.py -k killed
 
-lint: install ## ruff, mypy, codespell
+lint: install ## Run ruff, mypy and codespell
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/codespell mcls tests docs pipelines benchmarks *.md Makefile
 
-docs: install ## docs/cli.md from the commands' own help
+docs: install ## Rebuild the generated reference pages in docs/
 	$(BIN)/python docs/make_cli_reference.py
 
-# A manifest and a store per recipe; then the recipe, once per fold or from train to test.
+# Write the manifest, extract the features of the recipe, then run the recipe once per fold or from train to test.
 build/%.csv: | install
 	@mkdir -p build
 	$(MCLS) data prepare $* $(DATA)/$* $@
@@ -74,25 +74,25 @@ endef
 $(foreach r,$(RECIPES),$(eval $(call on_parts,philharmonia,$(r),,labels)))
 $(foreach r,$(RECIPES),$(eval $(call on_parts,philharmonia,$(r),-tags,tags)))
 
-dictionaries: install ## docs/results/dictionaries-table.md, an hour or two
+dictionaries: install ## Rebuild docs/results/dictionaries-table.md (an hour or two)
 	@mkdir -p build
 	$(BIN)/python docs/results/make_dictionaries.py $(DATA) --jobs $(JOBS) > build/dictionaries.md
 	mv build/dictionaries.md docs/results/dictionaries-table.md
 
-nets: install ## docs/results/nets-table.md, some hours
+nets: install ## Rebuild docs/results/nets-table.md (some hours)
 	@mkdir -p build
 	$(BIN)/python docs/results/make_nets.py $(DATA) --jobs $(JOBS) > build/nets.md
 	mv build/nets.md docs/results/nets-table.md
 
-zoo: install ## docs/results/zoo-table.md, some hours
+zoo: install ## Rebuild docs/results/zoo-table.md (some hours)
 	@mkdir -p build
 	$(BIN)/python docs/results/make_zoo.py $(DATA) --jobs $(JOBS) > build/zoo.md
 	mv build/zoo.md docs/results/zoo-table.md
 
-pretraining: install ## docs/results/pretraining-table.md, an hour
+pretraining: install ## Rebuild docs/results/pretraining-table.md (an hour)
 	@mkdir -p build
 	$(BIN)/python docs/results/make_pretraining.py $(DATA) --jobs $(JOBS) > build/pretraining.md
 	mv build/pretraining.md docs/results/pretraining-table.md
 
-clean: ## remove what was made, not the audio
+clean: ## Remove build/ and runs/; the audio stays
 	rm -rf build runs
