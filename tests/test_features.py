@@ -13,11 +13,10 @@ import pytest
 import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from scipy import fft
 
 from mcls.disk.audio import MAX_SAMPLE, read_audio
 from mcls.errors import ConfigError
-from mcls.features import compute, fourier, make
+from mcls.features import compute, make
 from mcls.registry import entries
 
 DB, CEPSTRAL, CQT = 1e-3, 1e-3, 1e-4
@@ -276,19 +275,6 @@ def test_odd_audio_gives_finite_rows(name, n, kind, rng):
 def test_settings_out_of_range_are_named(name, bad, said):
     with pytest.raises(ConfigError, match=said):
         make(name, 22050, **bad)
-
-
-@pytest.mark.parametrize("n_fft", [2, 31, 400, 1024, 2048])
-def test_the_transform_is_scipys_with_or_without_the_package(rng, monkeypatch, n_fft):
-    frames = rng.normal(size=(70, n_fft)).astype(np.float32)
-    wanted = fft.rfft(frames, axis=1)
-    assert fourier._compiled() is not None
-    for found in (None, fourier._compiled()):
-        monkeypatch.setattr(fourier, "_compiled", lambda found=found: found)
-        fourier._transform.cache_clear()
-        np.testing.assert_array_equal(fourier.rfft(frames), wanted)
-        assert fourier.rfft(frames).dtype == np.complex64
-    fourier._transform.cache_clear()
 
 
 def test_one_file_at_its_own_rate(tmp_path, rng):

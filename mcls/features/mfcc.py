@@ -1,5 +1,6 @@
 """Mel-frequency cepstral coefficients."""
 
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -82,25 +83,20 @@ class MFCC(MelFeature):
         self.use_bands(n_mels, fmin, fmax, htk, norm, 2.0)
         self.top_db = top_db
         self.n_local, self.n_static = n_mels, n_mfcc
-        cosines = _cosines(n_mels, dct_type)[:, :n_mfcc]
-        if lifter > 0:
-            cosines = cosines * (1 + lifter / 2 * np.sin(np.pi * np.arange(1, 1 + n_mfcc) / lifter))
-        self.cosines = cosines.astype(np.float32)
+        self.dct_type, self.lifter = dct_type, lifter
+
+    @cached_property
+    def cosines(self) -> np.ndarray:
+        """Matrix from decibels to (liftered) coefficients, ``(n_mels, n_mfcc)``."""
+        from scipy.fft import dct
+
+        matrix = dct(np.eye(self.n_mels), type=self.dct_type, norm="ortho")[:, : self.n_static]
+        if self.lifter > 0:
+            order = np.arange(1, 1 + self.n_static)
+            matrix = matrix * (1 + self.lifter / 2 * np.sin(np.pi * order / self.lifter))
+        return matrix.astype(np.float32)
 
     def finish(self, rows: np.ndarray, peak: float) -> np.ndarray:
         """Return the cosine transform of the decibels."""
-        return (
-            compressed(rows, peak, compress="db", power=2.0, gain=0.0, top_db=self.top_db)
-            @ self.cosines
-        )
-
-
-def _cosines(n: int, dct_type: int) -> np.ndarray:
-    """Return the orthonormal cosine transform of type 2 or 3, ``(n inputs, n outputs)``.
-
-    Written out, since importing scipy.fft for it takes the command line a third of a second.
-    """
-    k = np.arange(n)
-    second = np.sqrt(2 / n) * np.cos(np.pi / (2 * n) * np.outer(2 * k + 1, k))
-    second[:, 0] /= np.sqrt(2)
-    return second if dct_type == 2 else second.T
+        decibels = compressed(rows, peak, compress="db", power=2.0, gain=0.0, top_db=self.top_db)
+        return decibels @ self.cosines
