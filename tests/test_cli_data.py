@@ -222,7 +222,7 @@ def test_synth_split_check(mcls):
     code, _, err = mcls("synth", "toy", "--tracks", "18", "--seconds", "1")
     assert (code, err) == (0, "toy/manifest.csv: 18 tracks of 1 s by 18 artists written")
     assert mcls("synth", "toy", "--tracks", "18", "--seconds", "1")[2].endswith("already there")
-    assert "other settings; --overwrite" in mcls("synth", "toy", "--tracks", "20")[2]
+    assert "other settings; pass --overwrite" in mcls("synth", "toy", "--tracks", "20")[2]
     assert mcls("check", "toy/manifest.csv")[0] == 0
     assert mcls("split", "toy/manifest.csv", "--folds", "3")[0] == 0
     assert mcls("check", "toy/manifest.csv", "--split", "fold", "--labels", "tags")[0] == 0

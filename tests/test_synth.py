@@ -5,8 +5,7 @@ import pytest
 import soundfile
 
 from mcls.data.splits import find_leaks
-from mcls.data.synthetic import STYLES, is_made, make_synth
-from mcls.data.synthetic_sounds import SR, make_instrument, make_room, play, produce
+from mcls.data.synthetic import INSTRUMENTS, SR, STYLES, is_made, make_instrument, make_synth, play
 from mcls.disk.manifest import open_source, read_manifest
 from mcls.errors import ConfigError, DataError
 
@@ -62,13 +61,13 @@ def test_a_folder_is_not_overwritten_by_chance(toy, tmp_path):
     make_synth(tmp_path / "a", **settings)
     assert is_made(tmp_path / "a", **settings)
     assert not is_made(tmp_path / "a", seed=1, **settings)
-    with pytest.raises(DataError, match="holds a set with other settings; --overwrite replaces"):
+    with pytest.raises(DataError, match="with other settings; pass --overwrite to replace"):
         make_synth(tmp_path / "a", seed=1, **settings)
     make_synth(tmp_path / "a", seed=1, overwrite=True, **settings)
     assert is_made(tmp_path / "a", seed=1, **settings)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("dear")
-    with pytest.raises(DataError, match="is no set of toy music"):
+    with pytest.raises(DataError, match="is not a synthetic data set"):
         make_synth(tmp_path / "mine", overwrite=True, **settings)
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "dear"
 
@@ -86,14 +85,14 @@ def test_a_set_cut_short_is_made_again(toy, tmp_path):
 
 
 def test_bad_settings(tmp_path):
-    with pytest.raises(ConfigError, match="17 tracks; at least 18"):
+    with pytest.raises(ConfigError, match="n_tracks=17; expected 18 or more"):
         make_synth(tmp_path / "s", n_tracks=17)
-    with pytest.raises(ConfigError, match="1 s or more"):
+    with pytest.raises(ConfigError, match=r"seconds=0\.5; expected 1 or more"):
         make_synth(tmp_path / "s", seconds=0.5)
     assert not (tmp_path / "s").exists()
 
 
-@pytest.mark.parametrize("name", ["pluck", "organ", "brass", "strings", "bell"])
+@pytest.mark.parametrize("name", INSTRUMENTS)
 def test_notes_have_the_pitch_asked_for(name, rng):
     y = play(make_instrument(name, rng), 69, 0.8)
     spectrum = np.abs(np.fft.rfft(y[: SR // 2] * np.hanning(SR // 2)))
@@ -101,10 +100,3 @@ def test_notes_have_the_pitch_asked_for(name, rng):
         spectrum[110 * k - 8 : 110 * k + 8].max() for k in (1, 2, 3, 4, 5)
     ]  # 220 k Hz; 2 Hz a bin
     assert max(near[1], near[3]) > 20 * max(near[0], near[2], near[4])  # 440 and 880 Hz only
-
-
-def test_rooms_keep_the_peak_below_one(rng):
-    for _ in range(5):
-        y = produce(rng.standard_normal(SR), make_room(rng), rng)
-        assert y.shape == (SR,)
-        assert np.abs(y).max() < 1
