@@ -15,7 +15,7 @@ Nothing heavy is imported before the first call.
 from importlib import import_module
 from typing import Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 #: Public names and the module that holds each.
 _PLACES = {
