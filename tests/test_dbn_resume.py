@@ -92,7 +92,7 @@ def test_layers_that_have_learnt_are_not_learnt_again(store, whole, tmp_path, le
     out = tmp_path / "d.h5"
     kill_before(units, store, out, learns)
     assert not out.exists()
-    assert len(list(tmp_path.glob(".d.h5.training-*/layer-*.h5"))) == UNITS.index(units)
+    assert len(list(tmp_path.glob(".d.h5.work/*/layer-*.h5"))) == UNITS.index(units)
     assert learn_dbn(store, out).computed
     assert learns[0] == list(UNITS[UNITS.index(units) :])
     assert out.read_bytes() == whole.read_bytes()
@@ -105,7 +105,8 @@ def test_killed_while_the_dictionary_is_written(store, whole, tmp_path, learns, 
         patch.setattr(learn, "write_dictionary", lambda *_: (_ for _ in ()).throw(Killed()))
         with pytest.raises(Killed):
             learn_dbn(store, out)
-    (tmp_path / ".d.h5.99999999.tmp").write_bytes(b"what a killed command had begun to write")
+    (tmp_path / ".d.h5.work" / "new").mkdir()
+    (tmp_path / ".d.h5.work" / "new" / "d.h5").write_bytes(b"half of a file")
     learns[0].clear()
     learn_dbn(store, out)
     assert learns[0] == []
@@ -152,7 +153,7 @@ def test_a_damaged_layer_and_those_above_it_are_learnt_again(
 ):
     out = tmp_path / "d.h5"
     kill_before(5, store, out, learns)
-    (first,) = tmp_path.glob(".d.h5.training-*/layer-1.h5")
+    (first,) = tmp_path.glob(".d.h5.work/*/layer-1.h5")
     damage(first)
     learn_dbn(store, out)
     assert learns[0] == list(UNITS)
@@ -185,8 +186,8 @@ def test_two_commands_do_not_learn_one_dictionary(store, whole, tmp_path):
     out, refused = tmp_path / "d.h5", []
 
     def meanwhile(*_):
-        if list(tmp_path.glob(".d.h5.training-*/layer-1.h5")) and not refused:
-            with pytest.raises(DataError, match=f"another process is training {out}") as error:
+        if list(tmp_path.glob(".d.h5.work/*/layer-1.h5")) and not refused:
+            with pytest.raises(DataError, match=f"is writing {out}; wait for it") as error:
                 learn_dbn(store, out)
             refused.append(error)
 
@@ -198,7 +199,7 @@ def test_two_commands_do_not_learn_one_dictionary(store, whole, tmp_path):
 
 def test_a_folder_that_cannot_be_made_is_said(store, tmp_path):
     (tmp_path / "file").write_text("", encoding="utf-8")
-    with pytest.raises(DataError, match="cannot be made: Not a directory"):
+    with pytest.raises(DataError, match="cannot be written: "):
         learn_dbn(store, tmp_path / "file" / "d.h5")
 
 
@@ -256,7 +257,7 @@ def test_kill_9_and_the_same_command_again(tmp_path):
         )
 
     def layers(out):
-        found = tmp_path.glob(f".{out.name}.training-*/layer-*.h5")
+        found = tmp_path.glob(f".{out.name}.work/*/layer-*.h5")
         return {path: path.stat().st_mtime_ns for path in found}
 
     def let_finish(process):

@@ -48,7 +48,7 @@ def test_rows_are_those_of_the_feature_and_columns_those_of_the_manifest(folder,
         np.testing.assert_array_equal(store.feature().track(i), compute("mfcc", y, sr=SR, n_mfcc=5))
     assert sorted(set(store.column("labels"))) == ["a", "b", "c"]
     assert store.tracks["sample_rate"] == [SR] * 12
-    assert not (tmp_path / "s.h5.parts").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["music", "s.h5"]
 
 
 def test_any_number_of_jobs_gives_the_same_bytes(folder, tmp_path):
@@ -260,8 +260,8 @@ def started(command: list[str]) -> subprocess.Popen:
 
 def wait_for_shards(process: subprocess.Popen, out: Path, n: int = 1) -> None:
     """Wait until a command has finished some shards, and is not done."""
-    parts = out.with_name(out.name + ".parts")
-    while len(list(parts.glob("[0-9]*.h5"))) < n:
+    pieces = f".{out.name}.work/*/[0-9]*.h5"
+    while len(list(out.parent.glob(pieces))) < n:
         assert process.poll() is None, "it was done before it was disturbed"
         time.sleep(0.002)
 
@@ -355,7 +355,6 @@ def test_killed_at_any_moment_and_started_again_the_bytes_are_the_same(crowd, tm
                 break
             assert process.returncode == -signal.SIGKILL, said
         assert out.read_bytes() == (tmp_path / "whole.h5").read_bytes()
-        assert not out.with_name(out.name + ".parts").exists()
-        assert not list(tmp_path.glob(".*.tmp"))
+        assert not list(tmp_path.glob(".*"))
         out.unlink()
     print(f"{sum(kills.values())} kills: {kills}")  # shown by pytest -s

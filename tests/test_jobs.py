@@ -134,7 +134,7 @@ def test_what_was_made_before_an_interruption_is_not_made_again(
     monkeypatch.setattr(crossval, "fill_run", broken)
     with pytest.raises(KeyboardInterrupt):
         mcls.cross_validate(recipe, store, tmp_path / "cv", valid=0.2)
-    parts = tmp_path / "cv" / "fold-0.parts"
+    (parts,) = (tmp_path / "cv" / ".fold-0.work").glob("[!l]*")
     assert sorted(p.name for p in parts.iterdir()) == ["dbn.h5", "layers.h5", "net"]
     stamp = (parts / "net" / "about.json").stat().st_mtime_ns
     monkeypatch.setattr(crossval, "fill_run", real)

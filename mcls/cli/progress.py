@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from mcls.cli.messages import QUIET, level, say
-
 from mcls.parallel.progress import Progress
 
 

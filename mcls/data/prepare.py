@@ -9,9 +9,9 @@ from typing import Any
 from mcls import __version__
 from mcls.data.parts import PARTS
 from mcls.data.splits import make_folds, make_parts
-from mcls.disk.atomic import written_whole
 from mcls.disk.labels import parse_labels
 from mcls.disk.manifest import Manifest, open_source, render_manifest, write_manifest
+from mcls.disk.workspace import written_whole
 from mcls.errors import ConfigError, DataError
 from mcls.registry import find
 from mcls.settings import digest, resolve

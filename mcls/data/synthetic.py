@@ -14,9 +14,9 @@ import numpy as np
 import soundfile
 
 from mcls.data.splits import make_parts
-from mcls.disk.atomic import written_whole
 from mcls.disk.labels import parse_labels
 from mcls.disk.manifest import Manifest, write_manifest
+from mcls.disk.workspace import written_whole
 from mcls.errors import ConfigError, DataError
 from mcls.settings import canonical
 

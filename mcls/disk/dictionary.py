@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from mcls import __version__
-from mcls.disk.atomic import written_whole
 from mcls.disk.chain import Chain, Step, chain_room, read_chain, write_chain
 from mcls.disk.hdf5 import new_hdf5, open_hdf5
+from mcls.disk.workspace import written_whole
 from mcls.errors import DataError, FormatError
 from mcls.settings import canonical
 

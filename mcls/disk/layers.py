@@ -12,9 +12,9 @@ from typing import Any
 import h5py
 import numpy as np
 
-from mcls.disk.atomic import written_whole
 from mcls.disk.chain import Step, chain_digest
 from mcls.disk.hdf5 import DAMAGE, member, members, new_hdf5, open_hdf5
+from mcls.disk.workspace import written_whole
 from mcls.errors import DataError, MclsError
 
 KIND, FORMAT = "layer", 1

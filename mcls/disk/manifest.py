@@ -24,9 +24,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from mcls.disk.atomic import written_whole
 from mcls.disk.class_folders import scan_class_folders
 from mcls.disk.labels import LabelTable, parse_labels
+from mcls.disk.workspace import written_whole
 from mcls.errors import DataError
 
 _DELIMITERS = (",", "\t", ";")

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mcls.disk.atomic import written_whole
+from mcls.disk.workspace import written_whole
 from mcls.errors import DataError, FormatError, suggest
 
 _SCORE = "score:"

@@ -14,12 +14,7 @@ A run folder appears whole or not at all. Nothing in it is pickled (see `mcls.di
 folder from a stranger can be wrong but cannot run code.
 """
 
-import fcntl
-import glob
 import json
-import os
-import re
-import shutil
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -41,7 +36,8 @@ from mcls.disk.chain import (
 from mcls.disk.hdf5 import new_hdf5
 from mcls.disk.model import read_model, write_model
 from mcls.disk.tensors import write_tensors
-from mcls.errors import ConfigError, DataError, FormatError
+from mcls.disk.workspace import written_whole
+from mcls.errors import ConfigError, FormatError
 
 #: What makes a folder a run, in the order in which it is written. See `run_files`.
 FILES = ("run.toml", "chain.h5", "model.skops", "predictions.csv", "metrics.json", "about.json")
@@ -149,107 +145,24 @@ def open_run(path: Path | str) -> Run:
 
 @contextmanager
 def written_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
-    """Give a folder beside `path` to fill; rename it to `path` when all of it is on the disk.
+    """Yield a new folder to fill; rename it to `path` when all of it is on the disk.
 
     Parameters
     ----------
     path : Path
-        The folder to make. An empty one may be there.
+        The run folder to make. An empty folder may be there.
     overwrite : bool
         Replace a run folder that is there. Anything else that is there stays.
 
     Raises
     ------
     ConfigError
-        If something is there that may not be replaced.
+        If something is there that must not be replaced.
     """
-    path = Path(path)
-    refuse_other(path, overwrite=overwrite)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
-    try:
-        yield temporary
-        for file in temporary.rglob("*"):
-            _sync(file)
-        _sync(temporary)
-        old = path.with_name(f".{path.name}.{os.getpid()}.old")
-        if path.exists():
-            path.rename(old)
-        temporary.rename(path)
-        _sync(path.parent)
-        shutil.rmtree(old, ignore_errors=True)
-        remove_left_behind(path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def remove_left_behind(path: Path) -> None:
-    """Remove what killed commands left beside a run, or a dictionary, that is there now."""
-    name = f".{glob.escape(path.name)}"
-    for folder in path.parent.glob(f"{name}.training-*"):
-        shutil.rmtree(folder, ignore_errors=True)
-    for stale in path.parent.glob(f"{name}.*.tmp"):
-        pid = stale.name.split(".")[-2]
-        if pid.isdigit() and not _is_running(int(pid)):
-            if stale.is_dir():
-                shutil.rmtree(stale, ignore_errors=True)
-            else:
-                stale.unlink(missing_ok=True)
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-@contextmanager
-def training_folder(folder: Path, key: str) -> Iterator[Path]:
-    """Give a folder for what a long training must not lose if it is killed.
-
-    It lies beside what is made and is named after its key, so that the same command finds it again
-    and another does not. It goes when what is made is there (see `remove_left_behind`), and at once
-    if nothing was left in it.
-
-    Parameters
-    ----------
-    folder : Path
-        What `written_folder` gave, or the path of what is made.
-    key : str
-        Of what is made.
-
-    Raises
-    ------
-    DataError
-        If another process is at it, or the folder cannot be made.
-    """
-    made_by = re.fullmatch(r"\.(.+)\.\d+\.tmp", folder.name)
-    name = made_by[1] if made_by else folder.name
-    place = folder.with_name(f".{name}.training-{key}")
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-        lock = (place / "lock").open("w")
-    except OSError as error:
-        raise DataError(f"{place} cannot be made: {error.strerror}") from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise DataError(
-                f"another process is training {folder.with_name(name)}; wait for it, or choose "
-                "another name"
-            ) from None
-        try:
-            yield place
-        finally:
-            if [item.name for item in place.iterdir()] == ["lock"]:
-                shutil.rmtree(place, ignore_errors=True)
+    with written_whole(path) as folder:
+        refuse_other(path, overwrite=overwrite)
+        folder.mkdir()
+        yield folder
 
 
 def refuse_other(path: Path, *, overwrite: bool) -> None:
@@ -361,11 +274,3 @@ def _opened(path: Path) -> Iterator[h5py.File]:
         raise FormatError(f"{path}: not an HDF5 file ({error})") from error
     with file:
         yield file
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -1,130 +1,73 @@
-"""Shards: what a long command has finished, kept beside its output until all of it is there.
+"""Shards: small stores of finished tracks, the pieces of a store that is being made.
 
-HDF5 does not survive a kill in mid-write. So ``extract`` writes whole small stores into
-``OUT.h5.parts/``, each under a temporary name first, and packs them into ``OUT.h5`` at the end. A
-command that is started again finds what is finished by the names of the tracks; how tracks were
-spread over shards does not matter for the result.
+HDF5 does not survive a kill in the middle of writing. So ``extract`` and ``encode`` write whole
+small stores into the workspace of their output, and pack them into the output at the end. A command
+that is started again finds the finished tracks by their names; which shard a track is in does not
+matter for the result.
 """
 
-import fcntl
-import glob
 import json
-import os
 import secrets
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 
-from mcls.disk.atomic import written_whole
 from mcls.disk.store import NewRows, Store, StoreContents, StoredRows, write_store
-from mcls.errors import ConfigError, DataError, FormatError
+from mcls.disk.workspace import Workspace, written_whole
+from mcls.errors import ConfigError, FormatError
 from mcls.settings import canonical
 
 
 class Shards:
-    """The folder ``OUT.h5.parts/``, held by one process at a time.
+    """The shards in a workspace.
 
     Parameters
     ----------
-    out : Path
-        The file that is being made.
+    work : Workspace
+        The workspace of the store that is being made, held by this process.
     settings : dict
-        What makes its rows what they are. Shards of other settings are refused.
+        The settings that determine its rows. Shards of other settings are refused.
     overwrite : bool
         Throw away shards of other settings instead.
 
     Raises
     ------
-    DataError
-        If another process is writing `out`, or the folder cannot be made.
     ConfigError
         If there are shards of other settings and `overwrite` is false.
     """
 
-    def __init__(self, out: Path, settings: Mapping[str, Any], *, overwrite: bool = False) -> None:
-        self.out = out
-        self.folder = out.with_name(out.name + ".parts")
-        self._lock = self._locked()
-        try:
-            self._check_settings(settings, overwrite)
-            for pattern in (".*.tmp", "*.journal", "*.overtime"):
-                for stale in self.folder.glob(pattern):
-                    stale.unlink(missing_ok=True)
-            for stale in out.parent.glob(f".{glob.escape(out.name)}.*.tmp"):
-                stale.unlink(missing_ok=True)
-        except OSError as error:
-            self._lock.close()
-            raise DataError(f"{self.folder} cannot be written: {error.strerror}") from error
-        except BaseException:
-            self._lock.close()
-            raise
-
-    def __enter__(self) -> "Shards":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.close()
-
-    def _locked(self) -> TextIO:
-        """Make the folder and lock it.
-
-        Another process that finishes meanwhile may remove either: then once more.
-        """
-        for _ in range(100):
-            try:
-                self.folder.mkdir(parents=True, exist_ok=True)
-                lock = (self.folder / "lock").open("w")
-            except FileNotFoundError:
-                continue
-            except OSError as error:
-                raise DataError(f"{self.folder} cannot be written: {error.strerror}") from error
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if os.path.samestat(os.fstat(lock.fileno()), (self.folder / "lock").stat()):
-                    return lock
-                lock.close()
-            except FileNotFoundError:
-                lock.close()
-            except BlockingIOError:
-                lock.close()
-                raise DataError(
-                    f"another process is writing {self.out}; wait for it, or choose another output"
-                ) from None
-            except OSError as error:
-                lock.close()
-                raise DataError(f"{self.folder} cannot be locked: {error.strerror}") from error
-        raise DataError(f"{self.folder} cannot be made")
-
-    def _check_settings(self, settings: Mapping[str, Any], overwrite: bool) -> None:
-        note = self.folder / "settings.json"
-        if note.exists():
-            try:
-                old = json.loads(note.read_text(encoding="utf-8"))
-            except ValueError as error:
-                raise DataError(f"{note} is damaged; remove {self.folder}") from error
-            if old != json.loads(canonical(settings)):
-                if not overwrite:
-                    refuse_other_settings(self.folder, old, settings)
-                for path in self.folder.iterdir():
-                    if path.name != "lock":
-                        path.unlink()
-        with written_whole(note) as temporary:
-            temporary.write_text(canonical(settings), encoding="utf-8")
+    def __init__(
+        self, work: Workspace, settings: Mapping[str, Any], *, overwrite: bool = False
+    ) -> None:
+        for folder in work.other_pieces:
+            if overwrite:
+                shutil.rmtree(folder)
+            elif (note := folder / "settings.json").is_file():
+                try:
+                    old = json.loads(note.read_text(encoding="utf-8"))
+                except ValueError as error:
+                    raise FormatError(f"{note} is corrupt; remove {work.folder}") from error
+                refuse_other_settings(work.folder, old, settings)
+        self.folder = work.pieces
+        for stale in self.folder.glob(".[0-9]*.work"):
+            shutil.rmtree(stale, ignore_errors=True)
+        with written_whole(self.folder / "settings.json") as new:
+            new.write_text(canonical(settings), encoding="utf-8")
 
     def new_names(self, n: int) -> list[Path]:
-        """Return `n` names for shards; absolute, as workers may live elsewhere.
+        """Return `n` absolute paths for shards.
 
-        No other call gives the same names: what a killed command leaves running for a moment
-        cannot replace a shard of the next.
+        No other call returns the same paths: a worker that outlives a killed command for a moment
+        cannot replace a shard of the next command.
         """
         mark = secrets.token_hex(4)
-        return [self.folder.absolute() / f"{i:06d}-{mark}.h5" for i in range(n)]
+        return [self.folder / f"{i:06d}-{mark}.h5" for i in range(n)]
 
     def stores(self) -> list[Store]:
-        """Return the finished shards; one that is damaged is thrown away."""
+        """Return the finished shards; a corrupt one is removed."""
         found = []
         for path in sorted(self.folder.glob("[0-9]*.h5")):
             try:
@@ -132,18 +75,6 @@ class Shards:
             except FormatError:
                 path.unlink()
         return found
-
-    def remove(self) -> None:
-        """Remove the folder, once everything in it is in the output.
-
-        The lock goes last; where another process has come for it meanwhile, the folder stays.
-        """
-        for path in self.folder.iterdir():
-            if path.name != "lock":
-                path.unlink()
-        with suppress(OSError):
-            (self.folder / "lock").unlink()
-            self.folder.rmdir()
 
 
 def refuse_other_settings(path: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:

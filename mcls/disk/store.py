@@ -27,10 +27,10 @@ import h5py
 import numpy as np
 
 from mcls import __version__
-from mcls.disk.atomic import written_whole
 from mcls.disk.chain import Chain, chain_digest, read_chain, write_chain
 from mcls.disk.hdf5 import DAMAGE, member, members, new_hdf5, open_hdf5, said
 from mcls.disk.stored_rows import StoredRows, stamp_of
+from mcls.disk.workspace import written_whole
 from mcls.errors import ConfigError, DataError, FormatError, suggest
 from mcls.settings import canonical
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mcls.disk.atomic import written_whole
+from mcls.disk.workspace import written_whole
 from mcls.errors import DataError, FormatError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Any
 
 import h5py
 
-from mcls.disk.atomic import written_whole
+from mcls.disk.workspace import written_whole
 from mcls.errors import ConfigError, DataError, FormatError
 from mcls.inspection.dictionary import plot_dictionary
 from mcls.inspection.recipe import plot_recipe

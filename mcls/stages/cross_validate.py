@@ -2,16 +2,15 @@
 
 ``RUN/fold-<name>/`` is a run folder, made whole or not at all. In it are the fold's dictionaries
 too: ``dict.h5``, or ``dict-1.h5``, ``dict-2.h5``, ... or what else the recipe calls them, and the
-runs that the last one was built on. Until it is whole they are in ``RUN/fold-<name>.parts/``, so
-that a command that was cut off goes on at the job it was at. ``RUN/predictions.csv`` holds every
-track once, scored by the run that never saw it.
+runs that the last one was built on. Until it is complete they are in its workspace, so that a
+command that was killed continues with the job it was at. ``RUN/predictions.csv`` holds every track
+once, scored by the run that never saw it.
 
 A column of parts (train, valid, test) is one fold: the recipe is run once, into ``RUN/fold-test/``.
 """
 
 import json
 import re
-import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -19,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from mcls.data.parts import fold_names
-from mcls.disk.atomic import written_whole
 from mcls.disk.predictions import join_predictions, read_predictions, write_predictions
 from mcls.disk.recipe import Recipe, read_recipe
 from mcls.disk.run import open_run, write_json, written_folder
 from mcls.disk.store import Store
+from mcls.disk.workspace import Workspace, clean_workspaces, is_workspace, written_whole
 from mcls.errors import ConfigError, DataError, FormatError
 from mcls.parallel.progress import Progress
 from mcls.settings import canonical, digest
@@ -137,37 +136,37 @@ def cross_validate(
     rows = sorted(stored.digest for stored in opened.features.values())
     content = [rows, opened.tracks.get("sha1"), opened.track_ids]
     key = digest([options, content, opened.column(split), opened.column(str(common["labels"]))])
-    _claim(path, key, options, overwrite=overwrite)
-    computed = 0
-    for i, fold in enumerate(folds):
-        folder = path / _folder_name(fold)
-        if (folder / "about.json").is_file():
-            shutil.rmtree(_parts_of(folder), ignore_errors=True)
-        else:
-            tell = _shifted(progress, i, len(folds), opened.n_tracks)
-            _run_fold(opened, folder, jobs, {**common, "fold": fold}, origins, tell)
-            computed += 1
-        if progress is not None:
-            progress((i + 1) * opened.n_tracks, len(folds) * opened.n_tracks, 0.0)
-    runs = [path / _folder_name(fold) for fold in folds]
-    if computed == 0 and (path / "metrics.json").is_file():
-        return CrossValidated(path, _read(path / "metrics.json"), 0)
-    names = [fold or "test" for fold in folds]
-    summary = _pool(path, runs, names, seconds=time.monotonic() - started)
+    with Workspace(path, key) as work:
+        _claim(work, options, overwrite=overwrite)
+        clean_workspaces(path)
+        computed = 0
+        for i, fold in enumerate(folds):
+            folder = path / _folder_name(fold)
+            if not (folder / "about.json").is_file():
+                tell = _shifted(progress, i, len(folds), opened.n_tracks)
+                with Workspace(folder, key) as fold_work:
+                    _run_fold(opened, fold_work, jobs, {**common, "fold": fold}, origins, tell)
+                computed += 1
+            if progress is not None:
+                progress((i + 1) * opened.n_tracks, len(folds) * opened.n_tracks, 0.0)
+        if computed == 0 and (path / "metrics.json").is_file():
+            return CrossValidated(path, _read(path / "metrics.json"), 0)
+        runs = [path / _folder_name(fold) for fold in folds]
+        names = [fold or "test" for fold in folds]
+        summary = _pool(path, runs, names, seconds=time.monotonic() - started)
     return CrossValidated(path, summary, computed)
 
 
 def _run_fold(
     store: Store,
-    folder: Path,
+    work: Workspace,
     jobs: Sequence[Job],
     common: Mapping[str, Any],
     origins: Mapping[str, str] | None,
     progress: Progress | None,
 ) -> None:
-    """Do the jobs of a fold; what they make is beside its folder until the folder is whole."""
-    made = _parts_of(folder)
-    made.mkdir(exist_ok=True)
+    """Do the jobs of a fold; the outputs are kept as pieces until the run folder is complete."""
+    folder, made = work.out, work.pieces
     *before, last = (job.apart(folder.name) for job in jobs)
     names = [job.out for job in before]
     for job in before:
@@ -187,24 +186,20 @@ def _run_fold(
             plan.settings[option] = last.within(folder, kept)[
                 "dicts" if option == "dict" else option
             ]
-    with written_folder(folder) as temporary:
-        fill_run(temporary, plan, progress=progress)
+    with written_folder(folder) as new:
+        fill_run(new, made, plan, progress=progress)
         for name in kept:
-            (made / name).rename(temporary / name)
-    shutil.rmtree(made)
+            (made / name).rename(new / name)
 
 
-def _parts_of(folder: Path) -> Path:
-    return folder.with_name(f"{folder.name}.parts")
-
-
-def _claim(path: Path, key: str, options: Mapping[str, Any], *, overwrite: bool) -> None:
-    """Make the folder, or see that the one that is there is of the same command."""
+def _claim(work: Workspace, options: Mapping[str, Any], *, overwrite: bool) -> None:
+    """Make the folder, or check that the one that is there belongs to the same command."""
+    path, key = work.out, work.key
     mark = path / "cv.json"
     if path.exists():
         if not path.is_dir():
             raise ConfigError(f"{path}: is a file; the runs of the folds go into a folder")
-        inside = sorted(item.name for item in path.iterdir())
+        inside = sorted(item.name for item in path.iterdir() if not is_workspace(item.name))
         if inside and not mark.is_file():
             raise ConfigError(f"{path}: holds other things ({', '.join(inside[:3])}), not folds")
         if inside:
@@ -217,7 +212,7 @@ def _claim(path: Path, key: str, options: Mapping[str, Any], *, overwrite: bool)
                     f"({_difference(there.get('options', {}), options)}); choose another name, or "
                     "--overwrite replaces them"
                 )
-            shutil.rmtree(path)
+            work.remove_output()
     path.mkdir(parents=True, exist_ok=True)
     with written_whole(mark) as temporary:
         write_json(temporary, {"key": key, "options": dict(options)})

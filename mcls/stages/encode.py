@@ -1,9 +1,10 @@
 """Encode: rows to rows, by dictionaries, trained nets and poolers."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,8 +13,10 @@ from mcls.chain.match import encoded_track, stored_steps
 from mcls.disk.chain import Chain, chain_digest
 from mcls.disk.shards import Shards, pack, refuse_other_settings
 from mcls.disk.store import NewRows, Store, StoreContents, write_store
+from mcls.disk.workspace import Workspace
 from mcls.errors import ConfigError
 from mcls.parallel.progress import Progress
+from mcls.settings import digest
 
 #: Bytes of rows that are held before a shard is written.
 _HELD_BYTES = 1 << 26
@@ -91,14 +94,16 @@ def encode(
     chain = build_chain(source, feature, dicts, encoder, pool, layers)
     name = name or "-".join(dict.fromkeys(s.name for s in chain if s.kind != "concat"))
     asked = {"encode": {name: chain_digest(chain)}}
-    if out.exists() and not overwrite:
-        old = Store(out)
-        if old.settings != asked:
-            refuse_other_settings(out, old.settings, asked)
-        if old.track_ids == source.track_ids:
-            return _encoded(old, computed=False)
+    work = Workspace(out, digest(asked))
+    made = _made(out, asked, source, overwrite)
+    if made is not None and not work.is_there:
+        return made
     stored = stored_steps(source, chain)
-    with Shards(out, asked, overwrite=overwrite) as shards:
+    with work:
+        made = _made(out, asked, source, overwrite)
+        if made is not None:
+            return made
+        shards = Shards(work, asked, overwrite=overwrite)
         ready = {i: (shard, t) for shard in shards.stores() for t, i in enumerate(shard.track_ids)}
         waiting = [t for t, i in enumerate(source.track_ids) if i not in ready]
         names = iter(shards.new_names(len(waiting)))
@@ -120,8 +125,17 @@ def encode(
         }
         contents = StoreContents(source.tracks, failed, asked, source.split_note)
         pack(out, [ready[i] for i in source.track_ids], contents)
-        shards.remove()
     return _encoded(Store(out), computed=True)
+
+
+def _made(out: Path, asked: Mapping[str, Any], source: Store, overwrite: bool) -> Encoded | None:
+    """Return what is there already; refuse to replace a store made with other settings."""
+    if overwrite or not out.exists():
+        return None
+    old = Store(out)
+    if old.settings != asked:
+        refuse_other_settings(out, old.settings, asked)
+    return _encoded(old, computed=False) if old.track_ids == source.track_ids else None
 
 
 def _write_shard(

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from mcls import __version__
 from mcls.chain.axes import feature_of
 from mcls.chain.fitted import fitted_model
-from mcls.disk.atomic import written_whole
 from mcls.disk.chain import Chain
 from mcls.disk.run import Run, open_run
+from mcls.disk.workspace import written_whole
 from mcls.errors import ConfigError, MclsError
 
 if TYPE_CHECKING:

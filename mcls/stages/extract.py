@@ -20,13 +20,14 @@ from mcls.disk.labels import parse_labels
 from mcls.disk.manifest import Manifest, open_source
 from mcls.disk.shards import Shards, pack, refuse_other_settings
 from mcls.disk.store import Store, StoreContents, rows_of
+from mcls.disk.workspace import Workspace
 from mcls.errors import ConfigError, DataError
 from mcls.features.augmentations import parse_augmentations
 from mcls.features.extractor import Extractor
 from mcls.features.specs import parse_features
 from mcls.parallel.pool import Pool, Task
 from mcls.parallel.progress import Progress
-from mcls.settings import canonical
+from mcls.settings import canonical, digest
 from mcls.stages.extract_tracks import Item, compute_shard, shares
 
 
@@ -160,7 +161,8 @@ def extract(
     manifest = open_source(source, audio_root=audio_root)
     old = _open_old(out, asked, overwrite)
     items = _items(manifest, copies if changes else 0)
-    with Shards(out, asked, overwrite=overwrite) as shards:
+    with Workspace(out, digest(asked)) as work:
+        shards = Shards(work, asked, overwrite=overwrite)
         if old is None:  # unless another process has made it meanwhile
             old = _open_old(out, asked, overwrite)
         columns, split_note, notes = _columns(manifest, items, old, labels, split, group, seed)
@@ -191,7 +193,6 @@ def extract(
         contents, sources = _contents(items, columns, found, failed, asked, split_note)
         if old is None or overwrite or not _same(old, contents):
             pack(out, sources, contents)
-        shards.remove()
     return Extracted(
         out,
         len(sources),

@@ -16,8 +16,8 @@ from mcls.dictionaries.preprocessing import Preprocessing
 from mcls.disk.chain import Step, chain_digest, extend
 from mcls.disk.dictionary import read_dictionary, write_dictionary
 from mcls.disk.layers import LayerFiles
-from mcls.disk.run import remove_left_behind, training_folder
 from mcls.disk.store import Store
+from mcls.disk.workspace import Workspace
 from mcls.errors import ConfigError, DataError, suggest
 from mcls.parallel.progress import Progress
 from mcls.registry import Entry, find
@@ -150,8 +150,9 @@ def learn_dict(
         "audio": None if audio is None else [audio[i] for i in [*train, *watched]],
     }
     key = digest([method, asked])
+    work = Workspace(out, key)
     there = _there(out, key, overwrite=overwrite)
-    if there is not None:
+    if there is not None and not work.is_there:
         return there
 
     def draw(tracks: np.ndarray) -> Sample:
@@ -165,58 +166,60 @@ def learn_dict(
             progress=progress,
         )
 
-    sample = draw(train)
-    if len(sample) < method_settings.get("n_atoms", 1):
-        raise DataError(
-            f"{len(sample)} rows of {len(train)} train tracks are fewer than "
-            f"{method_settings['n_atoms']} atoms; use a smaller --size"
-            f"{', a shorter --segment' if onsets else ''} or more data"
-        )
-    preprocessing.fit_batches(sample.raw)
-    sample.preprocessing = preprocessing
-    model = entry.load()(**method_settings)
-    more: dict[str, Any] = {}
-    if len(watched):
-        more["valid"] = draw(watched)
-        more["valid"].preprocessing = preprocessing
-    if entry.facts.get("resumes"):
-        with training_folder(out, key) as aside:
-            layers = LayerFiles(aside, digest([key, __version__]))
+    with work:
+        there = _there(out, key, overwrite=overwrite)
+        if there is not None:
+            return there
+        sample = draw(train)
+        if len(sample) < method_settings.get("n_atoms", 1):
+            raise DataError(
+                f"{len(sample)} rows of {len(train)} train tracks are fewer than "
+                f"{method_settings['n_atoms']} atoms; use a smaller --size"
+                f"{', a shorter --segment' if onsets else ''} or more data"
+            )
+        preprocessing.fit_batches(sample.raw)
+        sample.preprocessing = preprocessing
+        model = entry.load()(**method_settings)
+        more: dict[str, Any] = {}
+        if len(watched):
+            more["valid"] = draw(watched)
+            more["valid"].preprocessing = preprocessing
+        if entry.facts.get("resumes"):
+            layers = LayerFiles(work.pieces, digest([key, __version__]))
             model.fit_batches(sample, **more, kept=layers.read(), keep=layers.write)
-    else:
-        model.fit_batches(sample, **more)
-    encoder_settings = model.encoder_settings() if hasattr(model, "encoder_settings") else {}
-    step = Step(
-        "dictionary",
-        method,
-        {
-            "method": method_settings,
-            "context": context,
-            "standardize": standardize,
-            "whiten": whiten,
-            "whiten_eps": whiten_eps,
-            "encoder": entry.facts["encoder"],
-            "encoder_settings": encoder_settings,
-        },
-        arrays={**preprocessing.arrays(), **_atoms_first(model.arrays())},
-        learnt_from=tuple(opened.track_ids[i] for i in train),
-    )
-    chain = extend(stored.chain, step)
-    report = {
-        "method": method,
-        "feature": stored.name,
-        "n_atoms": int(step.arrays["atoms"].shape[0]),
-        "n_dims": int(step.arrays["atoms"].shape[1]),
-        "rows": len(sample),
-        "sampling": sampling,
-        "tracks": len(train),
-        "split": parts.describe(),
-        "split_id": parts.id,
-        "feature_digest": chain_digest(stored.chain),
-        **_measured(model, len(sample)),
-    }
-    write_dictionary(out, chain, report, key)
-    remove_left_behind(out)
+        else:
+            model.fit_batches(sample, **more)
+        encoder_settings = model.encoder_settings() if hasattr(model, "encoder_settings") else {}
+        step = Step(
+            "dictionary",
+            method,
+            {
+                "method": method_settings,
+                "context": context,
+                "standardize": standardize,
+                "whiten": whiten,
+                "whiten_eps": whiten_eps,
+                "encoder": entry.facts["encoder"],
+                "encoder_settings": encoder_settings,
+            },
+            arrays={**preprocessing.arrays(), **_atoms_first(model.arrays())},
+            learnt_from=tuple(opened.track_ids[i] for i in train),
+        )
+        chain = extend(stored.chain, step)
+        report = {
+            "method": method,
+            "feature": stored.name,
+            "n_atoms": int(step.arrays["atoms"].shape[0]),
+            "n_dims": int(step.arrays["atoms"].shape[1]),
+            "rows": len(sample),
+            "sampling": sampling,
+            "tracks": len(train),
+            "split": parts.describe(),
+            "split_id": parts.id,
+            "feature_digest": chain_digest(stored.chain),
+            **_measured(model, len(sample)),
+        }
+        write_dictionary(out, chain, report, key)
     return Learnt(out, report, computed=True)
 
 

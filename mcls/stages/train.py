@@ -20,6 +20,7 @@ from mcls.data.parts import copies, optional_column
 from mcls.disk.predictions import Predictions, write_predictions
 from mcls.disk.run import open_run, write_parts, written_folder
 from mcls.disk.store import Store
+from mcls.disk.workspace import Workspace
 from mcls.errors import ConfigError, DataError
 from mcls.evaluation import evaluate
 from mcls.evaluation.aggregate import score_tracks
@@ -137,26 +138,43 @@ def train(
         origins=origins,
         **training,
     )
-    if (run / "about.json").is_file():
-        there = open_run(run)
-        if there.about.get("key") == plan.key:
-            summary = {**there.about["summary"], "metrics": there.metrics()}
-            return Trained(run, summary, computed=False)
-        if not overwrite:
-            raise ConfigError(_other_run(run, there.settings.get("train", {}), plan.settings))
-    with written_folder(run, overwrite=overwrite) as folder:
-        summary = fill_run(folder, plan, progress=progress, on_epoch=on_epoch)
+    work = Workspace(run, plan.key)
+    there = _there(run, plan, overwrite=overwrite)
+    if there is not None and not work.is_there:
+        return there
+    with work:
+        there = _there(run, plan, overwrite=overwrite)
+        if there is not None:
+            return there
+        with written_folder(run, overwrite=overwrite) as folder:
+            summary = fill_run(folder, work.pieces, plan, progress=progress, on_epoch=on_epoch)
     return Trained(run, summary, computed=True)
+
+
+def _there(run: Path, plan: Plan, *, overwrite: bool) -> Trained | None:
+    """Return the run if it was trained before; refuse to replace another one."""
+    if not (run / "about.json").is_file():
+        return None
+    there = open_run(run)
+    if there.about.get("key") == plan.key:
+        return Trained(run, {**there.about["summary"], "metrics": there.metrics()}, computed=False)
+    if not overwrite:
+        raise ConfigError(_other_run(run, there.settings.get("train", {}), plan.settings))
+    return None
 
 
 def fill_run(
     folder: Path,
+    pieces: Path,
     plan: Plan,
     *,
     progress: Progress | None = None,
     on_epoch: OnEpoch | None = None,
 ) -> dict[str, Any]:
-    """Train, score and write everything of a run into an empty folder; return the summary."""
+    """Train, score and write all files of a run into an empty folder; return the summary.
+
+    The state of a training that may be killed is kept in the folder `pieces`.
+    """
     started = time.monotonic()
     store, parts, names = plan.store, plan.parts, plan.table.names
     scored = parts.of("valid", "test")
@@ -173,6 +191,7 @@ def fill_run(
     else:
         trained = train_net(
             folder,
+            pieces,
             plan,
             stored,
             encoded,

@@ -12,7 +12,6 @@ import numpy as np
 from mcls.chain.apply import Timed
 from mcls.chain.init_from import layer_arrays
 from mcls.dictionaries.preprocessing import Preprocessing
-from mcls.disk.run import training_folder
 from mcls.disk.store import StoredRows
 from mcls.errors import ConfigError, DataError, MclsError
 from mcls.registry import Entry, find
@@ -57,6 +56,7 @@ class Trained:
 
 def train_net(
     folder: Path,
+    pieces: Path,
     plan: Plan,
     stored: Mapping[int, StoredRows],
     encoded: Callable[[int], Timed],
@@ -69,7 +69,9 @@ def train_net(
     Parameters
     ----------
     folder : Path
-        What is to become the run.
+        The run folder that is being made.
+    pieces : Path
+        The folder for the state of the training, which is kept if the process is killed.
     plan : Plan
         Of a net.
     stored : mapping of int to StoredRows
@@ -130,25 +132,24 @@ def train_net(
         truth = _truth(plan, plan.parts.of("valid"))
         how = plan.settings["aggregate"]
         watched = Watched(source("valid", outputs), truth, plan.table.names, how, training.monitor)
-    with training_folder(folder, plan.key) as aside:
-        job = Job(
-            model=TrainedNet(spec, net, standardise),
-            batches=batches,
-            valid=watched,
-            loss=_of("losses", training.loss),
-            optimizer=_of("optimizers", training.optimizer),
-            share=train.targets.mean(axis=0),
-            training=training,
-            seed=plan.settings["seed"],
-            path=aside / "state.safetensors",
-            on_epoch=on_epoch,
-            on_step=on_step,
-        )
-        try:
-            model, state = fit(job)
-        except MclsError:  # what is kept would only lead there again
-            job.path.unlink(missing_ok=True)
-            raise
+    job = Job(
+        model=TrainedNet(spec, net, standardise),
+        batches=batches,
+        valid=watched,
+        loss=_of("losses", training.loss),
+        optimizer=_of("optimizers", training.optimizer),
+        share=train.targets.mean(axis=0),
+        training=training,
+        seed=plan.settings["seed"],
+        path=pieces / "state.safetensors",
+        on_epoch=on_epoch,
+        on_step=on_step,
+    )
+    try:
+        model, state = fit(job)
+    except MclsError:  # what is kept would only lead there again
+        job.path.unlink(missing_ok=True)
+        raise
     write_history(folder / "history.csv", state.history)
     notes = []
     if watched is None:

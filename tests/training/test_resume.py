@@ -9,8 +9,7 @@ import time
 
 import pytest
 
-from mcls.disk.run import training_folder
-from mcls.errors import DataError, FormatError
+from mcls.errors import FormatError
 from mcls.training import learner
 from mcls.training.state import State, read_state, write_state
 
@@ -72,7 +71,7 @@ def test_killed_anywhere_it_ends_in_the_same_bytes(train, tmp_path, monkeypatch,
                 train("killed", **given)
         assert not (tmp_path / "killed").exists()
         if epoch:
-            (state,) = tmp_path.glob(".killed.training-*/state.safetensors")
+            (state,) = tmp_path.glob(".killed.work/*/state.safetensors")
             assert len(read_state(state).history) == epoch
     same(whole, train("killed", **given))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["killed", "whole"]
@@ -85,7 +84,7 @@ def test_it_goes_on_from_an_older_epoch_where_not_all_were_written(train, tmp_pa
         kill_at(patch, 3, 0)
         with pytest.raises(Killed):
             train("killed", epochs=5)
-    (state,) = tmp_path.glob(".killed.training-*/state.safetensors")
+    (state,) = tmp_path.glob(".killed.work/*/state.safetensors")
     assert len(read_state(state).history) == 1
     same(whole, train("killed", epochs=5))
 
@@ -110,9 +109,9 @@ def test_other_settings_do_not_go_on_from_what_is_there(train, tmp_path, monkeyp
         kill_at(patch, 1, 0)
         with pytest.raises(Killed):
             train("killed", epochs=3)
-    assert list(tmp_path.glob(".killed.training-*"))
+    assert list(tmp_path.glob(".killed.work"))
     same(whole, train("killed", epochs=3, seed=1))
-    assert not list(tmp_path.glob(".killed.training-*"))
+    assert not list(tmp_path.glob(".killed.work"))
 
 
 def test_ctrl_c_is_passed_on_and_the_training_goes_on_later(train, tmp_path, monkeypatch):
@@ -131,18 +130,6 @@ def test_ctrl_c_is_passed_on_and_the_training_goes_on_later(train, tmp_path, mon
             train("killed", epochs=4)
     assert signal.getsignal(signal.SIGINT) is before
     same(whole, train("killed", epochs=4))
-
-
-def test_two_commands_do_not_train_one_run(tmp_path):
-    here, there = tmp_path / ".run.17.tmp", tmp_path / ".run.18.tmp"
-    with training_folder(here, "key") as place:
-        assert place == tmp_path / ".run.training-key"
-        with pytest.raises(DataError, match=f"another process is training {tmp_path / 'run'}"):
-            training_folder(there, "key").__enter__()
-        with training_folder(there, "other"):
-            pass
-    with training_folder(there, "key"):
-        pass
 
 
 def test_a_state_comes_back_and_a_stranger_s_is_refused(tmp_path, rng):
@@ -183,7 +170,7 @@ def test_kill_9_and_the_same_command_again(store, tmp_path, train):
     for pause in (0.3, 1.1, 2.3):
         process = start("killed")
         deadline = time.monotonic() + 120
-        while not list(tmp_path.glob(".killed.training-*/state.safetensors")):
+        while not list(tmp_path.glob(".killed.work/*/state.safetensors")):
             assert time.monotonic() < deadline and process.poll() is None
             time.sleep(0.05)
         time.sleep(pause)

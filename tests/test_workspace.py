@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mcls.disk.atomic import written_whole
+from mcls.disk.workspace import written_whole
 
 
 def test_the_file_appears_when_the_body_is_done(tmp_path: Path) -> None:
