@@ -42,7 +42,7 @@ def test_list_shows_every_family_with_its_names() -> None:
 
 def test_list_of_a_family() -> None:
     shown = output("list", "metrics").splitlines()
-    assert shown[0].split()[:2] == ["name", "what"]
+    assert shown[0].split()[:2] == ["name", "summary"]
     assert shown[0].split()[-1] == "settings"
     assert [line.split()[0] for line in shown[2:]] == list(entries("metrics"))
     assert list(json.loads(output("list", "metrics", "--json"))) == list(entries("metrics"))

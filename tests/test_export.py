@@ -158,10 +158,6 @@ def untrained(net: str, settings: dict[str, Any], n_frames: int, n_dims: int) ->
     return TrainedNet(spec, made, before)
 
 
-#: Nets that read segments of their own length only.
-ONE_LENGTH = {"dieleman", "mlp", "pons-timbre", "vgg-pons"}
-ONE_LENGTH |= {"pons-blackbox", "pons-parallel", "pons-tf", "pons-time"}
-
 #: Nets, and settings that change what they are made of, which `make test` exports too.
 QUICK = {"pons-frequency", "pons-timbre"}
 CASES: list[tuple[str, dict[str, Any]]] = [(net, {}) for net in entries("nets")]
@@ -189,7 +185,7 @@ def test_every_net_is_a_file_of_either_kind(net, settings, trained, tmp_path, mo
     n_frames, n_dims = n_frames + 37, 1 if samples else n_dims + 21
     model = untrained(net, settings, n_frames, n_dims)
     monkeypatch.setattr("mcls.stages.export.fitted_model", lambda run: model)
-    one_length = net in ONE_LENGTH or "input_norm" in settings
+    one_length = not find("nets", net).facts.get("any_length") or "input_norm" in settings
     for suffix in (".pt2", ".onnx"):
         done = export(trained("mlp"), tmp_path / f"net{suffix}")
         frames = n_frames if one_length else "frames"

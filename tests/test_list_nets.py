@@ -1,4 +1,4 @@
-"""mcls list nets --table: what a unit sees, against gradients and by hand; what is printed."""
+"""Summaries of nets: receptive fields, and the tables of mcls list nets."""
 
 import json
 
@@ -10,10 +10,10 @@ from torch import nn
 
 from mcls.cli.main import cli
 from mcls.features.filters import mel_frequencies
-from mcls.nets import build_net
+from mcls.nets import build_net, smallest_input
 from mcls.nets.describe import describe_net
 from mcls.nets.receptive_field import receptive_fields
-from mcls.nets.summary import survey
+from mcls.nets.summary import summarise
 from mcls.registry import entries, find
 
 
@@ -81,7 +81,7 @@ def test_a_recurrent_layer_sees_all_though_its_middle_step_does_not() -> None:
 
 
 def test_fields_in_time_and_frequency() -> None:
-    found = survey(find("nets", "fcn4"))
+    found = summarise(find("nets", "fcn4"))
     assert found.seconds == pytest.approx(1366 * 256 / 12000)
     sees = found.first
     assert sees.milliseconds == pytest.approx(1000 * 6 * 256 / 12000)
@@ -133,3 +133,29 @@ def test_the_table_of_all_nets() -> None:
     for net in found:
         assert len(net["layers"]) >= 1
         assert all(1 <= layer["frames"] <= net["n_frames"] for layer in net["layers"])
+
+
+def test_types_and_settings_come_from_shared_names_and_base_classes() -> None:
+    settings = find("nets", "fcn7").settings
+    assert list(settings) == ["width", "nonlinearity", "dropout", "batch_norm", "init"]
+    assert settings["init"].type == "Literal['xavier', 'he', 'orthogonal', 'default']"
+    assert all(setting.doc for setting in settings.values())
+
+
+def test_list_shows_the_layers_of_a_net() -> None:
+    result = CliRunner().invoke(cli, ["list", "nets", "fcn4"], prog_name="mcls")
+    assert result.exit_code == 0
+    lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
+    assert "Layers for a segment of 1366 frames x 96 dimensions and 50 labels" in lines
+    assert "conv2.conv convolution, 3x3 384 x 341 x 48 442,752 14,481.359" in lines
+    assert any(line.startswith("17,365,938 parameters; 20,021.338 MFLOP") for line in lines)
+    assert lines[-1] == "The smallest segment is 3 frames x 3 dimensions."
+
+
+@pytest.mark.parametrize("name", entries("nets"))
+def test_list_as_json(name: str) -> None:
+    result = CliRunner().invoke(cli, ["list", "nets", name, "--json"], prog_name="mcls")
+    said = json.loads(result.stdout)
+    assert said["n_parameters"] == sum(layer["n_parameters"] for layer in said["layers"]) > 0
+    assert said["smallest_input"] == list(smallest_input(name, {}))
+    assert {"source", "frames", "dims", "labels"} <= set(said["facts"])

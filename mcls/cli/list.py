@@ -1,4 +1,4 @@
-"""``mcls list``: everything that has a name, straight from the registry."""
+"""``mcls list``: the registry's families, entries and settings."""
 
 import json
 from dataclasses import asdict
@@ -12,20 +12,22 @@ from mcls.errors import MclsError
 from mcls.registry import FAMILIES, Entry, broken_packages, entries, find
 
 if TYPE_CHECKING:
-    from mcls.nets.summary import Sees
+    from mcls.nets.summary import PhysicalField
 
 
 @click.command()
 @click.argument("family", required=False)
 @click.argument("name", required=False)
-@click.option("--table", is_flag=True, help="Of nets: compare sizes and what units see.")
+@click.option(
+    "--table", is_flag=True, help="Compare the sizes and receptive fields of nets."
+)
 @json_option
 def command(family: str | None, name: str | None, table: bool, as_json: bool) -> None:
-    """List features, classifiers, metrics and their settings.
+    """List features, nets, metrics, ... and their settings.
 
-    Without FAMILY: the families. With it: what there is. With NAME: its
-    settings, as -p and NAME:key=value take them; of a net, its layers too.
-    With --table, all nets (or one): parameters, work and receptive fields.
+    Without arguments, list the families. With FAMILY, list its entries. With
+    NAME too, show the settings that -p and NAME:key=value accept, and the
+    layers of a net.
 
     \b
     Example:
@@ -63,7 +65,7 @@ def _families(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(found, indent=2))
         return
-    rows = [[family, ", ".join(names) or "none yet"] for family, names in found.items()]
+    rows = [[family, ", ".join(names)] for family, names in found.items()]
     show_table(["family", "names"], rows, left=2)
 
 
@@ -76,9 +78,9 @@ def _family(family: str, as_json: bool) -> None:
     facts = [key for key in facts if key != "order"]
     rows = []
     for name, entry in found.items():
-        said = [_text(entry.facts.get(key, "")) for key in facts]
-        rows.append([name, entry.summary, *said, ", ".join(entry.settings)])
-    columns = ["name", "what", *facts, "settings"]
+        values = [_text(entry.facts.get(key, "")) for key in facts]
+        rows.append([name, entry.summary, *values, ", ".join(entry.settings)])
+    columns = ["name", "summary", *facts, "settings"]
     show_table(columns, rows, left=len(columns))
 
 
@@ -90,6 +92,8 @@ def _entry(entry: Entry, as_json: bool) -> None:
         click.echo(json.dumps(_as_dict(entry) | layers, indent=2))
         return
     click.echo(f"{click.style(entry.name, bold=True)}: {entry.summary}")
+    if entry.package:
+        click.echo(f"package: {entry.package}")
     for key, value in entry.facts.items():
         click.echo(f"{key.replace('_', ' ')}: {_text(value)}")
     if not entry.settings:
@@ -100,18 +104,18 @@ def _entry(entry: Entry, as_json: bool) -> None:
         [setting.name, _text(setting.default), describe(setting.type), setting.doc]
         for setting in entry.settings.values()
     ]
-    show_table(["setting", "default", "type", "what"], rows, left=4)
+    show_table(["setting", "default", "type", "meaning"], rows, left=4)
     if entry.family == "nets":
         _layers(entry)
 
 
 def _compare_nets(family: str | None, name: str | None, as_json: bool) -> None:
     if family != "nets":
-        raise click.UsageError("--table compares nets: mcls list nets --table")
+        raise click.UsageError("--table compares nets; type mcls list nets --table")
     chosen = list(entries("nets").values()) if name is None else [find("nets", name)]
-    from mcls.nets.summary import survey
+    from mcls.nets.summary import summarise
 
-    found = [survey(entry) for entry in chosen]
+    found = [summarise(entry) for entry in chosen]
     if as_json:
         click.echo(json.dumps([net.as_dict() for net in found], indent=2))
         return
@@ -123,36 +127,46 @@ def _compare_nets(family: str | None, name: str | None, as_json: bool) -> None:
             "" if net.seconds is None else f"{net.seconds:.3g} s",
             f"{net.n_parameters:,}",
             f"{net.flops / 1e6:,.1f}",
-            _sees(net.first),
-            _sees(net.last_over_time),
+            _field(net.first),
+            _field(net.last_over_time),
         ]
         for net in found
     ]
-    columns = ["net", "published", "frames x dims", "time", "parameters", "MFLOP"]
-    show_table([*columns, "first layer sees", "last layer over time sees"], rows, left=2)
+    columns = [
+        "net",
+        "published",
+        "input",
+        "time",
+        "parameters",
+        "MFLOP",
+        "first field",
+        "last field",
+    ]
+    show_table(columns, rows, left=2)
     click.echo(
-        "\nEach for the input of its publication. A unit sees frames x dims of a segment: in time, "
-        "and in Hz\nof mel bands up to half the rate, in the middle of the axis. Work is of a "
-        "segment; a multiply-add is two."
+        "\nEach net at the input of its publication, frames x dimensions. The fields are the "
+        "receptive fields of\nthe first hidden layer and of the last one over time, in frames x "
+        "dimensions, in time, and in Hz for\nmel bands up to half the sample rate, in the middle "
+        "of the axis. MFLOP are those of one segment; a\nmultiply-add counts as two."
     )
 
 
-def _sees(one: "Sees") -> str:
+def _field(one: "PhysicalField") -> str:
     """Write a receptive field: ``conv1 6 x 4: 128 ms, 268 Hz``."""
     field = one.field
     frames = "all" if field.all_frames else str(field.frames)
     dims = "all" if field.all_dims else str(field.dims)
-    said = []
+    sizes = []
     if one.milliseconds is not None and not field.all_frames:
-        spelt = one.milliseconds
-        said.append(f"{spelt / 1000:.3g} s" if spelt >= 1000 else f"{spelt:.3g} ms")
+        ms = one.milliseconds
+        sizes.append(f"{ms / 1000:.3g} s" if ms >= 1000 else f"{ms:.3g} ms")
     if one.hertz is not None and not field.all_dims:
-        said.append(f"{one.hertz:.3g} Hz" if one.hertz < 1000 else f"{one.hertz / 1000:.3g} kHz")
-    return f"{field.layer} {frames} x {dims}" + (": " + ", ".join(said) if said else "")
+        sizes.append(f"{one.hertz:.3g} Hz" if one.hertz < 1000 else f"{one.hertz / 1000:.3g} kHz")
+    return f"{field.layer} {frames} x {dims}" + (": " + ", ".join(sizes) if sizes else "")
 
 
 def _layers(entry: Entry) -> None:
-    said = _layers_as_dict(entry)
+    net = _layers_as_dict(entry)
     frames, dims, labels = (entry.facts[key] for key in ("frames", "dims", "labels"))
     rows = [
         [
@@ -162,18 +176,18 @@ def _layers(entry: Entry) -> None:
             f"{layer['n_parameters']:,}",
             f"{layer['flops'] / 1e6:,.3f}",
         ]
-        for layer in said["layers"]
+        for layer in net["layers"]
     ]
     click.echo()
-    title = f"layers, for a segment of {frames} x {dims} (frames x dims) and {labels} labels"
-    show_table(["layer", "what", "output", "parameters", "MFLOP"], rows, title=title, left=3)
+    title = f"Layers for a segment of {frames} frames x {dims} dimensions and {labels} labels"
+    show_table(["layer", "operation", "output", "parameters", "MFLOP"], rows, title=title, left=3)
     click.echo()
-    least_frames, least_dims = said["smallest_input"]
+    least_frames, least_dims = net["smallest_input"]
     click.echo(
-        f"{said['n_parameters']:,} parameters; {said['flops'] / 1e6:,.3f} MFLOP a segment, a "
-        "multiply-add being two, norms and pools not counted\n"
-        f"output: units, maps x frames, or maps x frames x dims\n"
-        f"smallest segment: {least_frames} x {least_dims} (frames x dims)"
+        f"{net['n_parameters']:,} parameters; {net['flops'] / 1e6:,.3f} MFLOP per segment, where a "
+        "multiply-add counts as two and norms and pools are not counted\n"
+        "Outputs are units, maps x frames, or maps x frames x dimensions.\n"
+        f"The smallest segment is {least_frames} frames x {least_dims} dimensions."
     )
 
 
@@ -212,7 +226,7 @@ def _as_dict(entry: Entry) -> dict[str, Any]:
 
 
 def _text(value: Any) -> str:
-    """Write a value as `-p` takes it."""
+    """Write a value as `-p` accepts it."""
     if isinstance(value, list | tuple):
         return ", ".join(map(_text, value)) or "none"
     if value is None or isinstance(value, bool):

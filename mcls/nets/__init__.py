@@ -9,8 +9,8 @@ all of them keep:
 * ``hidden`` names the submodules whose outputs are the hidden layers, first to last. An output is
   ``(batch, units)``, ``(batch, maps, frames)`` or ``(batch, maps, frames, dims)``, after
   nonlinearity and pooling and before dropout.
-* ``smallest(**settings)`` returns the fewest frames and dims it takes, all settings given. Fewer
-  are refused with a `ConfigError`.
+* ``smallest(**settings)`` returns the fewest frames and dimensions it takes, all settings given.
+  Fewer are refused with a `ConfigError`.
 * It is registered with the ``frames``, ``dims`` and ``labels`` of its publication.
 
 >>> import torch

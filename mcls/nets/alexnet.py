@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from mcls.nets.base import Net
 from mcls.nets.blocks.image import two_dense
 from mcls.nets.blocks.layers import (
     Init,
@@ -22,9 +23,9 @@ from mcls.registry import register
 
 
 @dataclass(frozen=True)
-class _Layer:
+class _Convolution:
     maps: int
-    size: int  # frames, and dims, of a filter
+    size: int  # frames, and dimensions, of a filter
     stride: int
     pad: int
     apart: bool  # whether each tower reads its own maps only
@@ -33,20 +34,28 @@ class _Layer:
 
 
 _LAYERS = (
-    _Layer(96, 11, 4, 2, False, True, True),
-    _Layer(256, 5, 1, 2, True, True, True),
-    _Layer(384, 3, 1, 1, False, False, False),
-    _Layer(384, 3, 1, 1, True, False, False),
-    _Layer(256, 3, 1, 1, True, False, True),
+    _Convolution(96, 11, 4, 2, False, True, True),
+    _Convolution(256, 5, 1, 2, True, True, True),
+    _Convolution(384, 3, 1, 1, False, False, False),
+    _Convolution(384, 3, 1, 1, True, False, False),
+    _Convolution(256, 3, 1, 1, True, False, True),
 )
 _POOL, _STEP = 3, 2  # a max-pool overlaps the next
-_LEFT = 6  # frames, and dims, that the first dense layer reads
+_LEFT = 6  # frames, and dimensions, that the first dense layer reads
 _UNITS = 4096
 _NEIGHBOURS = 5  # maps that a response is normalised by
 
 
-@register("nets", "alexnet", source="Krizhevsky et al. 2012", frames=224, dims=224, labels=1000)
-class AlexNet(nn.Module):
+@register(
+    "nets",
+    "alexnet",
+    source="Krizhevsky et al. 2012",
+    frames=224,
+    dims=224,
+    labels=1000,
+    any_length=True,
+)
+class AlexNet(Net):
     """Five convolutions, three overlapping max-pools, two dense layers of 4096 units.
 
     The second, fourth and fifth convolution fall into two towers, each of which reads its own half
@@ -55,23 +64,13 @@ class AlexNet(nn.Module):
 
     Parameters
     ----------
-    n_frames, n_dims : int
-        Size of a segment. A net also takes other ones.
-    n_labels : int
-        Logits.
-    width : float
-        Scales every hidden layer, above 0; 1 is the published net.
     towers : int
-        2 as published; 1: every convolution reads all maps.
-    nonlinearity : str
-        Of all hidden units.
+        Number of towers: 2 as published, or 1, where every convolution reads all maps.
     dropout : float
-        Share of the units that is left out after each dense layer in training, in [0, 1).
+        Share of the units dropped after each dense layer in training, in [0, 1).
     batch_norm : bool
-        Normalise each convolution's maps before the nonlinearity, instead of the published
-        normalisation by neighbouring maps after the first and the second.
-    init : {'xavier', 'he', 'orthogonal', 'default'}
-        How the first weights are drawn.
+        Normalise each convolution over the batch, in place of the published normalisation by
+        neighbouring maps after the first and the second.
 
     Attributes
     ----------
@@ -104,8 +103,8 @@ class AlexNet(nn.Module):
     ) -> None:
         super().__init__()
         counts = {"towers": (towers, 1, 2)}
-        check_settings("alexnet", dropout=dropout, width=width, counts=counts)
-        check_sizes("alexnet", self.smallest(), n_frames, n_dims, n_labels)
+        check_settings(self.registered_as, dropout=dropout, width=width, counts=counts)
+        check_sizes(self.registered_as, self.smallest(), n_frames, n_dims, n_labels)
         layers = []
         n_in = 1
         for layer in _LAYERS:
@@ -141,7 +140,7 @@ class AlexNet(nn.Module):
 
     @staticmethod
     def smallest(**settings: object) -> tuple[int, int]:
-        """Return the fewest frames and dims: one of each must be left after the last pool."""
+        """Return the fewest frames and dimensions: one of each must be left after the last pool."""
         n = 1
         for layer in reversed(_LAYERS):
             n = (n - 1) * _STEP + _POOL if layer.pool else n

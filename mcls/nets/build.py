@@ -1,4 +1,4 @@
-"""Nets by name: with weights from a seed, or how small a segment may be."""
+"""Build nets by name, and look up the smallest segments that they take."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,20 +23,20 @@ def build_net(
     Parameters
     ----------
     name : str
-        Of the family ``nets``.
+        Name of a net.
     settings : mapping of str to text or value
-        Over the net's defaults.
+        Settings that differ from the net's defaults.
     n_frames, n_dims : int
         Size of a segment.
     n_labels : int
-        Logits per segment, 1 or more.
+        Number of labels, 1 or more.
     seed : int
-        Of the weights. Torch's own generator is left as it was.
+        Random seed of the initial weights. Torch's own generator is left as it was.
 
     Returns
     -------
     nn.Module
-        On the CPU, in training mode.
+        The net, on the CPU and in training mode.
 
     Raises
     ------
@@ -50,7 +50,7 @@ def build_net(
 
 
 def smallest_input(name: str, settings: Mapping[str, Any]) -> tuple[int, int]:
-    """Return the fewest frames and dims that a net takes with these settings.
+    """Return the fewest frames and dimensions that a net takes with these settings.
 
     Raises
     ------

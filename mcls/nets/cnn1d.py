@@ -1,4 +1,4 @@
-"""Convolution in time over all dims at once: van den Oord, Dieleman & Schrauwen's net."""
+"""Convolution in time over all dimensions at once: van den Oord, Dieleman & Schrauwen's net."""
 
 from itertools import pairwise
 from typing import Literal
@@ -6,6 +6,7 @@ from typing import Literal
 import torch
 from torch import nn
 
+from mcls.nets.base import Net
 from mcls.nets.blocks.layers import (
     Init,
     Nonlinearity,
@@ -27,31 +28,27 @@ _LENGTH = 4  # frames of a filter
 _UNITS = (2048, 2048)
 
 
-@register("nets", "cnn1d", source="van den Oord et al. 2013", frames=599, dims=128, labels=40)
-class CNN1D(nn.Module):
+@register(
+    "nets",
+    "cnn1d",
+    source="van den Oord et al. 2013",
+    frames=599,
+    dims=128,
+    labels=40,
+    any_length=True,
+)
+class CNN1D(Net):
     """1-D convolutions over time, then mean, maximum and norm over time, then dense layers.
 
-    Filters span all dims and 4 frames; maps are 256, 256, 256, 512, with max-pools of 4, 2 and 2
-    frames between them. Any number of frames from the smallest on.
+    Filters span all dimensions and 4 frames; maps are 256, 256, 256, 512, with max-pools of 4, 2
+    and 2 frames between them. Any number of frames from the smallest on.
 
     Parameters
     ----------
-    n_frames, n_dims : int
-        Size of a segment.
-    n_labels : int
-        Logits.
-    width : float
-        Scales every hidden layer, above 0; 1 is the published net.
     padding : {'valid', 'same'}
-        Whether convolutions shorten the segment by 3 frames each or keep its length.
-    nonlinearity : str
-        Of all hidden units.
+        Convolutions shorten the segment by 3 frames each (valid), or keep its length (same).
     dropout : float
-        Share of the dense layers' units that is left out at each step of training, in [0, 1).
-    batch_norm : bool
-        Normalise each hidden layer before its nonlinearity.
-    init : {'xavier', 'he', 'orthogonal', 'default'}
-        How the first weights are drawn.
+        Share of the dense layers' units dropped in training, in [0, 1).
 
     Attributes
     ----------
@@ -83,8 +80,8 @@ class CNN1D(nn.Module):
         init: Init = "he",
     ) -> None:
         super().__init__()
-        check_settings("cnn1d", dropout=dropout, width=width)
-        check_sizes("cnn1d", self.smallest(padding=padding), n_frames, n_dims, n_labels)
+        check_settings(self.registered_as, dropout=dropout, width=width)
+        check_sizes(self.registered_as, self.smallest(padding=padding), n_frames, n_dims, n_labels)
         maps = [n_dims, *(scaled(n, width) for n in _MAPS)]
         units = [3 * maps[-1], *(scaled(n, width) for n in _UNITS)]
         convolutions = [
@@ -113,7 +110,7 @@ class CNN1D(nn.Module):
 
     @staticmethod
     def smallest(*, padding: str, **settings: object) -> tuple[int, int]:
-        """Return the fewest frames and dims: one frame must reach the last convolution."""
+        """Return the fewest frames and dimensions: one frame must reach the last convolution."""
         length = 1 if padding == "same" else _LENGTH
         return frames_needed([length] * len(_POOLS), _POOLS), 1
 

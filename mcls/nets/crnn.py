@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.nn.functional import pad
 
+from mcls.nets.base import Net
 from mcls.nets.blocks.layers import (
     Init,
     MaxOver,
@@ -22,43 +23,41 @@ from mcls.nets.blocks.layers import (
 )
 from mcls.registry import register
 
-_FILTER = 3  # frames, and dims
+_FILTER = 3  # frames, and dimensions
 _MAPS = (64, 128, 128, 128)
-_POOLS = ((2, 2), (3, 3), (4, 4), (4, 4))  # frames, dims
+_POOLS = ((2, 2), (3, 3), (4, 4), (4, 4))  # frames, dimensions
 _STRIDE = math.prod(frames for frames, _ in _POOLS)  # frames that become one step
 _UNITS = (32, 32)
 
 
 @register(
-    "nets", "crnn", source="Choi et al. 2017", sr=12000, hop=256, frames=1366, dims=96, labels=50
+    "nets",
+    "crnn",
+    source="Choi et al. 2017",
+    sr=12000,
+    hop=256,
+    frames=1366,
+    dims=96,
+    labels=50,
+    any_length=True,
 )
-class CRNN(nn.Module):
+class CRNN(Net):
     """Four convolutions with max-pools, then two recurrent layers that read them step by step.
 
     Segments get zeros at both ends up to a multiple of 96 frames, each of which is a step of the
-    recurrent layers. A pool is no larger than the dims that are left, and the last takes the
+    recurrent layers. A pool is no larger than the dimensions that are left, and the last takes the
     maximum of all of them.
 
     Parameters
     ----------
-    n_frames, n_dims : int
-        Size of a segment.
-    n_labels : int
-        Logits.
-    width : float
-        Scales every hidden layer, above 0; 1 is the published net.
     input_norm : {'dims', 'frames'}
-        Normalise each dim of the input, or each frame's place in the segment, as published.
+        Normalise each dimension of the input, or each frame of the segment, as published.
     nonlinearity : str
-        Of the convolutions.
+        Nonlinearity of the convolutions.
     dropout : float
-        Share of the units that is left out after each convolution in training, in [0, 1).
+        Share of the units dropped after each convolution in training, in [0, 1).
     output_dropout : float
-        The same of the last recurrent layer's.
-    batch_norm : bool
-        Normalise each convolution's maps before the nonlinearity.
-    init : {'xavier', 'he', 'orthogonal', 'default'}
-        How the first weights are drawn.
+        Share of the last recurrent layer's units dropped in training, in [0, 1).
 
     Attributes
     ----------
@@ -92,8 +91,10 @@ class CRNN(nn.Module):
         init: Init = "xavier",
     ) -> None:
         super().__init__()
-        check_settings("crnn", dropout=dropout, width=width, output_dropout=output_dropout)
-        check_sizes("crnn", self.smallest(), n_frames, n_dims, n_labels)
+        check_settings(
+            self.registered_as, dropout=dropout, width=width, output_dropout=output_dropout
+        )
+        check_sizes(self.registered_as, self.smallest(), n_frames, n_dims, n_labels)
         padded = n_frames + sum(_ends(n_frames))
         fitting, _ = pools_that_fit(_POOLS[:-1], padded, n_dims)
         last = nn.Sequential(MaxOver(3), nn.MaxPool2d((_POOLS[-1][0], 1)))
@@ -123,7 +124,7 @@ class CRNN(nn.Module):
 
     @staticmethod
     def smallest(**settings: object) -> tuple[int, int]:
-        """Return the fewest frames and dims: those of a filter."""
+        """Return the fewest frames and dimensions: those of a filter."""
         return _FILTER, _FILTER
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""A net layer by layer: output sizes, parameters, operations. Nothing is computed for it.
+"""Tables of a net's layers: output sizes, parameters, operations, without computing any output.
 
 Operations are those of the products: a multiply and an add are two. Biases, norms, pools and
 nonlinearities are not counted.
@@ -16,7 +16,7 @@ from mcls.settings import resolve
 
 
 @dataclass(frozen=True)
-class Layer:
+class NetLayer:
     """One module of a net.
 
     Attributes
@@ -24,11 +24,11 @@ class Layer:
     name : str
         Its name in the net, such as ``conv1.pool``.
     kind : str
-        What it does.
+        The operation, such as ``convolution, 3x3``.
     output : tuple of int
         Size of its output for one segment: units, (maps, frames) or (maps, frames, dims).
     n_parameters : int
-        Numbers that are learnt.
+        Number of learnt parameters.
     flops : int
         Operations of its products for one segment, a multiply-add being two.
     """
@@ -42,7 +42,7 @@ class Layer:
 
 def describe_net(
     name: str, settings: Mapping[str, Any], n_frames: int, n_dims: int, n_labels: int
-) -> list[Layer]:
+) -> list[NetLayer]:
     """Return the layers of a net in the order a segment passes them.
 
     Layers that neither learn nor change sizes, such as nonlinearities and dropout, are left out.
@@ -50,9 +50,9 @@ def describe_net(
     Parameters
     ----------
     name : str
-        Of the family ``nets``.
+        Name of a net.
     settings : mapping of str to text or value
-        Over the net's defaults.
+        Settings that differ from the net's defaults.
     n_frames, n_dims, n_labels : int
         Size of the segment, and of the output.
 
@@ -65,13 +65,13 @@ def describe_net(
     --------
     >>> layers = describe_net("dieleman", {}, 187, 96, 50)
     >>> layers[1]
-    Layer(name='conv1.conv', kind='convolution, 8', output=(32, 180), n_parameters=24608, \
+    NetLayer(name='conv1.conv', kind='convolution, 8', output=(32, 180), n_parameters=24608, \
 flops=8847360)
     >>> sum(layer.n_parameters for layer in layers)
     66784
     """
     entry = find("nets", name)
-    layers: list[Layer] = []
+    layers: list[NetLayer] = []
     with torch.device("meta"):  # sizes without numbers
         net = entry.load()(n_frames, n_dims, n_labels, **resolve(entry, settings)).eval()
         segment = torch.empty(1, 1, n_frames, n_dims)
@@ -92,7 +92,7 @@ flops=8847360)
     return layers
 
 
-def _layer(path: str, module: nn.Module, output: torch.Tensor) -> Layer:
+def _layer(path: str, module: nn.Module, output: torch.Tensor) -> NetLayer:
     parameters = list(module.parameters())
     size = tuple(output.shape[1:])
     recurrent = isinstance(module, nn.GRU | nn.LSTM)
@@ -103,7 +103,7 @@ def _layer(path: str, module: nn.Module, output: torch.Tensor) -> Layer:
     places = output[0].numel() // size[0]  # each is a product with all the weights
     own = getattr(module, "products", None)  # of modules whose products are not with weights
     products = weights * places if own is None else own(*size[::-1])
-    return Layer(path, _kind(module), size, sum(p.numel() for p in parameters), 2 * products)
+    return NetLayer(path, _kind(module), size, sum(p.numel() for p in parameters), 2 * products)
 
 
 def _kind(module: nn.Module) -> str:

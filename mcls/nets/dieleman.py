@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 
+from mcls.nets.base import Net
 from mcls.nets.blocks.layers import (
     Init,
     Nonlinearity,
@@ -34,7 +35,7 @@ _UNITS = 100
     dims=96,
     labels=50,
 )
-class Dieleman(nn.Module):
+class Dieleman(Net):
     """Two 1-D convolutions of 8 frames with max-pools of 4, and a dense layer of 100 units.
 
     The segment is normalised as a whole by one batch norm. The dense layer reads every frame that
@@ -42,20 +43,8 @@ class Dieleman(nn.Module):
 
     Parameters
     ----------
-    n_frames, n_dims : int
-        Size of a segment.
-    n_labels : int
-        Logits.
-    width : float
-        Scales every hidden layer, above 0; 1 is the published net.
-    nonlinearity : str
-        Of all hidden units.
     dropout : float
-        Share of the dense layer's units that is left out at each step of training, in [0, 1).
-    batch_norm : bool
-        Normalise each hidden layer before its nonlinearity.
-    init : {'xavier', 'he', 'orthogonal', 'default'}
-        How the first weights are drawn.
+        Share of the dense layer's units dropped in training, in [0, 1).
 
     Attributes
     ----------
@@ -83,8 +72,8 @@ class Dieleman(nn.Module):
         init: Init = "he",
     ) -> None:
         super().__init__()
-        check_settings("dieleman", dropout=dropout, width=width)
-        check_sizes("dieleman", self.smallest(), n_frames, n_dims, n_labels)
+        check_settings(self.registered_as, dropout=dropout, width=width)
+        check_sizes(self.registered_as, self.smallest(), n_frames, n_dims, n_labels)
         maps, units = scaled(_MAPS, width), scaled(_UNITS, width)
         left = n_frames
         for _ in range(2):
@@ -105,7 +94,7 @@ class Dieleman(nn.Module):
 
     @staticmethod
     def smallest(**settings: object) -> tuple[int, int]:
-        """Return the fewest frames and dims: one frame must reach the dense layer."""
+        """Return the fewest frames and dimensions: one frame must reach the dense layer."""
         return frames_needed([_LENGTH] * 2, [_POOL] * 2), 1
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

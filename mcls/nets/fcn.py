@@ -1,7 +1,7 @@
 """Fully convolutional nets of 3 to 7 layers: Choi, Fazekas & Sandler's FCN ladder.
 
-Small filters, and pools large enough that the last map of a segment of 1366 frames x 96 dims is
-1 x 1: each unit of the last layer has seen it all. For other sizes a pool is no larger than what
+Small filters, and pools large enough that the last map of a segment of 1366 frames x 96 dimensions
+is 1 x 1: each unit of the last layer has seen it all. For other sizes a pool is no larger than what
 is left to pool, and the last pool takes the maximum of all that is left.
 """
 
@@ -10,6 +10,7 @@ from typing import ClassVar
 import torch
 from torch import nn
 
+from mcls.nets.base import Net
 from mcls.nets.blocks.layers import (
     Init,
     MaxOver,
@@ -23,30 +24,33 @@ from mcls.nets.blocks.layers import (
     scaled,
     through,
 )
-from mcls.registry import register
+from mcls.registry import register, register_preset
 
-_FILTER = 3  # frames, and dims
+_FILTER = 3  # frames, and dimensions
+_DROPOUT = 0.5
 
 
-class FullyConvolutional(nn.Module):
-    """Convolution, batch norm, nonlinearity, max-pool, dropout, several times; then the output.
+@register(
+    "nets",
+    "fcn4",
+    source="Choi et al. 2016",
+    sr=12000,
+    hop=256,
+    frames=1366,
+    dims=96,
+    labels=50,
+    any_length=True,
+)
+class FCN4(Net):
+    """Fully convolutional, 4 layers of 128, 384, 768 and 2048 maps.
+
+    Convolution, batch norm, nonlinearity, max-pool and dropout in each layer, then the output. A
+    net takes segments of any length from the smallest on.
 
     Parameters
     ----------
-    n_frames, n_dims : int
-        Size of a segment. A net also takes longer ones.
-    n_labels : int
-        Logits.
-    width : float
-        Scales every hidden layer, above 0; 1 is the published net.
-    nonlinearity : str
-        Of all hidden units.
-    dropout : float
-        Share of the units that is left out after each layer in training, in [0, 1).
-    batch_norm : bool
-        Normalise each hidden layer before its nonlinearity.
-    init : {'xavier', 'he', 'orthogonal', 'default'}
-        How the first weights are drawn.
+    dropout : float or None
+        Share of the units dropped after each layer in training; none: 0.5 x width, at most 0.5.
 
     Attributes
     ----------
@@ -56,13 +60,15 @@ class FullyConvolutional(nn.Module):
     References
     ----------
     Choi, Fazekas & Sandler (2016), Automatic tagging using deep convolutional neural networks.
+
+    Differs from the paper: the published dropout of 0.5 is the default at full width only, since a
+    net of a tenth of the maps that loses half of them in every layer learns nothing.
     """
 
     #: Maps of each 3 x 3 convolution; the pool (frames, dims) after it; maps of 1 x 1 convolutions.
-    maps: ClassVar[tuple[int, ...]]
-    pools: ClassVar[tuple[tuple[int, int], ...]]
+    maps: ClassVar[tuple[int, ...]] = (128, 384, 768, 2048)
+    pools: ClassVar[tuple[tuple[int, int], ...]] = ((4, 2), (5, 4), (8, 3), (8, 4))
     maps_1x1: ClassVar[tuple[int, ...]] = ()
-    registered_as: ClassVar[str]
 
     def __init__(
         self,
@@ -72,11 +78,12 @@ class FullyConvolutional(nn.Module):
         *,
         width: float = 1.0,
         nonlinearity: Nonlinearity = "relu",
-        dropout: float = 0.5,
+        dropout: float | None = None,
         batch_norm: bool = True,
         init: Init = "xavier",
     ) -> None:
         super().__init__()
+        dropout = _DROPOUT * min(1.0, width) if dropout is None else dropout
         check_settings(self.registered_as, dropout=dropout, width=width)
         check_sizes(self.registered_as, self.smallest(), n_frames, n_dims, n_labels)
         fitting, _ = pools_that_fit(self.pools[:-1], n_frames, n_dims)
@@ -101,7 +108,7 @@ class FullyConvolutional(nn.Module):
 
     @staticmethod
     def smallest(**settings: object) -> tuple[int, int]:
-        """Return the fewest frames and dims: those of a filter."""
+        """Return the fewest frames and dimensions: those of a filter."""
         return _FILTER, _FILTER
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -110,49 +117,36 @@ class FullyConvolutional(nn.Module):
         return self.output(x.flatten(1))
 
 
-@register(
-    "nets", "fcn3", source="Choi et al. 2016", sr=12000, hop=256, frames=1366, dims=96, labels=50
+FCN3 = register_preset(
+    "nets",
+    "fcn3",
+    of="fcn4",
+    summary="Fully convolutional, 3 layers of 256, 768 and 2048 maps.",
+    maps=(256, 768, 2048),
+    pools=((5, 3), (16, 4), (17, 8)),
 )
-class FCN3(FullyConvolutional):
-    """Fully convolutional, 3 layers of 256, 768 and 2048 maps."""
 
-    maps = (256, 768, 2048)
-    pools = ((5, 3), (16, 4), (17, 8))
-
-
-@register(
-    "nets", "fcn4", source="Choi et al. 2016", sr=12000, hop=256, frames=1366, dims=96, labels=50
+FCN5 = register_preset(
+    "nets",
+    "fcn5",
+    of="fcn4",
+    summary="Fully convolutional, 5 layers of 128, 256, 512, 1024 and 2048 maps.",
+    maps=(128, 256, 512, 1024, 2048),
+    pools=((4, 2), (4, 2), (4, 2), (5, 3), (4, 4)),
 )
-class FCN4(FullyConvolutional):
-    """Fully convolutional, 4 layers of 128, 384, 768 and 2048 maps."""
 
-    maps = (128, 384, 768, 2048)
-    pools = ((4, 2), (5, 4), (8, 3), (8, 4))
-
-
-@register(
-    "nets", "fcn5", source="Choi et al. 2016", sr=12000, hop=256, frames=1366, dims=96, labels=50
+FCN6 = register_preset(
+    "nets",
+    "fcn6",
+    of="fcn5",
+    summary="Fully convolutional, 6 layers: fcn5 and a 1 x 1 convolution of 1024 maps.",
+    maps_1x1=(1024,),
 )
-class FCN5(FullyConvolutional):
-    """Fully convolutional, 5 layers of 128, 256, 512, 1024 and 2048 maps."""
 
-    maps = (128, 256, 512, 1024, 2048)
-    pools = ((4, 2), (4, 2), (4, 2), (5, 3), (4, 4))
-
-
-@register(
-    "nets", "fcn6", source="Choi et al. 2016", sr=12000, hop=256, frames=1366, dims=96, labels=50
+FCN7 = register_preset(
+    "nets",
+    "fcn7",
+    of="fcn5",
+    summary="Fully convolutional, 7 layers: fcn5 and 1 x 1 convolutions of 1024 and 2048 maps.",
+    maps_1x1=(1024, 2048),
 )
-class FCN6(FCN5):
-    """Fully convolutional, 6 layers: fcn5 and a 1 x 1 convolution of 1024 maps."""
-
-    maps_1x1 = (1024,)
-
-
-@register(
-    "nets", "fcn7", source="Choi et al. 2016", sr=12000, hop=256, frames=1366, dims=96, labels=50
-)
-class FCN7(FCN5):
-    """Fully convolutional, 7 layers: fcn5 and 1 x 1 convolutions of 1024 and 2048 maps."""
-
-    maps_1x1 = (1024, 2048)

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from mcls.nets.alexnet import response_norm
+from mcls.nets.base import Net
 from mcls.nets.blocks.image import convolution
 from mcls.nets.blocks.layers import (
     Init,
@@ -45,7 +46,7 @@ class Inception(nn.Module):
     maps : (int, int, int, int, int, int)
         Of 1x1; of 1x1 and then 3x3; of 1x1 and then 5x5; of 1x1 after the max-pool.
     pool : bool
-        Whether a max-pool of every second frame and dim follows.
+        Whether a max-pool of every second frame and dimension follows.
     **how
         Nonlinearity and batch norm of every convolution.
     """
@@ -77,27 +78,25 @@ class Inception(nn.Module):
         return self.pool(torch.cat(branches, dim=1))
 
 
-@register("nets", "googlenet", source="Szegedy et al. 2015", frames=224, dims=224, labels=1000)
-class GoogLeNet(nn.Module):
+@register(
+    "nets",
+    "googlenet",
+    source="Szegedy et al. 2015",
+    frames=224,
+    dims=224,
+    labels=1000,
+    any_length=True,
+)
+class GoogLeNet(Net):
     """Three convolutions, nine Inception modules, the mean of each map.
 
     Parameters
     ----------
-    n_frames, n_dims : int
-        Size of a segment. A net also takes other ones.
-    n_labels : int
-        Logits.
-    width : float
-        Scales every hidden layer, above 0; 1 is the published net.
-    nonlinearity : str
-        Of all hidden units.
     dropout : float
-        Share of the means of maps that is left out before the output in training, in [0, 1).
+        Share of the maps' means dropped before the output in training, in [0, 1).
     batch_norm : bool
-        Normalise every convolution's maps, instead of the published normalisation by neighbouring
-        maps after the first and the third.
-    init : {'xavier', 'he', 'orthogonal', 'default'}
-        How the first weights are drawn.
+        Normalise each convolution over the batch, in place of the published normalisation by
+        neighbouring maps after the first and the third.
 
     Attributes
     ----------
@@ -127,8 +126,8 @@ class GoogLeNet(nn.Module):
         init: Init = "he",
     ) -> None:
         super().__init__()
-        check_settings("googlenet", dropout=dropout, width=width)
-        check_sizes("googlenet", self.smallest(), n_frames, n_dims, n_labels)
+        check_settings(self.registered_as, dropout=dropout, width=width)
+        check_sizes(self.registered_as, self.smallest(), n_frames, n_dims, n_labels)
         how: dict[str, Any] = {"nonlinearity": nonlinearity, "batch_norm": batch_norm}
         first, last = scaled(64, width), scaled(192, width)
         self.conv1 = convolution(1, first, 7, stride=2, **how)
@@ -154,7 +153,7 @@ class GoogLeNet(nn.Module):
 
     @staticmethod
     def smallest(**settings: object) -> tuple[int, int]:
-        """Return the fewest frames and dims: two of each must reach the last pool."""
+        """Return the fewest frames and dimensions: two of each must reach the last pool."""
         n = 2**_N_POOLS  # a pool of n makes n / 2, as it may reach over the end
         return 2 * n - 1, 2 * n - 1
 

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from mcls.errors import ConfigError
+from mcls.nets.base import Net
 from mcls.nets.blocks.layers import (
     Init,
     Nonlinearity,
@@ -32,9 +33,17 @@ _N_THREES = 3  # pools of three frames, at most
 
 
 @register(
-    "nets", "local-cnn", source="Lee & Nam 2017", sr=22050, hop=512, frames=27, dims=128, labels=50
+    "nets",
+    "local-cnn",
+    source="Lee & Nam 2017",
+    sr=22050,
+    hop=512,
+    frames=27,
+    dims=128,
+    labels=50,
+    any_length=True,
 )
-class LocalCNN(nn.Module):
+class LocalCNN(Net):
     """1-D convolutions of 3 frames with max-pools of 2 and 3 down to one frame, then 1 x 1.
 
     Segments of 18, 27, 54, 108 and 216 frames are pooled by 2-3-3, 3-3-3, 2-3-3-3, 2-2-3-3-3 and
@@ -43,24 +52,12 @@ class LocalCNN(nn.Module):
 
     Parameters
     ----------
-    n_frames, n_dims : int
-        Size of a segment. A net also takes longer ones.
-    n_labels : int
-        Logits.
-    width : float
-        Scales every hidden layer, above 0.
     pools : tuple of int or None
-        Frames of the max-pool after each convolution, first to last; none: by the segment.
+        Frames of the max-pool after each convolution; none: chosen by the length of the segment.
     pool : str
-        Over what is left of time, as in mcls.nets.blocks.time_pooling.
-    nonlinearity : str
-        Of all hidden units.
+        Pooling over time: mean, max, std, lp, attention, autopool, or several joined by +.
     dropout : float
-        Share of the last layer's units that is left out in training, in [0, 1).
-    batch_norm : bool
-        Normalise each hidden layer before its nonlinearity.
-    init : {'xavier', 'he', 'orthogonal', 'default'}
-        How the first weights are drawn.
+        Share of the last layer's units dropped in training, in [0, 1).
 
     Attributes
     ----------
@@ -92,8 +89,8 @@ class LocalCNN(nn.Module):
         init: Init = "he",
     ) -> None:
         super().__init__()
-        check_settings("local-cnn", dropout=dropout, width=width)
-        check_sizes("local-cnn", self.smallest(pools=pools), n_frames, n_dims, n_labels)
+        check_settings(self.registered_as, dropout=dropout, width=width)
+        check_sizes(self.registered_as, self.smallest(pools=pools), n_frames, n_dims, n_labels)
         sizes = pools_of(n_frames) if pools is None else tuple(pools)
         maps = [n_dims, *[scaled(_MAPS, width)] * len(sizes), scaled(_LAST_MAPS, width)]
         layers = [
@@ -116,7 +113,7 @@ class LocalCNN(nn.Module):
 
     @staticmethod
     def smallest(*, pools: tuple[int, ...] | None, **settings: object) -> tuple[int, int]:
-        """Return the fewest frames and dims: one frame must reach the last layer."""
+        """Return the fewest frames and dimensions: one frame must reach the last layer."""
         if pools is not None and any(size < 1 for size in pools):
             said = "x".join(map(str, pools))
             raise ConfigError(f"local-cnn: pools={said}; expected 1 frame or more in each")

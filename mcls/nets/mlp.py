@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from mcls.errors import ConfigError
+from mcls.nets.base import Net
 from mcls.nets.blocks.layers import (
     Init,
     Nonlinearity,
@@ -22,27 +23,19 @@ from mcls.registry import register
 
 
 @register("nets", "mlp", source="Rumelhart et al. 1986", frames=1, dims=513, labels=10)
-class MLP(nn.Module):
+class MLP(Net):
     """Multi-layer perceptron: dense layers with dropout after each.
 
     A segment of several frames is read as one vector, frame after frame.
 
     Parameters
     ----------
-    n_frames, n_dims : int
-        Size of a segment.
-    n_labels : int
-        Logits.
     layers : tuple of int
-        Units of each hidden layer.
+        Number of units of each hidden layer.
     nonlinearity : str
-        Of the hidden units.
+        Nonlinearity of the hidden units.
     dropout : float
-        Share of the hidden units that is left out at each step of training, in [0, 1).
-    batch_norm : bool
-        Normalise each hidden layer before its nonlinearity.
-    init : {'xavier', 'he', 'orthogonal', 'default'}
-        How the first weights are drawn.
+        Share of the hidden units dropped in training, in [0, 1).
 
     Attributes
     ----------
@@ -69,8 +62,8 @@ class MLP(nn.Module):
         init: Init = "he",
     ) -> None:
         super().__init__()
-        check_settings("mlp", dropout=dropout, layers=layers)
-        check_sizes("mlp", self.smallest(), n_frames, n_dims, n_labels)
+        check_settings(self.registered_as, dropout=dropout, layers=layers)
+        check_sizes(self.registered_as, self.smallest(), n_frames, n_dims, n_labels)
         sizes = [n_frames * n_dims, *layers]
         made = [
             dense(n_in, n_out, nonlinearity=nonlinearity, batch_norm=batch_norm)
@@ -83,7 +76,7 @@ class MLP(nn.Module):
 
     @staticmethod
     def smallest(**settings: object) -> tuple[int, int]:
-        """Return the fewest frames and dims: one each."""
+        """Return the fewest frames and dimensions: one each."""
         return 1, 1
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

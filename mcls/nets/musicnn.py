@@ -1,51 +1,67 @@
-"""Musically motivated filters, convolutions in time, pooling over time: Pons & Serra's musicnn."""
+"""Musically motivated filters, convolutions in time, pooling over time: Pons & Serra's musicnn.
 
-from mcls.nets.blocks.backends import Backend, Midend
-from mcls.nets.blocks.front_back import FrontBack
-from mcls.nets.blocks.frontends import FrontendName
-from mcls.nets.blocks.layers import Init, Nonlinearity
-from mcls.nets.blocks.stacks import Envelope
+Any front-end goes with any mid-end and any back-end, each of which is in `mcls.nets.blocks`.
+"""
+
+from typing import ClassVar
+
+import torch
+from torch import nn
+
+from mcls.nets.base import Net
+from mcls.nets.blocks.backends import Backend, Convolutions, Midend, make_backend
+from mcls.nets.blocks.frontends import FRONTENDS, FrontendName
+from mcls.nets.blocks.layers import (
+    Init,
+    Nonlinearity,
+    check_settings,
+    check_sizes,
+    init_weights,
+    scaled,
+)
+from mcls.nets.blocks.stacks import Envelope, check_samples, layer
 from mcls.registry import register
+
+_RECURRENT_UNITS = 512
 
 
 @register(
-    "nets", "musicnn", source="Pons & Serra 2019", sr=16000, hop=256, frames=187, dims=96, labels=50
+    "nets",
+    "musicnn",
+    source="Pons & Serra 2019",
+    sr=16000,
+    hop=256,
+    frames=187,
+    dims=96,
+    labels=50,
+    any_length=True,
 )
-class Musicnn(FrontBack):
+class Musicnn(Net):
     """Timbral and temporal filters, three residual convolutions, all of them pooled over time.
 
-    Every layer is normalised after its nonlinearity, and the segment as a whole before all.
+    Every layer is normalised after its nonlinearity, and the segment as a whole before all. A net
+    takes segments of any length from the smallest on, unless its back-end is mlp.
 
     Parameters
     ----------
-    n_frames, n_dims : int
-        Size of a segment. All back-ends but mlp take other lengths, too.
-    n_labels : int
-        Logits.
-    width : float
-        Scales every hidden layer, above 0; 1 is the published net.
     frontend : str
-        From the segment to maps over time.
+        Layers that turn a segment into maps over time.
     envelope : {'max', 'mean'}
-        Temporal filters read every dim, of which the maximum is taken, or the mean of all dims.
+        Maximum over dimensions after temporal filters, or mean over dimensions before them.
     midend : {'dense', 'residual', 'pons-2018', 'none'}
-        Convolutions over all maps: front-end and all three side by side, or the last.
+        Convolutions over all maps; dense joins the front-end and all of them, others give the last.
     midend_maps : int
-        Of each convolution of the mid-end; the published large net has 512.
+        Maps of each convolution of the mid-end; the published large net has 512.
     residual_norm : bool
-        Normalise what the second and third convolution add; the published code leaves it out.
+        Batch-normalise what the second and third convolution add; the published code does not.
     backend : str
-        From maps over time to one vector.
+        Pooling that turns maps over time into one vector.
     units : int
-        Of the dense layer; the published large net has 500.
-    nonlinearity : str
-        Of all hidden units.
+        Units of the dense layer; the published large net has 500.
     dropout : float
-        Share of the units that is left out before and after the dense layer in training, in [0, 1).
+        Share of the units dropped before and after the dense layer in training, in [0, 1).
     batch_norm : bool
-        Normalise each hidden layer after its nonlinearity.
-    init : {'xavier', 'he', 'orthogonal', 'default'}
-        How the first weights are drawn.
+        Normalise each hidden layer over the batch, after its nonlinearity.
 
     Attributes
     ----------
@@ -63,6 +79,10 @@ class Musicnn(FrontBack):
     computed and not used; ``residual_norm=false`` does the same. Its front-end begins with Glorot's
     weights and the rest with He's, where `init` is for all layers.
     """
+
+    #: Whether the segment as a whole, and the vector over time, are normalised over the batch.
+    normalise_input: ClassVar[bool] = True
+    normalise_summary: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -83,22 +103,59 @@ class Musicnn(FrontBack):
         batch_norm: bool = True,
         init: Init = "he",
     ) -> None:
-        super().__init__(
+        super().__init__()
+        counts = {"midend_maps": (midend_maps, 1, None), "units": (units, 1, None)}
+        check_settings(self.registered_as, dropout=dropout, width=width, counts=counts)
+        smallest = self.smallest(frontend=frontend, midend=midend)
+        check = check_samples if frontend == "waveform" else check_sizes
+        check(self.registered_as, smallest, n_frames, n_dims, n_labels)
+        self.input_norm = nn.BatchNorm2d(1) if self.normalise_input else nn.Identity()
+        self.frontend = FRONTENDS[frontend](
             n_frames,
             n_dims,
-            n_labels,
             width=width,
-            frontend=frontend,
             envelope=envelope,
-            midend=midend,
-            midend_maps=midend_maps,
-            residual_norm=residual_norm,
-            backend=backend,
-            units=units,
-            input_norm=True,
-            summary_norm=True,
             nonlinearity=nonlinearity,
-            dropout=dropout,
             batch_norm=batch_norm,
-            init=init,
         )
+        left = self.frontend.n_out, self.frontend.frames_out
+        named = [f"frontend.{part}" for part in self.frontend.hidden] or ["frontend"]
+        self.midend: nn.Module = nn.Identity()
+        if midend != "none":
+            self.midend = Convolutions(
+                *left,
+                scaled(midend_maps, width),
+                kind=midend,
+                residual_norm=residual_norm,
+                nonlinearity=nonlinearity,
+                batch_norm=batch_norm,
+            )
+            left = self.midend.n_out, self.midend.frames_out
+            named += [f"midend.{part}" for part in self.midend.hidden]
+        self.summary = make_backend(backend, *left, scaled(_RECURRENT_UNITS, width))
+        named += [f"summary.{part}" for part in getattr(self.summary, "hidden", ())]
+        n_out: int = self.summary.n_out  # type: ignore[assignment]  # every back-end has it
+        normed = self.normalise_summary and batch_norm
+        self.summary_norm = nn.BatchNorm1d(n_out) if normed else nn.Identity()
+        units = scaled(units, width)
+        self.dense1 = layer(
+            nn.Linear(n_out, units),
+            nn.BatchNorm1d(units),
+            nonlinearity=nonlinearity,
+            batch_norm=batch_norm,
+        )
+        self.dropout = nn.Dropout(dropout)
+        self.output = nn.Linear(units, n_labels)
+        self.hidden = (*named, "dense1")
+        init_weights(self, init)
+
+    @staticmethod
+    def smallest(*, frontend: FrontendName, midend: Midend, **settings: object) -> tuple[int, int]:
+        """Return the fewest frames and dimensions: one frame must be left over time."""
+        return FRONTENDS[frontend].fewest(Convolutions.fewest(midend))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """``(batch, 1, n_frames, n_dims)`` to logits ``(batch, n_labels)``."""
+        x = self.midend(self.frontend(self.input_norm(x)))  # (batch, maps, frames)
+        x = self.dropout(self.summary_norm(self.summary(x)))  # (batch, n_out)
+        return self.output(self.dropout(self.dense1(x)))

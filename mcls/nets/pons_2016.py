@@ -1,48 +1,147 @@
 """Filters along time, along frequency, or both: the nets of Pons, Lidy & Serra (2016).
 
-A filter that is long in time and one dim high sees rhythm and the envelope of notes; one that is
-high in frequency and one frame long sees timbre and chords. Sizes are frames x dims here, where the
-paper writes dims x frames: its 1x60 is 60x1.
+A filter that is long in time and one dimension high sees rhythm and the envelope of notes; one that
+is high in frequency and one frame long sees timbre and chords. Sizes are frames x dimensions here,
+where the paper writes dimensions x frames: its 1x60 is 60x1.
+
+References
+----------
+Pons, Lidy & Serra (2016), Experimenting with musically motivated convolutional neural networks; the
+code its first author published (CBMI2016).
 """
 
-from mcls.nets.blocks.branches import Branches
-from mcls.nets.blocks.layers import Init, Nonlinearity
-from mcls.registry import register
+from collections.abc import Iterable
+from typing import Any
 
+import torch
+from torch import nn
 
-@register(
-    "nets", "pons-time", source="Pons et al. 2016", sr=44100, hop=1024, frames=80, dims=40, labels=8
+from mcls.errors import ConfigError
+from mcls.nets.base import Net
+from mcls.nets.blocks.filters import filters, maximum_over, parse_shapes
+from mcls.nets.blocks.layers import (
+    Init,
+    Nonlinearity,
+    check_settings,
+    check_sizes,
+    dense,
+    init_weights,
+    name_layers,
+    scaled,
+    through,
 )
-class PonsTime(Branches):
-    """Filters of 60 frames and one dim, and of each the maximum over dims in every frame.
+from mcls.registry import register, register_preset
+
+_MAPS = 32
+_POOLED_DIMS = 4
+
+
+class ShapedFilters(Net):
+    """Filters of several shapes side by side, a dense layer unless units is none, the output.
+
+    A filter with more dimensions than frames is pooled over all frames, so that what is left of it
+    is a row of dimensions; any other over all dimensions, so that frames are left.
 
     Parameters
     ----------
-    n_frames, n_dims : int
-        Size of a segment.
-    n_labels : int
-        Logits.
-    width : float
-        Scales the number of filters, 32, above 0; 1 is the published net.
-    length : int
-        Frames of a filter; 200 for segments of 250 frames, as published, too.
-    nonlinearity : str
-        Of the filters.
+    branches : dict of str to (frames, dimensions)
+        Names and shapes of the filters.
+    units : int or None
+        Units of the dense layer.
+    counts : dict of str to int or None
+        Settings that have to be 1 or more.
+    pool : (frames, dimensions) or None
+        Size of a max-pool in place of the maxima.
     dropout : float
-        Share of what the filters give that is left out in training, in [0, 1).
-    batch_norm : bool
-        Normalise the filters' maps before the nonlinearity.
-    init : {'xavier', 'he', 'orthogonal', 'default'}
-        How the first weights are drawn.
+        Share of the units dropped before and after the dense layer in training, in [0, 1).
+    """
+
+    def __init__(
+        self,
+        n_frames: int,
+        n_dims: int,
+        n_labels: int,
+        *,
+        branches: dict[str, tuple[int, int]],
+        units: int | None,
+        counts: dict[str, int | None],
+        pool: tuple[int, int] | None = None,
+        width: float,
+        nonlinearity: Nonlinearity,
+        dropout: float,
+        batch_norm: bool,
+        init: Init,
+    ) -> None:
+        super().__init__()
+        above = {
+            key: (n, 1, None) for key, n in {**counts, "units": units}.items() if n is not None
+        }
+        check_settings(self.registered_as, dropout=dropout, width=width, counts=above)
+        check_sizes(self.registered_as, largest(branches.values()), n_frames, n_dims, n_labels)
+        maps, n_out = scaled(_MAPS, width), 0
+        how: dict[str, Any] = {"nonlinearity": nonlinearity, "batch_norm": batch_norm}
+        for name, shape in branches.items():
+            left = (n_frames - shape[0] + 1, n_dims - shape[1] + 1)
+            over, left = _pool(shape, left, pool)
+            n_out += maps * left[0] * left[1]
+            self.add_module(name, filters(1, maps, shape, pool=over, **how))
+        self.branches = tuple(branches)
+        self.dropout = nn.Dropout(dropout)
+        self._denses: tuple[str, ...] = ()
+        if units is not None:
+            layer = dense(n_out, scaled(units, width), **how)
+            self._denses, n_out = name_layers(self, "dense", [layer]), scaled(units, width)
+        self.hidden = self.branches + self._denses
+        self.output = nn.Linear(n_out, n_labels)
+        init_weights(self, init)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """``(batch, 1, n_frames, n_dims)`` to logits ``(batch, n_labels)``."""
+        made = [getattr(self, name)(x).flatten(1) for name in self.branches]
+        x = self.dropout(torch.cat(made, dim=1))  # (batch, n_out)
+        return self.output(through(self, self._denses, x, after=self.dropout))
+
+
+def _pool(
+    shape: tuple[int, int], left: tuple[int, int], pool: tuple[int, int] | None
+) -> tuple[nn.Module, tuple[int, int]]:
+    """Return the pool of filters of a shape, and the frames and dimensions after it."""
+    if pool is None:
+        high = shape[1] > shape[0]
+        return maximum_over("frames" if high else "dims"), (1, left[1]) if high else (left[0], 1)
+    frames, dims = min(pool[0], left[0]), min(pool[1], left[1])
+    return nn.MaxPool2d((frames, dims)), (left[0] // frames, left[1] // dims)
+
+
+def largest(shapes: Iterable[tuple[int, int]]) -> tuple[int, int]:
+    """Return the fewest frames and dimensions that all of some shapes fit into."""
+    frames, dims = zip(*shapes, strict=True)
+    return max(frames), max(dims)
+
+
+@register(
+    "nets", "pons-tf", source="Pons et al. 2016", sr=44100, hop=1024, frames=80, dims=40, labels=8
+)
+class PonsTimeFrequency(ShapedFilters):
+    """The filters of pons-time and of pons-frequency side by side, and a dense layer of 200 units.
+
+    Its filters may begin at those of a trained pons-time and a trained pons-frequency, as
+    published: ``mcls train --init``. A net takes segments of one length.
+
+    Parameters
+    ----------
+    length : int or None
+        Frames of a filter along time, 200 in the paper for segments of 250; none: no such filters.
+    height : int or None
+        Dimensions of a filter along frequency, 30 to 40 in the paper; none: no such filters.
+    units : int or None
+        Units of the dense layer; none: there is no dense layer.
 
     Attributes
     ----------
     hidden : tuple of str
-        ``time``: ``(batch, maps, frames, 1)``.
-
-    References
-    ----------
-    Pons, Lidy & Serra (2016), Experimenting with musically motivated convolutional neural networks.
+        ``time``: ``(batch, maps, frames, 1)``; ``frequency``: ``(batch, maps, 1, dims)``;
+        ``dense1``: ``(batch, units)``.
     """
 
     def __init__(
@@ -52,19 +151,30 @@ class PonsTime(Branches):
         n_labels: int,
         *,
         width: float = 1.0,
-        length: int = 60,
+        length: int | None = 60,
+        height: int | None = 32,
+        units: int | None = 200,
         nonlinearity: Nonlinearity = "relu",
         dropout: float = 0.5,
         batch_norm: bool = False,
         init: Init = "xavier",
     ) -> None:
+        branches = {}
+        if length is not None:
+            branches["time"] = (length, 1)
+        if height is not None:
+            branches["frequency"] = (1, height)
+        if not branches:
+            raise ConfigError(
+                f"{self.registered_as}: length and height are both none; expected a number for one"
+            )
         super().__init__(
             n_frames,
             n_dims,
             n_labels,
-            branches={"time": (length, 1)},
-            units=None,
-            counts={"length": length},
+            branches=branches,
+            units=units,
+            counts={"length": length, "height": height},
             width=width,
             nonlinearity=nonlinearity,
             dropout=dropout,
@@ -72,15 +182,37 @@ class PonsTime(Branches):
             init=init,
         )
 
-    @staticmethod
-    def smallest(*, length: int, **settings: object) -> tuple[int, int]:
-        """Return the fewest frames and dims: those of a filter."""
-        return length, 1
+    @classmethod
+    def smallest(
+        cls, *, length: int | None, height: int | None, **settings: object
+    ) -> tuple[int, int]:
+        """Return the fewest frames and dimensions: those of the filters."""
+        return length or 1, height or 1
+
+
+PonsTime = register_preset(
+    "nets",
+    "pons-time",
+    of="pons-tf",
+    summary="Filters of 60 frames and one dimension, and their maxima over dimensions.",
+    height=None,
+    units=None,
+)
+
+PonsFrequency = register_preset(
+    "nets",
+    "pons-frequency",
+    of="pons-tf",
+    summary="Filters of one frame and 32 dimensions, and their maxima over frames.",
+    facts={"any_length": True},
+    length=None,
+    units=None,
+)
 
 
 @register(
     "nets",
-    "pons-frequency",
+    "pons-parallel",
     source="Pons et al. 2016",
     sr=44100,
     hop=1024,
@@ -88,36 +220,27 @@ class PonsTime(Branches):
     dims=40,
     labels=8,
 )
-class PonsFrequency(Branches):
-    """Filters of one frame and 32 dims, and of each the maximum over frames at every dim.
+class PonsParallel(ShapedFilters):
+    """Filters of any shapes side by side, and a dense layer of 200 units: pons-tf extended.
+
+    So ``shapes=60x1,1x32`` is pons-tf. A net takes segments of one length.
 
     Parameters
     ----------
-    n_frames, n_dims : int
-        Size of a segment. A net also takes longer ones.
-    n_labels : int
-        Logits.
-    width : float
-        Scales the number of filters, 32, above 0; 1 is the published net.
-    height : int
-        Dims of a filter; 30 to 40 were published.
-    nonlinearity : str
-        Of the filters.
-    dropout : float
-        Share of what the filters give that is left out in training, in [0, 1).
-    batch_norm : bool
-        Normalise the filters' maps before the nonlinearity.
-    init : {'xavier', 'he', 'orthogonal', 'default'}
-        How the first weights are drawn.
+    shapes : str
+        Shapes of the filters, each FRAMESxDIMENSIONS, separated by commas.
+    units : int
+        Units of the dense layer.
 
     Attributes
     ----------
     hidden : tuple of str
-        ``frequency``: ``(batch, maps, 1, dims)``.
+        ``branch1``, ``branch2``, ...: ``(batch, maps, frames, 1)`` or ``(batch, maps, 1, dims)``;
+        ``dense1``: ``(batch, units)``.
 
     References
     ----------
-    Pons, Lidy & Serra (2016), Experimenting with musically motivated convolutional neural networks.
+    The paper suggests more shapes than two and does not try them.
     """
 
     def __init__(
@@ -127,19 +250,21 @@ class PonsFrequency(Branches):
         n_labels: int,
         *,
         width: float = 1.0,
-        height: int = 32,
+        shapes: str = "9x1,3x3,1x9",
+        units: int = 200,
         nonlinearity: Nonlinearity = "relu",
         dropout: float = 0.5,
         batch_norm: bool = False,
         init: Init = "xavier",
     ) -> None:
+        read = parse_shapes(self.registered_as, shapes)
         super().__init__(
             n_frames,
             n_dims,
             n_labels,
-            branches={"frequency": (1, height)},
-            units=None,
-            counts={"height": height},
+            branches={f"branch{i}": shape for i, shape in enumerate(read, 1)},
+            units=units,
+            counts={},
             width=width,
             nonlinearity=nonlinearity,
             dropout=dropout,
@@ -147,53 +272,41 @@ class PonsFrequency(Branches):
             init=init,
         )
 
-    @staticmethod
-    def smallest(*, height: int, **settings: object) -> tuple[int, int]:
-        """Return the fewest frames and dims: those of a filter."""
-        return 1, height
+    @classmethod
+    def smallest(cls, *, shapes: str, **settings: object) -> tuple[int, int]:
+        """Return the fewest frames and dimensions: those of the filters."""
+        return largest(parse_shapes(cls.registered_as, shapes))
 
 
 @register(
-    "nets", "pons-tf", source="Pons et al. 2016", sr=44100, hop=1024, frames=80, dims=40, labels=8
+    "nets",
+    "pons-blackbox",
+    source="Pons et al. 2016",
+    sr=44100,
+    hop=1024,
+    frames=80,
+    dims=40,
+    labels=8,
 )
-class PonsTimeFrequency(Branches):
-    """The filters of pons-time and of pons-frequency side by side, and a dense layer of 200 units.
+class PonsBlackBox(ShapedFilters):
+    """Filters of 8 frames and 12 dimensions, a max-pool of 4, and a dense layer of 200 units.
 
-    Its filters may begin at those of a trained pons-time and a trained pons-frequency, as
-    published: ``mcls train --init``.
+    The net without a musical motive that the others are compared with. It takes segments of one
+    length.
 
     Parameters
     ----------
-    n_frames, n_dims : int
-        Size of a segment.
-    n_labels : int
-        Logits.
-    width : float
-        Scales filters, 32 of each kind, and units, above 0; 1 is the published net.
     length : int
-        Frames of a filter along time.
+        Frames of a filter; 200 in the paper for segments of 250 frames.
     height : int
-        Dims of a filter along frequency.
+        Dimensions of a filter.
     units : int
-        Of the dense layer.
-    nonlinearity : str
-        Of all hidden units.
-    dropout : float
-        Share of the units that is left out before and after the dense layer in training, in [0, 1).
-    batch_norm : bool
-        Normalise each hidden layer before its nonlinearity.
-    init : {'xavier', 'he', 'orthogonal', 'default'}
-        How the first weights are drawn.
+        Units of the dense layer.
 
     Attributes
     ----------
     hidden : tuple of str
-        ``time``: ``(batch, maps, frames, 1)``; ``frequency``: ``(batch, maps, 1, dims)``;
-        ``dense1``: ``(batch, units)``.
-
-    References
-    ----------
-    Pons, Lidy & Serra (2016), Experimenting with musically motivated convolutional neural networks.
+        ``conv1``: ``(batch, maps, frames, dims)``; ``dense1``: ``(batch, units)``.
     """
 
     def __init__(
@@ -203,8 +316,8 @@ class PonsTimeFrequency(Branches):
         n_labels: int,
         *,
         width: float = 1.0,
-        length: int = 60,
-        height: int = 32,
+        length: int = 8,
+        height: int = 12,
         units: int = 200,
         nonlinearity: Nonlinearity = "relu",
         dropout: float = 0.5,
@@ -215,9 +328,10 @@ class PonsTimeFrequency(Branches):
             n_frames,
             n_dims,
             n_labels,
-            branches={"time": (length, 1), "frequency": (1, height)},
+            branches={"conv1": (length, height)},
             units=units,
             counts={"length": length, "height": height},
+            pool=(1, _POOLED_DIMS),
             width=width,
             nonlinearity=nonlinearity,
             dropout=dropout,
@@ -225,7 +339,7 @@ class PonsTimeFrequency(Branches):
             init=init,
         )
 
-    @staticmethod
-    def smallest(*, length: int, height: int, **settings: object) -> tuple[int, int]:
-        """Return the fewest frames and dims: those of the filters."""
+    @classmethod
+    def smallest(cls, *, length: int, height: int, **settings: object) -> tuple[int, int]:
+        """Return the fewest frames and dimensions: those of a filter."""
         return length, height

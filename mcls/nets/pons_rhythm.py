@@ -1,7 +1,7 @@
 """Filters along time of many lengths at once: O-net and P-net of Pons & Serra (2017).
 
-Short filters see onsets and patterns, long ones tempo and rhythm; all are one dim high, so that
-few numbers are learnt. Each is pooled over four dims, and over all frames by a pooling of choice.
+Short filters see onsets and patterns, long ones tempo and rhythm; all are one dimension high, so
+that few weights are learnt.
 """
 
 from typing import ClassVar
@@ -9,6 +9,7 @@ from typing import ClassVar
 import torch
 from torch import nn
 
+from mcls.nets.base import Net
 from mcls.nets.blocks.filters import SideBySide, filters
 from mcls.nets.blocks.layers import (
     Init,
@@ -19,40 +20,41 @@ from mcls.nets.blocks.layers import (
     scaled,
 )
 from mcls.nets.blocks.time_pooling import time_pool
-from mcls.registry import register
+from mcls.registry import register, register_preset
 
 _POOLED_DIMS = 4
 _ONSETS = tuple(range(6, 42, 5))  # frames of a filter: 6, 11, ..., 41
 _PATTERNS = tuple(range(46, 217, 5))  # 46, 51, ..., 216
-_MAPS = {"onsets": 5, "patterns": 1}  # of each length
 
 
-class _ManyLengths(nn.Module):
-    """Filters along time of many lengths, pooled; dropout; the output.
+@register(
+    "nets",
+    "pons-onet",
+    source="Pons & Serra 2017",
+    sr=44100,
+    hop=1024,
+    frames=250,
+    dims=40,
+    labels=8,
+    any_length=True,
+)
+class ONet(Net):
+    """Five filters each of 6, 11, ... 41 frames and one dimension: onsets and short patterns.
+
+    Filters along time of many lengths, pooled over four dimensions and over all frames; dropout;
+    the output. A net takes segments of any length from the smallest on.
 
     Parameters
     ----------
-    n_frames, n_dims : int
-        Size of a segment. A net also takes longer ones.
-    n_labels : int
-        Logits.
     width : float
-        Scales the number of filters, above 0; 1, 2, 4 and 8 were published.
+        Factor on the number of filters, above 0; 1, 2, 4 and 8 were published.
     pool : str
-        Over time, as in mcls.nets.blocks.time_pooling; max is the published one.
-    nonlinearity : str
-        Of the filters.
-    dropout : float
-        Share of what the filters give that is left out in training, in [0, 1).
-    batch_norm : bool
-        Normalise the filters' maps before the nonlinearity.
-    init : {'xavier', 'he', 'orthogonal', 'default'}
-        How the first weights are drawn.
+        Pooling over time: mean, max, std, lp, attention, autopool, or several joined by +.
 
     Attributes
     ----------
     hidden : tuple of str
-        ``conv1``: ``(batch, units)``, the filters pooled.
+        ``conv1``: ``(batch, units)``, the pooled filters.
 
     References
     ----------
@@ -62,9 +64,9 @@ class _ManyLengths(nn.Module):
     Differs from the published code: He's weights are normal, there uniform of the same variance.
     """
 
-    #: Frames and number of the filters.
-    lengths: ClassVar[tuple[tuple[int, int], ...]]
-    registered_as: ClassVar[str]
+    #: Filters of each of O-net's lengths, and of each of P-net's.
+    onset_maps: ClassVar[int] = 5
+    pattern_maps: ClassVar[int] = 0
 
     def __init__(
         self,
@@ -85,7 +87,7 @@ class _ManyLengths(nn.Module):
         n_pooled = min(_POOLED_DIMS, n_dims)
         branches: list[nn.Module] = []
         n_out = 0
-        for length, n_filters in self.lengths:
+        for length, n_filters in self._filters():
             maps = scaled(n_filters, width)
             over_time = time_pool(pool, maps * (n_dims // n_pooled))
             made = filters(
@@ -105,9 +107,16 @@ class _ManyLengths(nn.Module):
         init_weights(self, init)
 
     @classmethod
+    def _filters(cls) -> list[tuple[int, int]]:
+        """Return the frames and the number of the filters."""
+        known = [(length, cls.onset_maps) for length in _ONSETS]
+        known += [(length, cls.pattern_maps) for length in _PATTERNS]
+        return [(length, n_filters) for length, n_filters in known if n_filters]
+
+    @classmethod
     def smallest(cls, **settings: object) -> tuple[int, int]:
-        """Return the fewest frames and dims: those of the longest filter."""
-        return max(length for length, _ in cls.lengths), 1
+        """Return the fewest frames and dimensions: those of the longest filter."""
+        return max(length for length, _ in cls._filters()), 1
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """``(batch, 1, n_frames, n_dims)`` to logits ``(batch, n_labels)``."""
@@ -115,12 +124,12 @@ class _ManyLengths(nn.Module):
 
 
 class OverTime(nn.Module):
-    """A pooling over time of maps that still have dims: each dim of a map is pooled by itself.
+    """Pooling over time of maps that still have dimensions, each of which is pooled by itself.
 
     Parameters
     ----------
     pool : nn.Module
-        Of ``(batch, maps * dims, frames)``.
+        Pooling of ``(batch, maps * dims, frames)``.
     """
 
     def __init__(self, pool: nn.Module) -> None:
@@ -132,49 +141,19 @@ class OverTime(nn.Module):
         return self.pool(x.transpose(2, 3).flatten(1, 2))
 
 
-@register(
-    "nets",
-    "pons-onet",
-    source="Pons & Serra 2017",
-    sr=44100,
-    hop=1024,
-    frames=250,
-    dims=40,
-    labels=8,
-)
-class ONet(_ManyLengths):
-    """Five filters each of 6, 11, ... 41 frames and one dim: onsets and short patterns."""
-
-    lengths = tuple((length, _MAPS["onsets"]) for length in _ONSETS)
-
-
-@register(
+PNet = register_preset(
     "nets",
     "pons-pnet",
-    source="Pons & Serra 2017",
-    sr=44100,
-    hop=1024,
-    frames=250,
-    dims=40,
-    labels=8,
+    of="pons-onet",
+    summary="One filter each of 46, 51, ... 216 frames and one dimension: tempo and rhythm.",
+    onset_maps=0,
+    pattern_maps=1,
 )
-class PNet(_ManyLengths):
-    """A filter each of 46, 51, ... 216 frames and one dim: tempo and rhythmic patterns."""
 
-    lengths = tuple((length, _MAPS["patterns"]) for length in _PATTERNS)
-
-
-@register(
+ONetPNet = register_preset(
     "nets",
     "pons-onet-pnet",
-    source="Pons & Serra 2017",
-    sr=44100,
-    hop=1024,
-    frames=250,
-    dims=40,
-    labels=8,
+    of="pons-onet",
+    summary="The filters of pons-onet and of pons-pnet side by side.",
+    pattern_maps=1,
 )
-class ONetPNet(_ManyLengths):
-    """The filters of O-net and of P-net side by side."""
-
-    lengths = ONet.lengths + PNet.lengths

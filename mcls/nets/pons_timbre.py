@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from mcls.nets.base import Net
 from mcls.nets.blocks.filters import SideBySide, filters, maximum_over
 from mcls.nets.blocks.layers import (
     Init,
@@ -19,7 +20,7 @@ from mcls.nets.blocks.layers import (
 )
 from mcls.registry import register
 
-_BANDS = 128  # dims that the heights are of
+_BANDS = 128  # dimensions that the heights are of
 _HEIGHTS = (100, 75, 25)
 _LENGTHS = (1, 3, 5, 7)  # frames
 _MAPS = {100: (10, 6, 3, 3), 75: (15, 10, 5, 5), 25: (15, 10, 5, 5)}  # by length
@@ -39,29 +40,18 @@ _UNITS = 100
     dims=128,
     labels=50,
 )
-class PonsTimbre(nn.Module):
-    """Filters of 1 to 7 frames and 100, 75 and 25 of 128 dims, then convolution in time.
+class PonsTimbre(Net):
+    """Filters of 1 to 7 frames and 100, 75 and 25 of 128 dimensions, then convolution in time.
 
-    Of each filter the maximum over dims is taken, so that pitch does not matter and timbre is left;
-    and over 4 frames. Then 32 filters of 8 frames over all maps, a max-pool of 4 frames, and a
-    dense layer of 100 units. Where there are not 128 dims, filters keep their share of them.
+    Of each filter the maximum over dimensions is taken, so that pitch does not matter and timbre is
+    left; and over 4 frames. Then 32 filters of 8 frames over all maps, a max-pool of 4 frames, and
+    a dense layer of 100 units. Where there are not 128 dimensions, filters keep their share of
+    them.
 
     Parameters
     ----------
-    n_frames, n_dims : int
-        Size of a segment.
-    n_labels : int
-        Logits.
-    width : float
-        Scales every hidden layer, above 0; 1 is the published net.
-    nonlinearity : str
-        Of all hidden units.
     dropout : float
-        Share of the units that is left out before and after the dense layer in training, in [0, 1).
-    batch_norm : bool
-        Normalise each hidden layer before its nonlinearity.
-    init : {'xavier', 'he', 'orthogonal', 'default'}
-        How the first weights are drawn.
+        Share of the units dropped before and after the dense layer in training, in [0, 1).
 
     Attributes
     ----------
@@ -91,8 +81,8 @@ class PonsTimbre(nn.Module):
         init: Init = "he",
     ) -> None:
         super().__init__()
-        check_settings("pons-timbre", dropout=dropout, width=width)
-        check_sizes("pons-timbre", self.smallest(), n_frames, n_dims, n_labels)
+        check_settings(self.registered_as, dropout=dropout, width=width)
+        check_sizes(self.registered_as, self.smallest(), n_frames, n_dims, n_labels)
         how: dict[str, Any] = {"nonlinearity": nonlinearity, "batch_norm": batch_norm}
         branches: list[nn.Module] = []
         n_maps = 0
@@ -115,7 +105,7 @@ class PonsTimbre(nn.Module):
 
     @staticmethod
     def smallest(**settings: object) -> tuple[int, int]:
-        """Return the fewest frames and dims: one frame must reach the dense layer."""
+        """Return the fewest frames and dimensions: one frame must reach the dense layer."""
         return frames_needed([1, _LENGTH], [_POOL, _POOL]), 1
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -1,9 +1,9 @@
-"""How much of a segment a unit of each hidden layer sees: its receptive field.
+"""Receptive fields: the part of a segment that a unit of each hidden layer depends on.
 
-Nothing is derived from kernels and strides. Part of a segment is made NaN, and a unit that is NaN
-then has seen it. A product with NaN is NaN, whatever the weight, and so are a maximum, a sum and a
-recurrent state; so this holds for every net, whatever it is made of. Widths do not matter to it:
-the net is built as narrow as can be.
+They are measured, not derived from kernels and strides. Part of a segment is set to NaN, and a unit
+that becomes NaN depends on it. A product with NaN is NaN, whatever the weight, and so are maxima,
+sums and recurrent states; so this holds for every net, whatever it is made of. The number of maps
+does not matter, and the net is built as narrow as possible.
 """
 
 from collections.abc import Mapping
@@ -17,24 +17,24 @@ from mcls.errors import ConfigError
 from mcls.nets.build import build_net
 from mcls.registry import find
 
-#: Widths that are tried, the narrowest first: some nets cannot be that narrow.
+#: Widths to try, the narrowest first: some nets cannot be that narrow.
 _WIDTHS = (0.01, 0.1, 0.25, 1.0)
 
 
 @dataclass(frozen=True)
-class Field:
-    """What a unit of a hidden layer sees.
+class ReceptiveField:
+    """The part of a segment that the middle unit of a hidden layer depends on.
 
     Parameters
     ----------
     layer : str
-        In the net's ``hidden``.
+        Name of the layer in the net's ``hidden``.
     frames, dims : int
-        Size of the part of the segment; of the unit in the middle.
+        Size of the part.
     all_frames, all_dims : bool
-        Whether that is all there is.
+        Whether it is the whole segment along this axis.
     first_dim : int
-        Where it begins, on the axis of the dims.
+        First dimension of the part.
     over_time : bool
         Whether the layer still has frames, rather than one vector for the segment.
     """
@@ -50,15 +50,15 @@ class Field:
 
 def receptive_fields(
     name: str, settings: Mapping[str, Any], n_frames: int, n_dims: int
-) -> list[Field]:
+) -> list[ReceptiveField]:
     """Return the receptive field of every hidden layer, in the net's order.
 
     Parameters
     ----------
     name : str
-        Of the family ``nets``.
+        Name of a net.
     settings : mapping of str to text or value
-        Over the net's defaults.
+        Settings that differ from the net's defaults.
     n_frames, n_dims : int
         Size of a segment.
 
@@ -75,14 +75,14 @@ def receptive_fields(
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)  # products this small gain nothing from more
     try:
-        seen = _Seen(_narrow(name, settings, n_frames, n_dims), n_frames, n_dims)
+        probe = _Probe(_narrow(name, settings, n_frames, n_dims), n_frames, n_dims)
     finally:
         torch.set_num_threads(n_threads)
-    return [seen.field(i, layer) for i, layer in enumerate(seen.layers)]
+    return [probe.field(i, layer) for i, layer in enumerate(probe.layers)]
 
 
-class _Seen:
-    """Asks a net which of its middle units are NaN if some frames, or dims, are."""
+class _Probe:
+    """Find out which middle units of a net become NaN when some frames, or dimensions, are NaN."""
 
     def __init__(self, net: nn.Module, n_frames: int, n_dims: int) -> None:
         self.net = net.eval()
@@ -94,17 +94,19 @@ class _Seen:
         whole = [((0, 1), 0), ((n_frames - 1, n_frames), 0)]
         self._pass(whole)
         ends = [self._is_nan(layer, 0, -1) or self._is_nan(layer, 1, 0) for layer in self.layers]
-        self.sees_all_time = dict(zip(self.layers, ends, strict=True))
+        self.reaches_all_frames = dict(zip(self.layers, ends, strict=True))
         self.spans = [self._span(axis) for axis in (0, 1)]
 
-    def field(self, i: int, layer: str) -> Field:
-        """Return what a layer sees."""
+    def field(self, i: int, layer: str) -> ReceptiveField:
+        """Return the receptive field of a layer."""
         n_frames, n_dims = self.size
         (first, stop), (low, high) = self.spans[0][i], self.spans[1][i]
-        frames = n_frames if self.sees_all_time[layer] else stop - first
+        frames = n_frames if self.reaches_all_frames[layer] else stop - first
         dims = high - low
         over_time = self.outputs[layer].ndim > 2 and self.outputs[layer].shape[2] > 1
-        return Field(layer, frames, dims, frames == n_frames, dims == n_dims, low, over_time)
+        return ReceptiveField(
+            layer, frames, dims, frames == n_frames, dims == n_dims, low, over_time
+        )
 
     def _keep(self, layer: str) -> Any:
         def hook(module: nn.Module, given: Any, output: torch.Tensor) -> None:
@@ -113,7 +115,7 @@ class _Seen:
         return hook
 
     def _pass(self, parts: list[tuple[tuple[int, int], int]]) -> None:
-        """Pass a segment for each part of an axis, which is NaN in it."""
+        """Pass one segment for each part of an axis, with that part set to NaN."""
         segments = torch.zeros(len(parts), 1, *self.size)
         for segment, ((start, stop), axis) in zip(segments, parts, strict=True):
             segment.narrow(1 + axis, start, stop - start).fill_(torch.nan)
@@ -130,9 +132,9 @@ class _Seen:
         return bool(output.isnan().any())
 
     def _span(self, axis: int) -> list[tuple[int, int]]:
-        """Return where the field of each layer's middle unit begins and ends, by bisection."""
+        """Find the ends of the field of each layer's middle unit by bisection."""
         n = self.size[axis]
-        # the most that may be NaN at the beginning, and at the end, and is not seen: from, to
+        # bounds of the longest part at either end that the unit does not depend on
         low = torch.zeros(2, len(self.layers), dtype=torch.long)
         high = torch.full_like(low, n)
         while (low + 1 < high).any():
@@ -142,13 +144,13 @@ class _Seen:
             for side in (0, 1):
                 for i, layer in enumerate(self.layers):
                     m = int(middle[side, i])
-                    seen = self._is_nan(layer, asked.index((side, m)))
-                    (high if seen else low)[side, i] = m
+                    reached = self._is_nan(layer, asked.index((side, m)))
+                    (high if reached else low)[side, i] = m
         return [(int(low[0, i]), n - int(low[1, i])) for i in range(len(self.layers))]
 
 
 def _narrow(name: str, settings: Mapping[str, Any], n_frames: int, n_dims: int) -> nn.Module:
-    """Build a net as narrow as it can be."""
+    """Build a net with as few maps as possible."""
     if "width" not in find("nets", name).settings:
         return build_net(name, settings, n_frames, n_dims, 1)
     for width in _WIDTHS[:-1]:

@@ -5,6 +5,7 @@ from typing import ClassVar
 import torch
 from torch import nn
 
+from mcls.nets.base import Net
 from mcls.nets.blocks.image import ResidualBlock, convolution
 from mcls.nets.blocks.layers import (
     Init,
@@ -16,34 +17,29 @@ from mcls.nets.blocks.layers import (
     scaled,
     through,
 )
-from mcls.registry import register
+from mcls.registry import register, register_preset
 
-_FILTER = 7  # frames, and dims, of the first convolution
+_FILTER = 7  # frames, and dimensions, of the first convolution
 _MAPS = (64, 128, 256, 512)  # of the four stages
 
 
-class ResNet(nn.Module):
-    """A strided convolution and a max-pool, residual blocks in four stages, the mean of each map.
+@register(
+    "nets", "resnet18", source="He et al. 2016", frames=224, dims=224, labels=1000, any_length=True
+)
+class ResNet18(Net):
+    """Residual net of 18 layers: eight blocks of two convolutions.
+
+    A strided convolution and a max-pool, residual blocks in four stages, the mean of each map. A
+    net takes segments of any size from the smallest on.
 
     Parameters
     ----------
-    n_frames, n_dims : int
-        Size of a segment. A net also takes other ones.
-    n_labels : int
-        Logits.
-    width : float
-        Scales every hidden layer, above 0; 1 is the published net.
     squeeze_excite : bool
-        Scale each block's maps before they are added, by numbers read off their means.
-    nonlinearity : str
-        Of all hidden units.
+        Scale each block's maps by squeeze-and-excitation before they are added.
     dropout : float
-        Share of the means of maps that is left out before the output in training, in [0, 1); the
-        published net has none.
+        Share of the maps' means dropped before the output in training; the published net has none.
     batch_norm : bool
-        Normalise every convolution's maps.
-    init : {'xavier', 'he', 'orthogonal', 'default'}
-        How the first weights are drawn.
+        Normalise each convolution over the batch.
 
     Attributes
     ----------
@@ -59,8 +55,7 @@ class ResNet(nn.Module):
     """
 
     #: Blocks of each stage.
-    blocks: ClassVar[tuple[int, ...]]
-    registered_as: ClassVar[str]
+    blocks: ClassVar[tuple[int, ...]] = (2, 2, 2, 2)
 
     def __init__(
         self,
@@ -106,7 +101,7 @@ class ResNet(nn.Module):
 
     @staticmethod
     def smallest(**settings: object) -> tuple[int, int]:
-        """Return the fewest frames and dims: those of the first filter."""
+        """Return the fewest frames and dimensions: those of the first filter."""
         return _FILTER, _FILTER
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -115,15 +110,10 @@ class ResNet(nn.Module):
         return self.output(self.dropout(x.flatten(1)))
 
 
-@register("nets", "resnet18", source="He et al. 2016", frames=224, dims=224, labels=1000)
-class ResNet18(ResNet):
-    """Residual net of 18 layers: eight blocks of two convolutions."""
-
-    blocks = (2, 2, 2, 2)
-
-
-@register("nets", "resnet34", source="He et al. 2016", frames=224, dims=224, labels=1000)
-class ResNet34(ResNet):
-    """Residual net of 34 layers: sixteen blocks of two convolutions."""
-
-    blocks = (3, 4, 6, 3)
+ResNet34 = register_preset(
+    "nets",
+    "resnet34",
+    of="resnet18",
+    summary="Residual net of 34 layers: sixteen blocks of two convolutions.",
+    blocks=(3, 4, 6, 3),
+)

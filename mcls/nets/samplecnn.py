@@ -5,6 +5,7 @@ from collections import OrderedDict
 import torch
 from torch import nn
 
+from mcls.nets.base import Net
 from mcls.nets.blocks.layers import (
     Init,
     Nonlinearity,
@@ -26,9 +27,17 @@ _N_FIRST = 2
 
 
 @register(
-    "nets", "samplecnn", source="Lee et al. 2017", sr=22050, hop=1, frames=59049, dims=1, labels=50
+    "nets",
+    "samplecnn",
+    source="Lee et al. 2017",
+    sr=22050,
+    hop=1,
+    frames=59049,
+    dims=1,
+    labels=50,
+    any_length=True,
 )
-class SampleCNN(nn.Module):
+class SampleCNN(Net):
     """A strided convolution of 3 samples and nine modules of convolution and max-pool, all of 3.
 
     A segment is read as samples: rows of the feature ``waveform`` are one sample each; rows of more
@@ -37,26 +46,14 @@ class SampleCNN(nn.Module):
 
     Parameters
     ----------
-    n_frames, n_dims : int
-        Size of a segment, of n_frames x n_dims samples. A net also takes longer ones.
-    n_labels : int
-        Logits.
-    width : float
-        Scales every hidden layer, above 0; 1 is the published net.
     size : int
-        Samples, or frames, of every filter, pool and of the first step, 2 to 9.
+        Length of every filter and pool, in samples or frames, 2 to 9.
     modules : int
-        Convolutions with a pool, 1 to 20; a segment has at least size^(modules + 1) samples.
+        Convolutions with a pool, 1 to 20; a segment has size^(modules + 1) samples or more.
     last_maps : int
-        Of the last module and of the last layer; the net published for MSD has 256.
-    nonlinearity : str
-        Of all hidden units.
+        Maps of the last module and the last layer; the net published for MSD has 256.
     dropout : float
-        Share of the last layer's units that is left out at each step of training, in [0, 1).
-    batch_norm : bool
-        Normalise each hidden layer before its nonlinearity.
-    init : {'xavier', 'he', 'orthogonal', 'default'}
-        How the first weights are drawn.
+        Share of the last layer's units dropped in training, in [0, 1).
 
     Attributes
     ----------
@@ -90,7 +87,7 @@ class SampleCNN(nn.Module):
     ) -> None:
         super().__init__()
         check_settings(
-            "samplecnn",
+            self.registered_as,
             dropout=dropout,
             width=width,
             counts={
@@ -100,7 +97,7 @@ class SampleCNN(nn.Module):
             },
         )
         smallest = self.smallest(size=size, modules=modules)
-        check_samples("samplecnn", smallest, n_frames, n_dims, n_labels)
+        check_samples(self.registered_as, smallest, n_frames, n_dims, n_labels)
         n_first = min(_N_FIRST, modules - 1)
         published = [_FIRST] * (1 + n_first) + [_MIDDLE] * (modules - 1 - n_first)
         maps = [scaled(n, width) for n in (*published, last_maps, last_maps)]

@@ -8,6 +8,7 @@ from typing import ClassVar
 import torch
 from torch import nn
 
+from mcls.nets.base import Net
 from mcls.nets.blocks.image import ResidualBlock
 from mcls.nets.blocks.layers import (
     Init,
@@ -23,32 +24,34 @@ from mcls.nets.blocks.layers import (
     scaled,
     through,
 )
-from mcls.registry import register
+from mcls.registry import register, register_preset
 
-_FILTER = 3  # frames, and dims
+_FILTER = 3  # frames, and dimensions
 _MAPS = (128, 128, 256, 256, 256, 256, 512)
 _UNITS = 512
 
 
-class ShortChunk(nn.Module):
-    """Seven layers that halve frames and dims, the maximum of each map, a dense layer.
+@register(
+    "nets",
+    "short-chunk",
+    source="Won et al. 2020",
+    sr=16000,
+    hop=256,
+    frames=231,
+    dims=128,
+    labels=50,
+    any_length=True,
+)
+class ShortChunkCNN(Net):
+    """Seven 3 x 3 convolutions with small max-pools on a few seconds.
+
+    Each layer halves frames and dimensions; a dense layer reads the maximum of each map. A
+    net takes segments of any length from the smallest on.
 
     Parameters
     ----------
-    n_frames, n_dims : int
-        Size of a segment. A net also takes longer ones.
-    n_labels : int
-        Logits.
-    width : float
-        Scales every hidden layer, above 0; 1 is the published net.
-    nonlinearity : str
-        Of all hidden units.
     dropout : float
-        Share of the dense layer's units that is left out in training, in [0, 1).
-    batch_norm : bool
-        Normalise each hidden layer before its nonlinearity.
-    init : {'xavier', 'he', 'orthogonal', 'default'}
-        How the first weights are drawn.
+        Share of the dense layer's units dropped in training, in [0, 1).
 
     Attributes
     ----------
@@ -60,13 +63,12 @@ class ShortChunk(nn.Module):
     Won, Ferraro, Bogdanov & Serra (2020), Evaluation of CNN-based automatic music tagging models;
     the code its first author published (sota-music-tagging-models).
 
-    Differs from the published code: of segments of other than 128 dims, a pool is no larger than
-    what is left, and the maximum is taken over dims, too.
+    Differs from the published code: of segments of other than 128 dimensions, a pool is no larger
+    than what is left, and the maximum is taken over dimensions, too.
     """
 
     #: Whether layers are residual blocks.
-    residual: ClassVar[bool]
-    registered_as: ClassVar[str]
+    residual: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -122,7 +124,7 @@ class ShortChunk(nn.Module):
 
     @staticmethod
     def smallest(**settings: object) -> tuple[int, int]:
-        """Return the fewest frames and dims: those of a filter."""
+        """Return the fewest frames and dimensions: those of a filter."""
         return _FILTER, _FILTER
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -132,33 +134,10 @@ class ShortChunk(nn.Module):
         return self.output(self.dropout(self.dense1(x)))
 
 
-@register(
-    "nets",
-    "short-chunk",
-    source="Won et al. 2020",
-    sr=16000,
-    hop=256,
-    frames=231,
-    dims=128,
-    labels=50,
-)
-class ShortChunkCNN(ShortChunk):
-    """Seven 3 x 3 convolutions with small max-pools on a few seconds."""
-
-    residual = False
-
-
-@register(
+ShortChunkRes = register_preset(
     "nets",
     "short-chunk-res",
-    source="Won et al. 2020",
-    sr=16000,
-    hop=256,
-    frames=231,
-    dims=128,
-    labels=50,
+    of="short-chunk",
+    summary="Seven strided residual blocks on a few seconds.",
+    residual=True,
 )
-class ShortChunkRes(ShortChunk):
-    """Seven strided residual blocks on a few seconds."""
-
-    residual = True

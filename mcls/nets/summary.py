@@ -1,50 +1,49 @@
-"""All nets side by side, each for the input of its publication: size, work, what its units see."""
+"""Summaries of nets at the input of their publications: size, operations, receptive fields."""
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from mcls.features.filters import mel_frequencies
 from mcls.nets.describe import describe_net
-from mcls.nets.receptive_field import Field, receptive_fields
+from mcls.nets.receptive_field import ReceptiveField, receptive_fields
 from mcls.registry import Entry
 
 
 @dataclass(frozen=True)
-class Sees:
-    """The receptive field of a layer, in units of the publication's input.
+class PhysicalField:
+    """The receptive field of a hidden layer, in time and frequency too.
 
     Parameters
     ----------
-    field : Field
-        In frames and dims.
+    field : ReceptiveField
+        The field in frames and dimensions.
     milliseconds : float or None
-        Frames times hop; None where no hop was published.
+        Length of its frames; None where no hop was published.
     hertz : float or None
-        From the lower edge of its lowest mel band to the upper edge of its highest, for the unit in
-        the middle of the axis; None where the input has no bands.
+        Distance from the lower edge of its lowest mel band to the upper edge of its highest, for
+        the unit in the middle of the axis; None where the input has no bands.
     """
 
-    field: Field
+    field: ReceptiveField
     milliseconds: float | None
     hertz: float | None
 
 
 @dataclass(frozen=True)
-class Surveyed:
+class NetSummary:
     """A net at its defaults.
 
     Parameters
     ----------
     name, source : str
-        Its name, and its publication.
+        Its name and its publication.
     n_frames, n_dims, n_labels : int
-        Of the publication.
+        Sizes of the input and the output in the publication.
     seconds : float or None
-        Of a segment.
+        Length of a segment.
     n_parameters, flops : int
-        See `describe_net`.
-    layers : list of Sees
+        Totals over the layers; see `describe_net`.
+    layers : list of PhysicalField
         Hidden layers, first to last.
     """
 
@@ -56,15 +55,15 @@ class Surveyed:
     seconds: float | None
     n_parameters: int
     flops: int
-    layers: list[Sees]
+    layers: list[PhysicalField]
 
     @property
-    def first(self) -> Sees:
+    def first(self) -> PhysicalField:
         """The first hidden layer."""
         return self.layers[0]
 
     @property
-    def last_over_time(self) -> Sees:
+    def last_over_time(self) -> PhysicalField:
         """The last hidden layer that still has frames; the last one, if none has."""
         return next((one for one in self.layers[::-1] if one.field.over_time), self.layers[-1])
 
@@ -77,29 +76,30 @@ class Surveyed:
         return {**asdict(self), "layers": layers}
 
 
-def survey(entry: Entry) -> Surveyed:
-    """Describe a net for the input of its publication, without its weights.
+def summarise(entry: Entry) -> NetSummary:
+    """Summarise a net for the input of its publication, without computing its weights.
 
     Parameters
     ----------
     entry : Entry
-        Of the family ``nets``. With the facts ``sr`` and ``hop`` (Hz, and samples from frame to
-        frame) lengths are given in time too, and in Hz: of Slaney's mel bands up to half the rate.
+        An entry of the family ``nets``. If it has the facts ``sr`` and ``hop`` (Hz, and samples
+        from frame to frame), lengths are given in time too, and in Hz for Slaney's mel bands up to
+        half the sample rate.
     """
-    facts: Mapping[str, Any] = entry.facts
+    facts = entry.facts
     n_frames, n_dims, n_labels = (facts[key] for key in ("frames", "dims", "labels"))
     layers = describe_net(entry.name, {}, n_frames, n_dims, n_labels)
     sr, hop = facts.get("sr"), facts.get("hop")
     frame = None if sr is None or hop is None else hop / sr
-    seen = [
-        Sees(
+    fields = [
+        PhysicalField(
             field,
             None if frame is None else 1000 * frame * field.frames,
-            None if sr is None or n_dims == 1 else _width(field, n_dims, sr),
+            None if sr is None or n_dims == 1 else _bandwidth(field, n_dims, sr),
         )
         for field in receptive_fields(entry.name, {}, n_frames, n_dims)
     ]
-    return Surveyed(
+    return NetSummary(
         entry.name,
         facts["source"],
         n_frames,
@@ -108,11 +108,11 @@ def survey(entry: Entry) -> Surveyed:
         None if frame is None else frame * n_frames,
         sum(layer.n_parameters for layer in layers),
         sum(layer.flops for layer in layers),
-        seen,
+        fields,
     )
 
 
-def _width(field: Field, n_dims: int, sr: int) -> float:
-    """Return how wide some mel bands are, Hz."""
+def _bandwidth(field: ReceptiveField, n_dims: int, sr: int) -> float:
+    """Return the bandwidth in Hz of the mel bands in a receptive field."""
     edges = mel_frequencies(n_dims + 2, fmin=0.0, fmax=sr / 2, htk=False)
     return float(edges[field.first_dim + field.dims + 1] - edges[field.first_dim])

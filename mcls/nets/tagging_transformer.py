@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from torch.nn.functional import interpolate, scaled_dot_product_attention
 
+from mcls.nets.base import Net
 from mcls.nets.blocks.image import ResidualBlock
 from mcls.nets.blocks.layers import (
     Init,
@@ -20,7 +21,7 @@ from mcls.nets.blocks.layers import (
 from mcls.registry import register
 
 _MAPS = 128
-_POOLS = ((2, 2), (2, 2), (1, 2))  # frames, dims
+_POOLS = ((2, 2), (2, 2), (1, 2))  # frames, dimensions
 _FRAMES, _DIMS = 4, 8  # that become one
 _UNITS = 256
 _FORWARD = 4  # units of a feed-forward layer, as a multiple
@@ -35,8 +36,9 @@ _FORWARD = 4  # units of a feed-forward layer, as a multiple
     frames=431,
     dims=128,
     labels=50,
+    any_length=True,
 )
-class TaggingTransformer(nn.Module):
+class TaggingTransformer(Net):
     """Three residual blocks on time and frequency, four layers of self-attention over time.
 
     Every four frames become a step; a learnt vector, the class token, stands before the first step,
@@ -44,27 +46,16 @@ class TaggingTransformer(nn.Module):
 
     Parameters
     ----------
-    n_frames, n_dims : int
-        Size of a segment. A net also takes longer and shorter ones.
-    n_labels : int
-        Logits.
-    width : float
-        Scales every hidden layer, above 0; 1 is the published net.
     layers : int
-        Of self-attention.
+        Layers of self-attention.
     heads : int
-        Of each; they share its units.
+        Attention heads of each layer, among which its units are divided.
     places : int
-        Steps whose places are learnt. For longer segments the places are drawn out in proportion.
+        Steps that have learnt positions; for longer segments the positions are interpolated.
     nonlinearity : str
-        Of the convolutions; the units between layers of attention have gelu.
+        Nonlinearity of the convolutions; the attention layers use gelu.
     dropout : float
-        Share of the units of the attention and of those between that is left out in training, in
-        [0, 1).
-    batch_norm : bool
-        Normalise each convolution's maps before the nonlinearity.
-    init : {'xavier', 'he', 'orthogonal', 'default'}
-        How the first weights are drawn.
+        Share of the attention layers' units dropped in training, in [0, 1).
 
     Attributes
     ----------
@@ -102,8 +93,8 @@ class TaggingTransformer(nn.Module):
             "heads": (heads, 1, _UNITS),
             "places": (places, 1, None),
         }
-        check_settings("tagging-transformer", dropout=dropout, width=width, counts=counts)
-        check_sizes("tagging-transformer", self.smallest(), n_frames, n_dims, n_labels)
+        check_settings(self.registered_as, dropout=dropout, width=width, counts=counts)
+        check_sizes(self.registered_as, self.smallest(), n_frames, n_dims, n_labels)
         maps = scaled(_MAPS, width)
         units = heads * scaled(_UNITS // heads, width)
         blocks = [
@@ -132,7 +123,7 @@ class TaggingTransformer(nn.Module):
 
     @staticmethod
     def smallest(**settings: object) -> tuple[int, int]:
-        """Return the fewest frames and dims: those that the pools make one."""
+        """Return the fewest frames and dimensions: those that the pools make one."""
         return _FRAMES, _DIMS
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 
+from mcls.nets.base import Net
 from mcls.nets.blocks.image import two_dense
 from mcls.nets.blocks.layers import (
     Init,
@@ -17,14 +18,22 @@ from mcls.nets.blocks.layers import (
 )
 from mcls.registry import register
 
-_FILTER = 3  # frames, and dims
+_FILTER = 3  # frames, and dimensions
 _STAGES = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))  # maps, convolutions before the pool
-_LEFT = 7  # frames, and dims, that the first dense layer reads
+_LEFT = 7  # frames, and dimensions, that the first dense layer reads
 _UNITS = 4096
 
 
-@register("nets", "vgg16", source="Simonyan & Zisserman 2015", frames=224, dims=224, labels=1000)
-class VGG16(nn.Module):
+@register(
+    "nets",
+    "vgg16",
+    source="Simonyan & Zisserman 2015",
+    frames=224,
+    dims=224,
+    labels=1000,
+    any_length=True,
+)
+class VGG16(Net):
     """Thirteen 3 x 3 convolutions, of 64 to 512 maps, with five max-pools; two dense layers.
 
     What the last pool leaves becomes 7 x 7 by means over parts, as many as there are in the
@@ -32,20 +41,10 @@ class VGG16(nn.Module):
 
     Parameters
     ----------
-    n_frames, n_dims : int
-        Size of a segment. A net also takes other ones.
-    n_labels : int
-        Logits.
-    width : float
-        Scales every hidden layer, above 0; 1 is the published net.
-    nonlinearity : str
-        Of all hidden units.
     dropout : float
-        Share of the units that is left out after each dense layer in training, in [0, 1).
+        Share of the units dropped after each dense layer in training, in [0, 1).
     batch_norm : bool
-        Normalise each convolution's maps before the nonlinearity; the published net does not.
-    init : {'xavier', 'he', 'orthogonal', 'default'}
-        How the first weights are drawn.
+        Normalise each convolution over the batch; the published net does not.
 
     Attributes
     ----------
@@ -75,8 +74,8 @@ class VGG16(nn.Module):
         init: Init = "he",
     ) -> None:
         super().__init__()
-        check_settings("vgg16", dropout=dropout, width=width)
-        check_sizes("vgg16", self.smallest(), n_frames, n_dims, n_labels)
+        check_settings(self.registered_as, dropout=dropout, width=width)
+        check_sizes(self.registered_as, self.smallest(), n_frames, n_dims, n_labels)
         layers = []
         n_in = 1
         for n_published, n_convolutions in _STAGES:
@@ -106,7 +105,7 @@ class VGG16(nn.Module):
 
     @staticmethod
     def smallest(**settings: object) -> tuple[int, int]:
-        """Return the fewest frames and dims: five pools halve them."""
+        """Return the fewest frames and dimensions: five pools halve them."""
         return 2 ** len(_STAGES), 2 ** len(_STAGES)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 
+from mcls.nets.base import Net
 from mcls.nets.blocks.layers import Init, Nonlinearity, check_settings, check_sizes, init_weights
 from mcls.nets.blocks.stacks import VGG
 from mcls.registry import register
@@ -18,7 +19,7 @@ from mcls.registry import register
     dims=96,
     labels=50,
 )
-class VGGPons(nn.Module):
+class VGGPons(Net):
     """Five 3 x 3 convolutions of 128 maps with small max-pools; the output reads what is left.
 
     Every layer is normalised after its nonlinearity, and the segment as a whole before all. A net
@@ -26,22 +27,12 @@ class VGGPons(nn.Module):
 
     Parameters
     ----------
-    n_frames, n_dims : int
-        Size of a segment.
-    n_labels : int
-        Logits.
-    width : float
-        Scales every hidden layer, above 0; 1 is the published net.
-    nonlinearity : str
-        Of all hidden units.
     dropout : float
-        Share of the units that is left out between convolutions in training, in [0, 1).
+        Share of the units dropped between convolutions in training, in [0, 1).
     output_dropout : float
-        The same before the output.
+        Share of the units dropped before the output in training, in [0, 1).
     batch_norm : bool
-        Normalise each hidden layer after its nonlinearity.
-    init : {'xavier', 'he', 'orthogonal', 'default'}
-        How the first weights are drawn.
+        Normalise each hidden layer over the batch, after its nonlinearity.
 
     Attributes
     ----------
@@ -68,8 +59,10 @@ class VGGPons(nn.Module):
         init: Init = "he",
     ) -> None:
         super().__init__()
-        check_settings("vgg-pons", dropout=dropout, width=width, output_dropout=output_dropout)
-        check_sizes("vgg-pons", self.smallest(), n_frames, n_dims, n_labels)
+        check_settings(
+            self.registered_as, dropout=dropout, width=width, output_dropout=output_dropout
+        )
+        check_sizes(self.registered_as, self.smallest(), n_frames, n_dims, n_labels)
         self.input_norm = nn.BatchNorm2d(1)
         self.layers = VGG(
             n_frames,
@@ -86,10 +79,10 @@ class VGGPons(nn.Module):
 
     @staticmethod
     def smallest(**settings: object) -> tuple[int, int]:
-        """Return the fewest frames and dims: those of a filter."""
+        """Return the fewest frames and dimensions: those of a filter."""
         return VGG.fewest()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """``(batch, 1, n_frames, n_dims)`` to logits ``(batch, n_labels)``."""
-        x = self.layers(self.input_norm(x))  # (batch, maps x dims, frames)
+        x = self.layers(self.input_norm(x))  # (batch, maps x dimensions, frames)
         return self.output(self.dropout(x.flatten(1)))

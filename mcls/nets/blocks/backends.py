@@ -210,7 +210,7 @@ class Every(nn.Module):
         return x.flatten(1)
 
 
-def summary(kind: Backend, n_maps: int, n_frames: int, n_units: int) -> nn.Module:
+def make_backend(kind: Backend, n_maps: int, n_frames: int, n_units: int) -> nn.Module:
     """Return a back-end by name, with its ``n_out``.
 
     Parameters

@@ -9,7 +9,7 @@ from torch import nn
 from mcls.errors import ConfigError
 from mcls.nets.blocks.layers import MaxOver, Nonlinearity, nonlinear
 
-#: Frames and dims of a filter that are believed.
+#: Frames and dimensions of a filter that are believed.
 _LARGEST = 10_000
 
 
@@ -88,7 +88,7 @@ def parse_shapes(net: str, text: str) -> list[tuple[int, int]]:
     Raises
     ------
     ConfigError
-        If a shape is not of this form, or has no frames or no dims.
+        If a shape is not of this form, or has no frames or no dimensions.
 
     Examples
     --------

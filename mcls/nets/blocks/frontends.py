@@ -1,11 +1,11 @@
 """Front-ends: from a segment to maps over time, each once, for any net that goes on from there.
 
-A front-end is made as ``Frontend(n_frames, n_dims, width=..., ...)``. It takes segments
-``(batch, 1, n_frames, n_dims)`` and gives ``(batch, n_out, frames_out)``; ``hidden`` names its own
-layers, if there is more than one, and ``fewest(frames_out)`` returns the frames and dims it needs.
+A front-end is made as ``Frontend(n_frames, n_dims, width=..., ...)``. It takes segments ``(batch,
+1, n_frames, n_dims)`` and gives ``(batch, n_out, frames_out)``; ``hidden`` names its own layers, if
+there is more than one, and ``fewest(frames_out)`` returns the frames and dimensions it needs.
 
 ========================  =====================================================  ====
-``timbral``               filters of 7 frames x 40 % of the dims                  576
+``timbral``               filters of 7 frames x 40 % of the dimensions           576
 ``timbral+temporal``      7 frames x 70 % and 40 %; 128, 64 and 32 frames x 1     561
 ``pons-2018``             1, 3, 7 frames x 90 % and 40 %; 165, 128, 64, 32 x 1    464
 ``vgg``                   five convolutions of 3 x 3                              128
@@ -27,13 +27,13 @@ import torch
 from torch import nn
 
 from mcls.nets.blocks.layers import Nonlinearity, name_layers, scaled
-from mcls.nets.blocks.stacks import VGG, Envelope, Waveform, layer
+from mcls.nets.blocks.stacks import VGG, Envelope, SampleLevel, layer
 
 FrontendName = Literal["timbral", "timbral+temporal", "pons-2018", "vgg", "waveform"]
 
 
 class OverDims(nn.Module):
-    """The maximum or the mean over dims."""
+    """The maximum or the mean over dimensions."""
 
     def __init__(self, what: Envelope) -> None:
         super().__init__()
@@ -45,12 +45,12 @@ class OverDims(nn.Module):
         return x.amax(dim=3) if self.what == "max" else x.mean(dim=3)
 
 
-class Branches(nn.Module):
+class SpectrogramFrontend(nn.Module):
     """Timbral and temporal filters that read the same spectrogram, their maps side by side.
 
-    A timbral filter spans some frames and a share of the dims; of all its places in frequency the
-    maximum is taken, so that pitch does not matter. A temporal filter is long in time and reads one
-    dim, or the mean of all dims. All keep the number of frames.
+    A timbral filter spans some frames and a share of the dimensions; of all its places in frequency
+    the maximum is taken, so that pitch does not matter. A temporal filter is long in time and reads
+    one dimension, or the mean of all dimensions. All keep the number of frames.
 
     Parameters
     ----------
@@ -59,15 +59,15 @@ class Branches(nn.Module):
     width : float
         Scales the number of maps.
     envelope : {'max', 'mean'}
-        Temporal filters: read every dim, and take the maximum over dims (musicnn's code); or read
-        the mean over dims (Pons et al. 2018).
+        Temporal filters: read every dimension, and take the maximum over dimensions (musicnn's
+        code); or read the mean over dimensions (Pons et al. 2018).
     nonlinearity : str
         Of all maps.
     batch_norm : bool
         Whether each filter's maps are normalised.
     """
 
-    #: Frames, share of the dims and maps of timbral filters; frames and maps of temporal ones.
+    #: Frames, share of dimensions and maps of timbral filters; frames and maps of temporal ones.
     timbral: ClassVar[tuple[tuple[int, float, int], ...]]
     temporal: ClassVar[tuple[tuple[int, int], ...]] = ()
     hidden: tuple[str, ...] = ()
@@ -99,7 +99,7 @@ class Branches(nn.Module):
 
     @classmethod
     def fewest(cls, frames_out: int = 1) -> tuple[int, int]:
-        """Return the fewest frames and dims."""
+        """Return the fewest frames and dimensions."""
         return frames_out, 1
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -108,7 +108,7 @@ class Branches(nn.Module):
 
 
 def _temporal(maps: int, length: int, envelope: Envelope, **how: Any) -> nn.Module:
-    """Return filters of one dim; zeros at the ends keep the number of frames."""
+    """Return filters of one dimension; zeros at the ends keep the number of frames."""
     before, after = (length - 1) // 2, length // 2
     if envelope == "max":
         ends: nn.Module = nn.ZeroPad2d((0, 0, before, after))
@@ -119,30 +119,30 @@ def _temporal(maps: int, length: int, envelope: Envelope, **how: Any) -> nn.Modu
     return layer(nn.Conv1d(1, maps, length), nn.BatchNorm1d(maps), before=first, **how)
 
 
-class Timbral(Branches):
+class Timbral(SpectrogramFrontend):
     """The front-end of musicnn's variants with attention and auto-pool."""
 
     timbral = ((7, 0.4, 576),)
 
 
-class TimbralTemporal(Branches):
+class TimbralTemporal(SpectrogramFrontend):
     """The front-end of musicnn."""
 
     timbral = ((7, 0.4, 204), (7, 0.7, 204))
     temporal = ((128, 51), (64, 51), (32, 51))
 
 
-class Pons2018Spectrogram(Branches):
+class Pons2018Spectrogram(SpectrogramFrontend):
     """The front-end for spectrograms of Pons et al. (2018)."""
 
     timbral = ((7, 0.9, 16), (3, 0.9, 32), (1, 0.9, 64), (7, 0.4, 16), (3, 0.4, 32), (1, 0.4, 64))
     temporal = ((165, 16), (128, 32), (64, 64), (32, 128))
 
 
-FRONTENDS: dict[FrontendName, type[Branches | VGG | Waveform]] = {
+FRONTENDS: dict[FrontendName, type[SpectrogramFrontend | VGG | SampleLevel]] = {
     "timbral": Timbral,
     "timbral+temporal": TimbralTemporal,
     "pons-2018": Pons2018Spectrogram,
     "vgg": VGG,
-    "waveform": Waveform,
+    "waveform": SampleLevel,
 }

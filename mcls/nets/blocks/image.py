@@ -32,13 +32,13 @@ def convolution(
     n_in, n_out : int
         Maps.
     size : int
-        Frames, and dims, of a filter; odd.
+        Frames, and dimensions, of a filter; odd.
     nonlinearity : str or None
         After the norm; None: there is none.
     batch_norm : bool
         Whether maps are normalised.
     stride : int
-        Frames, and dims, from one place of the filter to the next.
+        Frames, and dimensions, from one place of the filter to the next.
     bias : bool
         Whether there is a bias under a norm, too, whose mean takes it away again.
     """
@@ -90,7 +90,8 @@ class ResidualBlock(nn.Module):
     n_in, n_out : int
         Maps.
     shortcut : int or None
-        Frames, and dims, of the filter through which the input goes; None: it is added as it is.
+        Frames, and dimensions, of the filter through which the input goes; None: it is added as it
+        is.
     stride : int
         Of the first convolution, and of the shortcut.
     pool : nn.Module or None

@@ -79,7 +79,7 @@ def check_sizes(
     Raises
     ------
     ConfigError
-        If there are fewer frames or dims than the smallest, or no labels.
+        If there are fewer frames or dimensions than the smallest, or no labels.
     """
     if n_frames < smallest[0] or n_dims < smallest[1]:
         raise ConfigError(
@@ -227,7 +227,7 @@ def conv2d(
     n_in, n_out : int
         Maps.
     size : int
-        Frames, and dims, of a filter; odd.
+        Frames, and dimensions, of a filter; odd.
     pool : nn.Module or None
         After the nonlinearity.
     nonlinearity : str
@@ -261,7 +261,7 @@ class MaxOver(nn.Module):
 def pools_that_fit(
     pools: Sequence[tuple[int, int]], n_frames: int, n_dims: int
 ) -> tuple[list[tuple[int, int]], tuple[int, int]]:
-    """Shrink pools to what is left to pool, frames and dims apart.
+    """Shrink pools to what is left to pool, frames and dimensions apart.
 
     Parameters
     ----------

@@ -56,7 +56,7 @@ def layer(
 class VGG(nn.Module):
     """Five 3 x 3 convolutions of 128 maps with small max-pools: musicnn's VGG baseline.
 
-    The first pool takes the maximum of 4 frames at every second frame of every second dim, as
+    The first pool takes the maximum of 4 frames at every second frame of every second dimension, as
     published. Pools are no larger than what is left to pool. Dims that are left at the end are maps
     of their own.
 
@@ -76,7 +76,7 @@ class VGG(nn.Module):
         Has no meaning here.
     """
 
-    #: Window and step of each pool: frames, dims.
+    #: Window and step of each pool: frames, dimensions.
     pools: ClassVar[tuple[tuple[tuple[int, int], tuple[int, int]], ...]] = (
         ((4, 1), (2, 2)),
         ((2, 2), (2, 2)),
@@ -119,7 +119,7 @@ class VGG(nn.Module):
 
     @classmethod
     def fewest(cls, frames_out: int = 1) -> tuple[int, int]:
-        """Return the fewest frames and dims: those of a filter, if one frame is enough."""
+        """Return the fewest frames and dimensions: those of a filter, if one frame is enough."""
         if frames_out == 1:
             return 3, 3
         frames = frames_out
@@ -131,14 +131,14 @@ class VGG(nn.Module):
         """``(batch, 1, n_frames, n_dims)`` to ``(batch, n_out, frames_out)``."""
         for name in self.hidden:
             x = getattr(self, name)(x if name == "conv1" else self.dropout(x))
-        return x.transpose(2, 3).flatten(1, 2)  # (batch, maps x dims left, frames)
+        return x.transpose(2, 3).flatten(1, 2)  # (batch, maps x dimensions left, frames)
 
 
-class Waveform(nn.Module):
+class SampleLevel(nn.Module):
     """Seven convolutions of 3 samples, without padding: the sample-level front-end of Pons 2018.
 
     The first moves on by 3 samples; each of the others is followed by a max-pool of 3. A segment is
-    read as samples: frame after frame, dim after dim.
+    read as samples: frame after frame, dimension after dimension.
 
     Parameters
     ----------
@@ -187,7 +187,7 @@ class Waveform(nn.Module):
 
     @classmethod
     def fewest(cls, frames_out: int = 1) -> tuple[int, int]:
-        """Return the fewest samples, as frames of one dim."""
+        """Return the fewest samples, as frames of one dimension."""
         samples = frames_out
         for _ in cls.n_maps[1:]:
             samples = samples * cls.size + cls.size - 1
