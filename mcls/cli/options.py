@@ -193,6 +193,9 @@ def training_options(function: F) -> F:
             ),
             click.option("--compile", is_flag=True, help="Compile the net first."),
             click.option("--tensorboard", type=FILE, metavar="DIR", help="Log there, too."),
+            click.option(
+                "--log", metavar="TRACKER:WHERE", help="Log to tensorboard, wandb, mlflow."
+            ),
         )
     ):
         function = option(function)

@@ -56,7 +56,9 @@ def read_tensors(path: Path) -> tuple[dict[str, "torch.Tensor"], dict[str, Any]]
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            names = file.keys()
+            # copies: torch may take another kernel for memory that is not aligned
+            tensors = {name: file.get_tensor(name).clone() for name in names}
         about = json.loads(metadata[_KEY])
     except (OSError, SafetensorError, ValueError) as error:
         raise FormatError(f"{path}: not a safetensors file, or damaged ({error})") from error

@@ -30,7 +30,7 @@ def provenance(plan: Plan, model: Any, summary: dict[str, Any]) -> dict[str, Any
     chosen = {
         name: getattr(model, name) for name in ("C_", "gamma_", "choice_") if hasattr(model, name)
     }
-    libraries = _LIBRARIES if plan.training is None else (*_LIBRARIES, "torch", "lightning")
+    libraries = _LIBRARIES if plan.training is None else (*_LIBRARIES, "torch")
     return {
         "labels": plan.table.names,
         "multi_label": plan.table.multi_label,

@@ -19,18 +19,16 @@ from mcls.settings import resolve, split_spec
 from mcls.stages.plan import Plan
 from mcls.training.segment_augmentations import augmentations_of
 from mcls.training.segments import Batches, Tracks
+from mcls.training.task import OnEpoch, OnStep, TrainingTask
 
 if TYPE_CHECKING:
     from torch import nn
 
     from mcls.training.model import Standardise, TrainedNet
 
-OnEpoch = Callable[[Mapping[str, float]], None]
-OnStep = Callable[[int, int], None]
-
 
 @dataclass(frozen=True)
-class Trained:
+class NetResult:
     """A net, and how it came to be.
 
     Parameters
@@ -63,7 +61,7 @@ def train_net(
     *,
     on_epoch: OnEpoch | None = None,
     on_step: OnStep | None = None,
-) -> Trained:
+) -> NetResult:
     """Train the net of a plan; a training that was killed goes on.
 
     Parameters
@@ -91,15 +89,16 @@ def train_net(
     MclsError
         If the training diverges.
     """
-    from mcls.training.fit import check_device, check_tensorboard, fit
-    from mcls.training.learner import Job
+    from mcls.training.diagnosis import hints
+    from mcls.training.fit import check_device, fit
+    from mcls.training.logs import check_logs
     from mcls.training.model import NetSpec, TrainedNet
-    from mcls.training.validation import Watched
+    from mcls.training.validation import Validation
 
     training = plan.training
     assert training is not None and training.loss is not None
     check_device(training)
-    check_tensorboard(training)
+    check_logs(training)
     outputs, always = _outputs(plan)
     source, frame_rate = _source(plan, stored, encoded)
     train = source("train", outputs)
@@ -127,32 +126,35 @@ def train_net(
         test_shift=training.test_shift,
     )
     batches = _batches(plan, train, n_frames, standardise)
-    watched = None
+    validation = None
     if plan.parts.counts()["valid"]:
         truth = _truth(plan, plan.parts.of("valid"))
         how = plan.settings["aggregate"]
-        watched = Watched(source("valid", outputs), truth, plan.table.names, how, training.monitor)
-    job = Job(
+        validation = Validation(
+            source("valid", outputs), truth, plan.table.names, how, training.monitor
+        )
+    task = TrainingTask(
         model=TrainedNet(spec, net, standardise),
         batches=batches,
-        valid=watched,
+        valid=validation,
         loss=_of("losses", training.loss),
         optimizer=_of("optimizers", training.optimizer),
         share=train.targets.mean(axis=0),
         training=training,
         seed=plan.settings["seed"],
         path=pieces / "state.safetensors",
+        name=folder.name,
         on_epoch=on_epoch,
         on_step=on_step,
     )
     try:
-        model, state = fit(job)
-    except MclsError:  # what is kept would only lead there again
-        job.path.unlink(missing_ok=True)
+        model, state = fit(task)
+    except MclsError:  # the checkpoint would only lead there again
+        task.path.unlink(missing_ok=True)
         raise
     write_history(folder / "history.csv", state.history)
-    notes = []
-    if watched is None:
+    notes = [f"hint: {hint}" for hint in hints(task, state.history, state.best_epoch)]
+    if validation is None:
         notes.append(
             f"no valid part: the last epoch ({state.best_epoch}) is kept, whether it is the best "
             "or not"
@@ -160,7 +162,7 @@ def train_net(
     about = {
         "kept_epoch": state.best_epoch,
         "epochs": len(state.history),
-        "monitor": training.monitor if watched is not None else None,
+        "monitor": training.monitor if validation is not None else None,
         "segment_rows": n_frames,
         "segment_seconds": None if frame_rate is None else n_frames / frame_rate,
         "segments_per_epoch": batches.n_segments,
@@ -171,7 +173,7 @@ def train_net(
     if state.batch_size is not None:
         about["batch_size"] = state.batch_size
     model.to(check_device(training))  # valid and test are scored where the net was trained
-    return Trained(model, int(train.lengths.sum()), about, notes, state.history)
+    return NetResult(model, int(train.lengths.sum()), about, notes, state.history)
 
 
 def write_history(path: Path, history: Sequence[Mapping[str, float]]) -> None:

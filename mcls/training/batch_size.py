@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from mcls.errors import ConfigError
-from mcls.training.learner import Job
+from mcls.training.task import TrainingTask
 from mcls.training.trial_step import trial_of
 
 #: The smallest size that is tried: of one segment, batch norms may have nothing to measure.
@@ -29,12 +29,12 @@ _IN_VAIN = 2
 Step = Callable[[int], object]
 
 
-def find_batch_size(job: Job, device: torch.device | str) -> int:
-    """Return a batch size for a job, over all of its devices. The net of the job stays as it is.
+def find_batch_size(task: TrainingTask, device: torch.device | str) -> int:
+    """Return a batch size for a task, over all of its devices. The net of the task stays as it is.
 
     Parameters
     ----------
-    job : Job
+    task : TrainingTask
         What is to be trained.
     device : torch.device or str
         One of the devices.
@@ -50,11 +50,11 @@ def find_batch_size(job: Job, device: torch.device | str) -> int:
     ConfigError
         If not even two segments fit.
     """
-    device, devices = torch.device(device), job.training.devices
-    limit = job.batches.n_segments // devices
+    device, devices = torch.device(device), task.training.devices
+    limit = task.batches.n_segments // devices
     if limit < _LEAST:
         return devices
-    step = _step_of(job, device)
+    step = _step_of(task, device)
     return devices * (largest if device.type == "cuda" else fastest)(step, limit)
 
 
@@ -130,10 +130,10 @@ def _fits(step: Step, size: int) -> bool:
     return True
 
 
-def _step_of(job: Job, device: torch.device) -> Step:
+def _step_of(task: TrainingTask, device: torch.device) -> Step:
     """Return what makes a step with so many segments: those of a batch, over and over."""
-    step, _ = trial_of(job, device)
-    some = job.batches[0, 0]
+    step, _ = trial_of(task, device)
+    some = task.batches[0, 0]
 
     def sized(size: int) -> None:
         x, y = (np.resize(one, (size, *one.shape[1:])) for one in some)

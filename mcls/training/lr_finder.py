@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from mcls.errors import MclsError
-from mcls.training.learner import Job
+from mcls.training.task import TrainingTask
 from mcls.training.trial_step import trial_of
 
 #: Steps of the test, and the rates between which they rise.
@@ -20,12 +20,12 @@ _NEAR = 33
 _BLOWN = 4.0
 
 
-def find_rate(job: Job, device: torch.device | str) -> float:
-    """Return the rate at which the loss falls most steeply. The net of the job stays as it is.
+def find_rate(task: TrainingTask, device: torch.device | str) -> float:
+    """Return the rate at which the loss falls most steeply. The net of the task stays as it is.
 
     Parameters
     ----------
-    job : Job
+    task : TrainingTask
         What is to be trained.
     device : torch.device or str
         Where to try.
@@ -42,14 +42,14 @@ def find_rate(job: Job, device: torch.device | str) -> float:
     Differs from the paper: it reads a range off the accuracy of whole trainings; here a step is
     made with each rate, and one rate is taken.
     """
-    step, optimizer = trial_of(job, torch.device(device))
-    torch.manual_seed(job.seed)
+    step, optimizer = trial_of(task, torch.device(device))
+    torch.manual_seed(task.seed)
     rates = np.geomspace(_LOWEST, _HIGHEST, _STEPS)
     losses: list[float] = []
     for i, rate in enumerate(rates.tolist()):
         for group in optimizer.param_groups:
             group["lr"] = rate
-        losses.append(float(step(*job.batches[divmod(i, len(job.batches))])))
+        losses.append(float(step(*task.batches[divmod(i, len(task.batches))])))
         if not losses[-1] <= _BLOWN * float(np.median(losses[:_WINDOW])):
             losses.pop()
             break

@@ -18,7 +18,7 @@ from mcls.settings import convert, resolve, split_spec
 F = TypeVar("F", bound=Callable[..., Any])
 
 #: Options that decide where or how fast a net is trained, not what it becomes.
-NOT_DECIDING = ("workers", "device", "devices", "compile", "tensorboard")
+NOT_DECIDING = ("workers", "device", "devices", "compile", "tensorboard", "log")
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,8 @@ class Training:
         Compile the net first.
     tensorboard : str or None
         A folder to log to for TensorBoard.
+    log : str or None
+        Log each epoch's figures to ``tensorboard:DIR``, ``wandb:PROJECT`` or ``mlflow:EXPERIMENT``.
     """
 
     segment: float | None = None
@@ -117,6 +119,7 @@ class Training:
     devices: int = 1
     compile: bool = False
     tensorboard: str | None = None
+    log: str | None = None
 
     def deciding(self) -> dict[str, Any]:
         """Return the options that decide what the net becomes."""

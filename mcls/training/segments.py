@@ -214,6 +214,7 @@ class Batches:
         n_dims = tracks.array().shape[1]
         self.tracks = tracks
         self.n_frames = n_frames
+        self.n_dims = n_dims
         self.seed = seed
         self.short: Short = short
         self.augment = tuple(augment)
@@ -260,8 +261,7 @@ class Batches:
         y : np.ndarray, shape (batch, n_labels), float32
         """
         epoch, step = at
-        first, last = (i * self.n_segments // self.n_steps for i in (step, step + 1))
-        track, offsets = self._order(epoch)[:, first + self.shard[0] : last : self.shard[1]]
+        track, offsets = self.order(epoch)[:, self.part_of_step(step)]
         x = cut(
             self.tracks.array(),
             self.tracks.starts[track],
@@ -280,9 +280,15 @@ class Batches:
             x, y = batch.x, batch.y
         return x[:, None], y
 
-    def _order(self, epoch: int) -> np.ndarray:
-        """Return track of every segment of an epoch, and place in it, ``(2, n_segments)``."""
-        if self._ordered is None or self._ordered[0] != epoch:
+    def part_of_step(self, step: int) -> slice:
+        """Return which segments of the epoch's order this process takes in a step."""
+        first, last = (i * self.n_segments // self.n_steps for i in (step, step + 1))
+        return slice(first + self.shard[0], last, self.shard[1])
+
+    def order(self, epoch: int) -> np.ndarray:
+        """Return the track of every segment of an epoch and its first row, ``(2, n_segments)``."""
+        ordered = self._ordered
+        if ordered is None or ordered[0] != epoch:
             rng = np.random.default_rng([self.seed, _ORDER, epoch])
             places = np.maximum(1, self.tracks.lengths - self.n_frames + 1)
             if self.chances is None:
@@ -294,35 +300,8 @@ class Batches:
             spread = (part + rng.random(self.n_segments)) * (places / self.n_crops)[track]
             offset = np.minimum(spread.astype(np.int64), (places - 1)[track])
             order = rng.permutation(self.n_segments)
-            self._ordered = (epoch, np.stack([track[order], offset[order]]))
-        return self._ordered[1]
-
-
-class Steps:
-    """The sampler of a data loader: (epoch, step) for each step; Lightning sets the epoch.
-
-    Parameters
-    ----------
-    n_steps : int
-        Of an epoch.
-    first_epoch : int
-        The first one, where a training goes on.
-    """
-
-    def __init__(self, n_steps: int, first_epoch: int = 0) -> None:
-        self.n_steps = n_steps
-        self.first_epoch = first_epoch
-        self.epoch = first_epoch
-
-    def set_epoch(self, epoch: int) -> None:
-        """Begin an epoch, counted from the first one of this process."""
-        self.epoch = self.first_epoch + epoch
-
-    def __len__(self) -> int:
-        return self.n_steps
-
-    def __iter__(self) -> Iterator[tuple[int, int]]:
-        return ((self.epoch, step) for step in range(self.n_steps))
+            ordered = self._ordered = (epoch, np.stack([track[order], offset[order]]))
+        return ordered[1]
 
 
 def _chances(targets: np.ndarray) -> np.ndarray:

@@ -29,7 +29,7 @@ Loss = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 @dataclass(frozen=True)
-class Watched:
+class Validation:
     """The valid part, and what is measured on it after each epoch.
 
     Parameters
@@ -53,7 +53,7 @@ class Watched:
     monitor: str
 
     def measure(self, model: TrainedNet, loss: Loss, share: torch.Tensor) -> dict[str, float]:
-        """Return the loss and the metrics of a model, by name.
+        """Return the loss and the metrics of a model, as ``valid_loss``, ``valid_auc`` ...
 
         Raises
         ------
@@ -76,11 +76,12 @@ class Watched:
                 "part, so it cannot decide which epoch is kept; use --monitor loss, or more valid "
                 "tracks"
             )
-        return found
+        return {f"valid_{name}": value for name, value in found.items()}
 
-    def value(self, found: Mapping[str, float]) -> float:
-        """Return what decides; higher is better."""
-        return -found["loss"] if self.monitor == "loss" else found[self.monitor]
+    def value(self, row: Mapping[str, float]) -> float:
+        """Return the monitored value of an epoch's row; higher is better."""
+        value = row[f"valid_{self.monitor}"]
+        return -value if self.monitor == "loss" else value
 
     def _metrics(self, scores: np.ndarray, multi_label: bool) -> dict[str, float]:
         kind = "multi-label" if multi_label else "single-label"
@@ -101,6 +102,12 @@ class Watched:
         report = evaluate(predictions, wanted, n_bootstrap=0)
         figures = {name: one.main for name, one in report.metrics.items()}
         return {name: figure.value for name, figure in figures.items() if figure is not None}
+
+
+def mean_norms(norms: Sequence[Mapping[str, torch.Tensor]]) -> dict[str, float]:
+    """Return the mean of each layer group's gradient norms, as ``grad_NAME``."""
+    names = norms[0] if norms else ()
+    return {f"grad_{name}": float(torch.stack([n[name] for n in norms]).mean()) for name in names}
 
 
 def gradient_norms(net: nn.Module) -> dict[str, torch.Tensor]:
@@ -138,7 +145,7 @@ def dead_shares(net: nn.Module, x: torch.Tensor) -> dict[str, float]:
                     dead |= high <= least + near
                 if most is not None:
                     dead |= low >= most - near
-            found[name] = float(dead.float().mean())
+            found[f"dead_{name}"] = float(dead.float().mean())
 
         return hook
 

@@ -65,23 +65,23 @@ def test_memory_ends_the_search_for_the_fastest():
 def test_it_is_found_said_and_kept_and_the_net_begins_as_it_would_without(
     train, store, tmp_path, monkeypatch
 ):
-    jobs = []
+    tasks = []
 
-    def find(job, device):
-        before = {name: t.clone() for name, t in job.model.net.state_dict().items()}
-        found = find_batch_size(job, device)
+    def find(task, device):
+        before = {name: t.clone() for name, t in task.model.net.state_dict().items()}
+        found = find_batch_size(task, device)
         assert found in [1 << i for i in range(1, 11)]
-        after = job.model.net.state_dict()
+        after = task.model.net.state_dict()
         assert all(torch.equal(tensor, after[name]) for name, tensor in before.items())
-        jobs.append(job)
+        tasks.append(task)
         return 8
 
     monkeypatch.setattr(batch_size, "_TRIED", 0.0)
     monkeypatch.setattr(fit, "find_batch_size", find)
     found = train("found", find_batch_size=True, find_lr=True, epochs=2)
-    (job,) = jobs
-    assert job.training.batch_size == 8
-    assert len(job.batches) == -(-job.batches.n_segments // 8)
+    (task,) = tasks
+    assert task.training.batch_size == 8
+    assert len(task.batches) == -(-task.batches.n_segments // 8)
     about = json.loads((found / "about.json").read_text(encoding="utf-8"))
     assert about["batch_size"] == 8
     given = train("given", batch_size=8, find_lr=True, epochs=2)

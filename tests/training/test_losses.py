@@ -150,7 +150,7 @@ def test_dead_units_are_those_at_an_end_for_all_of_a_batch():
 
     net = Net()
     x = torch.tensor([[1.0, 2.0], [-1.0, -3.0]])
-    assert dead_shares(net, x) == {"a": 0.5, "b": 0.5}
+    assert dead_shares(net, x) == {"dead_a": 0.5, "dead_b": 0.5}
     assert net.training
     net(x).sum().backward()
     norms = gradient_norms(net)

@@ -10,23 +10,22 @@ import time
 import pytest
 
 from mcls.errors import FormatError
-from mcls.training import learner
-from mcls.training.state import State, read_state, write_state
+from mcls.training import loop
+from mcls.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 
 
 class Killed(BaseException):
     """What a test kills a training with; nothing may catch it."""
 
 
-def kill_at(monkeypatch, epoch: int, step: int) -> None:
-    real = learner.Learner._end_step
+def kill_at(epoch: int, step: int, epochs: int, error=Killed):
+    """Return a progress callback that raises after a step, both counted from 0."""
 
-    def hook(self, done):
-        if self.epoch == epoch and done == step:
-            raise Killed
-        real(self, done)
+    def progress(done: int, total: int, seconds: float) -> None:
+        if done == epoch * total // epochs + step + 1:
+            raise error
 
-    monkeypatch.setattr(learner.Learner, "_end_step", hook)
+    return progress
 
 
 def same(one, other) -> None:
@@ -62,30 +61,26 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_killed_anywhere_it_ends_in_the_same_bytes(train, tmp_path, monkeypatch, case):
     given = {"epochs": 6, **CASES[case]}
-    monkeypatch.setattr(learner, "_SAVING", 1e9)  # after every epoch, however short
+    monkeypatch.setattr(loop, "_SAVING", 1e9)  # after every epoch, however short
     whole = train("whole", **given)
     for epoch, step in ((0, 0), (2, 1), (4, 0)):
-        with monkeypatch.context() as patch:
-            kill_at(patch, epoch, step)
-            with pytest.raises(Killed):
-                train("killed", **given)
+        with pytest.raises(Killed):
+            train("killed", progress=kill_at(epoch, step, 6), **given)
         assert not (tmp_path / "killed").exists()
         if epoch:
             (state,) = tmp_path.glob(".killed.work/*/state.safetensors")
-            assert len(read_state(state).history) == epoch
+            assert len(read_checkpoint(state).history) == epoch
     same(whole, train("killed", **given))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["killed", "whole"]
 
 
 def test_it_goes_on_from_an_older_epoch_where_not_all_were_written(train, tmp_path, monkeypatch):
-    monkeypatch.setattr(learner, "_SAVING", 0.0)
+    monkeypatch.setattr(loop, "_SAVING", 0.0)
     whole = train("whole", epochs=5)
-    with monkeypatch.context() as patch:
-        kill_at(patch, 3, 0)
-        with pytest.raises(Killed):
-            train("killed", epochs=5)
+    with pytest.raises(Killed):
+        train("killed", progress=kill_at(3, 0, 5), epochs=5)
     (state,) = tmp_path.glob(".killed.work/*/state.safetensors")
-    assert len(read_state(state).history) == 1
+    assert len(read_checkpoint(state).history) == 1
     same(whole, train("killed", epochs=5))
 
 
@@ -99,35 +94,23 @@ def test_a_finished_training_that_was_killed_before_scoring_is_not_trained_again
         patch.setattr(stage, "write_predictions", lambda *_: (_ for _ in ()).throw(Killed))
         with pytest.raises(Killed):
             train("killed", epochs=2)
-    kill_at(monkeypatch, 0, 0)  # training again would raise
-    same(whole, train("killed", epochs=2))
+    same(whole, train("killed", progress=kill_at(0, 0, 2), epochs=2))  # training would raise
 
 
-def test_other_settings_do_not_go_on_from_what_is_there(train, tmp_path, monkeypatch):
+def test_other_settings_do_not_go_on_from_what_is_there(train, tmp_path):
     whole = train("whole", epochs=3, seed=1)
-    with monkeypatch.context() as patch:
-        kill_at(patch, 1, 0)
-        with pytest.raises(Killed):
-            train("killed", epochs=3)
+    with pytest.raises(Killed):
+        train("killed", progress=kill_at(1, 0, 3), epochs=3)
     assert list(tmp_path.glob(".killed.work"))
     same(whole, train("killed", epochs=3, seed=1))
     assert not list(tmp_path.glob(".killed.work"))
 
 
-def test_ctrl_c_is_passed_on_and_the_training_goes_on_later(train, tmp_path, monkeypatch):
+def test_ctrl_c_is_passed_on_and_the_training_goes_on_later(train):
     whole = train("whole", epochs=4)
     before = signal.getsignal(signal.SIGINT)
-    with monkeypatch.context() as patch:
-        real = learner.Learner.on_train_epoch_start
-
-        def interrupt(self):
-            real(self)
-            if self.epoch == 2:
-                raise KeyboardInterrupt
-
-        patch.setattr(learner.Learner, "on_train_epoch_start", interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            train("killed", epochs=4)
+    with pytest.raises(KeyboardInterrupt):
+        train("killed", progress=kill_at(2, 0, 4, KeyboardInterrupt), epochs=4)
     assert signal.getsignal(signal.SIGINT) is before
     same(whole, train("killed", epochs=4))
 
@@ -141,9 +124,9 @@ def test_a_state_comes_back_and_a_stranger_s_is_refused(tmp_path, rng):
         "param_groups": [{"lr": 0.1, "betas": (0.9, 0.999), "params": [0]}],
     }
     history = [{"epoch": 1, "loss": 0.1 + 0.2}]
-    state = State({"w": tensor}, {"w": tensor + 1}, {}, optimizer, {}, history, [-0.3], 1)
-    write_state(tmp_path / "state", state)
-    again = read_state(tmp_path / "state")
+    state = Checkpoint({"w": tensor}, {"w": tensor + 1}, {}, optimizer, {}, history, [-0.3], 1)
+    write_checkpoint(tmp_path / "state", state)
+    again = read_checkpoint(tmp_path / "state")
     assert torch.equal(again.best["w"], tensor + 1)
     assert again.history == history
     assert again.optimizer["state"][0]["n"] == 7
@@ -151,7 +134,7 @@ def test_a_state_comes_back_and_a_stranger_s_is_refused(tmp_path, rng):
     assert again.optimizer["param_groups"][0]["lr"] == 0.1
     (tmp_path / "state").write_bytes(b"\x80\x04\x95 a pickle")
     with pytest.raises(FormatError, match="not a safetensors file"):
-        read_state(tmp_path / "state")
+        read_checkpoint(tmp_path / "state")
 
 
 @pytest.mark.slow

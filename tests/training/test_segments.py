@@ -2,14 +2,15 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch.utils.data import DataLoader
 
 from mcls.disk.store import Store
 from mcls.errors import ConfigError, DataError
+from mcls.training.device_batches import DeviceBatches, DeviceRows
 from mcls.training.segment_augmentations import augmentations_of
-from mcls.training.segments import Batches, Steps, Tracks, cut, grid, step_of
+from mcls.training.segments import Batches, Tracks, cut, grid, step_of
 
 
 @given(n_rows=st.integers(1, 300), n_frames=st.integers(1, 80))
@@ -110,17 +111,43 @@ def test_a_batch_does_not_depend_on_workers_or_on_what_was_asked_before(store):
     for step in reversed(range(len(batches))):
         for one, other in zip(fresh[2, step], expected[step], strict=True):
             assert np.array_equal(one, other)
-    for workers in (1, 2):
-        sampler = Steps(len(batches), first_epoch=1)
-        sampler.set_epoch(1)
-        loader = DataLoader(batches, batch_size=None, sampler=sampler, num_workers=workers)
-        loaded = list(loader)
+    for workers in (0, 1, 3):
+        loaded = list(DeviceBatches(batches, torch.device("cpu"), workers).epoch(2))
         assert len(loaded) == len(expected)
         for (x, y), (x_expected, y_expected) in zip(loaded, expected, strict=True):
             assert np.array_equal(x.numpy(), x_expected)
             assert np.array_equal(y.numpy(), y_expected)
     other = Batches(tracks, 10, 8, seed=4)
     assert not np.array_equal(other[2, 0][0], Batches(tracks, 10, 8, seed=3)[2, 0][0])
+
+
+@pytest.mark.parametrize("short", ["loop", "pad"])
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_segments_cut_on_the_device_are_those_cut_in_memory(short, dtype):
+    for lengths in ([9, 30, 17, 4], [12, 30, 17]):  # shorter than a segment, and none
+        tracks = numbered(lengths)
+        rows = np.concatenate([np.full((3, tracks.rows.shape[1]), -1), tracks.rows]).astype(dtype)
+        moved = Tracks(rows, tracks.starts + 3, tracks.stops + 3, tracks.targets)
+        mean = np.full(rows.shape[1], 0.25, np.float32)
+        batches = Batches(moved, 10, 4, seed=3, short=short, mean=mean)
+        for shard in ((0, 1), (1, 2)):
+            batches.shard = shard
+            made = list(DeviceRows(batches, torch.device("cpu")).epoch(1))
+            assert len(made) == len(batches)
+            for step, (x, y) in enumerate(made):
+                expected = batches[1, step]
+                assert x.numpy().dtype == expected[0].dtype
+                assert np.array_equal(x.numpy(), expected[0])
+                assert np.array_equal(y.numpy(), expected[1])
+
+
+def test_an_error_while_a_batch_is_prepared_is_raised_by_the_step():
+    def broken(batch, rng):
+        raise DataError("no such segment")
+
+    batches = Batches(numbered([30, 30]), 10, 2, augment=[broken])
+    with pytest.raises(DataError, match="no such segment"):
+        list(DeviceBatches(batches, torch.device("cpu"), 2).epoch(0))
 
 
 def test_shards_of_a_batch_make_the_batch():

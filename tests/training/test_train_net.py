@@ -2,12 +2,11 @@
 
 import csv
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import torch
+from torch.optim.swa_utils import AveragedModel
 
 import mcls
 from mcls.chain.fitted import fitted_model
@@ -16,7 +15,7 @@ from mcls.disk.run import open_run
 from mcls.disk.store import Store
 from mcls.errors import ConfigError, MclsError
 from mcls.evaluation.aggregate import score_tracks
-from mcls.training import fit, learner
+from mcls.training import logs
 from mcls.training.lr_finder import steepest
 
 
@@ -161,13 +160,13 @@ def test_patience_stops_and_the_ladder_climbs_down(train):
 
 def test_mean_weights_are_the_mean_torch_keeps(train, monkeypatch):
     seen = []
-    step = learner.Learner._end_step
+    update = AveragedModel.update_parameters
 
-    def watch(self, *given):
-        step(self, *given)
-        seen.append({k: v.clone() for k, v in self.net.state_dict().items()})
+    def watch(self, net):
+        update(self, net)
+        seen.append({k: v.clone() for k, v in net.state_dict().items()})
 
-    monkeypatch.setattr(learner.Learner, "_end_step", watch)
+    monkeypatch.setattr(AveragedModel, "update_parameters", watch)
     run = train("run", epochs=1, ema=0.9, split="alone")
     model = fitted_model(open_run(run))
     mean = seen[0]
@@ -235,19 +234,6 @@ def test_what_does_not_fit_is_refused_before_anything_is_made(train, tmp_path, g
     assert list(tmp_path.iterdir()) == []
 
 
-def test_scoring_needs_torch_but_not_lightning(train, store):
-    run = train("run", epochs=1)
-    program = (
-        "import sys, mcls\n"
-        f"mcls.predict({str(run)!r}, [{str(store)!r}])\n"
-        "print('torch' in sys.modules, 'lightning' in sys.modules)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120
-    )
-    assert done.stdout.split() == ["True", "False"]
-
-
 @pytest.mark.parametrize("precision", ["bf16"])
 def test_mixed_precision_trains_and_scores_are_wide(train, precision):
     run = train("run", precision=precision, epochs=10, optimizer="adam:lr=0.01")
@@ -257,7 +243,7 @@ def test_mixed_precision_trains_and_scores_are_wide(train, precision):
 
 
 def test_tensorboard_that_is_not_there_is_said(train, tmp_path, monkeypatch):
-    monkeypatch.setattr(fit, "find_spec", lambda name: None)
+    monkeypatch.setattr(logs, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match="pip install tensorboard"):
         train("run", tensorboard=tmp_path / "log")
     assert list(tmp_path.iterdir()) == []

@@ -1,8 +1,7 @@
-"""What a killed training goes on from: one safetensors file, written after an epoch.
+"""The checkpoint that an interrupted training goes on from: one safetensors file.
 
-Lightning's own checkpoints are pickles. This file is tensors and JSON: reading one that somebody
-else has put there can fail but can run nothing. No generator is in it, since none outlives an epoch
-(see `mcls.training`).
+It holds tensors and JSON, no pickle: reading a file from a stranger can fail but can run nothing.
+No random generator is in it, since none outlives an epoch (see `mcls.training`).
 """
 
 from collections.abc import Mapping
@@ -19,33 +18,34 @@ Tensors = dict[str, torch.Tensor]
 
 
 @dataclass
-class State:
-    """A training between two epochs.
+class Checkpoint:
+    """The state of a training between two epochs.
 
     Parameters
     ----------
     weights : dict of str to torch.Tensor
-        Of the net.
+        Weights of the net after the last epoch.
     best : dict of str to torch.Tensor
-        Those of the best epoch; without a valid part, of the last.
+        Weights of the best epoch; without a valid part, of the last one.
     average : dict of str to torch.Tensor
-        Their running mean, if there is one.
+        Running mean of the weights, if one is kept.
     optimizer : dict
-        As torch's ``state_dict`` gives it.
+        The optimizer's ``state_dict``.
     scaler : dict
-        Of mixed precision.
+        The gradient scaler's ``state_dict``, for mixed precision.
     history : list of dict
         A row of figures per finished epoch.
     values : list of float
-        What decides, per finished epoch; higher is better. Empty without a valid part.
+        Value of the monitored metric after each finished epoch; higher is better. Empty without a
+        valid part.
     best_epoch : int
-        Counted from 1; 0 before the first.
+        The best epoch, counted from 1; 0 before the first.
     rate : float or None
-        What the range test found.
+        Learning rate that the learning rate finder found.
     batch_size : int or None
-        What was found for it.
+        Batch size that was found by trial.
     finished : bool
-        Whether there is nothing left to do.
+        Whether the training has ended.
     """
 
     weights: Tensors
@@ -65,13 +65,13 @@ _GROUPS = ("weights", "best", "average")
 _PLAIN = ("scaler", "history", "values", "best_epoch", "rate", "batch_size", "finished")
 
 
-def write_state(path: Path, state: State) -> None:
-    """Write a state; it appears whole or not at all.
+def write_checkpoint(path: Path, state: Checkpoint) -> None:
+    """Write a checkpoint; it appears whole or not at all.
 
     Raises
     ------
     DataError
-        If it cannot be written.
+        If the file cannot be written.
     """
     tensors: Tensors = {}
     for group in _GROUPS:
@@ -90,13 +90,13 @@ def write_state(path: Path, state: State) -> None:
     write_tensors(path, tensors, about)
 
 
-def read_state(path: Path) -> State:
-    """Read what `write_state` wrote.
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read what `write_checkpoint` wrote.
 
     Raises
     ------
     FormatError
-        If it is damaged.
+        If the file is corrupt.
     """
     tensors, about = read_tensors(path)
     try:
@@ -113,9 +113,23 @@ def read_state(path: Path) -> State:
                 groups[group][name] = tensor
         optimizer = {"state": moments, "param_groups": about["optimizer"]["groups"]}
         plain: dict[str, Any] = {name: about[name] for name in _PLAIN}
-        return State(**{**plain, **groups}, optimizer=optimizer)
+        return Checkpoint(**{**plain, **groups}, optimizer=optimizer)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise FormatError(f"{path}: not the state of a training ({error}); remove it") from error
+        raise FormatError(f"{path}: not a training's checkpoint ({error}); remove it") from error
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, saved: Mapping[str, Any]) -> None:
+    """Give an optimizer the state of a checkpoint, if there is one.
+
+    Whether it computes in one fused kernel follows from the device of its parameters, not from the
+    device that the checkpoint was written on.
+    """
+    if saved:
+        groups = [
+            {**group, **({"fused": own["fused"]} if "fused" in own else {})}
+            for group, own in zip(saved["param_groups"], optimizer.param_groups, strict=True)
+        ]
+        optimizer.load_state_dict({**saved, "param_groups": groups})
 
 
 def copied(tensors: Mapping[str, torch.Tensor]) -> Tensors:

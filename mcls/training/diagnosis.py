@@ -1,0 +1,145 @@
+"""What is said of a training that goes wrong: it diverges, stays at chance or never gets better."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+from mcls.errors import ConfigError, MclsError
+from mcls.training.task import TrainingTask
+
+#: A loss must fall below this share of the loss of a constant prediction to count as learning.
+_LEARNT = 0.98
+#: An AUC from which on a net has learnt something, whatever its loss is.
+_LEARNT_AUC = 0.6
+
+
+def check_losses(
+    task: TrainingTask, losses: torch.Tensor, first: int, epoch: int, rate: float
+) -> None:
+    """Stop the training at a loss that is NaN or infinite.
+
+    Parameters
+    ----------
+    task : TrainingTask
+        What is trained.
+    losses : torch.Tensor, shape (n_done,)
+        Losses of the steps of the epoch so far.
+    first : int
+        The first step that was not checked before.
+    epoch : int
+        Epochs done before this one.
+    rate : float
+        The optimizer's learning rate, before the schedule.
+
+    Raises
+    ------
+    MclsError
+        Names the step and what to try.
+    """
+    bad = torch.nonzero(~torch.isfinite(losses[first:]))
+    if len(bad):
+        step = first + int(bad[0])
+        where = f"epoch {epoch + 1}, step {step + 1}"
+        raise MclsError(_diverged(task, "the loss", float(losses[step]), where, rate))
+
+
+def check_validation(task: TrainingTask, row: Mapping[str, float], epoch: int, rate: float) -> None:
+    """Stop the training at a validation loss that is NaN or infinite.
+
+    Raises
+    ------
+    MclsError
+        Names the epoch and what to try.
+    """
+    loss = row.get("valid_loss", 0.0)
+    if not math.isfinite(loss):
+        raise MclsError(_diverged(task, "the validation loss", loss, f"epoch {epoch + 1}", rate))
+
+
+@contextmanager
+def single_segments_explained(task: TrainingTask, n: int) -> Iterator[None]:
+    """Turn the error of a batch norm that gets a single number per map into one with advice."""
+    try:
+        yield
+    except (ValueError, RuntimeError) as error:
+        if n > 1 or "more than 1 value per channel" not in str(error):
+            raise
+        raise ConfigError(_single_segment(task)) from error
+
+
+def _diverged(task: TrainingTask, what: str, value: float, where: str, rate: float) -> str:
+    training = task.training
+    name = training.optimizer.partition(":")[0]
+    tries = [f"a lower learning rate (--optimizer {name}:lr={rate / 10:g})"]
+    if training.clip is None:
+        tries.append("gradient clipping (--clip 1)")
+    if training.precision != "32":
+        tries.append("--precision 32")
+    if training.standardize == "none":
+        tries.append("--standardize dims")
+    return (
+        f"{what} is {value} in {where}: the training has diverged, or the store holds NaN or "
+        f"infinite numbers. Try {', '.join(tries)}"
+    )
+
+
+def _single_segment(task: TrainingTask) -> str:
+    n, devices = task.batches.n_segments, task.training.devices
+    sizes = (size for size in range(2, n + 1) if n // -(-n // size) >= 2 * devices)
+    enough = next(sizes, None)
+    advice = "more segments (--crops)" if enough is None else f"--batch-size {enough}"
+    return (
+        f"--batch-size {task.training.batch_size}: a batch has one segment (an epoch has {n}), and "
+        f"a batch norm of {task.model.spec.net} cannot be computed over one number per map; use "
+        f"{advice}, or a net without batch norm"
+    )
+
+
+def hints(task: TrainingTask, history: Sequence[Mapping[str, float]], kept: int) -> list[str]:
+    """Return hints for a training that has not learnt, or that was best at its first epoch.
+
+    Parameters
+    ----------
+    task : TrainingTask
+        What was trained.
+    history : sequence of mapping
+        A row per epoch.
+    kept : int
+        The epoch whose weights are kept, counted from 1.
+    """
+    part = "train" if task.valid is None else "valid"
+    targets = task.batches.tracks.targets if task.valid is None else task.valid.tracks.targets
+    row = history[kept - 1]
+    constant, loss = _constant_loss(task, targets), row[f"{part}_loss"]
+    name = task.training.optimizer.partition(":")[0]
+    if loss >= _LEARNT * constant and row.get("valid_auc", 0.5) < _LEARNT_AUC:
+        return [
+            f"the net stays at chance level: its {part} loss of {loss:.4g} is no better than that "
+            f"of the same prediction for every track ({constant:.4g}). Try another learning rate "
+            f"(--optimizer {name}:lr=... or --find-lr), more epochs, or a wider net with less "
+            "dropout (-p width=... -p dropout=...)"
+        ]
+    if task.valid is not None and kept == 1 and len(history) > 1:
+        return [
+            f"the first of {len(history)} epochs is the best on the valid part "
+            f"({task.training.monitor}); the net learns too fast or overfits. Try a lower learning "
+            f"rate (--optimizer {name}:lr=...), a smaller net, augmentation (--augment) or more "
+            "tracks"
+        ]
+    return []
+
+
+def _constant_loss(task: TrainingTask, targets: np.ndarray) -> float:
+    """Return the loss of predicting the shares of the labels in the train part everywhere."""
+    share = torch.from_numpy(task.share).double().clamp(1e-6, 1 - 1e-6)
+    kinds = {
+        "softmax": share.log(),
+        "sigmoid": share.logit(),
+        "margin": (share - 0.5).sign(),
+    }
+    logits = kinds[task.model.kind].float().expand(len(targets), -1)
+    loss = task.loss(logits, torch.from_numpy(targets), torch.from_numpy(task.share))
+    return float(loss.double().mean())

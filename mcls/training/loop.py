@@ -1,0 +1,186 @@
+"""The training loop: batches in, steps of an optimizer, and an epoch's metrics and checkpoint.
+
+It is the same on a CPU and on a GPU, in one process and in each of several. Random numbers follow
+from (seed, epoch, process) alone, so an interrupted training goes on exactly where it stopped.
+"""
+
+import math
+import time
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import torch
+from torch.nn.parallel import DistributedDataParallel
+from torch.nn.utils import clip_grad_norm_
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from mcls.training.checkpoint import Checkpoint, copied, restore_optimizer, write_checkpoint
+from mcls.training.device_batches import DeviceBatches
+from mcls.training.diagnosis import check_losses, check_validation, single_segments_explained
+from mcls.training.logs import open_logs
+from mcls.training.model import TrainedNet
+from mcls.training.processes import Process
+from mcls.training.schedules import When, schedule_of
+from mcls.training.task import TrainingTask
+from mcls.training.validation import dead_shares, gradient_norms, mean_norms
+
+#: Steps after which losses are checked; each check waits for the device.
+_CHECK = 50
+#: Steps of an epoch at which gradients are measured.
+_PROBES = 8
+#: Largest share of the time that is spent on writing checkpoints.
+_SAVING = 0.02
+#: Purpose of a random generator; `mcls.training.segments` has the others.
+_DEVICE = 3
+
+
+def run_epochs(task: TrainingTask, state: Checkpoint, process: Process) -> None:
+    """Train until the last epoch, or until early stopping.
+
+    Parameters
+    ----------
+    task : TrainingTask
+        What to train; its net is changed.
+    state : Checkpoint
+        Where to begin; updated and written after every epoch.
+    process : Process
+        This process and its device.
+
+    Raises
+    ------
+    MclsError
+        If the loss becomes NaN or infinite.
+    ConfigError
+        If a batch is too small for the net.
+    """
+    training, device, on_step = task.training, process.device, task.on_step
+    task.batches.shard = (process.rank, process.n_processes)
+    batches = DeviceBatches(task.batches, device, training.workers)
+    n_steps = len(task.batches)
+    share = torch.from_numpy(task.share).to(device)
+
+    model = task.model.to(device)
+    net, standardise = model.net, model.standardise
+    net.load_state_dict(state.weights)
+    if device.type == "cuda":
+        net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    forward: Callable[[torch.Tensor], torch.Tensor] = net
+    if process.n_processes > 1:
+        forward = DistributedDataParallel(net)
+    if training.compile:
+        forward = torch.compile(forward)
+
+    optimizer = task.optimizer(net.parameters())
+    rates = [float(group["lr"]) for group in optimizer.param_groups]
+    restore_optimizer(optimizer, state.optimizer)
+    schedule, facts = schedule_of(training.schedule)
+    mixed = autocast(training.precision, device)
+    scaler = torch.amp.GradScaler(device.type, enabled=training.precision == "16")
+    if state.scaler:
+        scaler.load_state_dict(state.scaler)
+    average = None
+    if training.ema is not None:
+        average = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(training.ema))
+        average.load_state_dict(state.average or average.state_dict())
+    evaluated = net if average is None else average.module
+    began, saving = time.monotonic(), 0.0
+
+    def rate_factor(epoch: int, step: int) -> float:
+        done, total = epoch * n_steps + step, training.epochs * n_steps
+        return schedule(When(done, total, n_steps, tuple(state.values)))
+
+    with open_logs(training, task.name, process.rank) as log:
+        while not state.finished:
+            epoch, started = len(state.history), time.monotonic()
+            seed_device(task.seed, epoch, process.rank)
+            losses = torch.zeros(n_steps, device=device)
+            gradients: list[dict[str, torch.Tensor]] = []
+            checked = 0
+            for step, (x, y) in enumerate(batches.epoch(epoch)):
+                if step == 0 or facts["per"] == "step":
+                    factor = rate_factor(epoch, step)
+                    for group, rate in zip(optimizer.param_groups, rates, strict=True):
+                        group["lr"] = rate * factor
+                with mixed:
+                    with single_segments_explained(task, len(x)):
+                        logits = forward(standardise(x)).float()
+                    loss = task.loss(logits, y, share).mean()
+                    if training.l1:
+                        weights = sum(p.abs().sum() for p in net.parameters())
+                        loss = loss + training.l1 * weights
+                losses[step] = loss.detach()
+                optimizer.zero_grad()
+                scaler.scale(loss).backward()
+                scaler.unscale_(optimizer)
+                if step % max(1, n_steps // _PROBES) == 0:
+                    gradients.append(gradient_norms(net))
+                if training.clip is not None:
+                    clip_grad_norm_(net.parameters(), training.clip)
+                scaler.step(optimizer)
+                scaler.update()
+                if average is not None:
+                    average.update_parameters(net)
+                if (step + 1) % _CHECK == 0 or step + 1 == n_steps:
+                    check_losses(task, losses[: step + 1], checked, epoch, rates[0])
+                    checked = step + 1
+                if on_step is not None:
+                    on_step(epoch * n_steps + step + 1, training.epochs * n_steps)
+
+            row: dict[str, float] = {}
+            if process.rank == 0:
+                row = {"epoch": epoch + 1, "lr": optimizer.param_groups[0]["lr"]}
+                if task.valid is not None:
+                    scored = TrainedNet(model.spec, evaluated, standardise)
+                    row |= task.valid.measure(scored, task.loss, share)
+                check_validation(task, row, epoch, rates[0])
+                row |= mean_norms(gradients)
+                first = torch.from_numpy(task.batches[epoch, 0][0]).to(device)
+                row |= dead_shares(net, standardise(first))
+            row = process.broadcast(row)
+            row["train_loss"] = process.mean(losses.double().mean())
+            row["seconds"] = time.monotonic() - started
+            state.history.append(_ordered(row))
+            value = None if task.valid is None else task.valid.value(row)
+            if value is None or not state.values or value > max(state.values):
+                state.best_epoch = epoch + 1
+                state.best = copied(evaluated.state_dict())
+            if value is not None:
+                state.values.append(value)
+            next_factor = rate_factor(epoch, n_steps)
+            state.finished = (
+                epoch + 1 >= training.epochs
+                or (training.patience or math.inf) <= epoch + 1 - state.best_epoch
+                or next_factor == 0
+            )
+            if not state.finished and facts.get("reloads_best") and next_factor < factor:
+                net.load_state_dict(state.best)
+                optimizer.state.clear()
+            begin = time.monotonic()
+            if process.rank == 0 and (state.finished or saving <= _SAVING * (begin - began)):
+                state.weights = copied(net.state_dict())
+                state.optimizer = optimizer.state_dict()
+                state.scaler = scaler.state_dict()
+                state.average = {} if average is None else copied(average.state_dict())
+                write_checkpoint(task.path, state)
+                saving += time.monotonic() - begin
+            log(state.history[-1], epoch + 1)
+            if task.on_epoch is not None:
+                task.on_epoch(state.history[-1])
+
+
+def autocast(precision: str, device: torch.device) -> torch.autocast:
+    """Return the context of the forward pass: mixed precision, or full precision for '32'."""
+    kind = torch.float16 if precision == "16" else torch.bfloat16
+    return torch.autocast(device.type, kind, enabled=precision != "32")
+
+
+def seed_device(seed: int, epoch: int, rank: int) -> None:
+    """Seed the generators that dropout draws from."""
+    sequence = np.random.SeedSequence([seed, _DEVICE, epoch, rank])
+    torch.manual_seed(int(sequence.generate_state(1, np.uint64)[0]))
+
+
+def _ordered(row: Mapping[str, float]) -> dict[str, float]:
+    """Return a row that begins with what a reader looks for first."""
+    first = ["epoch", "train_loss", "valid_loss"]
+    return {key: row[key] for key in [*first, *row] if key in row}
