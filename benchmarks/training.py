@@ -45,12 +45,12 @@ from mcls.nets import build_net
 from mcls.nets.describe import describe_net
 from mcls.registry import find
 from mcls.training.fit import fit
-from mcls.training.learner import Job
 from mcls.training.losses import cross_entropy
 from mcls.training.model import NetSpec, Standardise, TrainedNet
 from mcls.training.optimizers import adam
 from mcls.training.options import Training
 from mcls.training.segments import Batches, Tracks
+from mcls.training.task import TrainingTask
 
 N_LABELS = 10
 NETS = ("fcn4", "fcn5", "cnn1d", "crnn", "musicnn", "short-chunk-res")
@@ -158,9 +158,9 @@ def timed(function: Callable[[], object]) -> float:
     return clock() - started
 
 
-def job_of(
+def task_of(
     net: nn.Module, name: str, settings: dict, batches: Batches, training: Training, folder: Path
-) -> Job:
+) -> TrainingTask:
     n_dims = batches.tracks.array().shape[1]
     labels = tuple(range(N_LABELS))
     spec = NetSpec(
@@ -180,7 +180,7 @@ def job_of(
     path.unlink(missing_ok=True)
     share = np.full(N_LABELS, 1 / N_LABELS, np.float32)
     model = TrainedNet(spec, net, standardise)
-    return Job(model, batches, None, cross_entropy, adam, share, training, 0, path)
+    return TrainingTask(model, batches, None, cross_entropy, adam, share, training, 0, path)
 
 
 def trainer_step(
@@ -190,10 +190,10 @@ def trainer_step(
     n_dims = batches.tracks.array().shape[1]
     net = build_net(name, settings, batches.n_frames, n_dims, N_LABELS)
     training = Training(epochs=epochs, loss="cross-entropy", **options)  # type: ignore[arg-type]
-    job = job_of(net, name, settings, batches, training, folder)
+    task = task_of(net, name, settings, batches, training, folder)
     ends: list[float] = []
-    job.on_epoch = lambda row: ends.append(clock())
-    fit(job)
+    task.on_epoch = lambda row: ends.append(clock())
+    fit(task)
     return (ends[-1] - ends[0]) / (len(ends) - 1) / len(batches)
 
 
