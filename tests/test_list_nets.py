@@ -1,6 +1,8 @@
 """Summaries of nets: receptive fields, and the tables of mcls list nets."""
 
+import importlib.util
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -159,3 +161,14 @@ def test_list_as_json(name: str) -> None:
     assert said["n_parameters"] == sum(layer["n_parameters"] for layer in said["layers"]) > 0
     assert said["smallest_input"] == list(smallest_input(name, {}))
     assert {"source", "frames", "dims", "labels"} <= set(said["facts"])
+
+
+def test_the_page_of_nets_is_up_to_date() -> None:
+    docs = Path(__file__).parents[1] / "docs"
+    spec = importlib.util.spec_from_file_location("make_table", docs / "make_nets_table.py")
+    made = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    page = (docs / "nets.md").read_text(encoding="utf-8")
+    assert page == made.render(page), "run `make docs`"
+    for name in entries("nets"):
+        assert f"| [`{name}`](nets/" in page, f"docs/nets has no page of {name}"

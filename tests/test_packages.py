@@ -1,12 +1,14 @@
 """Entries of other packages, and presets, as the package in example_package adds them."""
 
 import importlib
+import importlib.util
 import json
 import pickle
 import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -127,6 +129,58 @@ def test_a_preset_of_a_function_has_other_defaults(example) -> None:
     assert entry.load()(rows, arrays).tolist() == pytest.approx(np.array([[2.9, 3.9]]))
     assert find("encoders", "soft-threshold").load()(rows, arrays).tolist() == [[2.5, 3.5]]
     assert list(resolve(entry, {"split_signs": "true"})) == ["alpha", "split_signs"]
+
+
+@pytest.fixture
+def script(monkeypatch) -> Callable[[str], ModuleType]:
+    """Import a script of the documentation."""
+
+    def script(path: str) -> ModuleType:
+        file = Path(__file__).parents[1] / "docs" / path
+        monkeypatch.syspath_prepend(file.parent)
+        spec = importlib.util.spec_from_file_location(file.stem, file)
+        module = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, file.stem, module)
+        spec.loader.exec_module(module)
+        return module
+
+    return script
+
+
+def test_a_net_of_one_file_is_in_every_table(example, script) -> None:
+    page = script("make_nets_table.py").render("<!-- table of nets -->\n<!-- end of the table -->")
+    assert "| `mean-linear` | Example 2026 | 16 x 8 | 3 |" in page
+    assert "| `fcn4-narrow` | Example 2026 | 64 x 96 | 50 |" in page
+    rows = json.loads(run("list", "nets", "mean-linear", "--table", "--json").stdout)
+    assert [row["name"] for row in rows] == ["mean-linear"]
+    zoo = {net.name: net for net in script("results/make_zoo.py").all_nets()}
+    assert set(zoo) == set(entries("nets"))
+    assert zoo["mean-linear"].settings == zoo["fcn4-narrow"].settings == ()
+
+
+def test_a_net_of_one_file_is_trained_encodes_and_predicts(example, tmp_path) -> None:
+    steps = [
+        f"data synth {tmp_path}/toy --tracks 24 --seconds 1.2",
+        f"extract {tmp_path}/toy/manifest.csv {tmp_path}/mel.h5 --feature mel:n_mels=16",
+        f"train {tmp_path}/mel.h5 {tmp_path}/run --model mean-linear -p pool=max --frames 16 "
+        "--epochs 2 --device cpu",
+        f"encode {tmp_path}/mel.h5 {tmp_path}/deep.h5 --with {tmp_path}/run --pool mean",
+        f"predict {tmp_path}/run {tmp_path}/mel.h5",
+        f"info {tmp_path}/run",
+    ]
+    for words in steps:
+        result = run(*words.split())
+        assert result.exit_code == 0, f"{words}: {result.output}"
+    forget()
+
+
+def test_a_run_of_a_package_that_is_gone_names_the_net(example, tmp_path, monkeypatch) -> None:
+    frozen = build_net("mean-linear", {}, 16, 8, 3)
+    assert frozen.registered_as == "mean-linear"
+    monkeypatch.setattr(registry, "_packages", lambda family: iter(()))
+    forget()
+    with pytest.raises(ConfigError, match="there is no 'mean-linear' among the nets"):
+        build_net("mean-linear", {}, 16, 8, 3)
 
 
 def damage(package: Path, old: str, new: str) -> None:

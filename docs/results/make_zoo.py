@@ -1,12 +1,12 @@
-"""The table of all nets: each trained in the same way, small enough for two processor cores.
+"""Make the table of all nets: each trained in the same way, small enough for two processor cores.
 
     python docs/results/make_zoo.py DATA [--work FOLDER] [--only NET] [...]
 
-Every net reads the same mel segments, or samples, and is trained by the same steps; its width is
-set so that a segment takes some 5 to 80 MFLOP. So the table says what a net learns within a small
-budget, and not what the full-size net would reach. The last lines are nets for whole clips, on
-one task. Everything is `mcls cv`, as in make_nets.py, whose folder of work it shares. It prints
-Markdown; lines that nothing was made for are left out.
+Every net of the registry reads the same mel segments, or samples, and is trained for the same
+number of steps; its width is such that a segment takes some 5 to 80 MFLOP. So the table shows what
+a net learns within a small budget, and not what the full-size net would reach. The last lines are
+nets for whole clips, on one task. Everything is `mcls cv`, as in make_nets.py, whose work folder it
+shares. It prints Markdown, and leaves out lines without runs.
 """
 
 import argparse
@@ -19,8 +19,9 @@ import joblib
 from make_nets import TASKS, Task, figures, make_store, sizes
 
 import mcls
+from mcls.nets import smallest_input
 from mcls.nets.describe import describe_net
-from mcls.registry import find
+from mcls.registry import entries, find
 from mcls.settings import digest, resolve
 
 EXTRACTED: dict[str, dict[str, Any]] = {
@@ -60,7 +61,7 @@ class Net:
 
     @property
     def size(self) -> tuple[str, ...]:
-        """What it is trained with, as it stands in the table."""
+        """Settings and options that differ from the defaults, for the table."""
         epochs = () if self.epochs == Net.epochs else (f"epochs={self.epochs}",)
         return *self.settings, f"frames={self.frames}", *epochs
 
@@ -78,11 +79,12 @@ class Net:
 
 
 def whole(name: str, *settings: str) -> Net:
-    """Return a net of a tenth of a million numbers for clips of 5 s, as Choi et al. (2017) had."""
+    """Return a net of about 100,000 parameters for clips of 5 s, as Choi et al. (2017) had."""
     return Net(name, settings, frames=697, extracted="fine", epochs=30, tasks=("esc10",))
 
 
-NETS = (
+#: Sizes that were chosen by hand; for a net that is not here, see `within_budget`.
+CHOSEN = (
     Net("mlp", ("layers=512x512", "dropout=0.3"), frames=4),
     Net("cnn1d", ("width=0.25", "padding=same", "batch_norm=true", "dropout=0.3")),
     Net("dieleman"),
@@ -120,6 +122,24 @@ NETS = (
     whole("fcn5", "width=0.06", "dropout=0"),
     whole("crnn", "width=0.5"),
 )
+BUDGET = 80.0  # MFLOP of a segment
+
+
+def all_nets() -> list[Net]:
+    """Return the nets whose sizes were chosen, and every other net of the registry."""
+    chosen = {net.name for net in CHOSEN}
+    return [*CHOSEN, *(within_budget(name) for name in entries("nets") if name not in chosen)]
+
+
+def within_budget(name: str) -> Net:
+    """Return a net at the largest width whose segments take no more than the budget."""
+    net = Net(name)
+    for width in (1.0, 0.5, 0.25, 0.125, 0.0625) if "width" in find("nets", name).settings else ():
+        settings = (f"width={width}",) if width < 1 else ()
+        net = Net(name, settings, frames=max(Net.frames, smallest_input(name, {})[0]))
+        if float(mflop(net)) <= BUDGET:
+            break
+    return net
 
 
 def main() -> None:
@@ -130,13 +150,14 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="folder of esc10/ and philharmonia/")
     parser.add_argument("--work", type=Path, default=Path("build/nets"))
     parser.add_argument("--jobs", type=int, default=2, help="runs at a time")
-    names = sorted({net.name for net in NETS})
+    known = all_nets()
+    names = sorted({net.name for net in known})
     parser.add_argument("--only", choices=names, action="append", help="make these nets only")
     parser.add_argument("--dataset", choices=SHOWN, action="append", help="make these tasks only")
     parser.add_argument("--table", action="store_true", help="make nothing, print what is there")
     options = parser.parse_args()
     tasks = [task for task in TASKS if task.name in (options.dataset or SHOWN)]
-    nets = [net for net in NETS if net.name in (options.only or names)]
+    nets = [net for net in known if net.name in (options.only or names)]
     if not options.table:
         wanted = [(task, net) for net, task in product(nets, tasks) if task.name in net.tasks]
         for task, net in {
@@ -147,11 +168,11 @@ def main() -> None:
             joblib.Parallel(options.jobs, verbose=1)(
                 joblib.delayed(make_run)(task, net, options.work) for task, net in wanted
             )
-    print_table(options.work)
+    print_table(options.work, known)
 
 
 def extraction(task: Task, net: Net, work: Path) -> tuple[Path, dict[str, Any]]:
-    """Return where what a net reads is, and what to extract."""
+    """Return the path of the store that a net reads, and the features to extract."""
     wanted = EXTRACTED[net.extracted]
     return work / f"{task.dataset}-{digest(wanted)}.h5", wanted
 
@@ -164,8 +185,8 @@ def make_run(task: Task, net: Net, work: Path) -> None:
     mcls.cross_validate(net.recipe(), store, run, split=task.split, labels=task.labels, valid=VALID)
 
 
-def print_table(work: Path) -> None:
-    """Print a line per net that any figures are there for."""
+def print_table(work: Path, nets: list[Net]) -> None:
+    """Print a line for each net that has figures."""
     tasks = [task for task in TASKS if task.name in SHOWN]
     columns = [f"{task.name}, {figure}" for task in tasks for figure in task.figures]
     print("# All nets, small: the whole table\n")
@@ -174,7 +195,7 @@ def print_table(work: Path) -> None:
     )
     print("| net | size |", " | ".join([*columns, "MFLOP", "parameters", "s/epoch"]), "|")
     print("|---|---|" + "---|" * (len(columns) + 3))
-    for net in NETS:
+    for net in nets:
         cells = [cell for task in tasks for cell in figures(task, net.run, work)]
         if any(cells):
             how = ", ".join(f"`{setting}`" for setting in net.size)

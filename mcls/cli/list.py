@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("family", required=False)
 @click.argument("name", required=False)
-@click.option(
-    "--table", is_flag=True, help="Compare the sizes and receptive fields of nets."
-)
+@click.option("--table", is_flag=True, help="Compare the sizes and receptive fields of nets.")
 @json_option
 def command(family: str | None, name: str | None, table: bool, as_json: bool) -> None:
     """List features, nets, metrics, ... and their settings.
