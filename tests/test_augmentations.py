@@ -83,7 +83,7 @@ def test_silent_constant_and_short_audio_gives_finite_copies(name, n, value):
 def test_a_copy_that_is_not_finite_is_a_reason(tmp_path):
     soundfile.write(tmp_path / "x.wav", tone(440), SR)
     extractor = Extractor(parse_features(["mel"]), sr=SR)
-    with pytest.raises(DataError, match="once augmented, its samples are NaN or infinite"):
+    with pytest.raises(DataError, match="the augmented audio has samples that are NaN"):
         extractor.track(tmp_path / "x.wav", lambda y, sr: y * np.float32(np.nan))
 
 
@@ -106,7 +106,7 @@ def test_label_safe_leaves_out_what_threatens_labels():
     ("words", "message"),
     [
         (["nois"], "did you mean 'noise'"),
-        (["noise=3..1"], "low end 3 is above the high end 1"),
+        (["noise=3..1"], "lower bound 3 is above the upper bound 1"),
         (["noise=loud"], "name=low..high"),
         (["gain", "gain"], "given twice"),
     ],

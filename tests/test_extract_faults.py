@@ -202,7 +202,7 @@ def test_no_room_for_temporary_rows_is_the_tracks_reason(folder, tmp_path, rng):
     paths = [str(folder / "a" / "long.wav"), str(folder / "a" / "träck 0.wav")]
     done = run([sys.executable, "-c", program, *paths], preexec_fn=limited(1 << 20))
     long, short = done.stdout.splitlines()
-    assert long.startswith("no room for its rows in ")
+    assert long.startswith("no space left for temporary rows in ")
     assert "File too large" in long
     assert short == "{'spectrogram': 32}"
 

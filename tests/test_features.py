@@ -264,7 +264,7 @@ def test_odd_audio_gives_finite_rows(name, n, kind, rng):
 @pytest.mark.parametrize(
     ("name", "bad", "said"),
     [
-        ("mfcc", {"n_mfcc": 200}, "n_mfcc must be in 1..n_mels"),
+        ("mfcc", {"n_mfcc": 200}, "n_mfcc must be between 1 and n_mels"),
         ("mel", {"n_fft": 0}, "n_fft must be 2 or more"),
         ("mel", {"hop_length": 0}, "hop_length must be 1 or more"),
         ("mel", {"n_melz": 3}, "n_mels"),

@@ -6,7 +6,7 @@ import numpy as np
 
 from mcls.disk.store import Store, StoredRows
 from mcls.errors import ConfigError
-from mcls.features.onset import frames_late
+from mcls.features.onset import onset_delay
 
 
 class Onsets:
@@ -47,7 +47,7 @@ class Onsets:
         self.novelty = _novelty(store, stored, stored.frame_rate)
         self.length = max(1, round(seconds * stored.frame_rate))
         settings = self.novelty.settings
-        self.late = frames_late(int(settings["n_fft"]), int(settings["hop_length"]))
+        self.late = onset_delay(int(settings["n_fft"]), int(settings["hop_length"]))
 
     def __call__(self, track: int, n: int) -> np.ndarray:
         """Return which of the first `n` rows of a track are drawn from, int64, ascending."""

@@ -1,4 +1,4 @@
-"""Features: audio in, rows out. One file a feature.
+"""Features: audio to rows, one file per feature.
 
 >>> import numpy as np
 >>> from mcls import features
@@ -29,7 +29,7 @@ def make(name: str, sr: int, **settings: Any) -> Feature:
 
 
 def compute(name: str, y: np.ndarray, *, sr: int, **settings: Any) -> np.ndarray:
-    """Return the rows of a feature.
+    """Compute a feature.
 
     Parameters
     ----------
@@ -38,9 +38,9 @@ def compute(name: str, y: np.ndarray, *, sr: int, **settings: Any) -> np.ndarray
     y : np.ndarray, shape (n_samples,)
         Mono audio.
     sr : int
-        Its rate in Hz.
+        Sampling rate in Hz.
     **settings
-        Of the feature; ``mcls list features NAME`` shows them.
+        Settings of the feature; ``mcls list features NAME`` shows them.
 
     Returns
     -------

@@ -1,7 +1,7 @@
 """Automatic gain control in time and frequency, on a linear spectrogram.
 
-A few broad mel bands follow the level of the sound with a slow decay; the spectrogram is divided
-by that level, so that quiet and loud passages, and dull and bright recordings, look alike.
+A few broad mel bands follow the level of the sound with a slow decay. The spectrogram is divided
+by that level, which evens out loud and quiet passages, and dull and bright recordings.
 
 References
 ----------
@@ -15,10 +15,10 @@ import numpy as np
 
 from mcls.features.filters import mel_frequencies
 
-#: Share of the track's largest magnitude that is added to all.
+#: Fraction of the track's largest magnitude that is added to all magnitudes.
 FLOOR = 1e-4
-#: What is left of a level after as many frames as `decay_reach` says.
-_FORGOTTEN = 1e-6
+#: Fraction of a level that is left after `decay_reach` frames.
+_NEGLIGIBLE = 1e-6
 
 
 def decay(hop_length: int, sr: int, t_scale: float) -> float:
@@ -27,14 +27,14 @@ def decay(hop_length: int, sr: int, t_scale: float) -> float:
 
 
 def decay_reach(alpha: float) -> int:
-    """Return after how many frames a level is forgotten."""
-    return math.ceil(math.log(_FORGOTTEN) / math.log(alpha))
+    """Return the number of frames after which a level is negligible."""
+    return math.ceil(math.log(_NEGLIGIBLE) / math.log(alpha))
 
 
 def gain_controlled(
     magnitudes: np.ndarray, peak: float, *, sr: int, alpha: float, f_scale: float, eps: float
 ) -> np.ndarray:
-    """Divide a spectrogram by its level.
+    """Divide a spectrogram by its slowly varying level.
 
     Parameters
     ----------
@@ -43,14 +43,14 @@ def gain_controlled(
     peak : float
         The largest magnitude of the whole track.
     sr : int
-        Hz.
+        Sampling rate in Hz.
     alpha : float
-        See `decay`.
+        Factor from `decay`.
     f_scale : float
-        Width of the bands: max(10, 20 / f_scale) of them, each f_scale times their number / 10
-        times as wide as in an ordinary bank.
+        Relative width of the bands: there are n = max(10, 20 / f_scale) bands, each f_scale * n /
+        10 times as wide as in an ordinary filter bank.
     eps : float
-        Added to the level.
+        Constant added to the level.
 
     Returns
     -------
@@ -67,7 +67,7 @@ def gain_controlled(
 
 @lru_cache(maxsize=8)
 def _banks(sr: int, n_bins: int, f_scale: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return the bands ``(n_bins, n_bands)``, and the way back with a gain of 1 at every bin."""
+    """Return the bands ``(n_bins, n_bands)``, and their inverse with a gain of 1 at every bin."""
     n_bands = max(10, round(20 / f_scale))
     width = f_scale * n_bands / 10
     edges = mel_frequencies(n_bands + 2, fmin=0.0, fmax=sr / 2, htk=False)

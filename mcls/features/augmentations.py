@@ -1,4 +1,4 @@
-"""Augmented copies of audio: what is changed, by how much, and which labels it threatens.
+"""Augmentation of audio: what is changed, by how much, and which labels may become wrong.
 
 An augmentation changes audio by an amount drawn from a range. It is written ``name=low..high``, or
 ``name`` for its default range::
@@ -9,11 +9,11 @@ An augmentation changes audio by an amount drawn from a range. It is written ``n
     noise=20..40           dB below the signal
     gain=-6..6             dB                 threatens loudness
 
-A copy gets all that are asked for, one after the other in the order of the list above; each amount
-is drawn from the copy's own seed, so the same copy is the same audio whenever it is made.
+All chosen augmentations are applied to a copy, in the order of the list above. The amounts are
+drawn from the seed of the copy, so the same copy is the same audio whenever it is made.
 
-The audio is changed by audiomentations; this module draws the amounts and lends that library's
-global generators a state for the call, so that no other state is touched.
+The audio is changed by audiomentations. This module draws the amounts, and seeds the global
+generators that audiomentations uses for the time of the call only.
 """
 
 import random
@@ -32,7 +32,7 @@ from mcls.registry import find, register
 
 @dataclass(frozen=True)
 class Augmentation:
-    """One augmentation with the range its amount is drawn from."""
+    """An augmentation and the range from which its amount is drawn."""
 
     name: str
     low: float
@@ -46,18 +46,18 @@ class Augmentation:
 def pitch_shift(
     y: np.ndarray, sr: int, rng: np.random.Generator, *, low: float = -2.0, high: float = 2.0
 ) -> np.ndarray:
-    """Shift the pitch and keep the tempo.
+    """Shift the pitch without changing the tempo.
 
     Parameters
     ----------
     y : np.ndarray, shape (n_samples,), float32
         Audio.
     sr : int
-        Its rate in Hz.
+        Sampling rate in Hz.
     rng : np.random.Generator
-        Draws the amount.
+        Source of the random amount.
     low, high : float in [-24, 24]
-        Semitones.
+        Range of the pitch shift in semitones.
     """
     from audiomentations import PitchShift
 
@@ -66,23 +66,23 @@ def pitch_shift(
 
 
 @register(
-    "augmentations", "time-stretch", order=1, threatens=["tempo", "length"], unit="times as fast"
+    "augmentations", "time-stretch", order=1, threatens=["tempo", "length"], unit="speed factor"
 )
 def time_stretch(
     y: np.ndarray, sr: int, rng: np.random.Generator, *, low: float = 0.9, high: float = 1.1
 ) -> np.ndarray:
-    """Play faster or slower and keep the pitch; the copy is shorter or longer.
+    """Change the tempo, and so the length, without changing the pitch.
 
     Parameters
     ----------
     y : np.ndarray, shape (n_samples,), float32
         Audio.
     sr : int
-        Its rate in Hz.
+        Sampling rate in Hz.
     rng : np.random.Generator
-        Draws the amount.
+        Source of the random amount.
     low, high : float in [0.1, 10]
-        Times as fast.
+        Range of the speed as a factor; above 1 is faster.
     """
     from audiomentations import TimeStretch
 
@@ -95,20 +95,20 @@ def time_stretch(
 def equalise(
     y: np.ndarray, sr: int, rng: np.random.Generator, *, low: float = -6.0, high: float = 6.0
 ) -> np.ndarray:
-    """Raise or lower seven bands, as a parametric equaliser does.
+    """Boost or cut seven frequency bands with a parametric equaliser.
 
-    Bands above half the sampling rate are left out.
+    Bands above half the sampling rate are skipped.
 
     Parameters
     ----------
     y : np.ndarray, shape (n_samples,), float32
         Audio.
     sr : int
-        Its rate in Hz.
+        Sampling rate in Hz.
     rng : np.random.Generator
-        Draws the gains, centres and widths.
+        Source of the random gains, centres and widths.
     low, high : float
-        dB.
+        Range of the gain in dB.
     """
     from audiomentations import HighShelfFilter, LowShelfFilter, PeakingFilter
 
@@ -133,18 +133,18 @@ def equalise(
 def noise(
     y: np.ndarray, sr: int, rng: np.random.Generator, *, low: float = 20.0, high: float = 40.0
 ) -> np.ndarray:
-    """Add white noise at a drawn signal-to-noise ratio.
+    """Add white noise at a random signal-to-noise ratio.
 
     Parameters
     ----------
     y : np.ndarray, shape (n_samples,), float32
         Audio.
     sr : int
-        Its rate in Hz.
+        Sampling rate in Hz.
     rng : np.random.Generator
-        Draws the ratio and the noise.
+        Source of the random ratio and noise.
     low, high : float
-        Signal-to-noise ratio in dB.
+        Range of the signal-to-noise ratio in dB.
     """
     from audiomentations import AddGaussianSNR
 
@@ -156,36 +156,36 @@ def noise(
 def gain(
     y: np.ndarray, sr: int, rng: np.random.Generator, *, low: float = -6.0, high: float = 6.0
 ) -> np.ndarray:
-    """Make louder or quieter.
+    """Make the audio louder or quieter.
 
     Parameters
     ----------
     y : np.ndarray, shape (n_samples,), float32
         Audio.
     sr : int
-        Its rate in Hz; not used.
+        Sampling rate in Hz; unused.
     rng : np.random.Generator
-        Draws the amount.
+        Source of the random amount.
     low, high : float
-        dB.
+        Range of the gain in dB.
     """
     return (y * 10 ** (rng.uniform(low, high) / 20)).astype(np.float32)
 
 
 def parse_augmentations(words: Sequence[str], *, label_safe: bool = False) -> list[Augmentation]:
-    """Read ``name=low..high`` words, in the order in which a copy gets them.
+    """Parse augmentations written ``name=low..high``, and sort them by order of application.
 
     Parameters
     ----------
     words : sequence of str
-        What is asked for.
+        The augmentations.
     label_safe : bool
-        Leave out what threatens any label.
+        Keep only label-preserving augmentations.
 
     Raises
     ------
     ConfigError
-        If a name is unknown or comes twice, or a range is not one.
+        If a name is unknown or given twice, or a range is invalid.
 
     Examples
     --------
@@ -208,7 +208,7 @@ def parse_augmentations(words: Sequence[str], *, label_safe: bool = False) -> li
 
 
 def threatens(name: str) -> list[str]:
-    """Return the kinds of label an augmentation may make wrong."""
+    """Return the kinds of label that an augmentation may make wrong."""
     return find("augmentations", name).facts["threatens"]
 
 
@@ -222,11 +222,11 @@ def augment(
     y : np.ndarray, shape (n_samples,), float32
         Audio.
     sr : int
-        Its rate in Hz.
+        Sampling rate in Hz.
     augmentations : sequence of Augmentation
         From `parse_augmentations`.
     seed : sequence of int
-        Of this copy: the same seed and audio give the same bytes.
+        Seed of the copy; the same seed and audio give the same bytes.
 
     Returns
     -------
@@ -246,9 +246,13 @@ def _range(word: str, text: str) -> tuple[float, float]:
         low = float(match[1])
         high = float(match[2]) if match[2] is not None else low
     except (AssertionError, ValueError):
-        raise ConfigError(f"{word!r}: write a range as name=low..high") from None
+        raise ConfigError(
+            f"cannot parse the augmentation {word!r}; write NAME or NAME=LOW..HIGH"
+        ) from None
     if low > high:
-        raise ConfigError(f"{word!r}: the low end {low:g} is above the high end {high:g}")
+        raise ConfigError(
+            f"augmentation {word!r}: the lower bound {low:g} is above the upper bound {high:g}"
+        )
     return low, high
 
 
@@ -259,7 +263,7 @@ def _apply(change: Any, y: np.ndarray, sr: int, rng: np.random.Generator) -> np.
 
 @contextmanager
 def _global_generators(seed: int) -> Iterator[None]:
-    """Seed the global generators audiomentations draws from, and put them back afterwards."""
+    """Seed the global generators that audiomentations uses, and restore them afterwards."""
     kept = random.getstate(), np.random.get_state()
     random.seed(seed)
     np.random.seed(seed)

@@ -1,4 +1,4 @@
-"""Chroma: the energy of each pitch class."""
+"""Chroma features."""
 
 from functools import lru_cache
 
@@ -12,28 +12,14 @@ from mcls.registry import register
 
 @register("features", "chroma")
 class Chroma(FramedFeature):
-    """Energy of each pitch class, from the power spectrum.
+    """Chroma: energy of each pitch class, from the power spectrum.
 
     Parameters
     ----------
-    sr : int
-        Rate of the audio in Hz.
     n_chroma : int
-        Pitch classes per octave.
+        Number of pitch classes per octave.
     tuning : float
-        Deviation from A = 440 Hz, in pitch classes.
-    n_fft : int
-        Frame length in samples.
-    hop_length : int
-        Samples from frame to frame.
-    win_length : int or None
-        Length of the window in samples, padded to n_fft; none: n_fft.
-    window : str
-        Window, by its name in scipy.signal.
-    center : bool
-        Centre frame t on sample t x hop_length, with zeros beyond the ends.
-    delta : int
-        Orders of delta appended: 0, 1 or 2.
+        Deviation from A = 440 Hz in pitch classes.
 
     References
     ----------
@@ -61,7 +47,7 @@ class Chroma(FramedFeature):
         self.n_local = self.n_static = n_chroma
 
     def local(self, signal: Signal) -> np.ndarray:
-        """Return the pitch classes' energies over the frame's largest, ``(n_frames, n_chroma)``."""
+        """Return the energies divided by the largest of the frame, ``(n_frames, n_chroma)``."""
         return over_largest(self.power_spectrum(signal) @ self.filters)
 
 

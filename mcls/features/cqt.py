@@ -12,8 +12,8 @@ from mcls.features.feature import Feature, check, compressed
 from mcls.features.signal import Signal, frames_of, window_of
 from mcls.registry import register
 
-_BLOCK = 256  # frames multiplied at once
-_TRANSIENT = 256  # samples on which soxr's filter leans, at each halving
+_BLOCK = 256  # frames per matrix product
+_TRANSIENT = 256  # samples that the filter of soxr spans, at each halving
 
 
 @register("features", "cqt")
@@ -22,42 +22,32 @@ class CQT(Feature):
 
     Parameters
     ----------
-    sr : int
-        Rate of the audio in Hz.
     hop_length : int
-        Samples from frame to frame; divisible by 2^(octaves - 1) is fastest.
+        Samples from frame to frame; a multiple of 2^(octaves - 1) is fastest.
     fmin : float
-        Lowest bin in Hz; the default is C1.
+        Centre frequency of the lowest bin in Hz; the default is C1.
     n_bins : int
-        Bins.
+        Number of bins.
     bins_per_octave : int
-        Bins per octave.
+        Number of bins per octave.
     filter_scale : float
-        Length of the filters; below 1: better time resolution.
+        Relative length of the filters; below 1 gives a better time resolution.
     norm : float or None
-        Norm of the filters: 1, 2, ...; none: not normalised.
+        Order of the norm by which each filter is divided; none: no normalisation.
     sparsity : float
-        Share of each filter's spectrum that is dropped, in [0, 1).
+        Fraction of each filter's spectrum to drop, in [0, 1).
     window : str
-        Window, by its name in scipy.signal.
+        Window function, by its name in scipy.signal.
     scale : bool
-        Divide by the square root of the filter's length.
-    compress : {'db', 'log1p', 'none'}
-        db: decibels; log1p: log10(1 + gain x); none.
-    gain : float
-        Gain of log1p.
-    top_db : float or None
-        With db: the range kept below the track's peak, dB.
-    delta : int
-        Orders of delta appended: 0, 1 or 2.
+        Divide each bin by the square root of its filter's length.
 
     References
     ----------
     Schörkhuber & Klapuri (2010), by recursive halving; equal to ``np.abs(librosa.cqt(...))`` with
     ``tuning=0``.
 
-    Differs from librosa: each octave's filters are applied in time, as one matrix product per
-    octave, instead of to a Fourier transform; the product is the same.
+    Differs from librosa: the filters of an octave are applied in the time domain, by one matrix
+    product, instead of to a Fourier transform; the result is the same.
     """
 
     def __init__(
@@ -131,7 +121,7 @@ class CQT(Feature):
 
 
 class Octave:
-    """How one octave is computed: how far the audio is decimated, the hop there, the filters.
+    """One octave: the decimation factor, the hop length after it, and the filters.
 
     ``kernel`` is ``(n_fft, 2 * n_bins)`` float32: the real parts, then the imaginary parts.
     """
@@ -143,7 +133,7 @@ class Octave:
 
 
 def _halved(y: np.ndarray, factor: int) -> np.ndarray:
-    """Decimate by a power of two and keep the energy, as librosa.resample(scale=True)."""
+    """Decimate by a power of two and preserve the energy, as librosa.resample(scale=True)."""
     n = math.ceil(len(y) / factor)
     low = soxr.resample(y, factor, 1, quality="HQ")
     low = low[:n] if len(low) >= n else np.pad(low, (0, n - len(low)))
@@ -175,7 +165,7 @@ def _plan(
     window: str,
     scale: bool,
 ) -> tuple[Octave, ...]:
-    """Design the filters of every octave, from the highest down, and where audio is halved."""
+    """Design the octaves, from the highest to the lowest."""
     frequencies = fmin * 2.0 ** (np.arange(n_bins) / bins_per_octave)
     ratio = 2.0 ** (2.0 / bins_per_octave)
     q = filter_scale * (ratio + 1) / (ratio - 1)
@@ -184,8 +174,8 @@ def _plan(
     cutoff = frequencies[-1] * (1 + 0.5 * bandwidth / q)
     if cutoff > sr / 2:
         raise ConfigError(
-            f"cqt: the highest bin needs {cutoff:.0f} Hz, but the audio ends at {sr / 2:g} Hz; "
-            "use fewer n_bins, a lower fmin or a higher --sr"
+            f"cqt: the highest bin reaches {cutoff:.0f} Hz, above half the sampling rate "
+            f"({sr / 2:g} Hz); use fewer n_bins, a lower fmin or a higher --sr"
         )
     n_octaves = math.ceil(n_bins / bins_per_octave)
     twos = (hop_length & -hop_length).bit_length() - 1
@@ -214,9 +204,8 @@ def _kernel(
 ) -> np.ndarray:
     """Return the filters of an octave in time, complex ``(n_fft, n_bins)``.
 
-    A filter is designed in time, its positive frequencies are kept but for the smallest values
-    that make up `sparsity` of its magnitude, and it is brought back: a frame times the filter is
-    then the frame's spectrum times the kept values.
+    Each filter is designed in the time domain. Of its spectrum the positive frequencies are kept,
+    without the smallest values that make up `sparsity` of the sum, and transformed back.
     """
     lengths = q * sr / frequencies
     n_fft = int(2.0 ** math.ceil(math.log2(lengths.max())))

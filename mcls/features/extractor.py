@@ -1,12 +1,12 @@
-"""One pass over a file for all its features, in bounded memory.
+"""Extraction of all features of a file in one pass and in bounded memory.
 
-Audio is decoded once, in blocks. Every feature turns the same chunk of it into local rows; the
-rows near a chunk's ends, which lean on samples outside it, are taken from the chunk next to it.
-Local rows are kept in memory, or from `SPILL` bytes on in a temporary file, until the end of the
-track is known; then they are finished block by block. A track that fits one chunk takes one step.
+Audio is decoded once, in blocks. Every feature turns the same chunk of audio into local rows.
+Chunks overlap, because rows near the ends of a chunk depend on samples outside it. Local rows are
+kept in memory, or in a temporary file if they exceed `SPILL` bytes, until the end of the track;
+then they are finished block by block.
 
-A chunked track equals the whole to 1e-3 dB (mel), 1e-3 (mfcc) and 1e-4 of the maximum (cqt); the
-rest is the float32 rounding of the streaming resampler.
+Rows of a track read in chunks differ from those of the track read at once by at most 1e-3 dB (mel),
+1e-3 (mfcc) and 1e-4 of the maximum (cqt), because the streaming resampler rounds to float32.
 """
 
 import hashlib
@@ -30,17 +30,17 @@ from mcls.features.specs import FeatureSpec
 
 Change = Callable[[np.ndarray, int], np.ndarray]
 
-#: Samples that are worked on at once: a minute and a half at 22.05 kHz.
+#: Samples per chunk: a minute and a half at 22.05 kHz.
 CHUNK = 1 << 21
-#: Bytes of local rows of one feature that are kept in memory.
+#: Bytes of local rows per feature that are kept in memory.
 SPILL = 1 << 26
-#: Rows that are finished at once.
+#: Rows per finished block.
 _ROWS = 1 << 14
 
 
 @dataclass
 class LocalRows:
-    """Local rows of one feature of one track, kept until the track's end is known."""
+    """Local rows of one feature of one track, kept until the end of the track."""
 
     n_local: int
     peak: float = 0.0
@@ -49,7 +49,7 @@ class LocalRows:
     _file: BinaryIO | None = None
 
     def append(self, rows: np.ndarray) -> None:
-        """Keep more rows."""
+        """Add rows."""
         self.peak = max(self.peak, float(rows.max(initial=0.0)))
         self.length += len(rows)
         self._blocks.append(rows)
@@ -58,10 +58,12 @@ class LocalRows:
                 self._spill()
             except OSError as error:
                 folder = f"{tempfile.gettempdir()} ({error.strerror})"
-                raise DataError(f"no room for its rows in {folder}; set TMPDIR") from error
+                raise DataError(
+                    f"no space left for temporary rows in {folder}; set TMPDIR to another folder"
+                ) from error
 
     def _spill(self) -> None:
-        """Move what is in memory to the temporary file."""
+        """Move the rows in memory to the temporary file."""
         if self._file is None:
             self._file = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the rows
             weakref.finalize(self, self._file.close)
@@ -83,18 +85,18 @@ class LocalRows:
 
 @dataclass
 class TrackRows:
-    """The rows of one track, finished when they are asked for.
+    """The rows of one track, finished when they are read.
 
     Attributes
     ----------
     seconds : float
-        Of the audio the rows are of.
+        Length of the audio that was used.
     sample_rate : int
-        Of the file, Hz.
+        Sampling rate of the file in Hz.
     sha1 : str
-        Of the file's bytes.
+        SHA-1 of the bytes of the file.
     lengths : dict of str to int
-        Rows per feature.
+        Number of rows of each feature.
     """
 
     seconds: float
@@ -108,7 +110,7 @@ class TrackRows:
     def blocks(self, name: str) -> Iterator[np.ndarray]:
         """Yield the finished rows of a feature, ``(n, n_dims)``, never NaN or infinite.
 
-        Values beyond the range of float16 become its largest.
+        Values beyond the range of float16 are clipped.
         """
         feature, local = self._features[name], self._local[name]
         dtype = np.dtype(feature.dtype or self._dtype)
@@ -129,16 +131,16 @@ class TrackRows:
 
 
 class Extractor:
-    """Audio files in, rows out.
+    """Computes the features of audio files.
 
     Parameters
     ----------
     specs : sequence of FeatureSpec
-        From `parse_features`.
+        The features, from `parse_features`.
     sr : int or None
-        Rate in Hz that audio is resampled to; None keeps each file's own.
+        Sampling rate in Hz to which audio is resampled; None keeps the rate of each file.
     excerpt : Excerpt or None
-        Take this stretch of every file.
+        Part of every file to use; None uses all.
     dtype : {'float32', 'float16'}
         Type of the rows.
 
@@ -165,13 +167,13 @@ class Extractor:
             self.features(sr)
 
     def features(self, sr: int) -> dict[str, Feature]:
-        """Return the features by name, built for a rate."""
+        """Return the features by name, built for a sampling rate."""
         if sr not in self._features:
             self._features[sr] = {spec.name: spec.make(sr) for spec in self.specs}
         return self._features[sr]
 
     def steps(self) -> dict[str, Step]:
-        """Return for every feature the first step of its chain."""
+        """Return the first step of the chain of every feature."""
         shared = {
             "sr": self.sr,
             "excerpt": None if self.excerpt is None else str(self.excerpt),
@@ -190,12 +192,12 @@ class Extractor:
         path : path
             The file.
         change : callable (y, sr) -> y, or None
-            Applied to the audio (all of it in memory) before anything is computed.
+            Function applied to the audio (all of it in memory) first, such as an augmentation.
 
         Raises
         ------
         DataError
-            With the reason it cannot be done; the path is not in it.
+            If the file cannot be used; the message is the reason, without the path.
         """
         with ThreadPoolExecutor(1) as aside, AudioFile(path) as file:
             sha1 = aside.submit(file_sha1, path)
@@ -204,13 +206,13 @@ class Extractor:
             if change is not None:
                 y = change(np.concatenate(list(blocks)), sr)
                 if not np.isfinite(y).all():
-                    raise DataError("once augmented, its samples are NaN or infinite")
+                    raise DataError("the augmented audio has samples that are NaN or infinite")
                 blocks = iter([y])
             features = self.features(sr)
             local, n_samples = _local_rows(blocks, features, sr)
         for name, rows in local.items():
             if not rows.length:
-                raise DataError(f"too short for a row of {name} ({n_samples} samples at {sr} Hz)")
+                raise DataError(f"too short for {name} ({n_samples} samples at {sr} Hz)")
         lengths = {name: rows.length for name, rows in local.items()}
         return TrackRows(
             n_samples / sr, file.sr, sha1.result(), lengths, features, local, self.dtype
@@ -226,7 +228,7 @@ def file_sha1(path: str | Path) -> str:
 def _local_rows(
     blocks: Iterator[np.ndarray], features: dict[str, Feature], sr: int
 ) -> tuple[dict[str, LocalRows], int]:
-    """Work off a stream of audio in chunks; return the rows and how many samples there were."""
+    """Return the local rows of a stream of audio, and its number of samples."""
     local = {name: LocalRows(feature.n_local) for name, feature in features.items()}
     stride = math.lcm(*(feature.hop_length for feature in features.values()))
     margin = -(-max(feature.margin for feature in features.values()) // stride) * stride

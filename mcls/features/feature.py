@@ -1,14 +1,14 @@
-"""What every feature is: rows that depend on nearby samples, finished row by row.
+"""The base class of features: rows that depend on nearby samples only.
 
-A feature is computed in two steps, so that a file of any length can be worked off in chunks with
-the result of the whole:
+A feature is computed in two steps, so that a file of any length can be read in chunks and gives
+the same rows as the whole:
 
 1. `Feature.local` turns a stretch of audio into rows. Row t depends only on the samples within
    ``margin`` of ``t * hop_length``.
-2. `Feature.finish` turns local rows into what is stored. It may depend on the largest local value
-   of the whole track, ``peak``, and on rows at most ``reach`` away.
+2. `Feature.finish` turns local rows into the rows that are stored. They may depend on ``peak``,
+   the largest local value of the whole track, and on rows at most ``reach`` away.
 
-Deltas come last; they look `DELTA_REACH` rows around.
+Deltas come last; they depend on `DELTA_REACH` rows to either side.
 """
 
 import math
@@ -21,7 +21,7 @@ import numpy as np
 from mcls.errors import ConfigError
 from mcls.features.signal import Signal
 
-#: librosa.feature.delta's default width and half of it.
+#: The default width of librosa.feature.delta, and half of it.
 DELTA_WIDTH = 9
 DELTA_REACH = DELTA_WIDTH // 2
 
@@ -29,22 +29,31 @@ DELTA_REACH = DELTA_WIDTH // 2
 class Feature(ABC):
     """A feature at one sampling rate.
 
-    Attributes
+    Parameters
     ----------
     sr : int
-        Hz of the audio it takes.
+        Sampling rate of the audio in Hz.
+    compress : {'db', 'log1p', 'none'}
+        Compression: decibels (db), log10(1 + gain x) (log1p) or none.
+    gain : float
+        Gain inside the logarithm, with compress=log1p.
+    top_db : float or None
+        Dynamic range below the track's peak in dB, with compress=db; none: unlimited.
+    delta : int
+        Order up to which deltas are appended: 0 (no deltas), 1 or 2.
+
+    Attributes
+    ----------
     hop_length : int
         Samples from row to row.
     margin : int
-        Samples around a row that it depends on.
+        Number of samples to either side that a local row depends on.
     reach : int
-        Rows around a local row that its finished row depends on.
-    n_local, n_dims : int
-        Numbers per local row; numbers per finished row, deltas included.
-    delta : int
-        Orders of delta that are appended: 0, 1 or 2.
+        Number of local rows to either side that a finished row depends on.
+    n_local, n_static, n_dims : int
+        Dimensions of local rows, of finished rows without deltas, and with deltas.
     axis : np.ndarray, shape (n_dims,), or None
-        The centre frequency of each dimension in Hz, where it has one.
+        The centre frequency of each dimension in Hz, if it has one.
     """
 
     sr: int
@@ -55,7 +64,7 @@ class Feature(ABC):
     n_static: int
     delta: int = 0
     axis: np.ndarray | None = None
-    #: The type rows are stored in, where it is not the one asked for.
+    #: The type in which rows are stored, whatever --dtype says.
     dtype: ClassVar[str | None] = None
 
     @property
@@ -65,7 +74,7 @@ class Feature(ABC):
 
     @property
     def n_dims(self) -> int:
-        """Numbers per finished row."""
+        """Dimensions of a finished row."""
         return self.n_static * (1 + self.delta)
 
     @abstractmethod
@@ -75,7 +84,7 @@ class Feature(ABC):
     def finish(self, rows: np.ndarray, peak: float) -> np.ndarray:
         """Return finished rows of a stretch without deltas, ``(n_frames, n_static)`` float32.
 
-        The ends of a stretch are taken for the ends of the track; where they are not, the caller
+        The ends of the stretch are treated as the ends of the track. Where they are not, the caller
         drops `reach` rows.
         """
         return rows
@@ -97,7 +106,7 @@ class Feature(ABC):
 
 
 def check(feature: str, **rules: tuple[bool, str]) -> None:
-    """Raise one ConfigError that names every setting whose rule does not hold."""
+    """Raise a ConfigError that names every setting whose rule does not hold."""
     bad = [f"{name} {expected}" for name, (holds, expected) in rules.items() if not holds]
     if bad:
         raise ConfigError(f"{feature}: " + "; ".join(bad))
@@ -112,23 +121,23 @@ def compressed(
     gain: float,
     top_db: float | None,
 ) -> np.ndarray:
-    """Compress the range of magnitudes.
+    """Compress the dynamic range of magnitudes.
 
     Parameters
     ----------
     rows : np.ndarray, shape (n_frames, n)
-        Magnitudes to the power of `power`, >= 0.
+        Magnitudes raised to `power`, >= 0.
     peak : float
-        The largest of the whole track.
+        The largest value of the whole track.
     compress : {'db', 'log1p', 'none'}
         ``db``: decibels re 1, equal to librosa's ``power_to_db`` (power 2) or
         ``amplitude_to_db`` (power 1). ``log1p``: log10(1 + gain x).
     power : float
-        Which power of the magnitude the rows are.
+        Exponent to which the magnitudes were raised.
     gain : float
-        For ``log1p``.
+        Gain inside the logarithm of ``log1p``.
     top_db : float or None
-        For ``db``: nothing is further than this below the peak.
+        With ``db``, values further below the peak are raised to this distance.
     """
     if compress == "none":
         return rows
@@ -145,25 +154,25 @@ def compressed(
 
 
 def over_largest(rows: np.ndarray) -> np.ndarray:
-    """Divide each row by its largest magnitude; a row of zeros stays."""
+    """Divide each row by its largest magnitude; a row of zeros is left as it is."""
     largest = np.abs(rows).max(axis=1, keepdims=True)
     return rows / np.where(largest > np.finfo(np.float32).tiny, largest, 1)
 
 
 def add_deltas(rows: np.ndarray, orders: int) -> np.ndarray:
-    """Append deltas: local slopes (and curvatures) over nine rows, as librosa's ``delta``.
+    """Append deltas: local derivatives over nine rows, equal to librosa's ``delta``.
 
     Parameters
     ----------
     rows : np.ndarray, shape (n_frames, n)
         Static rows.
     orders : {0, 1, 2}
-        How many derivatives to append.
+        Number of derivatives to append.
 
     Returns
     -------
     np.ndarray, shape (n_frames, n * (1 + orders)), float32
-        With fewer than nine rows the ends are extended by their own values (librosa refuses).
+        With fewer than nine rows the first and last are repeated (librosa raises an error).
     """
     if not orders:
         return rows
@@ -180,16 +189,16 @@ def add_deltas(rows: np.ndarray, orders: int) -> np.ndarray:
 
 
 def _windows(rows: np.ndarray) -> np.ndarray:
-    """Return every stretch of nine rows, ``(n, n_dims, 9)``."""
+    """Return every window of nine rows, ``(n, n_dims, 9)``."""
     return np.lib.stride_tricks.sliding_window_view(rows, DELTA_WIDTH, axis=0)
 
 
 @lru_cache
 def _slope(order: int) -> np.ndarray:
-    """Return weights ``(9,)`` that give the derivative of nine rows, float32.
+    """Return the weights ``(9,)`` of nine rows in their derivative, float32.
 
-    It is that of the polynomial of degree `order` fitted to them (Savitzky & Golay, 1964), so it
-    is the same at all nine, also at those near the ends of the track.
+    It is the derivative of the polynomial of degree `order` fitted to them (Savitzky & Golay 1964),
+    so it is the same at all nine rows, including those near the ends of the track.
     """
     positions = np.arange(DELTA_WIDTH) - DELTA_REACH
     fit = np.linalg.pinv(np.vander(positions, order + 1, increasing=True))

@@ -4,8 +4,8 @@ from functools import lru_cache
 
 import numpy as np
 
-#: Bands multiplied at once. Neighbouring bands read neighbouring bins, so each group is a small
-#: dense product instead of a large, mostly empty one.
+#: Bands per matrix product. Neighbouring bands read neighbouring bins, so a group is a small dense
+#: product instead of a part of a large, mostly empty one.
 _GROUP = 8
 
 
@@ -44,15 +44,15 @@ def mel_filters(
     Parameters
     ----------
     sr, n_fft : int
-        Rate in Hz and frame length in samples.
+        Sampling rate in Hz and frame length in samples.
     n_mels : int
-        Bands.
+        Number of bands.
     fmin, fmax : float
-        Where the first band begins and the last ends, Hz.
+        Lower edge of the first and upper edge of the last band in Hz.
     htk : bool
-        Which mel scale.
+        Use HTK's mel scale instead of Slaney's.
     norm : {'slaney', 'none'}
-        ``slaney``: every band has the same area.
+        With ``slaney`` every band has the same area.
 
     Returns
     -------

@@ -14,20 +14,36 @@ from mcls.registry import register
 
 
 class MelFeature(FramedFeature):
-    """What features of mel bands share: the filter bank."""
+    """A feature of mel bands.
+
+    Parameters
+    ----------
+    n_mels : int
+        Number of mel bands.
+    fmin : float
+        Lower edge of the first band in Hz.
+    fmax : float or None
+        Upper edge of the last band in Hz; none: half the sampling rate.
+    htk : bool
+        Use HTK's mel scale instead of Slaney's.
+    norm : {'slaney', 'none'}
+        Normalise the bands to equal area (slaney) or leave them at equal height (none).
+    power : float
+        Exponent of the magnitudes: 1 for magnitude, 2 for power.
+    """
 
     def use_bands(
         self, n_mels: int, fmin: float, fmax: float | None, htk: bool, norm: str, power: float
     ) -> None:
-        """Check and keep the settings of the bands."""
+        """Check and keep the settings of the mel bands."""
         top = self.sr / 2 if fmax is None else fmax
         check(
             type(self).__name__.lower(),
             n_mels=(n_mels >= 1, f"must be 1 or more, not {n_mels}"),
-            fmin=(0 <= fmin < top, f"must be in 0..fmax ({top:g} Hz), not {fmin:g}"),
+            fmin=(0 <= fmin < top, f"must be between 0 and fmax ({top:g} Hz), not {fmin:g}"),
             fmax=(
                 top <= self.sr / 2,
-                f"must be at most half the rate ({self.sr / 2:g} Hz), not {top:g}",
+                f"must be at most half the sampling rate ({self.sr / 2:g} Hz), not {top:g}",
             ),
             power=(power > 0, f"must be above 0, not {power}"),
         )
@@ -37,7 +53,7 @@ class MelFeature(FramedFeature):
         self.frequencies = mel_frequencies(n_mels + 2, fmin=fmin, fmax=top, htk=htk)[1:-1]
 
     def local(self, signal: Signal) -> np.ndarray:
-        """Return the bands' energies, ``(n_frames, n_mels)``; computed once per signal."""
+        """Return the energies of the bands, ``(n_frames, n_mels)``."""
         frame = (self.n_fft, self.hop_length, self.win_length, self.window, self.center)
         return signal.once(
             ("mel", self.bands, self.power, frame),
@@ -53,46 +69,14 @@ class Mel(MelFeature):
 
     Parameters
     ----------
-    sr : int
-        Rate of the audio in Hz.
-    n_fft : int
-        Frame length in samples.
-    hop_length : int
-        Samples from frame to frame.
-    win_length : int or None
-        Length of the window in samples, padded to n_fft; none: n_fft.
-    window : str
-        Window, by its name in scipy.signal.
-    center : bool
-        Centre frame t on sample t x hop_length, with zeros beyond the ends.
-    n_mels : int
-        Mel bands.
-    fmin : float
-        Where the first band begins, Hz.
-    fmax : float or None
-        Where the last band ends, Hz; none: half the rate.
-    htk : bool
-        HTK's mel scale instead of Slaney's.
-    norm : {'slaney', 'none'}
-        slaney: bands of equal area; none: of equal height.
-    power : float
-        1: bands of magnitudes, 2: of powers.
-    compress : {'db', 'log1p', 'none'}
-        db: decibels; log1p: log10(1 + gain x); none.
-    gain : float
-        Gain of log1p.
-    top_db : float or None
-        With db: the range kept below the track's peak, dB.
     agc : bool
-        Automatic gain control on the spectrogram, before the bands.
+        Apply automatic gain control to the spectrogram before the mel bands.
     t_scale : float
-        With agc: seconds in which the level dies away.
+        Time constant of the gain control in seconds.
     f_scale : float
-        With agc: width of its bands.
+        Relative width of the bands in which the gain control follows the level.
     eps : float
-        With agc: added to the level.
-    delta : int
-        Orders of delta appended: 0, 1 or 2.
+        Constant that the gain control adds to the level, which limits the gain.
 
     References
     ----------
@@ -137,7 +121,7 @@ class Mel(MelFeature):
                 eps=(eps > 0, f"must be above 0, not {eps}"),
                 top_db=(
                     compress != "db" or top_db is None,
-                    "must be none with agc, which leaves no peak to measure from",
+                    "must be none with agc, after which there is no peak to measure from",
                 ),
             )
             self.n_local = 1 + n_fft // 2
@@ -146,13 +130,13 @@ class Mel(MelFeature):
             self.control = partial(gain_controlled, sr=sr, alpha=alpha, f_scale=f_scale, eps=eps)
 
     def local(self, signal: Signal) -> np.ndarray:
-        """Return the bands' energies; with gain control to come, the magnitudes of the bins."""
+        """Return the energies of the bands; before gain control, the magnitudes of the bins."""
         if self.agc:
             return raised(self.power_spectrum(signal), 1.0)
         return super().local(signal)
 
     def finish(self, rows: np.ndarray, peak: float) -> np.ndarray:
-        """Compress the energies."""
+        """Apply the gain control, and compress the energies."""
         if self.agc:
             level = self.control(rows, peak)
             bins = level if self.power == 1 else level ** np.float32(self.power)

@@ -16,38 +16,14 @@ class MFCC(MelFeature):
 
     Parameters
     ----------
-    sr : int
-        Rate of the audio in Hz.
     n_mfcc : int
-        Coefficients.
+        Number of coefficients.
     dct_type : {2, 3}
-        Type of the discrete cosine transform, orthonormal.
+        Type of the orthonormal discrete cosine transform.
     lifter : float
-        Cepstral liftering, 0 for none.
-    n_fft : int
-        Frame length in samples.
-    hop_length : int
-        Samples from frame to frame.
-    win_length : int or None
-        Length of the window in samples, padded to n_fft; none: n_fft.
-    window : str
-        Window, by its name in scipy.signal.
-    center : bool
-        Centre frame t on sample t x hop_length, with zeros beyond the ends.
-    n_mels : int
-        Mel bands.
-    fmin : float
-        Where the first band begins, Hz.
-    fmax : float or None
-        Where the last band ends, Hz; none: half the rate.
-    htk : bool
-        HTK's mel scale instead of Slaney's.
-    norm : {'slaney', 'none'}
-        slaney: bands of equal area; none: of equal height.
+        Cepstral liftering; 0 disables it.
     top_db : float or None
-        The range kept below the track's peak, dB.
-    delta : int
-        Orders of delta appended: 0, 1 or 2.
+        Dynamic range below the track's peak in dB; none: unlimited.
 
     References
     ----------
@@ -77,7 +53,10 @@ class MFCC(MelFeature):
         super().__init__(sr, n_fft, hop_length, win_length, window, center, delta)
         check(
             "mfcc",
-            n_mfcc=(1 <= n_mfcc <= n_mels, f"must be in 1..n_mels ({n_mels}), not {n_mfcc}"),
+            n_mfcc=(
+                1 <= n_mfcc <= n_mels,
+                f"must be between 1 and n_mels ({n_mels}), not {n_mfcc}",
+            ),
             lifter=(lifter >= 0, f"must be 0 or more, not {lifter}"),
         )
         self.use_bands(n_mels, fmin, fmax, htk, norm, 2.0)

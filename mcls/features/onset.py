@@ -1,4 +1,4 @@
-"""Onset novelty, and its autocorrelation over time."""
+"""Onset strength, and its autocorrelation over time (tempogram)."""
 
 from typing import Literal
 
@@ -10,76 +10,16 @@ from mcls.features.signal import window_of
 from mcls.registry import register
 
 
-class Novelty(MelFeature):
-    """What novelty features share: how much louder the mel bands have become."""
-
-    def __init__(
-        self,
-        sr: int,
-        lag: int,
-        n_fft: int,
-        hop_length: int,
-        n_mels: int,
-        delta: int = 0,
-        compress: str = "db",
-        power: float = 2.0,
-        gain: float = 0.0,
-    ) -> None:
-        super().__init__(sr, n_fft, hop_length, None, "hann", True, delta)
-        self.use_bands(n_mels, 0.0, None, False, "slaney", power)
-        check(
-            type(self).__name__.lower(),
-            lag=(lag >= 1, f"must be 1 or more, not {lag}"),
-            gain=(compress == "db" or gain > 0, f"must be above 0, not {gain}"),
-        )
-        self.lag = lag
-        self.compress = compress
-        self.gain = gain
-        self.delay = frames_late(n_fft, hop_length)
-        self.reach = lag + self.delay
-        self.n_local = n_mels
-
-    def novelty(self, rows: np.ndarray, peak: float) -> np.ndarray:
-        """Return the bands' mean rise, compressed, ``(n_frames,)``; 0 where it cannot be known."""
-        loudness = compressed(
-            rows, peak, compress=self.compress, power=self.power, gain=self.gain, top_db=80.0
-        )
-        rise = np.maximum(loudness[self.lag :] - loudness[: -self.lag], 0).mean(axis=1)
-        return np.pad(rise, (self.lag + self.delay, 0))[: len(rows)].astype(np.float32)
-
-
-def frames_late(n_fft: int, hop_length: int) -> int:
-    """Return by how many frames a novelty is stored after the frame in which the bands rise.
-
-    Frames are centred, so one rises half its length before the onset is at its centre.
-    """
-    return n_fft // (2 * hop_length)
-
-
 @register("features", "onset")
-class Onset(Novelty):
-    """Onset novelty: how much louder the mel bands have become, one number a frame.
+class Onset(MelFeature):
+    """Onset strength: the mean increase of the mel bands, one number per frame.
 
     Parameters
     ----------
-    sr : int
-        Rate of the audio in Hz.
     lag : int
-        Frames between which the rise is measured.
-    n_fft : int
-        Frame length in samples.
-    hop_length : int
-        Samples from frame to frame.
-    n_mels : int
-        Mel bands.
-    delta : int
-        Orders of delta appended: 0, 1 or 2.
+        Number of frames over which the increase is measured.
     compress : {'db', 'log1p'}
-        How loudness is measured: decibels, or log10(1 + gain x).
-    power : float
-        1: bands of magnitudes, 2: of powers.
-    gain : float
-        Gain of log1p.
+        Compression of the bands: decibels (db) or log10(1 + gain x) (log1p).
 
     References
     ----------
@@ -100,32 +40,50 @@ class Onset(Novelty):
         power: float = 2.0,
         gain: float = 100.0,
     ) -> None:
-        super().__init__(sr, lag, n_fft, hop_length, n_mels, delta, compress, power, gain)
+        super().__init__(sr, n_fft, hop_length, None, "hann", True, delta)
+        self.use_bands(n_mels, 0.0, None, False, "slaney", power)
+        check(
+            type(self).__name__.lower(),
+            lag=(lag >= 1, f"must be 1 or more, not {lag}"),
+            gain=(compress == "db" or gain > 0, f"must be above 0, not {gain}"),
+        )
+        self.lag = lag
+        self.compress = compress
+        self.gain = gain
+        self.delay = onset_delay(n_fft, hop_length)
+        self.reach = lag + self.delay
+        self.n_local = n_mels
         self.n_static = 1
 
     def finish(self, rows: np.ndarray, peak: float) -> np.ndarray:
-        """Return the novelty, ``(n_frames, 1)``."""
-        return self.novelty(rows, peak)[:, None]
+        """Return the onset strength, ``(n_frames, 1)``."""
+        return self.strength(rows, peak)[:, None]
+
+    def strength(self, rows: np.ndarray, peak: float) -> np.ndarray:
+        """Return the onset strength, ``(n_frames,)``; 0 in frames without an earlier one."""
+        loudness = compressed(
+            rows, peak, compress=self.compress, power=self.power, gain=self.gain, top_db=80.0
+        )
+        rise = np.maximum(loudness[self.lag :] - loudness[: -self.lag], 0).mean(axis=1)
+        return np.pad(rise, (self.lag + self.delay, 0))[: len(rows)].astype(np.float32)
+
+
+def onset_delay(n_fft: int, hop_length: int) -> int:
+    """Return by how many frames the onset strength is stored after the increase.
+
+    A centred frame rises half its length before the onset reaches its centre.
+    """
+    return n_fft // (2 * hop_length)
 
 
 @register("features", "tempogram")
-class Tempogram(Novelty):
-    """Autocorrelation of the onset novelty around each frame: how strong every period is.
+class Tempogram(Onset):
+    """Tempogram: autocorrelation of the onset strength around each frame.
 
     Parameters
     ----------
-    sr : int
-        Rate of the audio in Hz.
     win_length : int
-        Frames that are correlated; dimension k is a period of k frames.
-    lag : int
-        Frames between which the rise is measured.
-    n_fft : int
-        Frame length in samples.
-    hop_length : int
-        Samples from frame to frame.
-    n_mels : int
-        Mel bands.
+        Number of frames to correlate; dimension k is a period of k frames.
 
     References
     ----------
@@ -142,21 +100,20 @@ class Tempogram(Novelty):
         hop_length: int = 512,
         n_mels: int = 128,
     ) -> None:
-        super().__init__(sr, lag, n_fft, hop_length, n_mels)
+        super().__init__(sr, lag=lag, n_fft=n_fft, hop_length=hop_length, n_mels=n_mels)
         check("tempogram", win_length=(win_length >= 2, f"must be 2 or more, not {win_length}"))
         self.length = win_length
         self.reach += win_length // 2
         self.n_static = win_length
 
     def finish(self, rows: np.ndarray, peak: float) -> np.ndarray:
-        """Return the autocorrelations over each frame's largest, ``(n_frames, win_length)``."""
+        """Return the autocorrelations, ``(n_frames, win_length)``, each frame scaled to 1."""
         from scipy import fft
 
-        novelty = self.novelty(rows, peak)
         side = self.length // 2
-        # Beyond the track it dies away; inside a track what is added is cut off by the caller.
-        novelty = np.pad(novelty, side, mode="linear_ramp", end_values=0)
-        frames = np.lib.stride_tricks.sliding_window_view(novelty, self.length)[: len(rows)]
+        # Beyond the track it decays to 0; within a track the caller drops the padded rows.
+        strength = np.pad(self.strength(rows, peak), side, mode="linear_ramp", end_values=0)
+        frames = np.lib.stride_tricks.sliding_window_view(strength, self.length)[: len(rows)]
         n_fft = fft.next_fast_len(2 * self.length - 1, real=True)
         window = window_of("hann", self.length).astype(np.float32)
         found = np.empty((len(rows), self.length), np.float32)

@@ -1,9 +1,9 @@
-"""Pooling: rows in time become fewer rows, over windows or the whole track.
+"""Pooling of rows over time: over windows or over the whole track.
 
-A pooler is written ``NAME[@SECONDS[/HOP]][:key=value,...]``: ``mean`` is over the whole track,
-``max@1s`` over windows of a second, ``max@5s/2.5s`` over windows of five seconds every two and a
-half. A window that the end of the track cuts short is kept if at least half of it is there, or if
-it is the only one.
+A pooler is written ``NAME[@SECONDS[/HOP]][:key=value,...]``: ``mean`` pools the whole track,
+``max@1s`` windows of a second, ``max@5s/2.5s`` windows of five seconds every two and a half. A
+window that extends beyond the end of the track is kept if at least half of it lies within the
+track, or if it is the only one.
 """
 
 import re
@@ -23,17 +23,17 @@ _WINDOW = re.compile(r"(?P<name>[\w-]+)(?:@(?P<window>[\d.]+)s?(?:/(?P<hop>[\d.]
 
 
 @dataclass(frozen=True)
-class Pool:
+class PoolSpec:
     """A pooler with its window and settings.
 
     Parameters
     ----------
     name : str
-        In the registry.
+        Name in the registry.
     window, hop : float or None
-        Seconds; None: the whole track.
+        Length and hop of the windows in seconds; None pools the whole track.
     settings : dict
-        Of the pooler.
+        Settings of the pooler.
     """
 
     name: str
@@ -42,44 +42,47 @@ class Pool:
     settings: dict[str, Any]
 
 
-def parse_pool(spec: str) -> Pool:
-    """Read ``NAME[@SECONDS[/HOP]][:key=value,...]``.
+def parse_pool(spec: str) -> PoolSpec:
+    """Parse ``NAME[@SECONDS[/HOP]][:key=value,...]``.
 
     Raises
     ------
     ConfigError
-        If it cannot be read, or the name or a setting is unknown.
+        If it cannot be parsed, or the name or a setting is unknown.
 
     Examples
     --------
     >>> parse_pool("max@5s/2.5s:norm=l2")
-    Pool(name='max', window=5.0, hop=2.5, settings={'norm': 'l2'})
+    PoolSpec(name='max', window=5.0, hop=2.5, settings={'norm': 'l2'})
     """
     head, given = split_spec(spec)
     match = _WINDOW.fullmatch(head)
     if match is None:
-        raise ConfigError(f"pooler {spec!r}: write NAME, NAME@SECONDSs or NAME@SECONDSs/HOPs")
+        raise ConfigError(f"cannot parse the pooler {spec!r}; write NAME, NAME@1s or NAME@5s/2.5s")
     entry = find("poolers", match["name"])
     window = float(match["window"]) if match["window"] else None
     hop = float(match["hop"]) if match["hop"] else window
     if window is not None and hop is not None and not (window > 0 and 0 < hop <= window):
-        raise ConfigError(f"pooler {spec!r}: a window is above 0 s, its hop in (0, window]")
-    return Pool(entry.name, window, hop, resolve(entry, given))
+        raise ConfigError(
+            f"pooler {spec!r}: the window must be above 0 s, and the hop above 0 s and at most "
+            "the window"
+        )
+    return PoolSpec(entry.name, window, hop, resolve(entry, given))
 
 
 def pool_rows(
-    rows: np.ndarray, frame_rate: float | None, pool: Pool
+    rows: np.ndarray, frame_rate: float | None, pool: PoolSpec
 ) -> tuple[np.ndarray, float | None]:
-    """Pool the rows of one track.
+    """PoolSpec the rows of one track.
 
     Parameters
     ----------
     rows : np.ndarray, shape (n_rows, n_dims)
         At least one row.
     frame_rate : float or None
-        Rows per second; None if they have no time.
-    pool : Pool
-        How.
+        Rows per second; None for rows without a time axis.
+    pool : PoolSpec
+        The pooler.
 
     Returns
     -------
@@ -90,14 +93,15 @@ def pool_rows(
     Raises
     ------
     ConfigError
-        If windows are asked for where rows have no time.
+        If windows are requested for rows without a time axis.
     """
     function = find("poolers", pool.name).load()
     if pool.window is None:
         return function(rows[None], **pool.settings), None
     if frame_rate is None:
         raise ConfigError(
-            f"{pool.name}@{pool.window:g}s: rows are whole tracks already and have no windows"
+            f"{pool.name}@{pool.window:g}s: the rows have no time axis (each is a whole track), "
+            "so they cannot be pooled over windows"
         )
     length = max(1, round(pool.window * frame_rate))
     hop = max(1, round((pool.hop or pool.window) * frame_rate))
@@ -129,14 +133,14 @@ def _normed(pooled: np.ndarray, norm: str) -> np.ndarray:
 
 @register("poolers", "histogram")
 def histogram(windows: np.ndarray, *, norm: Norm = "none") -> np.ndarray:
-    """Share of each code in the sum of all: counts of one-hot codes that add up to 1.
+    """Histogram of codes: the sum of each code over time, normalised to a total of 1.
 
     Parameters
     ----------
     windows : np.ndarray, shape (n_windows, n_rows, n_dims)
         Codes.
     norm : {'none', 'l1', 'l2', 'sqrt', 'sqrt-l2'}
-        Applied to the pooled vector; sqrt is the signed square root.
+        Normalisation of the pooled vector; sqrt is the signed square root.
     """
     sums = windows.sum(axis=1)
     total = sums.sum(axis=1, keepdims=True)
@@ -152,7 +156,7 @@ def mean(windows: np.ndarray, *, norm: Norm = "none") -> np.ndarray:
     windows : np.ndarray, shape (n_windows, n_rows, n_dims)
         Rows.
     norm : {'none', 'l1', 'l2', 'sqrt', 'sqrt-l2'}
-        Applied to the pooled vector; sqrt is the signed square root.
+        Normalisation of the pooled vector; sqrt is the signed square root.
     """
     return _normed(windows.mean(axis=1), norm)
 
@@ -166,7 +170,7 @@ def maximum(windows: np.ndarray, *, norm: Norm = "none") -> np.ndarray:
     windows : np.ndarray, shape (n_windows, n_rows, n_dims)
         Rows.
     norm : {'none', 'l1', 'l2', 'sqrt', 'sqrt-l2'}
-        Applied to the pooled vector; sqrt is the signed square root.
+        Normalisation of the pooled vector; sqrt is the signed square root.
     """
     return _normed(windows.max(axis=1), norm)
 
@@ -180,21 +184,21 @@ def std(windows: np.ndarray, *, norm: Norm = "none") -> np.ndarray:
     windows : np.ndarray, shape (n_windows, n_rows, n_dims)
         Rows.
     norm : {'none', 'l1', 'l2', 'sqrt', 'sqrt-l2'}
-        Applied to the pooled vector; sqrt is the signed square root.
+        Normalisation of the pooled vector; sqrt is the signed square root.
     """
     return _normed(windows.std(axis=1, dtype=np.float64), norm)
 
 
 @register("poolers", "meanstd")
 def meanstd(windows: np.ndarray, *, norm: Norm = "none") -> np.ndarray:
-    """Mean, then standard deviation over time: two numbers per dimension.
+    """Mean and standard deviation over time, concatenated.
 
     Parameters
     ----------
     windows : np.ndarray, shape (n_windows, n_rows, n_dims)
         Rows.
     norm : {'none', 'l1', 'l2', 'sqrt', 'sqrt-l2'}
-        Applied to the pooled vector; sqrt is the signed square root.
+        Normalisation of the pooled vector; sqrt is the signed square root.
     """
     both = [windows.mean(axis=1), windows.std(axis=1, dtype=np.float64)]
     return _normed(np.concatenate(both, axis=1), norm)
@@ -202,30 +206,30 @@ def meanstd(windows: np.ndarray, *, norm: Norm = "none") -> np.ndarray:
 
 @register("poolers", "power")
 def power(windows: np.ndarray, *, p: float = 2.0, norm: Norm = "none") -> np.ndarray:
-    """L_p mean over time, (mean |x|^p)^(1/p): between the mean (p = 1) and the maximum.
+    """L_p mean over time, (mean |x|^p)^(1/p): the mean for p = 1, towards the maximum for large p.
 
     Parameters
     ----------
     windows : np.ndarray, shape (n_windows, n_rows, n_dims)
         Rows.
     p : float
-        Power, above 0.
+        Exponent, above 0.
     norm : {'none', 'l1', 'l2', 'sqrt', 'sqrt-l2'}
-        Applied to the pooled vector; sqrt is the signed square root.
+        Normalisation of the pooled vector; sqrt is the signed square root.
     """
     if p <= 0:
-        raise ConfigError(f"power: p={p}; expected above 0")
+        raise ConfigError(f"power: p must be above 0, not {p}")
     sizes = np.abs(windows).astype(np.float64)
     top = np.maximum(sizes.max(axis=1, keepdims=True), np.finfo(np.float32).tiny)
     return _normed(top[:, 0] * np.mean((sizes / top) ** p, axis=1) ** (1 / p), norm)
 
 
-def pool_settings(pool: Pool) -> Mapping[str, Any]:
-    """Return a pooler as the settings of a chain's step."""
+def pool_settings(pool: PoolSpec) -> Mapping[str, Any]:
+    """Return the settings of a pooler as a step of a chain."""
     return {"window": pool.window, "hop": pool.hop, **pool.settings}
 
 
-def pool_of(name: str, settings: Mapping[str, Any]) -> Pool:
-    """Return the pooler of a chain's step."""
+def pool_of(name: str, settings: Mapping[str, Any]) -> PoolSpec:
+    """Return the pooler of a step of a chain."""
     rest = {key: value for key, value in settings.items() if key not in ("window", "hop")}
-    return Pool(name, settings["window"], settings["hop"], rest)
+    return PoolSpec(name, settings["window"], settings["hop"], rest)

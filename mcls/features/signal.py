@@ -10,18 +10,18 @@ from mcls.errors import ConfigError
 
 T = TypeVar("T")
 
-_BLOCK_BYTES = 1 << 19  # of frames transformed at once: they and their spectra stay in the cache
+_BLOCK_BYTES = 1 << 19  # frames per transform, so that they and their spectra stay in the CPU cache
 
 
 class Signal:
-    """Mono audio with a memory.
+    """Mono audio with a cache.
 
     Parameters
     ----------
     y : np.ndarray, shape (n_samples,), float32
         Audio.
     sr : int
-        Its rate in Hz.
+        Sampling rate in Hz.
     """
 
     def __init__(self, y: np.ndarray, sr: int) -> None:
@@ -30,7 +30,7 @@ class Signal:
         self._known: dict[Hashable, Any] = {}
 
     def once(self, key: Hashable, compute: Callable[[], T]) -> T:
-        """Return what `compute` gives, computed the first time only."""
+        """Return the result of `compute`, which is called the first time only."""
         if key not in self._known:
             self._known[key] = compute()
         return self._known[key]
@@ -43,12 +43,12 @@ class Signal:
         Parameters
         ----------
         n_fft, hop_length, win_length : int
-            In samples; the window is centred in the frame if it is shorter.
+            Lengths in samples; a shorter window is centred in the frame.
         window : str
-            A name that `scipy.signal.get_window` knows.
+            Window function, by its name in scipy.signal.
         center : bool
-            Whether frame t is centred on sample ``t * hop_length`` (zeros beyond the ends), or
-            begins there.
+            Centre frame t on sample ``t * hop_length`` and pad the ends with zeros, instead of
+            starting it there.
 
         Returns
         -------
@@ -101,9 +101,9 @@ def window_of(name: str, n: int) -> np.ndarray:
     Raises
     ------
     ConfigError
-        If scipy knows no such window.
+        If scipy has no such window.
     """
-    if name == "hann":  # without scipy.signal, which takes longer to import than a clip to extract
+    if name == "hann":  # importing scipy.signal would take longer than extracting a clip
         return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n) / n)
     from scipy.signal import get_window
 

@@ -1,4 +1,4 @@
-"""Which features are asked for: ``mfcc``, ``mfcc:n_mfcc=13``, ``fine=mel:n_fft=512``."""
+"""Feature specs of the command line: ``mfcc``, ``mfcc:n_mfcc=13``, ``fine=mel:n_fft=512``."""
 
 import re
 from collections.abc import Sequence
@@ -15,14 +15,14 @@ _SPEC = re.compile(r"(?:(?P<alias>[\w-]+)=)?(?P<spec>[\w-]+(?::.*)?)", re.S)
 
 @dataclass(frozen=True)
 class FeatureSpec:
-    """A feature asked for: its name in the store, its entry, all of its settings."""
+    """A feature to extract: its name in the store, its entry, and all of its settings."""
 
     name: str
     feature: str
     settings: dict[str, Any]
 
     def make(self, sr: int) -> Feature:
-        """Build it for a sampling rate.
+        """Build the feature for a sampling rate.
 
         Raises
         ------
@@ -33,15 +33,15 @@ class FeatureSpec:
 
 
 def parse_features(specs: Sequence[str], pairs: Sequence[str] = ()) -> list[FeatureSpec]:
-    """Read what ``--feature`` and ``-p`` say.
+    """Parse the options ``--feature`` and ``-p``.
 
     Parameters
     ----------
     specs : sequence of str
         ``[ALIAS=]NAME[:key=value,...]``.
     pairs : sequence of str
-        ``key=value`` for every feature that has such a setting, ``name.key=value`` for one. They
-        beat what the spec says.
+        ``key=value`` for every feature with such a setting, ``name.key=value`` for one feature;
+        they take precedence over the spec.
 
     Returns
     -------
@@ -50,7 +50,7 @@ def parse_features(specs: Sequence[str], pairs: Sequence[str] = ()) -> list[Feat
     Raises
     ------
     ConfigError
-        If a name or setting is unknown, or two features have one name.
+        If a name or setting is unknown, or two features have the same name.
 
     Examples
     --------
@@ -61,17 +61,17 @@ def parse_features(specs: Sequence[str], pairs: Sequence[str] = ()) -> list[Feat
     for spec in specs:
         match = _SPEC.fullmatch(spec)
         if match is None:
-            raise ConfigError(f"feature {spec!r}: write NAME, NAME:key=value or ALIAS=NAME")
+            raise ConfigError(f"cannot parse {spec!r}; write NAME, NAME:key=value or ALIAS=NAME")
         name, given = split_spec(match["spec"])
         asked.append((match["alias"] or name, find("features", name), given))
     names = [name for name, _, _ in asked]
     for name in names:
         if names.count(name) > 1:
-            raise ConfigError(f"feature {name!r} is asked for twice; give one an ALIAS=")
+            raise ConfigError(f"feature {name!r} is given twice; name one with ALIAS={name}")
     for key, value in parse_pairs(pairs).items():
         owner, dot, setting = key.rpartition(".")
         if dot and owner not in names:
-            raise ConfigError(f"-p {key}={value}: no feature {owner!r}; {suggest(owner, names)}")
+            raise ConfigError(f"-p {key}: there is no feature {owner!r}; {suggest(owner, names)}")
         takers = [
             given
             for name, entry, given in asked
@@ -80,7 +80,8 @@ def parse_features(specs: Sequence[str], pairs: Sequence[str] = ()) -> list[Feat
         if not takers:
             known = {known for _, entry, _ in asked for known in entry.settings}
             raise ConfigError(
-                f"-p {key}={value}: none of {', '.join(names)} has it; {suggest(setting, known)}"
+                f"-p {key}: none of the features {', '.join(names)} has this setting; "
+                f"{suggest(setting, known)}"
             )
         for given in takers:
             given[setting] = value

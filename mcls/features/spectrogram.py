@@ -1,4 +1,4 @@
-"""The short-time spectrum: magnitudes of windowed frames."""
+"""The spectrogram, and the base class of features of short-time spectra."""
 
 from typing import Any, Literal
 
@@ -10,7 +10,21 @@ from mcls.registry import register
 
 
 class FramedFeature(Feature):
-    """What features of the short-time spectrum share: the frame."""
+    """A feature of the short-time Fourier transform.
+
+    Parameters
+    ----------
+    n_fft : int
+        Frame length in samples.
+    hop_length : int
+        Samples from frame to frame.
+    win_length : int or None
+        Window length in samples, zero-padded to n_fft; none: n_fft.
+    window : str
+        Window function, by its name in scipy.signal.
+    center : bool
+        Centre frame t on sample t x hop_length and pad the ends with zeros.
+    """
 
     def __init__(
         self,
@@ -53,7 +67,7 @@ class FramedFeature(Feature):
 
 
 def raised(power_spectrum: np.ndarray, power: float) -> np.ndarray:
-    """Return magnitudes to the power of `power` from their squares."""
+    """Return magnitudes raised to `power`, given their squares."""
     if power == 2:
         return power_spectrum
     return np.sqrt(power_spectrum) if power == 1 else power_spectrum ** np.float32(power / 2)
@@ -65,28 +79,8 @@ class Spectrogram(FramedFeature):
 
     Parameters
     ----------
-    sr : int
-        Rate of the audio in Hz.
-    n_fft : int
-        Frame length in samples.
-    hop_length : int
-        Samples from frame to frame.
-    win_length : int or None
-        Length of the window in samples, padded to n_fft; none: n_fft.
-    window : str
-        Window, by its name in scipy.signal.
-    center : bool
-        Centre frame t on sample t x hop_length, with zeros beyond the ends.
     power : float
-        1: magnitude, 2: power.
-    compress : {'db', 'log1p', 'none'}
-        db: decibels; log1p: log10(1 + gain x); none.
-    gain : float
-        Gain of log1p.
-    top_db : float or None
-        With db: the range kept below the track's peak, dB.
-    delta : int
-        Orders of delta appended: 0, 1 or 2.
+        Exponent of the magnitudes: 1 for magnitude, 2 for power.
 
     References
     ----------
@@ -116,9 +110,9 @@ class Spectrogram(FramedFeature):
         self.axis = np.fft.rfftfreq(n_fft, 1.0 / sr)
 
     def local(self, signal: Signal) -> np.ndarray:
-        """Return magnitudes."""
+        """Return the magnitudes raised to ``power``."""
         return raised(self.power_spectrum(signal), self.power)
 
     def finish(self, rows: np.ndarray, peak: float) -> np.ndarray:
-        """Compress them."""
+        """Compress the magnitudes."""
         return compressed(rows, peak, power=self.power, **self.compression)

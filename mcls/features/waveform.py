@@ -1,4 +1,4 @@
-"""The audio itself."""
+"""The waveform as a feature."""
 
 from typing import ClassVar
 
@@ -11,14 +11,9 @@ from mcls.registry import register
 
 @register("features", "waveform")
 class Waveform(Feature):
-    """The samples, a row each, as 16-bit integers; for nets that read the waveform.
+    """Waveform: one sample per row as a 16-bit integer, for nets that read the waveform.
 
-    Parameters
-    ----------
-    sr : int
-        Rate of the audio in Hz.
-
-    Differs from a wav file: what lies beyond [-1, 1] is cut off; 1.0 is 32767.
+    Samples beyond [-1, 1] are clipped; 1.0 is stored as 32767.
     """
 
     dtype: ClassVar[str | None] = "int16"
@@ -34,5 +29,5 @@ class Waveform(Feature):
         return signal.y[:, None]
 
     def finish(self, rows: np.ndarray, peak: float) -> np.ndarray:
-        """Return whole numbers in -32767..32767."""
+        """Return integers between -32767 and 32767."""
         return np.rint(np.clip(rows, -1, 1) * np.float32(32767))
