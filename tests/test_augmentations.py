@@ -107,7 +107,7 @@ def test_label_safe_leaves_out_what_threatens_labels():
     [
         (["nois"], "did you mean 'noise'"),
         (["noise=3..1"], "lower bound 3 is above the upper bound 1"),
-        (["noise=loud"], "name=low..high"),
+        (["noise=loud"], "NAME=LOW..HIGH"),
         (["gain", "gain"], "given twice"),
     ],
 )
