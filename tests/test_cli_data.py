@@ -8,7 +8,7 @@ import soundfile
 from click.testing import CliRunner
 
 from mcls.cli.main import cli
-from mcls.data.prepare import split
+from mcls.data.split_column import add_split
 from mcls.data.splits import find_leaks
 from mcls.disk.manifest import read_manifest
 
@@ -66,7 +66,7 @@ def test_split_then_check(mcls, tracks):
         ["│", "groups", "│", "4", "│", "1", "│", "1", "│"]
     ]
     assert err == (
-        "note: column 'split' was made by mcls data split: by group, labels labels, "
+        "note: column 'split' was made by `mcls data split`: by group, labels labels, "
         "parts [0.6, 0.2, 0.2], seed 0"
     )
 
@@ -90,8 +90,8 @@ def test_split_refusals(mcls, tracks):
     code, _, err = mcls("split", "tracks.csv")
     assert (code, err) == (
         1,
-        "error: tracks.csv has a column 'split' already; name another with --column, or replace "
-        "it with --overwrite",
+        "error: tracks.csv already has a column 'split'; choose another --column, or pass "
+        "--overwrite to replace it",
     )
     assert mcls("split", "tracks.csv", "--overwrite")[0] == 0
     assert "no column 'artist'" in mcls("split", "tracks.csv", "--by", "artist")[2]
@@ -104,11 +104,11 @@ def test_split_refusals(mcls, tracks):
     assert mcls("split", "tracks.csv", "--folds", "7", "--by", "none")[0] == 0
     (tracks.parent / "other.csv").write_text("path\nx.wav\n")
     code, _, err = mcls("split", "tracks.csv", "--column", "c", "-o", "other.csv")
-    assert (code, err) == (1, "error: other.csv exists; --overwrite replaces it")
+    assert (code, err) == (1, "error: other.csv already exists; pass --overwrite to replace it")
     assert "'path'" in mcls("split", "tracks.csv", "--column", "path")[2]
     (tracks.parent / "class a").mkdir()
     (tracks.parent / "0.wav").rename(tracks.parent / "class a/0.wav")
-    assert "say where to write the manifest" in mcls("split", ".")[2]
+    assert "name the manifest to write" in mcls("split", ".")[2]
 
 
 def test_split_in_place_is_whole_or_not_at_all(tracks, monkeypatch):
@@ -119,7 +119,7 @@ def test_split_in_place_is_whole_or_not_at_all(tracks, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(OSError, match="disk full"):
-        split(tracks)
+        add_split(tracks)
     assert tracks.read_bytes() == before
     assert sorted(tracks.parent.glob(".*")) == []
 
@@ -140,8 +140,8 @@ def test_check_finds_groups_and_audio_in_two_parts(mcls, tracks):
     assert code == 1
     assert "tracks.csv: 12 tracks, 2 labels" in out
     assert err.splitlines() == [
-        "note: 1 tracks repeat the files of others in the same part",
-        "problem: 1 groups straddle parts: artist 2 (1 in train, 1 in valid)",
+        "note: 1 tracks have the same file as another in their part",
+        "problem: 1 groups are in several parts: artist 2 (1 in train, 1 in valid)",
         "problem: 1 recordings are in several parts: 0 (train) = 11 (test)",
     ]
     code, out, _ = mcls("check", "tracks.csv", "--json")
@@ -161,10 +161,10 @@ def test_check_finds_missing_files_and_absent_labels(mcls, tracks):
     assert code == 1
     assert "12 tracks, 3 labels (several per track)" in out
     assert err.splitlines() == [
-        "note: 1 labels are not in valid: z",
-        "note: 1 labels are not in test: x",
-        "problem: 2 of 12 files are missing, the first at tracks.csv:4: 2.wav",
-        "problem: 2 labels are not in train: y, z",
+        "note: 1 labels have no track in valid: z",
+        "note: 1 labels have no track in test: x",
+        "problem: 2 of 12 audio files are missing, the first at tracks.csv:4: 2.wav",
+        "problem: 2 labels have no track in train: y, z",
     ]
 
 
@@ -184,7 +184,7 @@ def test_check_notes_that_a_split_was_edited(mcls, tracks):
     mcls("split", "tracks.csv")
     text = tracks.read_text()
     tracks.write_text(text.replace(",train", ",valid", 1))
-    assert "column 'split' was changed since mcls data split made it" in mcls("check", tracks)[2]
+    assert "column 'split' was edited after `mcls data split` made it" in mcls("check", tracks)[2]
 
 
 def test_check_of_class_folders_and_of_decoded_audio(mcls, tmp_path):
@@ -197,23 +197,23 @@ def test_check_of_class_folders_and_of_decoded_audio(mcls, tmp_path):
     code, out, err = mcls("check", ".")
     assert code == 0
     assert ".: 3 tracks, 2 labels" in out
-    assert err == "note: no split column, so nothing is said of parts"
+    assert err == "note: there is no split column, so parts were not checked"
     code, _, err = mcls("check", ".", "--decode")
     assert code == 1
-    assert "note: 1 tracks repeat the audio of others in the same part" in err
-    assert "problem: 1 of 3 files cannot be read, the first at b/2.wav: " in err
+    assert "note: 1 tracks have the same audio as another in their part" in err
+    assert "problem: 1 of 3 audio files cannot be read, the first at b/2.wav: " in err
 
 
 def test_prepare(mcls, tmp_path):
     code, _, err = mcls("prepare", "fsdd", ".", "fsdd.csv")
     assert code == 1
-    assert err.startswith("error: .: no audio; expected the fsdd data set")
+    assert err.startswith("error: . holds no audio; expected the data set fsdd")
     assert mcls("prepare", "fsd", ".", "fsdd.csv")[0] == 2
     for name in ("0_theo_0.wav", "1_theo_0.wav"):
         (tmp_path / name).write_bytes(b"")
     code, _, err = mcls("prepare", "fsdd", ".", "out/fsdd.csv", "-p", "partial=true")
     assert code == 0
-    assert "note: .: 1200 files expected in fsdd, 2 found; missing: 0_george_0," in err
+    assert "note: .: 2 of the 1200 files of fsdd found; missing: 0_george_0," in err
     assert err.endswith("out/fsdd.csv: 2 tracks (path, labels, fold, group) written")
     assert read_manifest(tmp_path / "out/fsdd.csv").columns["path"][0] == "../0_theo_0.wav"
 

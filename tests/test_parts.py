@@ -79,9 +79,9 @@ def test_unused_tracks_stay_unused(make_store):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({}, r"holds folds \(1, 2, 10\): choose"),
+        ({}, r"holds folds \(1, 2, 10\); choose"),
         ({"fold": "11"}, "no fold '11'"),
-        ({"fold": "1", "valid": 1.0}, "not a fraction"),
+        ({"fold": "1", "valid": 1.0}, "expected a fraction"),
     ],
 )
 def test_wrong_fold(make_store, given, message):
@@ -100,7 +100,7 @@ def test_a_fold_of_a_part_column(make_store):
     [
         (["train", "val", "test"], "mixes parts with 'val'"),
         (["", ""], "is empty"),
-        (["1", "1"], "neither parts nor at least two folds"),
+        (["1", "1"], "or at least two folds"),
         (["test", "valid"], "no track in the train part"),
     ],
 )
@@ -132,9 +132,9 @@ def test_empty_groups_are_groups_of_their_own(make_store):
 
 def test_the_same_audio_in_two_parts_is_noted(make_store):
     store = make_store(split=["train", "test", "test"], sha1=["x", "x", "y"])
-    assert (
-        "in several parts under other names, 1 times (as 't000')" in resolve_parts(store).notes[0]
-    )
+    assert resolve_parts(store).notes == [
+        "1 recordings are in several parts under different names, such as 't000'"
+    ]
 
 
 def test_folds_in_natural_order():

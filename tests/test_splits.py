@@ -103,11 +103,11 @@ def test_without_labels_the_tracks_are_shared_out():
 @pytest.mark.parametrize(
     ("fractions", "message"),
     [
-        ((0.6, 0.2), "0.6,0.2 must be fractions that add up to 1"),
-        ((1.2, -0.1, -0.1), "must be fractions"),
+        ((0.6, 0.2), "0.6,0.2; expected fractions that add up to 1"),
+        ((1.2, -0.1, -0.1), "expected fractions"),
         ((1.0,), "1 parts; expected 3"),
         ((0, 0.5, 0.5), "train part has fraction 0"),
-        ((float("nan"), 0.5, 0.5), "must be fractions"),
+        ((float("nan"), 0.5, 0.5), "expected fractions"),
     ],
 )
 def test_bad_fractions(fractions, message):
@@ -120,7 +120,7 @@ def test_too_few_groups():
         make_parts(np.ones((9, 1), bool), ["a"] * 5 + ["b"] * 4)
     with pytest.raises(DataError, match="4 tracks cannot fill 5 folds"):
         make_folds(np.ones((4, 1), bool), n_folds=5)
-    with pytest.raises(ConfigError, match="1 folds; expected 2 or more"):
+    with pytest.raises(ConfigError, match="number of folds is 1; expected 2 or more"):
         make_folds(np.ones((4, 1), bool), n_folds=1)
     with pytest.raises(ConfigError, match="3 groups for 4 tracks"):
         make_folds(np.ones((4, 1), bool), ["a", "b", "c"])
@@ -135,11 +135,11 @@ def test_parts_of_a_fold():
     assert not find_leaks([part if part != "test" else "" for part in parts], groups)
     assert 15 <= (parts == "valid").sum() <= 25
     assert Counter(parts_of_fold(folds, "3", valid=0)) == {"test": 20, "train": 80}
-    with pytest.raises(DataError, match="fold '9' cannot be held out; the folds are 0, 1, 2"):
+    with pytest.raises(DataError, match="cannot hold out fold '9'; the folds are 0, 1, 2"):
         parts_of_fold(folds, "9")
-    with pytest.raises(DataError, match=r"1 groups cannot fill 2 parts .*; say --valid 0"):
+    with pytest.raises(DataError, match=r"1 groups cannot fill 2 parts .*; pass --valid 0"):
         parts_of_fold(["a"] * 3 + ["b"] * 3, "a", groups=["a"] * 3 + ["b"] * 3)
-    with pytest.raises(ConfigError, match="valid=1 is not a fraction"):
+    with pytest.raises(ConfigError, match="valid is 1; expected a fraction"):
         parts_of_fold(folds, "3", valid=1)
 
 

@@ -14,7 +14,7 @@ from mcls.cli.options import FILE, Name, json_option, overwrite_option, settings
 from mcls.cli.progress import done_line, progress_bar
 
 if TYPE_CHECKING:
-    from mcls.data.checks import Checked
+    from mcls.data.checks import ManifestCheck
 
 audio_root_option = click.option(
     "--audio-root", type=FILE, metavar="DIR", help="What paths are relative to."
@@ -91,10 +91,10 @@ def check(
       mcls data check toy/manifest.csv
       mcls data check toy/manifest.csv --labels tags --json
     """
-    from mcls.data.checks import check as audit
+    from mcls.data.checks import check_manifest
 
     with progress_bar("checking", "files") as progress:
-        found = audit(
+        found = check_manifest(
             manifest,
             labels=labels,
             split=split,
@@ -149,11 +149,11 @@ def split(
       mcls data split toy/manifest.csv --column again --by group --parts 0.6,0.2,0.2
       mcls data split toy/manifest.csv --folds 5
     """
-    from mcls.data import prepare as dataset
+    from mcls.data.split_column import add_split
 
     started = time.monotonic()
     shares = None if parts is None else _shares(parts)
-    made = dataset.split(
+    made = add_split(
         manifest,
         out,
         by=by,
@@ -226,7 +226,7 @@ def _notes(notes: list[str]) -> None:
         say(f"note: {note}")
 
 
-def _show(found: "Checked") -> None:
+def _show(found: "ManifestCheck") -> None:
     """Print the counts: a row per label, a column per part."""
     from rich.console import Console
     from rich.markup import escape

@@ -1,1 +1,1 @@
-"""Manifests, splits and which rows are learnt from: what comes before any learning."""
+"""Data before training: known data sets, manifest checks, splits, and the sampling of rows."""

@@ -1,4 +1,4 @@
-"""Audit of a manifest: counts, missing audio, and what would make a score too good."""
+"""Checks of a manifest: counts, missing audio, and leaks that make scores too good."""
 
 import hashlib
 from collections import Counter
@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from mcls.data.datasets.inventory import first_few
 from mcls.data.parts import PARTS, fold_names
-from mcls.data.prepare import history
+from mcls.data.split_column import describe_split
 from mcls.data.splits import Leaks, find_leaks
 from mcls.disk.labels import LabelTable
 from mcls.disk.manifest import Manifest, open_source
@@ -19,35 +20,35 @@ _BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
-class Checked:
-    """What `check` found.
+class ManifestCheck:
+    """The result of `check_manifest`.
 
     Parameters
     ----------
     source : str
         The manifest or folder.
     n_tracks : int
-        Its tracks.
+        Number of tracks.
     labels : dict of str to dict of str to int, or None
-        For every label its tracks per part (``all`` without a split column); None without a label
+        Tracks per part of every label (part ``all`` without a split column); None without a label
         column.
     parts : dict of str to int
-        Tracks per part or fold, those in no part under ``""``; empty without a split column.
+        Tracks per part or fold, with ``""`` for those in no part; empty without a split column.
     multi_label : bool
         Whether some track has several labels.
     groups : dict of str to int
         Groups per part or fold; empty without a group column.
     problems : list of str
-        What must be put right: missing or unreadable files, groups and identical audio in two
+        Errors in the data: missing or unreadable files, groups and identical audio in several
         parts, labels that cannot be learnt.
     notes : list of str
-        What is worth knowing.
+        Remarks that are not errors.
     straddling : dict of str to dict of str to int
-        For each group in several parts, its tracks per part.
+        Tracks per part of each group that is in several parts.
     identical : list of list of str
-        The ids of tracks with the same audio in different parts.
+        The track ids of identical audio in different parts.
     missing : list of str
-        The ids of tracks without audio.
+        The track ids without an audio file.
     """
 
     source: str
@@ -63,7 +64,7 @@ class Checked:
     missing: list[str] = field(default_factory=list)
 
 
-def check(
+def check_manifest(
     source: str | Path,
     *,
     labels: str | None = "labels",
@@ -72,27 +73,27 @@ def check(
     audio_root: str | Path | None = None,
     decode: bool = False,
     progress: Callable[[int, int, float], None] | None = None,
-) -> Checked:
-    """Audit a manifest or a folder of class folders.
+) -> ManifestCheck:
+    """Check a manifest or a folder of class folders.
 
     Parameters
     ----------
     source : path
         The manifest or folder.
     labels, split, group : str or None
-        The columns. The defaults may be absent; other names must exist. None or ``none`` looks at
-        no such column.
+        The columns. The defaults may be absent; other names must exist. None or ``none`` ignores
+        the column.
     audio_root : path or None
-        What paths are relative to; None means the manifest's folder.
+        Folder that the paths are relative to; None means the folder of the manifest.
     decode : bool
-        Decode all audio: finds what cannot be read, and identical audio in files that differ
-        (another format, other tags). Otherwise files are compared byte by byte.
+        Decode every file, which finds unreadable files, and identical audio in different formats.
+        Otherwise files are compared byte by byte.
     progress : callable or None
-        Called with files done, files in all and seconds of audio done.
+        Called with the number of files done, the number of files, and the seconds of audio done.
 
     Returns
     -------
-    Checked
+    ManifestCheck
 
     Raises
     ------
@@ -114,15 +115,15 @@ def check(
     problems = _audio_problems(manifest, missing, broken) + _leak_problems(manifest, parts, leaks)
     notes = [*manifest.notes]
     if not parts:
-        hint = "; --split fold looks at the folds" if "fold" in manifest.columns else ""
-        notes.append(f"no split column, so nothing is said of parts{hint}")
+        hint = "; pass --split fold to check the folds" if "fold" in manifest.columns else ""
+        notes.append(f"there is no split column, so parts were not checked{hint}")
     if counts is not None:
         unlearnable, absent = _absent_labels(counts, names)
         problems += unlearnable
         notes += absent
-    notes += _copies(parts, sums, decode) + history(manifest, split, parts)
+    notes += _copies(parts, sums, decode) + describe_split(manifest, split, parts)
     group_names = groups or []
-    return Checked(
+    return ManifestCheck(
         str(source),
         len(manifest),
         counts,
@@ -141,7 +142,7 @@ def check(
 
 
 def _part_cells(manifest: Manifest, column: str | None) -> list[str]:
-    """Return the cells of a split column; nothing if there is none."""
+    """Return the cells of the split column; an empty list without one."""
     cells = manifest.optional_column(column, default="split")
     if cells is None:
         return []
@@ -160,7 +161,7 @@ def _part_cells(manifest: Manifest, column: str | None) -> list[str]:
 
 
 def _labels_of_used(manifest: Manifest, column: str, parts: list[str]) -> LabelTable:
-    """Parse the labels; a track that is in no part may do without."""
+    """Parse the labels; only tracks in a part need one."""
     cells = manifest.column(column)
     for row, cell in enumerate(cells):
         if (not parts or parts[row]) and not cell.strip("| "):
@@ -198,13 +199,15 @@ def _absent_labels(
     for name in names:
         absent = [label for label, row in counts.items() if not row[name] and any(row.values())]
         if absent and is_parts and name == "train":
-            problems.append(f"{len(absent)} labels are not in train: {_some(absent)}")
+            problems.append(f"{len(absent)} labels have no track in train: {first_few(absent)}")
         elif absent:
-            notes.append(f"{len(absent)} labels are not in {name}: {_some(absent)}")
+            notes.append(f"{len(absent)} labels have no track in {name}: {first_few(absent)}")
     if not is_parts:
         single = [label for label, row in counts.items() if sum(n > 0 for n in row.values()) == 1]
         if single:
-            problems.append(f"{len(single)} labels are in one fold only: {_some(single)}")
+            problems.append(
+                f"{len(single)} labels have tracks in one fold only: {first_few(single)}"
+            )
     return problems, notes
 
 
@@ -214,13 +217,13 @@ def _audio_problems(manifest: Manifest, missing: list[int], broken: dict[int, st
         first = missing[0]
         path = manifest.columns["path"][first]
         problems.append(
-            f"{len(missing)} of {len(manifest)} files are missing, the first at "
+            f"{len(missing)} of {len(manifest)} audio files are missing, the first at "
             f"{manifest.where(first)}: {path}"
         )
     if broken:
         first = min(broken)
         problems.append(
-            f"{len(broken)} of {len(manifest)} files cannot be read, the first at "
+            f"{len(broken)} of {len(manifest)} audio files cannot be read, the first at "
             f"{manifest.where(first)}: {broken[first]}"
         )
     return problems
@@ -233,22 +236,22 @@ def _leak_problems(manifest: Manifest, parts: list[str], leaks: Leaks) -> list[s
             f"{name} ({', '.join(f'{n} in {part}' for part, n in where.items())})"
             for name, where in sorted(leaks.groups.items())
         ]
-        problems.append(f"{len(said)} groups straddle parts: {_some(said)}")
+        problems.append(f"{len(said)} groups are in several parts: {first_few(said)}")
     if leaks.audio:
         said = [
             " = ".join(f"{manifest.track_ids[row]} ({parts[row]})" for row in rows[:3])
             for rows in leaks.audio
         ]
-        problems.append(f"{len(said)} recordings are in several parts: {_some(said)}")
+        problems.append(f"{len(said)} recordings are in several parts: {first_few(said)}")
     return problems
 
 
 def _copies(parts: list[str], sums: list[str], decode: bool) -> list[str]:
-    """Note identical audio within a part."""
+    """Return a note on identical audio within a part."""
     times = Counter(zip(parts or [""] * len(sums), sums, strict=True))
     copies = sum(n - 1 for (_, total), n in times.items() if total and n > 1)
-    what = "audio" if decode else "files"
-    return [f"{copies} tracks repeat the {what} of others in the same part"] if copies else []
+    what = "audio" if decode else "file"
+    return [f"{copies} tracks have the same {what} as another in their part"] if copies else []
 
 
 def _audio_sums(
@@ -257,7 +260,10 @@ def _audio_sums(
     decode: bool,
     progress: Callable[[int, int, float], None] | None,
 ) -> tuple[list[str], dict[int, str]]:
-    """Return a digest per track, ``""`` where it is alone or unknown, and what cannot be read."""
+    """Return the digest of each track's audio (``""`` if unknown), and the errors by track.
+
+    Without decoding, files of a unique size are not read and get no digest.
+    """
     paths = manifest.paths()
     sums, broken, seconds = [""] * len(paths), {}, 0.0
     there = [row for row in range(len(paths)) if row not in missing]
@@ -295,8 +301,3 @@ def _decoded_sum(path: Path) -> tuple[str, float]:
         total.update(np.ascontiguousarray(block, dtype="<f4").tobytes())
         n_samples += len(block)
     return total.hexdigest(), n_samples / sr
-
-
-def _some(names: Sequence[str]) -> str:
-    more = len(names) - 5
-    return ", ".join(names[:5]) + (f" and {more} more" if more > 0 else "")

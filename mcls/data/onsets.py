@@ -1,4 +1,4 @@
-"""Onset-synchronous sampling: rows are taken where something begins."""
+"""Onset-synchronous sampling: the row of the strongest onset in every segment."""
 
 import math
 
@@ -10,66 +10,68 @@ from mcls.features.onset import onset_delay
 
 
 class Onsets:
-    """Where the bands rise most: one row in every segment of a track.
+    """Finds the row of the strongest onset in every segment of a track.
 
     Parameters
     ----------
     store : Store
-        In which a feature ``onset`` of the same frame rate gives the novelty.
+        The store; it must hold a feature ``onset`` of the same frame rate.
     stored : StoredRows
-        The feature that rows are drawn from.
+        The feature whose rows are drawn.
     seconds : float
-        Length of a segment.
+        Length of the segments.
 
     Attributes
     ----------
-    novelty : StoredRows
-        The feature found.
+    onset : StoredRows
+        The onset feature.
 
     Raises
     ------
     ConfigError
-        If a row is a whole track, the length is not above 0, or the store has no such feature or
-        several.
+        If a row is a whole track, the length is not above 0, or the store has no onset feature of
+        the same frame rate, or several.
 
     References
     ----------
     J. Nam, J. Herrera, M. Slaney, J. Smith, "Learning sparse feature representations for music
-    annotation and retrieval", ISMIR 2012. Differs from the paper: a segment in which nothing rises
-    gives no row; a last segment of less than half the length is left out.
+    annotation and retrieval", ISMIR 2012. Differs from the paper: a segment without an onset gives
+    no row, and a last segment of less than half the length is ignored.
     """
 
     def __init__(self, store: Store, stored: StoredRows, seconds: float) -> None:
         if stored.frame_rate is None:
-            raise ConfigError(f"onset sampling: a row of {stored.name!r} is a track, not a frame")
+            raise ConfigError(
+                f"onset sampling needs frames, but a row of {stored.name!r} is a whole track"
+            )
         if not seconds > 0:
-            raise ConfigError(f"onset sampling: segment={seconds:g} s; expected more than 0")
-        self.novelty = _novelty(store, stored, stored.frame_rate)
+            raise ConfigError(f"the segment length is {seconds:g} s; expected more than 0")
+        self.onset = _find_onset(store, stored, stored.frame_rate)
         self.length = max(1, round(seconds * stored.frame_rate))
-        settings = self.novelty.settings
-        self.late = onset_delay(int(settings["n_fft"]), int(settings["hop_length"]))
+        settings = self.onset.settings
+        self.delay = onset_delay(int(settings["n_fft"]), int(settings["hop_length"]))
 
     def __call__(self, track: int, n: int) -> np.ndarray:
-        """Return which of the first `n` rows of a track are drawn from, int64, ascending."""
-        return onset_rows(self.novelty.track(track)[self.late :, 0], n, self.length)
+        """Return the onset rows among the first `n` rows of a track, int64, ascending."""
+        return onset_rows(self.onset.track(track)[self.delay :, 0], n, self.length)
 
 
-def onset_rows(novelty: np.ndarray, n: int, length: int) -> np.ndarray:
-    """Return the row of the largest novelty in each segment of a track.
+def onset_rows(strength: np.ndarray, n: int, length: int) -> np.ndarray:
+    """Return the row of the largest onset strength in each segment of a track.
 
     Parameters
     ----------
-    novelty : np.ndarray, shape (n_frames,)
-        How much the bands rise at each frame, 0 or more.
+    strength : np.ndarray, shape (n_frames,)
+        Onset strength of each frame, 0 or more.
     n : int
-        Rows that may be taken: the first ones.
+        Number of rows, from the first, that may be taken.
     length : int
-        Rows in a segment. A last one of less than half is left out, unless it is the only one.
+        Rows per segment. A last segment of less than half is ignored, unless it is the only one.
 
     Returns
     -------
     np.ndarray, int64, ascending
-        At most one row a segment; none where nothing rises.
+        At most one row per segment; none where the strength is 0.
 
     Examples
     --------
@@ -77,7 +79,7 @@ def onset_rows(novelty: np.ndarray, n: int, length: int) -> np.ndarray:
     [2, 6]
     """
     heights = np.zeros(n, np.float32)
-    heights[: len(novelty)] = novelty[:n]
+    heights[: len(strength)] = strength[:n]
     n_segments = max(1, math.floor(n / length + 0.5))
     heights = np.pad(heights[: n_segments * length], (0, max(0, n_segments * length - n)))
     segments = heights.reshape(n_segments, length)
@@ -85,8 +87,8 @@ def onset_rows(novelty: np.ndarray, n: int, length: int) -> np.ndarray:
     return rows[segments.max(axis=1) > 0]
 
 
-def _novelty(store: Store, stored: StoredRows, rate: float) -> StoredRows:
-    """Find the one onset feature of the frame rate of another feature."""
+def _find_onset(store: Store, stored: StoredRows, rate: float) -> StoredRows:
+    """Return the only onset feature with the frame rate of another feature."""
     found = [
         one
         for one in store.features.values()
@@ -100,12 +102,12 @@ def _novelty(store: Store, stored: StoredRows, rate: float) -> StoredRows:
     if found:
         names = ", ".join(one.name for one in found)
         raise ConfigError(
-            f"onset sampling: {store.path} holds several onset features of {rate:g} rows/s "
-            f"({names}); extract one"
+            f"{store.path} has several onset features at {rate:g} rows/s ({names}); onset sampling "
+            "needs exactly one"
         )
     hop = stored.chain[0].settings.get("hop_length")
     frames = f"hop_length={hop}" if hop else f"the hop of {stored.name!r}"
     raise ConfigError(
-        f"onset sampling: {store.path} holds no onset novelty at the {rate:g} rows/s of "
-        f"{stored.name!r}; extract it too: --feature onset:{frames}"
+        f"{store.path} has no onset feature at the {rate:g} rows/s of {stored.name!r}, which onset "
+        f"sampling needs; extract it too, with --feature onset:{frames}"
     )

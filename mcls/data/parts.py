@@ -1,18 +1,16 @@
-"""Which part every track of a store is in: train, valid, test, or none.
+"""The part of every track of a store: train, valid, test, or none.
 
-Learn-dict, train and cv all ask `resolve_parts`, so they agree. A column of the store is read in
-one of two ways:
+The split is read from a column of the store, which is one of two kinds:
 
-* a **part column** holds ``train``, ``valid`` and ``test``; an empty cell leaves the track out;
-* a **fold column** holds the names of folds. One fold is held out as the test part; the valid part
-  is drawn from the others, stratified by label and whole groups at a time.
+* a **part column** holds ``train``, ``valid`` and ``test``; an empty cell excludes the track;
+* a **fold column** holds the names of folds. One fold is held out as the test part. The valid part
+  is drawn from the other folds, stratified by label and in whole groups.
 
-Augmented copies (column ``augmented_from``) are for learning: a copy of a train track is in train,
-a copy of any other track is left out.
+Augmented copies (column ``augmented_from``) are used for training only: a copy of a train track is
+in train, a copy of any other track is in no part.
 
-The draw depends on the store, the columns, the fold, `valid` and `seed` only. Two commands given
-the same ones get the same parts, which is what lets ``train`` use a dictionary that ``learn-dict``
-made for the fold.
+The draw depends only on the store, the columns, the fold, `valid` and `seed`. Commands with the
+same settings get the same parts, so ``train`` can use a dictionary that ``learn-dict`` made.
 """
 
 import re
@@ -27,7 +25,7 @@ from mcls.disk.store import Store
 from mcls.errors import ConfigError, DataError, suggest
 from mcls.settings import digest
 
-#: The parts, in the order in which they are used.
+#: The parts in their usual order.
 PARTS = ("train", "valid", "test")
 
 
@@ -38,15 +36,15 @@ class Parts:
     Parameters
     ----------
     values : list of str
-        ``train``, ``valid``, ``test`` or ``""`` (not used), one per track of the store.
+        ``train``, ``valid``, ``test`` or ``""`` (in no part), one per track of the store.
     id : str
-        16 hex digits that name the split: a digest of every used ``track_id`` and its part.
+        16 hexadecimal digits that identify the split; see `split_id`.
     split : str
-        The column it was read from.
+        The column from which it was read.
     fold : str or None
-        The fold held out as test, for a fold column.
+        The fold that is held out as test; None for a part column.
     notes : list of str
-        What a reader of the score should know, such as the same audio in two parts.
+        Warnings about the scores, such as identical audio in two parts.
     """
 
     values: list[str]
@@ -64,7 +62,7 @@ class Parts:
         return {part: self.values.count(part) for part in PARTS}
 
     def describe(self) -> str:
-        """Return one line: the column, the fold, the tracks per part, the id.
+        """Return one line with the column, the fold, the tracks per part and the id.
 
         Examples
         --------
@@ -86,28 +84,28 @@ def resolve_parts(
     labels: str | None = "labels",
     seed: int = 0,
 ) -> Parts:
-    """Decide the part of every track of a store.
+    """Read or draw the part of every track of a store.
 
     Parameters
     ----------
     store : Store
-        Whose columns are read.
+        The store whose columns are read.
     split : str
         A part column or a fold column.
     fold : str or None
-        The fold to hold out as test; required for a fold column, refused for a part column.
+        The fold to hold out as test: required for a fold column, an error for a part column.
     valid : float in [0, 1)
-        The fraction of the tracks of the other folds to draw as the valid part; 0 draws none.
-        Unused with a part column.
+        Fraction of the tracks of the other folds to draw as the valid part; 0 draws none. Not used
+        with a part column.
     group : str or None
-        The column that names what must not straddle parts. The default ``group`` may be absent;
-        another name must exist. None, ``""`` or ``none`` ignores groups; an empty cell is a group
-        of its own.
+        The column whose groups must stay within one part. The default ``group`` may be absent;
+        another name must exist. None, ``""`` or ``none`` ignores groups; a track with an empty cell
+        is a group of its own.
     labels : str or None
-        The column to stratify the drawn valid part by. The default ``labels`` may be absent; None
-        does not stratify.
+        The column by which the drawn valid part is stratified. The default ``labels`` may be
+        absent; None does not stratify.
     seed : int
-        Of the draw.
+        Random seed of the draw.
 
     Returns
     -------
@@ -118,21 +116,19 @@ def resolve_parts(
     ConfigError
         If the fold is missing, unknown or given with a part column, or `valid` is out of range.
     DataError
-        If a column is missing or holds unknown parts, no track is in train, or a group straddles
-        parts.
+        If a column is missing or holds unknown parts, no track is in train, or a group is in
+        several parts.
     """
     values = [value.strip() for value in store.column(split)]
     groups = optional_column(store, group, default="group")
     folds = fold_names(values, split)
     if not folds:
         if fold is not None:
-            raise ConfigError(
-                f"--fold {fold} makes no sense: column {split!r} holds parts, not folds"
-            )
+            raise ConfigError(f"column {split!r} holds parts, not folds; leave out --fold {fold}")
     else:
         values = _held_out(store, values, folds, split, fold, valid, groups, labels, seed)
     if "train" not in values:
-        raise DataError(f"{store.path}: column {split!r} leaves no track in the train part")
+        raise DataError(f"{store.path}: column {split!r} has no track in the train part")
     source_of = copies(store)
     for i, source in source_of.items():
         values[i] = "train" if source >= 0 and values[source] == "train" else ""
@@ -142,27 +138,31 @@ def resolve_parts(
     if leaks.audio:
         first = store.track_ids[leaks.audio[0][0]]
         notes.append(
-            f"the same audio is in several parts under other names, {len(leaks.audio)} times "
-            f"(as {first!r})"
+            f"{len(leaks.audio)} recordings are in several parts under different names, such as "
+            f"{first!r}"
         )
-    used = sorted((i, part) for i, part in zip(store.track_ids, values, strict=True) if part)
-    return Parts(values, digest(used), split, fold, notes)
+    return Parts(values, split_id(store.track_ids, values), split, fold, notes)
+
+
+def split_id(track_ids: Sequence[str], parts: Sequence[str]) -> str:
+    """Return the digest of every used ``track_id`` and its part, 16 hexadecimal digits."""
+    return digest(sorted((i, part) for i, part in zip(track_ids, parts, strict=True) if part))
 
 
 def fold_names(values: Sequence[str], split: str = "split") -> list[str]:
-    """Return the folds of a fold column, in natural order; nothing if the values are parts.
+    """Return the folds of a fold column in natural order; an empty list for a part column.
 
     Parameters
     ----------
     values : sequence of str
-        The cells of the column; empty ones are ignored.
+        The cells of the column; empty cells are ignored.
     split : str
-        The column's name, for the message.
+        The name of the column, for messages.
 
     Raises
     ------
     DataError
-        If the column is empty, has one fold only, or mixes parts with other words.
+        If the column is empty, has only one fold, or mixes parts with other values.
 
     Examples
     --------
@@ -180,11 +180,13 @@ def fold_names(values: Sequence[str], split: str = "split") -> list[str]:
     if len(strangers) < len(names):
         raise DataError(
             f"column {split!r} mixes parts with {', '.join(map(repr, strangers[:5]))}; "
-            "a part column holds train, valid, test or nothing"
+            "a part column holds only train, valid, test or empty cells"
         )
     if len(names) == 1:
         raise DataError(
-            f"column {split!r} holds {names[0]!r} only: neither parts nor at least two folds"
+            f"column {split!r} holds only {names[0]!r}; expected train, valid and test, or at "
+            "least "
+            "two folds"
         )
     return names
 
@@ -203,12 +205,13 @@ def _held_out(
     listed = ", ".join(folds[:12]) + (", ..." if len(folds) > 12 else "")
     if fold is None:
         raise ConfigError(
-            f"column {split!r} holds folds ({listed}): choose the test fold, --fold {folds[0]}"
+            f"column {split!r} holds folds ({listed}); choose the test fold, such as --fold "
+            f"{folds[0]}"
         )
     if fold not in folds:
         raise ConfigError(f"column {split!r} has no fold {fold!r}; {suggest(fold, folds)}")
     if not 0 <= valid < 1:
-        raise ConfigError(f"--valid {valid} is not a fraction in [0, 1)")
+        raise ConfigError(f"--valid is {valid}; expected a fraction in [0, 1)")
     source_of = copies(store)
     used = [i for i, value in enumerate(values) if value and i not in source_of]
     cells = optional_column(store, labels, default="labels")
@@ -231,14 +234,14 @@ def _held_out(
 
 
 def copies(store: Store) -> dict[int, int]:
-    """Return, for every augmented copy in a store, the index of its track; -1 if that is absent."""
+    """Return the index of the original track of every augmented copy; -1 if it is absent."""
     sources = store.tracks.get("augmented_from", [])
     place = {track_id: i for i, track_id in enumerate(store.track_ids)}
     return {i: place.get(source, -1) for i, source in enumerate(sources) if source}
 
 
 def optional_column(store: Store, name: str | None, *, default: str) -> list[str] | None:
-    """Return a column; None if it is not wanted, or is the default and the store has none."""
+    """Return a column; None without a name, or if the default column is absent."""
     if not name or name == "none" or (name == default and name not in store.tracks):
         return None
     return store.column(name)
@@ -248,13 +251,14 @@ def _refuse_straddling(leaks: Leaks, column: str | None) -> None:
     if leaks.groups:
         first = min(leaks.groups)
         raise DataError(
-            f"{len(leaks.groups)} groups of column {column!r} are in several parts (as {first!r}, "
-            f"in {' and '.join(leaks.groups[first])}), so the score would be too good; split by "
-            "group (mcls data split --by), or say --group none if that is meant"
+            f"{len(leaks.groups)} groups of column {column!r} are in several parts (such as "
+            f"{first!r}, in {' and '.join(leaks.groups[first])}), which makes scores too good; "
+            "split "
+            "by group with `mcls data split --by`, or pass --group none to ignore the groups"
         )
 
 
 def _natural(text: str) -> list[tuple[bool, int, str]]:
-    """Order text with numbers in it as a reader would: 2 before 10."""
+    """Return a key that sorts numbers within text by value: 2 before 10."""
     pieces = re.split(r"(\d+)", text)
     return [(piece.isdigit(), int(piece) if piece.isdigit() else 0, piece) for piece in pieces]

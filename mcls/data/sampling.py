@@ -1,8 +1,8 @@
-"""Which rows a dictionary is learnt from, and how they stream from the store.
+"""Sampling of the rows from which a dictionary is learnt.
 
-Rows are shared equally over tracks. In a track they are drawn at random from all its rows, or from
-its onsets. They come from the store in batches and are held in memory only while they fit
-`HELD_BYTES`, so memory grows neither with the store nor with what is drawn.
+Every track contributes the same number of rows where possible, drawn at random from all its rows
+or from its onsets. Rows are read in batches, and kept in memory only if they fit into `HELD_BYTES`;
+memory use is therefore bounded.
 """
 
 from collections.abc import Iterator
@@ -14,37 +14,37 @@ from mcls.dictionaries.preprocessing import Preprocessing, join_frames
 from mcls.disk.store import StoredRows
 from mcls.parallel.progress import Progress
 
-#: Ways to draw rows.
+#: Sampling methods.
 SAMPLINGS = ("random", "onset")
 
-#: Bytes of preprocessed rows that are held; more are read again on every pass.
+#: Bytes of preprocessed rows that are kept in memory; more are read again in every pass.
 HELD_BYTES = 1 << 29
-#: Numbers of raw rows that are read from the store at once.
+#: Values that are read from the store at once.
 _READ = 1 << 21
-#: Rows in a batch.
+#: Rows per batch.
 _BATCH = 8192
 
 
 class Sample:
-    """Rows drawn equally from tracks; every call yields them all, in batches.
+    """A sample of the rows of some tracks; every call yields all of it in batches.
 
-    Rows that fit in memory are held, preprocessed, in a random order; more are read from the store
-    at each call, track after track in a random order of tracks.
+    A sample that fits in memory is kept there, preprocessed and shuffled. A larger one is read from
+    the store at each call, track after track in a random order.
 
     Parameters
     ----------
     stored : StoredRows
         The feature.
     tracks : np.ndarray
-        Which tracks.
+        The tracks.
     n_rows : int or None
-        How many rows; None: all.
+        Number of rows; None takes all.
     context : int
-        Frames joined to a row.
+        Number of successive frames that are joined to one row.
     seed : int
-        Of the drawing and the order.
+        Random seed.
     onsets : Onsets or None
-        Which rows may be drawn; None: all.
+        The onsets to which rows are restricted; None draws from all rows.
     """
 
     def __init__(
@@ -146,7 +146,7 @@ class Sample:
 
 
 def equal_shares(there: np.ndarray, wanted: int) -> np.ndarray:
-    """Share `wanted` rows out: as equally as tracks of ``there`` rows allow.
+    """Divide `wanted` rows among tracks of ``there`` rows as equally as possible.
 
     Examples
     --------
@@ -156,7 +156,7 @@ def equal_shares(there: np.ndarray, wanted: int) -> np.ndarray:
     if wanted >= there.sum():
         return there
     low, high = 0, int(there.max(initial=0))
-    while low < high:  # the largest level at which the tracks together give no more than wanted
+    while low < high:  # the largest level at which the tracks together give at most `wanted`
         level = (low + high + 1) // 2
         low, high = (level, high) if np.minimum(there, level).sum() <= wanted else (low, level - 1)
     shares = np.minimum(there, low)
@@ -168,7 +168,7 @@ def equal_shares(there: np.ndarray, wanted: int) -> np.ndarray:
 def _draw(
     rng: np.random.Generator, n: int, take: int, drawable: np.ndarray | None
 ) -> np.ndarray | None:
-    """Draw `take` of the `n` rows of a track, ascending; None: all of them."""
+    """Draw `take` of the `n` rows of a track, ascending; None stands for all of them."""
     if drawable is None:
         return None if take == n else np.sort(rng.choice(n, take, replace=False))
     if take == len(drawable):

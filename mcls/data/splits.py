@@ -1,11 +1,11 @@
-"""Splits: which track is learnt from and which is scored, decided before anything is learnt.
+"""Splits: grouped and stratified assignment of tracks to parts or folds.
 
-Groups (an artist, a speaker, a source recording) never straddle parts; within that, every label
-is spread over the parts as evenly as it can be. The method is iterative stratification: the label
-with the fewest tracks left is dealt out first, each time to the part that still wants it most.
+Groups (an artist, a speaker, a source recording) stay within one part. Under this constraint the
+labels are distributed over the parts as evenly as possible by iterative stratification: the label
+with the fewest remaining tracks is assigned first, each time to the part that lacks it most.
 
-The result depends on the names of groups (or of tracks, where `ids` are given), the labels and
-the seed, not on the order of the rows.
+The result depends on the names of the groups (or of the tracks, if `ids` are given), the labels and
+the seed, but not on the order of the tracks.
 
 References
 ----------
@@ -13,8 +13,8 @@ References
    ECML PKDD 2011.
 
 Differs from the paper: the unit is a group with a count per label, not one example; large groups
-are dealt before small ones; a label that a single group has goes to ``train``; afterwards single
-groups are moved for as long as that brings the counts nearer to what is wanted.
+are assigned before small ones; a label that only one group has goes to ``train``; afterwards single
+groups are moved as long as this brings the counts closer to the requested fractions.
 """
 
 from collections.abc import Sequence
@@ -24,20 +24,20 @@ import numpy as np
 
 from mcls.errors import ConfigError, DataError
 
-#: How often the refinement looks at every unit.
+#: Passes of the refinement over all units.
 _PASSES = 4
 
 
 @dataclass(frozen=True)
 class Leaks:
-    """What is in two parts and must not be; true if there is anything.
+    """Groups and recordings that are in several parts; false if there are none.
 
     Parameters
     ----------
     groups : dict of str to dict of str to int
-        For every group that straddles parts, its tracks per part.
+        Tracks per part of every group that is in several parts.
     audio : list of list of int
-        The rows of tracks with the same audio that are in different parts.
+        Indices of the tracks of every recording that is in several parts.
     """
 
     groups: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -55,21 +55,21 @@ def make_parts(
     seed: int = 0,
     ids: Sequence[str] | None = None,
 ) -> list[str]:
-    """Deal tracks out to train, valid and test.
+    """Assign tracks to train, valid and test.
 
     Parameters
     ----------
     strata : np.ndarray, shape (n_tracks, n_labels), bool, or None
-        The labels to spread evenly; `LabelTable.matrix`. None with `groups` or `ids` spreads
-        the number of tracks only.
+        The labels to stratify by; `LabelTable.matrix`. None balances only the number of tracks and
+        requires `groups` or `ids`.
     groups : sequence of str, length n_tracks, or None
-        What must stay together. An empty name is a group of its own.
+        The group of each track. A track with an empty name is a group of its own.
     fractions : sequence of 3 (train, valid, test) or 2 (train, test) floats in [0, 1]
-        Of the tracks; they add up to 1. A part of 0 gets nothing.
+        Fractions of the tracks; they add up to 1.
     seed : int
-        Decides between equals.
+        Random seed.
     ids : sequence of str, length n_tracks, or None
-        Names of the tracks, so that the order of the rows does not matter without groups either.
+        Names of the tracks, which make the result independent of their order without groups too.
 
     Returns
     -------
@@ -79,7 +79,7 @@ def make_parts(
     Raises
     ------
     ConfigError
-        If the fractions are not fractions or do not add up to 1.
+        If the fractions are out of range or do not add up to 1.
     DataError
         If there are fewer groups (or tracks) than parts.
 
@@ -93,7 +93,7 @@ def make_parts(
     shares = _check_fractions(fractions)
     names = ["train", "valid", "test"] if len(shares) == 3 else ["train", "test"]
     wanted = [(name, share) for name, share in zip(names, shares, strict=True) if share > 0]
-    return _deal(strata, groups, ids, wanted, seed, rare_first=True, what="parts")
+    return _assign(strata, groups, ids, wanted, seed, rare_first=True, what="parts")
 
 
 def make_folds(
@@ -104,14 +104,14 @@ def make_folds(
     seed: int = 0,
     ids: Sequence[str] | None = None,
 ) -> list[str]:
-    """Deal tracks out to folds of equal size, named ``"1"`` to ``str(n_folds)``.
+    """Assign tracks to folds of equal size, named ``"1"`` to ``str(n_folds)``.
 
     Parameters
     ----------
     strata, groups, seed, ids
         As in `make_parts`.
     n_folds : int, 2 or more
-        How many.
+        Number of folds.
 
     Returns
     -------
@@ -125,9 +125,9 @@ def make_folds(
         If there are fewer groups (or tracks) than folds.
     """
     if n_folds < 2:
-        raise ConfigError(f"{n_folds} folds; expected 2 or more")
+        raise ConfigError(f"the number of folds is {n_folds}; expected 2 or more")
     wanted = [(str(fold + 1), 1 / n_folds) for fold in range(n_folds)]
-    return _deal(strata, groups, ids, wanted, seed, rare_first=False, what="folds")
+    return _assign(strata, groups, ids, wanted, seed, rare_first=False, what="folds")
 
 
 def parts_of_fold(
@@ -140,16 +140,16 @@ def parts_of_fold(
     seed: int = 0,
     ids: Sequence[str] | None = None,
 ) -> list[str]:
-    """Hold one fold out as test and draw the valid part from the others.
+    """Hold out one fold as test, and draw the valid part from the other folds.
 
     Parameters
     ----------
     folds : sequence of str, length n_tracks
         The fold of every track.
     fold : str
-        The one to hold out.
+        The fold to hold out.
     valid : float in [0, 1)
-        The fraction of the other folds' tracks to draw, whole groups at a time; 0 draws none.
+        Fraction of the tracks of the other folds to draw, in whole groups; 0 draws none.
     groups, strata, seed, ids
         As in `make_parts`.
 
@@ -163,19 +163,19 @@ def parts_of_fold(
     ConfigError
         If `valid` is out of range.
     DataError
-        If there is no such fold, no other fold, or only one group to draw from.
+        If there is no such fold, no other fold, or only one group.
     """
     if not 0 <= valid < 1:
-        raise ConfigError(f"valid={valid} is not a fraction in [0, 1)")
+        raise ConfigError(f"valid is {valid}; expected a fraction in [0, 1)")
     rest = [row for row, name in enumerate(folds) if name != fold]
     if not rest or len(rest) == len(folds):
         known = ", ".join(sorted(set(folds)))
-        raise DataError(f"fold {fold!r} cannot be held out; the folds are {known}")
+        raise DataError(f"cannot hold out fold {fold!r}; the folds are {known}")
     parts = ["test"] * len(folds)
     drawn = ["train"] * len(rest)
     if valid > 0:
         try:
-            drawn = _deal(
+            drawn = _assign(
                 None if strata is None else strata[rest],
                 None if groups is None else [groups[row] for row in rest],
                 None if ids is None else [ids[row] for row in rest],
@@ -186,7 +186,8 @@ def parts_of_fold(
             )
         except DataError as error:
             raise DataError(
-                f"no valid part can be drawn without fold {fold!r}: {error}; say --valid 0"
+                f"cannot draw a valid part from the folds other than {fold!r}: {error}; pass "
+                "--valid 0"
             ) from None
     for row, part in zip(rest, drawn, strict=True):
         parts[row] = part
@@ -198,14 +199,14 @@ def find_leaks(
     groups: Sequence[str] | None = None,
     sha1s: Sequence[str] | None = None,
 ) -> Leaks:
-    """Find groups, and identical audio, in more than one part.
+    """Find groups, and identical audio, in several parts.
 
     Parameters
     ----------
     parts : sequence of str, length n_tracks
-        Parts or folds; tracks with ``""`` are not used and cannot leak.
+        Parts or folds; tracks with ``""`` are ignored.
     groups, sha1s : sequence of str, length n_tracks, or None
-        What must not straddle; an empty one is unknown and is not looked at.
+        Group, and digest of the audio, of each track; empty ones are ignored.
 
     Returns
     -------
@@ -245,13 +246,15 @@ def _check_fractions(fractions: Sequence[float]) -> list[float]:
         )
     if not all(0 <= share <= 1 for share in shares) or abs(sum(shares) - 1) > 1e-6:
         said = ",".join(f"{share:g}" for share in shares)
-        raise ConfigError(f"parts {said} must be fractions that add up to 1, such as 0.6,0.2,0.2")
+        raise ConfigError(
+            f"the parts are {said}; expected fractions that add up to 1, such as 0.6,0.2,0.2"
+        )
     if shares[0] == 0:
-        raise ConfigError("the train part has fraction 0; there would be nothing to learn from")
+        raise ConfigError("the train part has fraction 0; expected more than 0")
     return shares
 
 
-def _deal(
+def _assign(
     strata: np.ndarray | None,
     groups: Sequence[str] | None,
     ids: Sequence[str] | None,
@@ -272,7 +275,7 @@ def _deal(
             f"{n_units} {units} cannot fill {len(wanted)} {what} "
             f"({', '.join(name for name, _ in wanted)})"
         )
-    # The last column counts tracks; it also deals out those without any label.
+    # The last column counts tracks; it also serves to assign those without a label.
     labels = np.zeros((n_tracks, 0), bool) if strata is None else np.asarray(strata, bool)
     counts = np.zeros((n_units, labels.shape[1] + 1))
     np.add.at(counts, unit_of, np.column_stack([labels, np.ones(n_tracks, bool)]))
@@ -288,7 +291,7 @@ def _deal(
 def _units(
     n_tracks: int, groups: Sequence[str] | None, ids: Sequence[str] | None
 ) -> tuple[np.ndarray, int]:
-    """Return the unit of every track; units are numbered by name, not by row."""
+    """Return the unit (group or track) of every track; units are numbered in order of name."""
     own = [f"{row:09d}" for row in range(n_tracks)] if ids is None else list(ids)
     if groups is None:
         keys = [("", name) for name in own]
@@ -312,7 +315,7 @@ def _stratify(
     order = order[np.argsort(-counts[order, -1], kind="stable")]
     wants = shares[:, None] * counts.sum(axis=0)  # (n_parts, n_labels + 1)
     part_of = np.full(n_units, -1)
-    left = (counts > 0).sum(axis=0)  # units that have each label and are not dealt yet
+    left = (counts > 0).sum(axis=0)  # units that have each label and are not assigned yet
     alone = left == 1
     while (left[:-1] > 0).any() or left[-1] > 0:
         labels = np.flatnonzero(left[:-1] > 0)
@@ -328,7 +331,7 @@ def _stratify(
 
 
 def _neediest(wants: np.ndarray, label: int, rng: np.random.Generator) -> int:
-    """Return the part that wants a label most; of equals, the one that wants most tracks."""
+    """Return the part that lacks a label most; on a tie, the one that lacks most tracks."""
     best = np.arange(len(wants))
     for column in (label, -1):
         need = wants[best, column]
@@ -337,7 +340,7 @@ def _neediest(wants: np.ndarray, label: int, rng: np.random.Generator) -> int:
 
 
 def _fill_empty(part_of: np.ndarray, counts: np.ndarray, n_parts: int) -> None:
-    """Give every part at least one unit: the smallest of the part that has most."""
+    """Move the smallest unit of the largest part to each empty part."""
     for part in range(n_parts):
         if not (part_of == part).any():
             rich = np.bincount(part_of, minlength=n_parts).argmax()
@@ -352,10 +355,10 @@ def _refine(
     rng: np.random.Generator,
     rare_first: bool,
 ) -> None:
-    """Move single units to other parts while the squared misfit over labels falls.
+    """Move single units to other parts as long as this reduces the squared error of the counts.
 
-    The misfit of a label is relative to how often it occurs, so rare labels count as much as
-    frequent ones; the number of tracks counts as one more label.
+    The error of a label is relative to its frequency, so rare labels count as much as frequent
+    ones; the number of tracks counts as one more label.
     """
     total = counts.sum(axis=0)
     weight = 1 / np.maximum(total, 1) ** 2

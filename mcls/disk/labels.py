@@ -1,7 +1,7 @@
-"""Labels: text as people write it in a manifest, and a table of booleans as classifiers read it.
+"""Labels: from the text of a manifest to a boolean matrix for classifiers.
 
-A cell holds one label, or several joined by ``|``. White space around a label is not part of it,
-an empty piece (``rock|``) is nothing, and a label written twice counts once.
+A cell holds one label, or several joined by ``|``. White space around a label, empty labels
+(``rock|``) and repetitions are ignored.
 """
 
 from collections.abc import Sequence
@@ -11,18 +11,18 @@ import numpy as np
 
 from mcls.errors import DataError, suggest
 
-#: What joins the labels of one track.
+#: Separator of the labels of one track.
 SEPARATOR = "|"
 
 
 @dataclass(frozen=True)
 class LabelTable:
-    """Which track has which labels.
+    """The labels of every track.
 
     Parameters
     ----------
     names : list of str
-        The labels, one per column; sorted unless they were given.
+        The labels, one per column; sorted unless they are given.
     matrix : np.ndarray, shape (n_tracks, n_labels), bool
         True where the track has the label.
     multi_label : bool
@@ -37,7 +37,7 @@ class LabelTable:
         return len(self.matrix)
 
     def classes(self) -> np.ndarray:
-        """Return the column of each track's only label, int64 ``(n_tracks,)``.
+        """Return the column of the single label of each track, int64 ``(n_tracks,)``.
 
         Raises
         ------
@@ -48,10 +48,13 @@ class LabelTable:
         if (counts > 1).any():
             raise DataError(
                 f"{int((counts > 1).sum())} of {len(self)} tracks have several labels; "
-                "this needs exactly one label per track"
+                "expected exactly one label per track"
             )
         if (counts == 0).any():
-            raise DataError(f"{int((counts == 0).sum())} of {len(self)} tracks have no label")
+            raise DataError(
+                f"{int((counts == 0).sum())} of {len(self)} tracks have no label; expected "
+                "exactly one label per track"
+            )
         return self.matrix.argmax(axis=1).astype(np.int64)
 
     def texts(self) -> list[str]:
@@ -75,18 +78,18 @@ def parse_labels(
     allow_empty: bool = False,
     where: Sequence[str] | None = None,
 ) -> LabelTable:
-    """Read the cells of a label column.
+    """Parse the cells of a label column.
 
     Parameters
     ----------
     values : sequence of str, length n_tracks
-        One label each, or several joined by ``|``.
+        One label per track, or several joined by ``|``.
     names : sequence of str or None
-        The labels that exist, in the order wanted. None takes those that occur, sorted.
+        The known labels, in the order of the columns. None takes those that occur, sorted.
     allow_empty : bool
-        Whether a track may have no label; it then gets a row without True.
+        Accept tracks without a label; their row is all False.
     where : sequence of str or None
-        What to call each track in a message, such as ``"tracks.csv:7"``.
+        The place of each track for messages, such as ``"tracks.csv:7"``.
 
     Returns
     -------
@@ -95,8 +98,8 @@ def parse_labels(
     Raises
     ------
     DataError
-        If a track has no label and may not, if a label is not among `names`, or if there are
-        no labels at all.
+        If a track has no label and `allow_empty` is False, a label is not among `names`, or there
+        are no labels at all.
 
     Examples
     --------
@@ -107,15 +110,17 @@ def parse_labels(
     [[0, 0, 1], [1, 1, 0], [0, 0, 1]]
     """
     if names is not None and len(set(names)) < len(names):
-        raise DataError(f"a label is named twice: {', '.join(names)}")
+        raise DataError(f"the list of labels has a repeated label: {', '.join(names)}")
     cells = [split_labels(value) for value in values]
     empty = [i for i, cell in enumerate(cells) if not cell]
     if empty and not allow_empty:
         more = f" (and {len(empty) - 1} more tracks)" if len(empty) > 1 else ""
-        raise DataError(f"{_name(where, empty[0])}: no label{more}; every track needs one")
+        raise DataError(
+            f"{_name(where, empty[0])}: no label{more}; expected a label for every track"
+        )
     found = sorted({label for cell in cells for label in cell})
     if not found and names is None:
-        raise DataError("there are no labels: the label column is empty")
+        raise DataError("the label column is empty")
     known = list(names) if names is not None else found
     column = {name: i for i, name in enumerate(known)}
     matrix = np.zeros((len(cells), len(known)), dtype=bool)
@@ -130,7 +135,7 @@ def parse_labels(
 
 
 def split_labels(value: str) -> list[str]:
-    """Split one cell into its labels, in the order written, each once.
+    """Split a cell into its labels, in order and without repetitions.
 
     Examples
     --------

@@ -243,6 +243,11 @@ def render_manifest(manifest: Manifest, path: str | Path) -> str:
     return out.getvalue()
 
 
+def is_written(manifest: Manifest, path: Path) -> bool:
+    """Return whether `path` already holds what `write_manifest` would write."""
+    return path.is_file() and path.read_bytes() == render_manifest(manifest, path).encode()
+
+
 def track_ids_of(paths: Sequence[str]) -> list[str]:
     """Name tracks after their paths without suffix; those that clash keep their suffix.
 

@@ -138,7 +138,7 @@ def learn_dict(
     asked = {
         "method": method_settings,
         "rows": rows,
-        "sampling": None if onsets is None else [onsets.novelty.digest, segment],
+        "sampling": None if onsets is None else [onsets.onset.digest, segment],
         "context": context,
         "standardize": standardize,
         "whiten": whiten,

@@ -1,1 +1,1 @@
-"""Known datasets: a folder in, a manifest out. One file a dataset."""
+"""Known data sets: from a folder of audio to a manifest, one file per data set."""

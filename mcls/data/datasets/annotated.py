@@ -1,8 +1,8 @@
-"""Data sets that come with a table of their tracks, ``annotations.csv``."""
+"""Data sets with a table of their tracks, ``annotations.csv``."""
 
 from pathlib import Path
 
-from mcls.data.datasets.inventory import find_audio, stem, take_stock
+from mcls.data.datasets.inventory import check_complete, find_audio, stem
 from mcls.disk.manifest import Manifest, read_manifest
 from mcls.errors import DataError
 
@@ -10,34 +10,34 @@ from mcls.errors import DataError
 def read_annotated(
     root: Path, dataset: str, *, n_expected: int, columns: list[str], url: str, partial: bool
 ) -> Manifest:
-    """Read ``annotations.csv`` and keep the tracks whose audio is there.
+    """Read ``annotations.csv`` and keep the tracks whose audio exists.
 
     Parameters
     ----------
     root : Path
-        Holds ``annotations.csv`` and the audio.
+        Folder with ``annotations.csv`` and the audio.
     dataset, n_expected, url
-        Its name, its number of tracks, where it is to be had.
+        Name, number of tracks and download address of the data set.
     columns : list of str
-        What the table must have beside ``path``.
+        Required columns beside ``path``.
     partial : bool
-        Whether tracks may be missing.
+        Accept missing tracks.
 
     Raises
     ------
     DataError
-        If the table or a column of it is missing, or tracks are missing and may not be.
+        If the table or a column is missing, or tracks are missing and `partial` is False.
     """
     table = root / "annotations.csv"
     layout = f"annotations.csv with the columns path, {', '.join(columns)}, and the audio"
     found = set(find_audio(root, dataset, layout, url).values())
     if not table.is_file():
-        raise DataError(f"{table}: no such file; expected {layout}")
+        raise DataError(f"{table} does not exist; expected {layout}")
     manifest = read_manifest(table)
     for column in columns:
         manifest.column(column)
     there = [track for track, path in enumerate(manifest.columns["path"]) if path in found]
-    notes = take_stock(
+    notes = check_complete(
         root,
         dataset,
         n_expected=n_expected,

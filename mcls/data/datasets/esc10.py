@@ -1,7 +1,7 @@
 """ESC-10: 400 environmental recordings of 5 s, 10 classes of 40, 5 official folds.
 
-A file is ``CLASS/FOLD-FREESOUND_ID-TAKE.ogg``, such as ``001 - Dog bark/1-100032-A.ogg``. Tracks
-cut from one source recording share the Freesound number and are in one fold.
+Files are named ``CLASS/FOLD-FREESOUND_ID-TAKE.ogg``, such as ``001 - Dog bark/1-100032-A.ogg``.
+Tracks cut from one source recording share the Freesound id and are in one fold.
 
 References
 ----------
@@ -12,7 +12,7 @@ import re
 from collections import Counter
 from pathlib import Path, PurePosixPath
 
-from mcls.data.datasets.inventory import find_audio, take_stock
+from mcls.data.datasets.inventory import check_complete, find_audio
 from mcls.disk.manifest import Manifest, track_ids_of
 from mcls.errors import DataError
 from mcls.registry import register
@@ -25,19 +25,19 @@ _NAME = re.compile(r"([1-5])-(\d+)-([A-Z]+\d*)")
 
 @register("datasets", "esc10")
 def esc10(root: Path, *, partial: bool = False) -> Manifest:
-    """Read ESC-10: 10 classes of environmental sound, 5 official folds.
+    """ESC-10: 400 environmental sounds in 10 classes, with 5 official folds.
 
     Parameters
     ----------
     root : Path
-        Holds the ten class folders.
+        Folder with the ten class folders.
     partial : bool
-        Go on when files are missing.
+        Accept missing files.
 
     Returns
     -------
     Manifest
-        Columns labels (the class without its number), fold (1 to 5), group (source recording).
+        Columns: labels (the class without its number), fold (1 to 5), group (source recording).
 
     Raises
     ------
@@ -49,7 +49,7 @@ def esc10(root: Path, *, partial: bool = False) -> Manifest:
     matches = {path: _NAME.fullmatch(PurePosixPath(name).name) for name, path in audio.items()}
     paths = [path for path, match in matches.items() if match and "/" in path]
     if not paths:
-        raise DataError(f"{root}: no file is named like '001 - Dog bark/1-100032-A.ogg'")
+        raise DataError(f"{root}: found no file named like '001 - Dog bark/1-100032-A.ogg'")
     folders = [PurePosixPath(path).parent.name for path in paths]
     names = [match for path in paths if (match := matches[path])]
     folds = [match[1] for match in names]
@@ -64,7 +64,7 @@ def esc10(root: Path, *, partial: bool = False) -> Manifest:
     if n_classes < _N_CLASSES:
         short.append(f"{_N_CLASSES - n_classes} of {_N_CLASSES} class folders")
     extra = [path for path in matches if path not in set(paths)]
-    notes = take_stock(
+    notes = check_complete(
         root,
         "esc10",
         n_expected=_N_TRACKS,

@@ -1,4 +1,4 @@
-"""Free Spoken Digit Dataset: ten digits by six speakers; a file is ``DIGIT_SPEAKER_TAKE``.
+"""Free Spoken Digit Dataset: ten digits by six speakers, named ``DIGIT_SPEAKER_TAKE``.
 
 References
 ----------
@@ -8,7 +8,7 @@ References
 import re
 from pathlib import Path, PurePosixPath
 
-from mcls.data.datasets.inventory import find_audio, take_stock
+from mcls.data.datasets.inventory import check_complete, find_audio
 from mcls.disk.manifest import Manifest
 from mcls.errors import DataError
 from mcls.registry import register
@@ -20,21 +20,21 @@ _NAME = re.compile(r"(\d)_([^_]+)_(\d+)")
 
 @register("datasets", "fsdd")
 def fsdd(root: Path, *, takes: int = 20, partial: bool = False) -> Manifest:
-    """Read the Free Spoken Digit Dataset: 10 digits, leave one speaker out.
+    """Free Spoken Digit Dataset: 10 digits, with one fold per speaker.
 
     Parameters
     ----------
     root : Path
-        Holds the recordings, or a folder ``recordings`` that does.
+        Folder with the recordings, or with a folder ``recordings`` that holds them.
     takes : int
-        How many takes of each digit by each speaker to expect; the whole set has 50.
+        Number of takes of each digit by each speaker; the full data set has 50.
     partial : bool
-        Go on when files are missing.
+        Accept missing files.
 
     Returns
     -------
     Manifest
-        Columns labels (the digit), fold and group (both the speaker).
+        Columns: labels (the digit), fold and group (both the speaker).
 
     Raises
     ------
@@ -49,7 +49,7 @@ def fsdd(root: Path, *, takes: int = 20, partial: bool = False) -> Manifest:
         if match and int(match[3]) < takes:
             tracks[match[0]] = (path, match[1], match[2])
     if not tracks:
-        raise DataError(f"{root}: no file is named like 7_george_12.wav")
+        raise DataError(f"{root}: found no file named like 7_george_12.wav")
     expected = [
         f"{digit}_{speaker}_{take}"
         for digit in range(10)
@@ -57,7 +57,7 @@ def fsdd(root: Path, *, takes: int = 20, partial: bool = False) -> Manifest:
         for take in range(takes)
     ]
     taken = {path for path, _, _ in tracks.values()}
-    notes = take_stock(
+    notes = check_complete(
         root,
         "fsdd",
         n_expected=len(expected),

@@ -1,8 +1,8 @@
-"""GTZAN: 1000 excerpts of 30 s, 10 genres of 100; a file is ``GENRE/GENRE.000NN.wav``.
+"""GTZAN: 1000 excerpts of 30 s, 10 genres of 100, named ``GENRE/GENRE.000NN.wav``.
 
-The set has repeated recordings, and excerpts of one artist all over it. The published
-fault-filtered lists leave out the repetitions and keep artists apart; without them a score on
-GTZAN is too good. There is no list of artists here, so there is no group column.
+The data set repeats recordings, and artists occur many times. The published fault-filtered split
+omits the repetitions and separates the artists; scores of other splits are too good. There is no
+list of artists here, so there is no group column.
 
 References
 ----------
@@ -16,7 +16,7 @@ References
 
 from pathlib import Path, PurePosixPath
 
-from mcls.data.datasets.inventory import find_audio, some, stem, take_stock
+from mcls.data.datasets.inventory import check_complete, find_audio, first_few, stem
 from mcls.disk.manifest import Manifest
 from mcls.errors import DataError
 from mcls.registry import register
@@ -32,27 +32,27 @@ _PARTS = ("train", "valid", "test")
 
 @register("datasets", "gtzan")
 def gtzan(root: Path, *, split_lists: str | None = None, partial: bool = False) -> Manifest:
-    """Read GTZAN: 10 genres of 100 excerpts, optionally with the fault-filtered split.
+    """GTZAN: 10 genres of 100 excerpts, optionally with the fault-filtered split.
 
     Parameters
     ----------
     root : Path
-        Holds the ten genre folders, at whatever depth (``genres/``, ``genres_original/``).
+        Folder with the ten genre folders, at any depth (``genres/``, ``genres_original/``).
     split_lists : str or None
-        A folder with ``train_filtered.txt``, ``valid_filtered.txt`` and ``test_filtered.txt``.
+        Folder with ``train_filtered.txt``, ``valid_filtered.txt`` and ``test_filtered.txt``.
     partial : bool
-        Go on when files are missing.
+        Accept missing files.
 
     Returns
     -------
     Manifest
-        Columns labels (the genre) and, given the lists, split; tracks on no list have none.
+        Columns: labels (the genre) and, with the lists, split (empty for tracks on no list).
 
     Raises
     ------
     DataError
-        If files are missing and `partial` is False, or a list is missing, names a track that is
-        not there, or shares one with another list.
+        If files are missing and `partial` is False, or a list is missing, names a missing track, or
+        shares a track with another list.
     """
     root = Path(root)
     audio = find_audio(root, "gtzan", "genre folders with files such as blues.00000.wav", _URL)
@@ -60,9 +60,9 @@ def gtzan(root: Path, *, split_lists: str | None = None, partial: bool = False) 
     expected = [f"{genre}/{genre}.{number:05d}" for genre in _GENRES for number in range(100)]
     names = [name for name in expected if name in found]
     if not names:
-        raise DataError(f"{root}: no file is named like blues/blues.00000.wav")
+        raise DataError(f"{root}: found no file named like blues/blues.00000.wav")
     taken = {found[name] for name in names}
-    notes = take_stock(
+    notes = check_complete(
         root,
         "gtzan",
         n_expected=len(expected),
@@ -73,8 +73,8 @@ def gtzan(root: Path, *, split_lists: str | None = None, partial: bool = False) 
     )
     if _CORRUPT in found:
         notes.append(
-            f"{found[_CORRUPT]} cannot be decoded in most copies of GTZAN; if it fails, "
-            "mcls extract says so and goes on with --skip-errors"
+            f"{found[_CORRUPT]} is corrupt in most copies of GTZAN; if `mcls extract` "
+            "reports it, pass --skip-errors"
         )
     columns = {
         "track_id": names,
@@ -83,31 +83,33 @@ def gtzan(root: Path, *, split_lists: str | None = None, partial: bool = False) 
     }
     if split_lists is None:
         notes.append(
-            "GTZAN repeats recordings and artists: a random split scores too well; "
-            "-p split_lists=FOLDER takes the fault-filtered lists"
+            "GTZAN repeats recordings and artists, so scores of a random split are too good; "
+            "pass -p split_lists=FOLDER to use the fault-filtered lists"
         )
     else:
         part_of = _read_lists(Path(split_lists))
         absent = [name for name in part_of if name not in found]
         if absent and not partial:
-            raise DataError(f"{split_lists}: listed but not in {root}: {some(absent)}")
+            raise DataError(
+                f"{split_lists} lists tracks that are not in {root}: {first_few(absent)}"
+            )
         columns["split"] = [part_of.get(name, "") for name in names]
-        notes.append(f"{columns['split'].count('')} tracks are on none of the lists")
+        notes.append(f"{columns['split'].count('')} tracks are on none of the split lists")
     return Manifest(columns, root, root, None, notes)
 
 
 def _read_lists(folder: Path) -> dict[str, str]:
-    """Return the part of every listed track."""
+    """Return the part of every track on the lists."""
     part_of: dict[str, str] = {}
     for part in _PARTS:
         file = folder / f"{part}_filtered.txt"
         if not file.is_file():
-            raise DataError(f"{file}: no such file; expected {', '.join(_PARTS)}_filtered.txt")
+            raise DataError(f"{file} does not exist; expected train_, valid_ and test_filtered.txt")
         for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
             if not line.strip():
                 continue
             name = stem(line.strip())
             if name in part_of:
-                raise DataError(f"{file}:{number}: {name} is in {part_of[name]} already")
+                raise DataError(f"{file}:{number}: {name} is already in {part_of[name]}")
             part_of[name] = part
     return part_of

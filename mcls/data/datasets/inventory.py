@@ -1,4 +1,4 @@
-"""What a data set should hold, against what the folder holds."""
+"""Comparing a folder of audio with the data set it should hold."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -11,20 +11,20 @@ _SHOWN = 5
 
 
 def find_audio(root: Path, dataset: str, layout: str, url: str) -> dict[str, str]:
-    """Return the audio below a folder: path without suffix -> path, relative and sorted.
+    """Return the audio files below a folder, relative and sorted, by path without suffix.
 
     Raises
     ------
     DataError
-        If `root` is not a folder or holds no audio; the message says what was expected (`layout`)
-        and where the data set is to be had (`url`).
+        If `root` is not a folder or holds no audio; the message names the expected `layout` and
+        the `url` of the data set.
     """
-    expected = f"expected the {dataset} data set, {layout}; it is to be had from {url}"
+    expected = f"expected the data set {dataset}: {layout}; download it from {url}"
     if not root.is_dir():
         raise DataError(f"{root} is not a folder; {expected}")
     found = {stem(path): path for path in sorted(audio_below(root, Counter()))}
     if not found:
-        raise DataError(f"{root}: no audio; {expected}")
+        raise DataError(f"{root} holds no audio; {expected}")
     return found
 
 
@@ -33,7 +33,7 @@ def stem(path: str) -> str:
     return str(PurePosixPath(path).with_suffix(""))
 
 
-def take_stock(
+def check_complete(
     root: Path,
     dataset: str,
     *,
@@ -43,18 +43,18 @@ def take_stock(
     extra: Iterable[str] = (),
     partial: bool = False,
 ) -> list[str]:
-    """Compare what is there with what should be.
+    """Compare the tracks found with those of the whole data set.
 
     Parameters
     ----------
     root, dataset
-        For the messages.
+        Folder and data set, for the messages.
     n_expected, n_found : int
-        Tracks in the whole data set and in the folder.
+        Number of tracks in the whole data set and in the folder.
     missing, extra : sequence of str
-        What is not there and should be; what is there and is no part of the data set.
+        Missing tracks, and files that are not part of the data set.
     partial : bool
-        Whether to go on with what is there.
+        Accept missing tracks.
 
     Returns
     -------
@@ -64,29 +64,27 @@ def take_stock(
     Raises
     ------
     DataError
-        If something is missing and `partial` is False.
+        If tracks are missing and `partial` is False.
     """
     notes = []
     if missing or n_found < n_expected:
-        lacking = f": {some(missing)}" if missing else ""
-        problem = (
-            f"{root}: {n_expected} files expected in {dataset}, {n_found} found; missing{lacking}"
-        )
+        lacking = f"; missing: {first_few(missing)}" if missing else ""
+        problem = f"{root}: {n_found} of the {n_expected} files of {dataset} found{lacking}"
         if not partial:
-            raise DataError(f"{problem}; to go on with what is there: -p partial=true")
+            raise DataError(f"{problem}; pass -p partial=true to use the files found")
         notes.append(problem)
-    strangers = list(extra)
-    if strangers:
-        notes.append(f"{root}: not part of {dataset} and left out: {some(strangers)}")
+    others = list(extra)
+    if others:
+        notes.append(f"{root}: ignored files that are not part of {dataset}: {first_few(others)}")
     return notes
 
 
-def some(names: Sequence[str]) -> str:
-    """Return the first few names and how many more there are.
+def first_few(names: Sequence[str]) -> str:
+    """Return the first few names and the number of others.
 
     Examples
     --------
-    >>> some(["a", "b", "c", "d", "e", "f", "g"])
+    >>> first_few(["a", "b", "c", "d", "e", "f", "g"])
     'a, b, c, d, e and 2 more'
     """
     more = len(names) - _SHOWN

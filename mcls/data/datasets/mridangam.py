@@ -17,19 +17,19 @@ _URL = "https://zenodo.org/records/4068196"
 
 @register("datasets", "mridangam")
 def mridangam(root: Path, *, partial: bool = False) -> Manifest:
-    """Read the mridangam strokes: 9 strokes, leave one tonic out.
+    """Mridangam strokes: 9 strokes on 6 drums, with one fold per tonic.
 
     Parameters
     ----------
     root : Path
-        Holds ``annotations.csv`` (path, stroke, tonic) and a folder per stroke.
+        Folder with ``annotations.csv`` (path, stroke, tonic) and a folder per stroke.
     partial : bool
-        Go on when files are missing.
+        Accept missing files.
 
     Returns
     -------
     Manifest
-        Columns labels (the stroke), fold and group (both the tonic of the drum).
+        Columns: labels (the stroke), fold and group (both the tonic of the drum).
 
     Raises
     ------

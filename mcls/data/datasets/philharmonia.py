@@ -11,19 +11,20 @@ _URL = "https://philharmonia.co.uk/resources/sound-samples"
 
 @register("datasets", "philharmonia")
 def philharmonia(root: Path, *, partial: bool = False) -> Manifest:
-    """Read the Philharmonia samples: 15 instruments, 36 tags, one split by note.
+    """Philharmonia orchestra samples: 15 instruments or 36 tags, split by note.
 
     Parameters
     ----------
     root : Path
-        Holds ``annotations.csv`` (path, split, instrument, note, tags) and a folder per instrument.
+        Folder with ``annotations.csv`` (path, split, instrument, note, tags) and a folder per
+        instrument.
     partial : bool
-        Go on when files are missing.
+        Accept missing files.
 
     Returns
     -------
     Manifest
-        Columns labels (the instrument), tags (instrument, family, register, dynamic, articulation
+        Columns: labels (the instrument), tags (instrument, family, register, dynamic, articulation
         and length, joined by ``|``), split, group (instrument and note) and note.
 
     Raises
