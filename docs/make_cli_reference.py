@@ -18,9 +18,10 @@ _INTRO = """\
 
 Made from the commands' own help by `docs/make_cli_reference.py`.
 
-Results go to stdout, progress and notes to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage or settings,
-130 interrupted by Ctrl-C, 143 terminated by SIGTERM. An option's value comes from the command line, else from the environment
-(`MCLS_TRAIN_MODEL=knn`), else from the recipe (`mcls -c RECIPE train ...`), else it is the default.
+Results go to stdout, progress and notes to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage or
+settings, 130 interrupted by Ctrl-C, 143 terminated by SIGTERM. An option's value comes from the
+command line, else from the environment (`MCLS_TRAIN_MODEL=knn`), else from the recipe
+(`mcls -c RECIPE train ...`), else it is the default.
 """
 
 

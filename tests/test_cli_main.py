@@ -67,7 +67,7 @@ def test_help_has_the_commands_in_pipeline_order(flag: str) -> None:
     assert result.exit_code == 0
     places = [result.stdout.index(f"\n  {name} ") for name in ("data", "extract", "train", "eval")]
     assert places == sorted(places)
-    assert result.stdout.index("Pipeline:") < result.stdout.index("Look:")
+    assert result.stdout.index("Pipeline:") < result.stdout.index("Inspect:")
 
 
 def test_without_words_there_is_help() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from mcls.cli.main import Commands, cli
 from mcls.disk.recipe import read_recipe, tables_of
+from mcls.registry import entries
 
 ROOT = Path(__file__).parents[1]
 
@@ -53,14 +54,40 @@ def test_a_command_says_what_it_does_in_one_line_and_shows_examples(path: str) -
     assert examples(command.help), "no Example"
 
 
-@pytest.mark.parametrize("path", COMMANDS)
-def test_every_option_has_a_short_line_of_help(path: str) -> None:
-    command, _ = COMMANDS[path]
-    for parameter in command.params:
-        if isinstance(parameter, click.Option):
-            assert parameter.help, parameter.name
-            assert len(parameter.help) <= 55, parameter.help
-            assert parameter.help.endswith("."), parameter.help
+UNTIDY = [["encode"], ["predict"], ["plot"]]
+TIDY_FAMILIES: list[str] = []
+
+#: Words that begin a fragment instead of a sentence.
+FRAGMENTS = {"Of", "What", "How", "So", "Where", "Whether", "Which", "When", "Whose", "That"}
+
+
+def faults(help_line: str) -> list[str]:
+    """Return what is wrong with a line of help."""
+    first = re.split(r"\W", help_line, maxsplit=1)[0]
+    found = {
+        "does not start with a capital": not help_line[:1].isupper(),
+        "is not a sentence": not help_line.endswith("."),
+        "is longer than 80 characters": len(help_line) > 80,
+        f"begins with the fragment word {first!r}": first in FRAGMENTS,
+    }
+    return [fault for fault, is_there in found.items() if is_there]
+
+
+def test_every_line_of_help_is_a_short_sentence() -> None:
+    lines = {
+        f"{path} {parameter.opts[0]}": parameter.help or ""
+        for path, (command, _) in COMMANDS.items()
+        for parameter in command.params
+        if isinstance(parameter, click.Option) and path.split()[1:] not in UNTIDY
+    }
+    lines |= {
+        f"{family} {entry.name} {setting.name}": setting.doc
+        for family in TIDY_FAMILIES
+        for entry in entries(family).values()
+        for setting in entry.settings.values()
+    }
+    bad = {place: (line, wrong) for place, line in lines.items() if (wrong := faults(line))}
+    assert not bad, "\n".join(f"{place}: {line!r} {wrong}" for place, (line, wrong) in bad.items())
 
 
 @pytest.mark.parametrize("path", COMMANDS)

@@ -81,7 +81,7 @@ def test_unused_tracks_stay_unused(make_store):
     [
         ({}, r"holds folds \(1, 2, 10\); choose"),
         ({"fold": "11"}, "no fold '11'"),
-        ({"fold": "1", "valid": 1.0}, "expected a fraction"),
+        ({"fold": "1", "valid": 1.0}, "valid=1.0; expected 0 or more and below 1"),
     ],
 )
 def test_wrong_fold(make_store, given, message):

@@ -136,7 +136,7 @@ def test_without_novelty_it_says_what_to_extract(store, tmp_path):
         Onsets(store, store.feature("slow"), 1.0)
     with pytest.raises(ConfigError, match="segment length is 0 s"):
         Onsets(store, store.feature("mel"), 0.0)
-    with pytest.raises(ConfigError, match="there are: onset, random"):
+    with pytest.raises(ConfigError, match="sampling=peaks is not one of random, onset"):
         mcls.learn_dict(store.path, tmp_path / "d.h5", feature="mel", sampling="peaks")
 
 

@@ -18,7 +18,7 @@ FLOORS = {
     5: {"stages", "inspection"},
     4: {"chain"},
     2: {"disk", "parallel"},
-    1: {"__init__", "errors", "registry", "settings", "source_text"},
+    1: {"__init__", "errors", "options", "registry", "settings", "source_text"},
 }
 
 #: Modules that make the start slow, and that `mcls --help` must not import.

@@ -1,4 +1,4 @@
-"""``mcls cv``: a recipe once per fold, or once from train to test."""
+"""``mcls cv``: cross-validate a recipe, or run it once from train to test."""
 
 import json
 import time
@@ -8,35 +8,32 @@ from typing import Any
 
 import click
 
-from mcls.cli.options import FILE, json_option, origins, overwrite_option, settings_option
+from mcls.cli.options import FILE, json_option, options_from, origins, overwrite_option
 from mcls.cli.progress import done_line, progress_bar
 from mcls.cli.tables import show_table
 from mcls.cli.train import figure
+from mcls.stages.options import Folds
 
 
 @click.command()
 @click.argument("recipe", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("store", type=FILE)
 @click.argument("run", type=FILE)
-@click.option("--split", default="fold", help="Column of folds, or of parts.")
-@click.option("--labels", help="Column of labels; the recipe's, or labels.")
-@click.option("--group", help="Column of what must not straddle parts.")
-@click.option("--valid", type=float, default=0.0, help="Share of the other folds drawn as valid.")
-@settings_option("classifier")
-@click.option("--seed", type=int, default=0, help="Of everything drawn.")
+@options_from(Folds)
 @overwrite_option
 @json_option
 @click.pass_context
 def command(
     ctx: click.Context, recipe: Path, store: Path, run: Path, as_json: bool, **options: Any
 ) -> None:
-    """Run a recipe once per fold, that fold held out.
+    """Cross-validate a recipe: run it once per fold.
 
-    The tables [learn-dict], [encode] and [train] are run anew for every
-    fold; nothing is learnt outside its train part. RUN/fold-NAME are run
-    folders, RUN/predictions.csv has every track once. The same command
-    again does the folds that are missing. With a column of parts (train,
-    valid, test) it is done once: RUN/fold-test.
+    RECIPE is a TOML file; its tables [learn-dict], [encode] and [train] are
+    run for every fold of STORE, with that fold as the test part. Nothing is
+    learnt outside the fold's train part. RUN/fold-NAME become run folders,
+    and RUN/predictions.csv has the scores of every track. The same command
+    again runs the folds that are missing. With a column of parts (train,
+    valid, test) the recipe is run once, into RUN/fold-test.
 
     \b
     Example:

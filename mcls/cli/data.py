@@ -1,4 +1,4 @@
-"""``mcls data``: manifests of known data sets, audits, splits, toy music."""
+"""``mcls data``: prepare, check and split manifests; synthesise a data set."""
 
 import json
 import sys
@@ -17,16 +17,20 @@ if TYPE_CHECKING:
     from mcls.data.checks import ManifestCheck
 
 audio_root_option = click.option(
-    "--audio-root", type=FILE, metavar="DIR", help="What paths are relative to."
+    "--audio-root",
+    type=FILE,
+    metavar="DIR",
+    help="Folder that the paths in the manifest are relative to.",
 )
 
 
 @click.group()
 def command() -> None:
-    """Manifests: prepare, check, split, synthesise.
+    """Prepare, check and split manifests; synthesise music.
 
-    A manifest is a CSV with a line per track: the column path, and any of
-    labels, split, group (the names can be chosen).
+    A manifest is a CSV file with one line per track. Its column path names
+    the audio file; the columns labels, split and group are optional, and
+    may have other names.
 
     \b
     Example:
@@ -36,27 +40,30 @@ def command() -> None:
 
 
 @command.command()
-@click.argument("name", type=Name("datasets"))
+@click.argument("dataset", type=Name("datasets"), metavar="DATASET")
 @click.argument("root", type=FILE)
 @click.argument("out", type=FILE, metavar="OUT.csv")
 @settings_option("data set")
 @overwrite_option
-def prepare(name: str, root: Path, out: Path, settings: tuple[str, ...], overwrite: bool) -> None:
+def prepare(
+    dataset: str, root: Path, out: Path, settings: tuple[str, ...], overwrite: bool
+) -> None:
     """Write the manifest of a known data set.
 
-    NAME is one of `mcls list datasets`, ROOT the folder with its audio.
-    What is missing is an error, by name; -p partial=true goes on.
+    DATASET is a name from `mcls list datasets`, ROOT the folder with its
+    audio, OUT.csv the manifest to write. Missing files are an error that
+    names them; -p partial=true leaves them out instead.
 
     \b
     Example:
       mcls data prepare esc10 ESC-10/ esc10.csv
       mcls data prepare gtzan GTZAN/ gtzan.csv -p split_lists=lists/
     """
-    from mcls.data import prepare as dataset
+    from mcls.data.prepare import prepare as prepare_dataset
     from mcls.settings import parse_pairs
 
     started = time.monotonic()
-    made = dataset.prepare(name, root, out, settings=parse_pairs(settings), overwrite=overwrite)
+    made = prepare_dataset(dataset, root, out, settings=parse_pairs(settings), overwrite=overwrite)
     _notes(made.manifest.notes)
     columns = ", ".join(column for column in made.manifest.columns if column != "track_id")
     said = "written" if made.written else "already there"
@@ -65,11 +72,15 @@ def prepare(name: str, root: Path, out: Path, settings: tuple[str, ...], overwri
 
 @command.command()
 @click.argument("manifest", type=FILE)
-@click.option("--labels", default="labels", help="Column of labels; none for none.")
-@click.option("--split", default="split", help="Column of parts or folds; none for none.")
-@click.option("--group", default="group", help="Column that must not straddle; none for none.")
+@click.option("--labels", default="labels", help="Column of labels; or none.")
+@click.option("--split", default="split", help="Column of parts or of folds; or none.")
+@click.option(
+    "--group", default="group", help="Column whose groups must stay within one part; or none."
+)
 @audio_root_option
-@click.option("--decode", is_flag=True, help="Decode every file; finds bad and re-encoded ones.")
+@click.option(
+    "--decode", is_flag=True, help="Decode every file, to find corrupt and re-encoded audio."
+)
 @json_option
 def check(
     manifest: Path,
@@ -80,11 +91,11 @@ def check(
     decode: bool,
     as_json: bool,
 ) -> None:
-    """Count labels and parts; find what is wrong.
+    """Count labels and parts, and report problems.
 
-    Missing files, groups and identical audio in two parts, and labels that
-    cannot be learnt are problems: exit code 1. MANIFEST may be a folder of
-    class folders.
+    MANIFEST is a CSV file or a folder of class folders. Missing files,
+    groups or identical audio in two parts, and labels that cannot be learnt
+    are problems; the exit code is then 1.
 
     \b
     Example:
@@ -116,14 +127,26 @@ def check(
 
 @command.command()
 @click.argument("manifest", type=FILE)
-@click.option("-o", "--out", type=FILE, metavar="OUT.csv", help="Write here, not in place.")
-@click.option("--by", default="group", help="Column that stays together; none for none.")
-@click.option("--parts", metavar="A,B,C", help="Shares: train,valid,test or train,test.")
-@click.option("--folds", type=int, metavar="N", help="Folds instead of parts.")
-@click.option("--column", help="The new column; split or fold if not given.", show_default=False)
-@click.option("--labels", default="labels", help="Column to stratify by; none for none.")
+@click.option(
+    "-o",
+    "--out",
+    type=FILE,
+    metavar="OUT.csv",
+    help="Manifest to write, instead of changing MANIFEST.",
+)
+@click.option("--by", default="group", help="Column whose groups stay within one part; or none.")
+@click.option(
+    "--parts", metavar="A,B,C", help="Shares of train, valid and test, or of train and test."
+)
+@click.option("--folds", type=int, metavar="N", help="Make this many folds instead of parts.")
+@click.option(
+    "--column",
+    help="Name of the new column (default: split, or fold with --folds).",
+    show_default=False,
+)
+@click.option("--labels", default="labels", help="Column of labels to stratify by; or none.")
 @audio_root_option
-@click.option("--seed", type=int, default=0, help="Decides between equals.")
+@click.option("--seed", type=int, default=0, help="Random seed.")
 @overwrite_option
 @json_option
 def split(
@@ -139,10 +162,12 @@ def split(
     overwrite: bool,
     as_json: bool,
 ) -> None:
-    """Add a split column, stratified, groups kept whole.
+    """Add a column of parts or folds to a manifest.
 
-    Parts are 0.6,0.2,0.2 unless --parts or --folds say otherwise. How it
-    was made goes into NAME.splits.json beside the manifest.
+    The tracks of a group stay within one part, and the labels are
+    distributed evenly. The parts are train, valid and test with 60, 20 and
+    20 % of the tracks, unless --parts or --folds is given. MANIFEST.splits.json
+    records how the column was made.
 
     \b
     Example:
@@ -177,15 +202,16 @@ def split(
 
 @command.command()
 @click.argument("folder", type=FILE, metavar="DIR")
-@click.option("--seed", type=int, default=0, help="Other seeds, other music.")
-@click.option("--tracks", type=int, default=180, help="How many, 18 or more.")
-@click.option("--seconds", type=float, default=4.0, help="Length of each.")
+@click.option("--seed", type=int, default=0, help="Random seed; every seed makes other music.")
+@click.option("--tracks", type=int, default=180, help="Number of tracks, 18 or more.")
+@click.option("--seconds", type=float, default=4.0, help="Length of each track in seconds.")
 @overwrite_option
 def synth(folder: Path, seed: int, tracks: int, seconds: float, overwrite: bool) -> None:
-    """Make a small set of toy music from a seed.
+    """Synthesise a small data set of music.
 
-    Six styles by artists with a sound of their own; labels, tags, group
-    and split in DIR/manifest.csv. DIR/audio is a folder of class folders.
+    DIR/audio gets one folder per class: six styles, played by artists who
+    each have a sound of their own. DIR/manifest.csv has the columns labels,
+    tags, group and split.
 
     \b
     Example:

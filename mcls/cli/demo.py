@@ -1,4 +1,4 @@
-"""``mcls demo``: the main job from nothing to a scored table, every command shown as typed."""
+"""``mcls demo``: run the main commands on synthetic music and show each as it is typed."""
 
 import sys
 import time
@@ -14,35 +14,36 @@ from mcls.cli.progress import spell_seconds
 from mcls.errors import DataError
 
 _STEPS = """\
-# A set of toy music: six styles by sixty artists, no artist in two parts.
+# Synthesise music: six styles by sixty artists, no artist in two parts.
 mcls data synth toy
 mcls data check toy/manifest.csv
 
-# Audio to rows: 20 MFCC per frame.
+# Compute features: 20 MFCC per frame.
 mcls extract toy/manifest.csv mfcc.h5 --feature mfcc --jobs 2
 
-# The plain baseline: mean and deviation over the track, and an SVM.
+# Baseline: mean and standard deviation over the track, and an SVM.
 mcls train mfcc.h5 runs/mfcc-stats --pool meanstd --model svm
 
 # Vector quantisation: a codebook of the train part, a histogram of codes per track.
 mcls learn-dict mfcc.h5 vq.h5 --feature mfcc --method kmeans --size 256
 mcls train mfcc.h5 runs/mfcc-vq --dict vq.h5 --pool histogram --model svm
 
-# What a file on its own gets, from the run folder alone.
+# Predict the label of one file; the run folder is all that is needed.
 mcls predict runs/mfcc-vq toy/audio/waltz/waltz-10-1.wav --top 3
 
-# The score: tracks of artists that neither the codebook nor the SVM has heard.
+# Evaluate on artists that neither the codebook nor the SVM has heard.
 mcls eval runs/mfcc-stats runs/mfcc-vq
 """
 
 
 @click.command()
-@click.option("--dir", "folder", type=FILE, help="Work here; a temporary folder if not given.")
+@click.option("--dir", "folder", type=FILE, help="Folder to work in (default: a temporary folder).")
 @click.option("--keep", is_flag=True, help="Keep the temporary folder.")
 def command(folder: Path | None, keep: bool) -> None:
-    """Show and run each command on toy music.
+    """Run the main commands on synthetic music and show them.
 
-    About a minute on two cores. Every line after $ can be typed as it is.
+    This takes about a minute on two cores. Every line after $ can be typed
+    as it is.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""``mcls eval``: figures of predictions, with n and a 95 % interval beside each."""
+"""``mcls eval``: measure predictions, with the number of tracks and 95 % intervals."""
 
 import json
 from collections.abc import Sequence
@@ -25,19 +25,19 @@ _FIGURES = ("macro", "95 %", "micro", "95 %", "labels", "tracks")
     "metrics",
     type=Name("metrics", spec=True),
     multiple=True,
-    help="What to measure; repeatable. See mcls list metrics.",
+    help="Metric to compute (see mcls list metrics); repeatable.",
 )
-@click.option("--part", help="train, valid or test; test if not given.")
-@click.option("--per-label", is_flag=True, help="A line per label too.")
-@click.option("--confusion", is_flag=True, help="Which label was taken for which.")
-@click.option("--threshold", type=float, help="Score from which a label is present.")
+@click.option("--part", help="Part to evaluate: train, valid or test (default: test).")
+@click.option("--per-label", is_flag=True, help="Also print one line per label.")
+@click.option("--confusion", is_flag=True, help="Also print the confusion matrix.")
+@click.option("--threshold", type=float, help="Score from which a label counts as predicted.")
 @click.option(
     "--bootstrap",
     type=click.IntRange(0),
     default=1000,
-    help="Replicates for the intervals; 0: none.",
+    help="Bootstrap replicates for the intervals; 0 for no intervals.",
 )
-@click.option("--seed", type=int, default=0, help="Of the replicates.")
+@click.option("--seed", type=int, default=0, help="Random seed.")
 @json_option
 def command(
     paths: tuple[Path, ...],
@@ -50,16 +50,17 @@ def command(
     seed: int,
     as_json: bool,
 ) -> None:
-    """Measure predictions: AUC, average precision, accuracy, F1.
+    """Compute metrics of predictions, with 95 % intervals.
 
-    Without --metric: accuracy, auc and f1 where a track has one label, auc
-    and ap where it has any number. Macro is the mean over labels, micro
-    takes all labels together; the interval is a 95 % bootstrap over tracks.
-    Labels that all tracks have, or none, are left out and named.
+    RUN is a run folder or a cross-validation. CSV is a file with the
+    columns track_id, labels and one score:LABEL per label; part and fold
+    are optional.
 
-    A CSV has the columns track_id, labels and score:LABEL per label, and
-    part and fold if you like. --json prints an object, or a list of them
-    for several paths.
+    The default metrics are accuracy, auc and f1 with one label per track,
+    auc and ap with several. Macro is the mean over labels, micro pools all
+    labels; intervals come from a bootstrap over tracks. Labels that all
+    tracks have, or none has, are left out and named. With several paths
+    --json prints a list.
 
     \b
     Example:
@@ -133,7 +134,7 @@ def _show(evaluated: "Evaluated", per_label: bool) -> None:
         _show_labels(report)
     if report.confusion is not None:
         click.echo()
-        columns = ["truth \\ said", *report.names]
+        columns = ["true \\ predicted", *report.names]
         counts = [[str(n) if n else "." for n in row] for row in report.confusion]
         show_table(columns, ([name, *row] for name, row in zip(report.names, counts, strict=True)))
     _note_left_out(evaluated)

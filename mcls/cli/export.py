@@ -1,4 +1,4 @@
-"""``mcls export``: the net of a run as one file for other programs."""
+"""``mcls export``: write the net of a run as one file for other programs."""
 
 import json
 import time
@@ -14,22 +14,27 @@ from mcls.cli.progress import done_line
 @click.command()
 @click.argument("run", type=FILE)
 @click.argument("out", type=FILE)
-@click.option("--with-mel", is_flag=True, help="Begin at the audio: mel spectrogram inside.")
-@click.option("--torch", "as_torch", is_flag=True, help="Write torch.export (.pt2), not ONNX.")
+@click.option(
+    "--with-mel", is_flag=True, help="Include the mel spectrogram, so that the input is audio."
+)
+@click.option(
+    "--torch", "as_torch", is_flag=True, help="Write a torch.export file (.pt2) instead of ONNX."
+)
 @overwrite_option
 @json_option
 def command(
     run: Path, out: Path, with_mel: bool, as_torch: bool, overwrite: bool, as_json: bool
 ) -> None:
-    """Write the net of a run as one file, ONNX or torch's.
+    """Export the net of a run to ONNX or torch.export.
 
-    OUT ends in .onnx or .pt2. In it are the standardising, the net and
-    the scores of all labels; its metadata "mcls" names the labels, the
-    features with their settings, and how tracks are cut and scored. An
-    ONNX file is tried in onnxruntime against torch before it appears.
+    RUN is a run folder of a net. OUT ends in .onnx or .pt2. It standardises
+    its input and returns the scores of all labels; its metadata "mcls"
+    names the labels, the features with their settings, and how tracks are
+    cut into segments and scored. An ONNX file is compared with torch in
+    onnxruntime before it is written.
 
     \b
-    Examples:
+    Example:
       mcls export runs/fcn4 fcn4.onnx
       mcls export runs/fcn4 fcn4.onnx --with-mel
       mcls export runs/fcn4 fcn4.pt2 --torch
@@ -37,7 +42,7 @@ def command(
     from mcls.stages.export import export
 
     if as_torch and out.suffix.lower() != ".pt2":
-        raise click.UsageError(f"--torch writes a .pt2 file, and {out} is none")
+        raise click.UsageError(f"--torch writes a .pt2 file; {out} has another suffix")
     started = time.monotonic()
     done = export(run, out, with_mel=with_mel, overwrite=overwrite)
     if as_json:

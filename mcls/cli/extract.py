@@ -1,4 +1,4 @@
-"""``mcls extract``: audio to rows."""
+"""``mcls extract``: compute features of audio files."""
 
 import json
 import time
@@ -8,27 +8,10 @@ from typing import Any
 import click
 
 from mcls.cli.messages import say
-from mcls.cli.options import FILE, Name, json_option, overwrite_option, settings_option
+from mcls.cli.options import FILE, Name, OrNone, json_option, overwrite_option, settings_option
 from mcls.cli.progress import done_line, progress_bar, spell_seconds
 
 _SHOWN = 20
-
-
-class Rate(click.ParamType):
-    """A sampling rate in Hz, or ``native``."""
-
-    name = "HZ"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int | None:
-        """Check that it is one."""
-        if value in (None, "native"):
-            return None
-        try:
-            return int(value)
-        except ValueError:
-            self.fail(f"{value!r} is not a rate in Hz or 'native'", param, ctx)
 
 
 @click.command()
@@ -40,43 +23,61 @@ class Rate(click.ParamType):
     type=Name("features", spec=True),
     multiple=True,
     default=["mfcc"],
-    help="What to compute; repeatable.",
+    help="Feature to compute; repeatable.",
 )
 @settings_option("features")
-@click.option("--sr", type=Rate(), default=22050, help="Resample to this; or native.")
-@click.option("--excerpt", metavar="S[@S|@center]", help="Take this stretch of every track.")
-@click.option("--dtype", type=click.Choice(["float32", "float16"]), default="float32", help="Type.")
-@click.option("--jobs", type=click.IntRange(1), default=1, help="Processes.")
-@click.option("--labels", default="labels", help="Column to stratify a made split by.")
-@click.option("--split", default="split", help="Column of parts; made if absent.")
-@click.option("--group", default="group", help="Column of what must not straddle parts.")
-@click.option("--audio-root", type=FILE, help="What the paths are relative to.")
+@click.option(
+    "--sr", type=OrNone("native", "HZ"), default=22050, help="Resample to this; or native."
+)
+@click.option(
+    "--excerpt", metavar="S[@S|@center]", help="Use only this excerpt of every track, in seconds."
+)
+@click.option(
+    "--dtype",
+    type=click.Choice(["float32", "float16"]),
+    default="float32",
+    help="Type of the stored numbers.",
+)
+@click.option("--jobs", type=click.IntRange(1), default=1, help="Number of worker processes.")
+@click.option(
+    "--labels", default="labels", help="Column of labels by which a new split is stratified."
+)
+@click.option("--split", default="split", help="Column of parts; made if the manifest has none.")
+@click.option(
+    "--group", default="group", help="Column whose groups (artist, speaker) stay within one part."
+)
+@click.option(
+    "--audio-root", type=FILE, help="Folder that the paths in the manifest are relative to."
+)
 @click.option(
     "--augment",
     "augmentations",
     multiple=True,
     metavar="NAME[=LOW..HIGH]",
-    help="Change the copies so; repeatable.",
+    help="Augmentation to apply to the copies; repeatable.",
 )
-@click.option("--copies", type=click.IntRange(0), default=0, help="Augmented copies per track.")
-@click.option("--keep-label-safe", is_flag=True, help="Only what threatens no label.")
-@click.option("--time-limit", type=float, default=600.0, help="Seconds a track may take.")
-@click.option("--skip-errors", is_flag=True, help="Exit 0 though tracks failed.")
-@click.option("--seed", type=int, default=0, help="Of everything drawn.")
+@click.option(
+    "--copies", type=click.IntRange(0), default=0, help="Number of augmented copies per track."
+)
+@click.option("--keep-label-safe", is_flag=True, help="Use only label-preserving augmentations.")
+@click.option("--time-limit", type=float, default=600.0, help="Time limit per track in seconds.")
+@click.option("--skip-errors", is_flag=True, help="Exit with 0 even if tracks failed.")
+@click.option("--seed", type=int, default=0, help="Random seed.")
 @overwrite_option
 @json_option
 @click.pass_context
 def command(
     ctx: click.Context, source: Path, out: Path, skip_errors: bool, as_json: bool, **options: Any
 ) -> None:
-    """Compute features of every track; audio becomes rows.
+    """Compute features of every track of a data set.
 
-    SOURCE is a manifest (CSV) or a folder of class folders. A track that
-    cannot be read is kept with its reason; the others go on. The same
-    command again computes only what is missing.
+    SOURCE is a manifest (CSV) or a folder with one folder per class. OUT is
+    the store to write. A track that cannot be read is listed as failed with
+    the reason, and the others are computed. The same command again computes
+    only what is missing.
 
     \b
-    Examples:
+    Example:
       mcls extract FOLDER mfcc.h5 --feature mfcc --jobs 2
       mcls extract tracks.csv all.h5 --feature mel:n_mels=96 --feature cqt
       mcls extract tracks.csv mel.h5 --feature mel --excerpt 29@center
@@ -121,7 +122,7 @@ def command(
     if done.failed and not skip_errors:
         click.echo(
             f"error: {len(done.failed)} tracks failed; the others are in {out}. "
-            "Mend the files and run this again, or say --skip-errors",
+            "Fix the files and run the command again, or pass --skip-errors",
             err=True,
         )
         ctx.exit(1)

@@ -1,4 +1,4 @@
-"""``mcls learn-dict``: rows of the train part to a dictionary."""
+"""``mcls learn-dict``: learn a dictionary from the train part."""
 
 import json
 import time
@@ -10,65 +10,32 @@ import click
 from mcls.cli.messages import say
 from mcls.cli.options import (
     FILE,
-    Name,
+    SectionedCommand,
     json_option,
+    options_from,
     overwrite_option,
-    settings_option,
-    split_options,
 )
 from mcls.cli.progress import done_line, progress_bar
+from mcls.data.options import Split
+from mcls.dictionaries.options import Learning
 
 
-class Rows(click.ParamType):
-    """A number of rows, or ``all``."""
-
-    name = "N"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int | None:
-        """Check that it is one."""
-        if value in (None, "all"):
-            return None
-        try:
-            return int(value)
-        except ValueError:
-            self.fail(f"{value!r} is not a number of rows or 'all'", param, ctx)
-
-
-@click.command()
+@click.command(cls=SectionedCommand)
 @click.argument("store", type=FILE)
 @click.argument("out", type=FILE)
-@click.option("--feature", help="Which feature, if the store has several.")
-@click.option("--method", type=Name("dictionaries"), default="kmeans", help="How to learn.")
-@click.option("--size", type=click.IntRange(1), default=256, help="Atoms.")
-@click.option("--rows", type=Rows(), default=500_000, help="Rows drawn, equally per track; or all.")
-@click.option(
-    "--sampling",
-    type=click.Choice(["random", "onset"]),
-    default="random",
-    help="Rows anywhere, or the strongest onset a segment.",
-)
-@click.option("--segment", type=float, default=1.0, help="With onset sampling: seconds.")
-@click.option("--context", type=click.IntRange(1), default=1, help="Frames joined to a row.")
-@click.option("--standardize/--no-standardize", default=True, help="Zero mean, unit deviation.")
-@click.option("--whiten", type=float, metavar="SHARE", help="PCA whitening: variance kept.")
-@click.option("--whiten-eps", type=float, default=0.01, help="Added to the eigenvalues.")
-@settings_option("method")
-@click.option(
-    "--device", default="cpu", metavar="DEVICE", help="Where torch computes: cpu, cuda, cuda:1."
-)
-@split_options
+@options_from(Learning)
+@options_from(Split)
 @overwrite_option
 @json_option
 def command(store: Path, out: Path, as_json: bool, **options: Any) -> None:
     """Learn a dictionary from rows of the train part.
 
-    OUT holds the atoms, the preprocessing and the way from the audio to
-    them. Rows of other parts are never read.
+    STORE holds the rows of the tracks. OUT is the dictionary to write: the
+    atoms, the preprocessing, and how the rows were computed from the audio.
+    Only rows of the train part are read.
 
     \b
-    Examples:
+    Example:
       mcls learn-dict mfcc.h5 vq.h5 --feature mfcc --method kmeans --size 256
       mcls learn-dict mel.h5 d.h5 --size 1024 --context 8 --whiten 0.9
       mcls learn-dict mel.h5 d.h5 --feature mel --context 8 --sampling onset

@@ -37,7 +37,7 @@ SECTIONS = {
         "eval",
         "export",
     ],
-    "Look": ["info", "plot", "list", "demo"],
+    "Inspect": ["info", "plot", "list", "demo"],
 }
 
 #: Where the context keeps which commands the recipe has several tables of.
@@ -245,10 +245,10 @@ def _defaults(
 @click.help_option("-h", "--help", help="Show this message and exit.")
 @click.pass_context
 def cli(ctx: click.Context, verbose: bool, quiet: bool) -> None:
-    """Classify music: from MFCC + K-means to deep nets.
+    """Classify music, with K-means or with deep nets.
 
-    One data layer, one evaluation. Audio becomes a store of rows, rows
-    become codes, a classifier turns rows into scores.
+    Features of audio files are stored as rows, rows may be encoded with
+    learnt dictionaries, and a classifier or a net turns rows into scores.
 
     \b
     Example:

@@ -1,14 +1,15 @@
 """Options that several commands share, and where a value came from."""
 
-from collections.abc import Callable
+from ast import literal_eval
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from mcls.errors import MclsError
+from mcls.options import Option, options_of
 from mcls.registry import entries, find_in
-from mcls.training.options import DEFAULTS
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -67,139 +68,108 @@ class Name(click.ParamType):
         return [CompletionItem(name) for name in names]
 
 
-def split_options(function: F) -> F:
-    """Add ``--labels --split --fold --valid --group --seed``."""
-    for option in (
-        click.option("--seed", type=int, default=0, help="Of everything drawn."),
-        click.option("--group", default="group", help="Column of what must not straddle parts."),
-        click.option("--valid", type=float, default=0.1, help="With --fold: share drawn as valid."),
-        click.option("--fold", help="Hold this fold out as test."),
-        click.option("--split", default="split", help="Column of parts, or of folds."),
-        click.option("--labels", default="labels", help="Column of labels."),
-    ):
-        function = option(function)
-    return function
+#: What stands for a number in ``--help``.
+_METAVARS = {"int": "N", "float": "NUMBER"}
 
 
-def training_options(function: F) -> F:
-    """Add the options of the training of nets; their defaults are those of `Training`."""
-    default = DEFAULTS
-    positive = click.FloatRange(0, min_open=True)
-    at_least_1 = click.IntRange(1)
-    for option in reversed(
-        (
-            click.option(
-                "--segment", type=positive, metavar="SECONDS", help="Length of a segment."
-            ),
-            click.option(
-                "--frames", type=at_least_1, help="Rows of a segment, instead of seconds."
-            ),
-            click.option(
-                "--short",
-                type=click.Choice(["loop", "pad"]),
-                default=default["short"],
-                help="Makes tracks shorter than a segment longer.",
-            ),
-            click.option(
-                "--overlap",
-                type=click.FloatRange(0, 1, max_open=True),
-                default=default["overlap"],
-                help="Share of a segment with the next, scoring.",
-            ),
-            click.option(
-                "--test-shift",
-                type=click.IntRange(0),
-                metavar="DIMS",
-                default=default["test_shift"],
-                help="Score is the mean over shifts by -DIMS..DIMS.",
-            ),
-            click.option("--crops", type=at_least_1, help="Segments of a track an epoch; all."),
-            click.option("--balance", is_flag=True, help="Meet each label equally often."),
-            click.option(
-                "--augment",
-                type=Name("segment-augmentations", spec=True),
-                multiple=True,
-                help="Of segments; repeatable, in order.",
-            ),
-            click.option(
-                "--standardize",
-                type=click.Choice(["dims", "global", "none"]),
-                default=default["standardize"],
-                help="Mean 0, deviation 1 of the input.",
-            ),
-            click.option(
-                "--init",
-                type=FILE,
-                multiple=True,
-                metavar="DICT|RUN",
-                help="Layers to begin with: a DBN's, or of nets.",
-            ),
-            click.option(
-                "--epochs", type=at_least_1, default=default["epochs"], help="At most so many."
-            ),
-            click.option(
-                "--batch-size",
-                type=at_least_1,
-                default=default["batch_size"],
-                help="Segments of a step.",
-            ),
-            click.option("--find-batch-size", is_flag=True, help="Choose it by trial."),
-            click.option("--loss", type=Name("losses", spec=True), help="Default: by the labels."),
-            click.option(
-                "--optimizer",
-                type=Name("optimizers", spec=True),
-                default=default["optimizer"],
-                help="As in adam:lr=1e-4.",
-            ),
-            click.option(
-                "--schedule",
-                type=Name("schedules", spec=True),
-                default=default["schedule"],
-                help="Of the rate, as in step:every=30.",
-            ),
-            click.option("--find-lr", is_flag=True, help="Choose the rate by a range test."),
-            click.option(
-                "--l1", type=float, default=default["l1"], help="Weight of the L1 penalty."
-            ),
-            click.option("--clip", type=positive, help="Longest gradient."),
-            click.option("--ema", type=float, metavar="DECAY", help="Keep mean weights, as 0.999."),
-            click.option(
-                "--monitor",
-                default=default["monitor"],
-                metavar="loss|METRIC",
-                help="What of valid decides.",
-            ),
-            click.option("--patience", type=at_least_1, help="Stop after epochs without a gain."),
-            click.option(
-                "--precision",
-                type=click.Choice(["32", "bf16", "16"]),
-                default=default["precision"],
-                help="Bits of the computing.",
-            ),
-            click.option(
-                "--workers",
-                type=click.IntRange(0),
-                default=default["workers"],
-                help="Processes that gather batches.",
-            ),
-            click.option(
-                "--device",
-                type=click.Choice(["auto", "cpu", "cuda"]),
-                default=default["device"],
-                help="Where to train.",
-            ),
-            click.option(
-                "--devices", type=at_least_1, default=default["devices"], help="How many of them."
-            ),
-            click.option("--compile", is_flag=True, help="Compile the net first."),
-            click.option("--tensorboard", type=FILE, metavar="DIR", help="Log there, too."),
-            click.option(
-                "--log", metavar="TRACKER:WHERE", help="Log to tensorboard, wandb, mlflow."
-            ),
-        )
-    ):
-        function = option(function)
-    return function
+class OrNone(click.ParamType):
+    """A whole number, or the word that stands for None."""
+
+    def __init__(self, word: str, name: str = "N") -> None:
+        self.word = word
+        self.name = name
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | None:
+        """Check that the value is one of the two."""
+        if value in (None, self.word):
+            return None
+        try:
+            return int(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither a whole number nor {self.word!r}", param, ctx)
+
+
+class SectionedOption(click.Option):
+    """An option that ``--help`` shows under a heading."""
+
+    def __init__(self, *args: Any, section: str = "", **attributes: Any) -> None:
+        super().__init__(*args, **attributes)
+        self.section = section
+
+
+class SectionedCommand(click.Command):
+    """A command whose options ``--help`` shows under their headings, the others under Output."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options section by section."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if isinstance(parameter, click.Option) and record is not None:
+                section = getattr(parameter, "section", "") or "Output"
+                sections.setdefault(section, []).append(record)
+        for section in sorted(sections, key=lambda name: name == "Output"):
+            with formatter.section(section):
+                formatter.write_dl(sections[section])
+
+
+def options_from(cls: type, *, short: Mapping[str, str] | None = None) -> Callable[[F], F]:
+    """Add every option that a dataclass declares.
+
+    Parameters
+    ----------
+    cls : type
+        A dataclass of options; see `mcls.options`.
+    short : mapping of str to str or None
+        One-letter spellings of some options, by name.
+    """
+    letters = {"settings": "-p", **(short or {})}
+
+    def add(function: F) -> F:
+        for one in reversed(options_of(cls)):
+            words = [f"--{one.word}"]
+            if one.name in letters:
+                words.insert(0, letters[one.name])
+            if one.type == "bool" and one.default:
+                words = [f"--{one.word}/--no-{one.word}"]
+            facts: dict[str, Any] = {"type": _click_type(one), "help": one.help}
+            if one.type == "bool":
+                facts |= {"is_flag": True, "type": None}
+            elif one.several:
+                facts["multiple"] = True
+            if not one.several:
+                facts["default"] = one.default
+            metavar = one.metavar or _METAVARS.get(one.type.split(" | ")[0])
+            if metavar and not one.none:
+                facts["metavar"] = metavar
+            function = click.option(
+                *words, one.name, cls=SectionedOption, section=one.section, **facts
+            )(function)
+        return function
+
+    return add
+
+
+def _click_type(one: Option) -> Any:
+    """Return the type with which click checks and completes the values of an option."""
+    if one.registry:
+        return Name(*one.registry, spec=True)
+    if one.path:
+        return FILE
+    if one.none:
+        return OrNone(one.none)
+    kind = one.type.split(" | ")[0]
+    if kind.startswith("Literal["):
+        return click.Choice(list(literal_eval(kind.removeprefix("Literal"))))
+    ends = {"min": one.min, "max": one.max, "min_open": one.min_open, "max_open": one.max_open}
+    bounded = one.min is not None or one.max is not None
+    if kind == "int":
+        return click.IntRange(**ends) if bounded else int  # type: ignore[arg-type]
+    if kind == "float":
+        return click.FloatRange(**ends) if bounded else float  # type: ignore[arg-type]
+    return str
 
 
 def settings_option(of: str) -> Callable[[F], F]:
@@ -210,13 +180,13 @@ def settings_option(of: str) -> Callable[[F], F]:
         "settings",
         multiple=True,
         metavar="KEY=VALUE",
-        help=f"A setting of the {of}; repeatable.",
+        help=f"Setting of the {of}; repeatable.",
     )
 
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 overwrite_option = click.option(
-    "--overwrite", is_flag=True, help="Replace what was made otherwise."
+    "--overwrite", is_flag=True, help="Replace an output made with other settings."
 )
 
 

@@ -1,4 +1,4 @@
-"""``mcls train``: rows to a run folder."""
+"""``mcls train``: train a classifier or a net and write a run folder."""
 
 import json
 import time
@@ -7,56 +7,45 @@ from typing import Any
 
 import click
 
+from mcls.chain.options import Representation
 from mcls.cli.messages import say
 from mcls.cli.options import (
     FILE,
-    Name,
+    SectionedCommand,
     json_option,
+    options_from,
     origins,
     overwrite_option,
-    settings_option,
-    split_options,
-    training_options,
 )
 from mcls.cli.progress import EpochTable, done_line, progress_bar
 from mcls.cli.tables import show_table
+from mcls.data.options import Split
+from mcls.stages.options import Model
+from mcls.training.options import Training
 
 
-@click.command()
+@click.command(cls=SectionedCommand)
 @click.argument("store", type=FILE)
 @click.argument("run", type=FILE)
-@click.option("--model", type=Name("classifiers", "nets"), default="svm", help="Classifier or net.")
-@click.option("--feature", help="Which feature, if the store has several.")
-@click.option(
-    "--dict", "dicts", type=FILE, multiple=True, help="Encode with it, or with a run; repeatable."
-)
-@click.option("--encoder", type=Name("encoders", spec=True), help="How rows become codes.")
-@click.option(
-    "--pool", type=Name("poolers", spec=True), multiple=True, help="Pool rows; repeatable."
-)
-@settings_option("model")
-@click.option(
-    "--aggregate",
-    type=click.Choice(["mean", "vote", "max"]),
-    default="mean",
-    help="From rows to a track's score.",
-)
-@split_options
-@training_options
+@options_from(Model)
+@options_from(Split)
+@options_from(Representation)
+@options_from(Training)
 @overwrite_option
 @json_option
 @click.pass_context
 def command(ctx: click.Context, store: Path, run: Path, as_json: bool, **options: Any) -> None:
-    """Train a classifier or a net; score valid and test.
+    """Train a classifier or a net and score valid and test.
 
-    The run folder holds all that `mcls predict` needs. Every row of a
-    track is an example; the track's score is the mean over its rows.
-    The same command again leaves the run as it is. --model average takes
-    the mean of what the runs named by --dict say.
+    STORE holds the rows of the tracks. RUN becomes a folder with everything
+    that `mcls predict` needs. A classifier learns from every row of a
+    track, a net from segments of rows; the score of a track combines the
+    scores of its rows or segments (--aggregate). A net keeps the epoch that
+    is best on the valid part. --model average averages the scores of the
+    runs named by --dict.
 
-    Options from --segment on are for nets. A net learns from segments
-    of tracks, and the epoch that is best on valid is kept. A training
-    that was cut off goes on when the command is given again.
+    The same command again leaves a finished run as it is, and continues a
+    training that was interrupted.
 
     \b
     Example:

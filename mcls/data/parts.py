@@ -19,10 +19,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from mcls.data.options import Split
 from mcls.data.splits import Leaks, find_leaks, parts_of_fold
 from mcls.disk.labels import parse_labels
 from mcls.disk.store import Store
 from mcls.errors import ConfigError, DataError, suggest
+from mcls.options import takes_options
 from mcls.settings import digest
 
 #: The parts in their usual order.
@@ -74,38 +76,18 @@ class Parts:
         return f"{self.split}{held_out}: {counts} (split id {self.id})"
 
 
-def resolve_parts(
-    store: Store,
-    *,
-    split: str = "split",
-    fold: str | None = None,
-    valid: float = 0.1,
-    group: str | None = "group",
-    labels: str | None = "labels",
-    seed: int = 0,
-) -> Parts:
+@takes_options
+def resolve_parts(store: Store, *, split: Split) -> Parts:
     """Read or draw the part of every track of a store.
 
     Parameters
     ----------
     store : Store
         The store whose columns are read.
-    split : str
-        A part column or a fold column.
-    fold : str or None
-        The fold to hold out as test: required for a fold column, an error for a part column.
-    valid : float in [0, 1)
-        Fraction of the tracks of the other folds to draw as the valid part; 0 draws none. Not used
-        with a part column.
-    group : str or None
-        The column whose groups must stay within one part. The default ``group`` may be absent;
-        another name must exist. None, ``""`` or ``none`` ignores groups; a track with an empty cell
-        is a group of its own.
-    labels : str or None
-        The column by which the drawn valid part is stratified. The default ``labels`` may be
-        absent; None does not stratify.
-    seed : int
-        Random seed of the draw.
+    split : Split
+        ``fold`` is required for a fold column and refused for a part column; ``valid`` is unused
+        with a part column. The default columns ``group`` and ``labels`` may be absent, others must
+        exist. The group ``none`` ignores groups; an empty cell is a group of its own.
 
     Returns
     -------
@@ -119,21 +101,22 @@ def resolve_parts(
         If a column is missing or holds unknown parts, no track is in train, or a group is in
         several parts.
     """
-    values = [value.strip() for value in store.column(split)]
-    groups = optional_column(store, group, default="group")
-    folds = fold_names(values, split)
+    column, fold = split.split, split.fold
+    values = [value.strip() for value in store.column(column)]
+    groups = optional_column(store, split.group, default="group")
+    folds = fold_names(values, column)
     if not folds:
         if fold is not None:
-            raise ConfigError(f"column {split!r} holds parts, not folds; leave out --fold {fold}")
+            raise ConfigError(f"column {column!r} holds parts, not folds; leave out --fold {fold}")
     else:
-        values = _held_out(store, values, folds, split, fold, valid, groups, labels, seed)
+        values = _held_out(store, values, folds, split, groups)
     if "train" not in values:
-        raise DataError(f"{store.path}: column {split!r} has no track in the train part")
+        raise DataError(f"{store.path}: column {column!r} has no track in the train part")
     source_of = copies(store)
     for i, source in source_of.items():
         values[i] = "train" if source >= 0 and values[source] == "train" else ""
     leaks = find_leaks(values, groups, store.tracks.get("sha1"))
-    _refuse_straddling(leaks, group)
+    _refuse_straddling(leaks, split.group)
     notes = []
     if leaks.audio:
         first = store.track_ids[leaks.audio[0][0]]
@@ -141,7 +124,7 @@ def resolve_parts(
             f"{len(leaks.audio)} recordings are in several parts under different names, such as "
             f"{first!r}"
         )
-    return Parts(values, split_id(store.track_ids, values), split, fold, notes)
+    return Parts(values, split_id(store.track_ids, values), column, fold, notes)
 
 
 def split_id(track_ids: Sequence[str], parts: Sequence[str]) -> str:
@@ -192,39 +175,31 @@ def fold_names(values: Sequence[str], split: str = "split") -> list[str]:
 
 
 def _held_out(
-    store: Store,
-    values: list[str],
-    folds: list[str],
-    split: str,
-    fold: str | None,
-    valid: float,
-    groups: list[str] | None,
-    labels: str | None,
-    seed: int,
+    store: Store, values: list[str], folds: list[str], split: Split, groups: list[str] | None
 ) -> list[str]:
+    """Return the parts of a fold column: the test fold, and a valid part drawn from the others."""
     listed = ", ".join(folds[:12]) + (", ..." if len(folds) > 12 else "")
+    fold = split.fold
     if fold is None:
         raise ConfigError(
-            f"column {split!r} holds folds ({listed}); choose the test fold, such as --fold "
+            f"column {split.split!r} holds folds ({listed}); choose the test fold, such as --fold "
             f"{folds[0]}"
         )
     if fold not in folds:
-        raise ConfigError(f"column {split!r} has no fold {fold!r}; {suggest(fold, folds)}")
-    if not 0 <= valid < 1:
-        raise ConfigError(f"--valid is {valid}; expected a fraction in [0, 1)")
+        raise ConfigError(f"column {split.split!r} has no fold {fold!r}; {suggest(fold, folds)}")
     source_of = copies(store)
     used = [i for i, value in enumerate(values) if value and i not in source_of]
-    cells = optional_column(store, labels, default="labels")
+    cells = optional_column(store, split.labels, default="labels")
     strata = (
         None if cells is None else parse_labels([cells[i] for i in used], allow_empty=True).matrix
     )
     drawn = parts_of_fold(
         [values[i] for i in used],
         fold,
-        valid=valid,
+        valid=split.valid,
         groups=None if groups is None else [groups[i] for i in used],
         strata=strata,
-        seed=seed,
+        seed=split.seed,
         ids=[store.track_ids[i] for i in used],
     )
     parts = [""] * len(values)

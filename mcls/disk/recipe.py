@@ -64,9 +64,6 @@ _ARGUMENTS = {
 
 _LISTS = {"dicts", "init", "layers", "pool", "settings", "features", "metrics"}
 
-#: The word with which an option says None.
-_NONE = {"rows": "all"}
-
 #: Commands that a recipe may have several tables of.
 SEVERAL = ("learn-dict", "encode", "train")
 
@@ -193,7 +190,7 @@ def stage_arguments(
         name
         for name, parameter in inspect.signature(stage).parameters.items()
         if parameter.kind is parameter.KEYWORD_ONLY
-    } - {"progress", "origins", "overwrite", *fixed}
+    } - {"progress", "on_epoch", "origins", "overwrite", *fixed}
     words = known | {word for word, name in _ARGUMENTS.items() if name in known and len(word) > 1}
     found: dict[str, Any] = {}
     bad = []
@@ -204,7 +201,6 @@ def stage_arguments(
         elif name not in known:
             bad.append(f"no option {key!r}: {suggest(key, words)}")
         else:
-            value = None if value == _NONE.get(name) else value
             found[name] = [value] if name in _LISTS and isinstance(value, str) else value
     if bad:
         raise ConfigError(f"recipe [{where}]: " + "; ".join(bad))

@@ -5,12 +5,13 @@ from typing import Any
 
 from mcls.disk.recipe import read_recipe, stage_arguments, table_of
 from mcls.errors import ConfigError
+from mcls.options import build, options_of
 from mcls.plots.page import Figure
 from mcls.plots.schedule import draw_rates
 from mcls.registry import entries, find
 from mcls.settings import resolve, split_spec
 from mcls.stages.train import train
-from mcls.training.options import DEFAULTS, training_of
+from mcls.training.options import Training
 from mcls.training.schedules import rates, schedule_of
 
 #: Steps that are drawn, at least two an epoch; how many an epoch really has, the tracks decide.
@@ -45,8 +46,9 @@ def plot_recipe(path: Path) -> tuple[Figure, str]:
             f"{path}: model = {model!r} in [train] is no net, so it has no learning rate to draw; "
             "expected a recipe that trains a net (mcls list nets)"
         )
-    options = {key: value for key, value in given.items() if key in DEFAULTS}
-    training = training_of(options, multi_label=False)
+    names = {one.name for one in options_of(Training)}
+    options = {key: value for key, value in given.items() if key in names}
+    training = build(Training, options).for_labels(multi_label=False)
     n_epochs = training.epochs
     per_epoch = max(2, _STEPS // n_epochs)
     facts: dict[str, Any] = schedule_of(training.schedule)[1]

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from mcls.data.options import Split
 from mcls.data.parts import fold_names
 from mcls.disk.predictions import join_predictions, read_predictions, write_predictions
 from mcls.disk.recipe import Recipe, read_recipe
@@ -24,11 +25,13 @@ from mcls.disk.run import open_run, write_json, written_folder
 from mcls.disk.store import Store
 from mcls.disk.workspace import Workspace, clean_workspaces, is_workspace, written_whole
 from mcls.errors import ConfigError, DataError, FormatError
+from mcls.options import takes_options
 from mcls.parallel.progress import Progress
 from mcls.settings import canonical, digest
 from mcls.stages.encode import encode
 from mcls.stages.evaluate import evaluate
 from mcls.stages.learn import learn_dict
+from mcls.stages.options import Folds
 from mcls.stages.plan import plan_run
 from mcls.stages.recipe_graph import FIXED, Job, jobs_of
 from mcls.stages.train import fill_run, train
@@ -53,17 +56,13 @@ class CrossValidated:
     computed: int
 
 
+@takes_options
 def cross_validate(
     recipe: Recipe | Path | str,
     store: Path | str,
     run: Path | str,
     *,
-    split: str = "fold",
-    labels: str | None = None,
-    group: str | None = None,
-    valid: float = 0.0,
-    settings: Sequence[str] = (),
-    seed: int = 0,
+    folds: Folds,
     overwrite: bool = False,
     progress: Progress | None = None,
     origins: Mapping[str, str] | None = None,
@@ -83,17 +82,10 @@ def cross_validate(
         A store with a fold column, or a part column.
     run : path
         The folder to make. The same command again does the folds that are missing.
-    split : str
-        The fold column; with a part column the recipe is run once, from train to test.
-    labels, group : str or None
-        Columns; None: as the recipe's ``[train]`` says, else ``labels`` and ``group``.
-    valid : float in [0, 1)
-        Fraction of the other folds' tracks drawn as valid part; 0: settings are chosen by inner
-        folds of the train part. Unused with a part column, which has its own.
-    settings : sequence of str
-        Settings of the classifier that replace the recipe's, ``key=value``.
-    seed : int
-        Of everything drawn.
+    folds : Folds
+        As keywords: ``split``, ``labels``, ``group``, ``valid``, ``settings`` and ``seed``. With a
+        part column in place of a fold column the recipe is run once, from train to test. With
+        ``valid=0`` settings are chosen by inner folds of the train part.
     overwrite : bool
         Replace a cross-validation made otherwise.
     progress : callable or None
@@ -116,44 +108,48 @@ def cross_validate(
     started = time.monotonic()
     opened, path = Store(Path(store)), Path(run)
     tables = recipe if isinstance(recipe, Mapping) else read_recipe(recipe)
-    *before, last = jobs_of(tables, settings)
-    common = {
-        "split": split,
-        "labels": labels or last.arguments.get("labels", "labels"),
-        "group": group or last.arguments.get("group", "group"),
-        "valid": valid,
-        "seed": seed,
-    }
+    *before, last = jobs_of(tables, folds.settings)
+    split = Split(
+        labels=folds.labels or last.arguments.get("labels", "labels"),
+        split=folds.split,
+        valid=folds.valid,
+        group=folds.group or last.arguments.get("group", "group"),
+        seed=folds.seed,
+    )
     jobs = [*before, last.without(FIXED)]
-    folds: list[str | None] = [*fold_names(opened.column(split), split)]
-    if not folds:
-        if "test" not in opened.column(split):
+    cells = opened.column(split.split)
+    names: list[str | None] = [*fold_names(cells, split.split)]
+    if not names:
+        if "test" not in cells:
             raise DataError(
-                f"{opened.path}: column {split!r} has no test part: there is nothing to score"
+                f"{opened.path}: column {split.split!r} has no test part, so there is nothing to "
+                "score"
             )
-        folds = [None]
-    options = {**common, "jobs": [asdict(job) for job in jobs], "folds": folds}
+        names = [None]
+    common = {key: value for key, value in vars(split).items() if key != "fold"}
+    options = {**common, "jobs": [asdict(job) for job in jobs], "folds": names}
     rows = sorted(stored.digest for stored in opened.features.values())
     content = [rows, opened.tracks.get("sha1"), opened.track_ids]
-    key = digest([options, content, opened.column(split), opened.column(str(common["labels"]))])
+    key = digest([options, content, cells, opened.column(split.labels)])
     with Workspace(path, key) as work:
         _claim(work, options, overwrite=overwrite)
         clean_workspaces(path)
         computed = 0
-        for i, fold in enumerate(folds):
+        for i, fold in enumerate(names):
             folder = path / _folder_name(fold)
             if not (folder / "about.json").is_file():
-                tell = _shifted(progress, i, len(folds), opened.n_tracks)
+                tell = _shifted(progress, i, len(names), opened.n_tracks)
                 with Workspace(folder, key) as fold_work:
-                    _run_fold(opened, fold_work, jobs, {**common, "fold": fold}, origins, tell)
+                    _run_fold(opened, fold_work, jobs, replace(split, fold=fold), origins, tell)
                 computed += 1
             if progress is not None:
-                progress((i + 1) * opened.n_tracks, len(folds) * opened.n_tracks, 0.0)
+                progress((i + 1) * opened.n_tracks, len(names) * opened.n_tracks, 0.0)
         if computed == 0 and (path / "metrics.json").is_file():
             return CrossValidated(path, _read(path / "metrics.json"), 0)
-        runs = [path / _folder_name(fold) for fold in folds]
-        names = [fold or "test" for fold in folds]
-        summary = _pool(path, runs, names, seconds=time.monotonic() - started)
+        runs = [path / _folder_name(fold) for fold in names]
+        summary = _pool(
+            path, runs, [fold or "test" for fold in names], seconds=time.monotonic() - started
+        )
     return CrossValidated(path, summary, computed)
 
 
@@ -161,7 +157,7 @@ def _run_fold(
     store: Store,
     work: Workspace,
     jobs: Sequence[Job],
-    common: Mapping[str, Any],
+    split: Split,
     origins: Mapping[str, str] | None,
     progress: Progress | None,
 ) -> None:
@@ -173,13 +169,13 @@ def _run_fold(
         source = made / job.store if job.store else store.path
         arguments = job.within(made, names)
         if job.command == "learn-dict":
-            learn_dict(source, made / job.out, **arguments, **common)
+            learn_dict(source, made / job.out, **arguments, **vars(split))
         elif job.command == "train":
-            train(source, made / job.out, **arguments, **common)
+            train(source, made / job.out, **arguments, **vars(split))
         else:
             encode(source, made / job.out, **arguments)
     opened = Store(made / last.store) if last.store else store
-    plan = plan_run(opened, **last.within(made, names), **common, origins=origins)
+    plan = plan_run(opened, **last.within(made, names), **vars(split), origins=origins)
     kept = [job.out for job in before if job.command != "encode"]
     for option in ("dict", "init"):
         if plan.settings.get(option):

@@ -1,7 +1,6 @@
 """Learn-dict: rows of the train part to a dictionary."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,15 +9,18 @@ import numpy as np
 
 from mcls import __version__
 from mcls.data.onsets import Onsets
+from mcls.data.options import Split
 from mcls.data.parts import resolve_parts
-from mcls.data.sampling import SAMPLINGS, Sample
+from mcls.data.sampling import Sample
+from mcls.dictionaries.options import Learning
 from mcls.dictionaries.preprocessing import Preprocessing
 from mcls.disk.chain import Step, chain_digest, extend
 from mcls.disk.dictionary import read_dictionary, write_dictionary
 from mcls.disk.layers import LayerFiles
 from mcls.disk.store import Store
 from mcls.disk.workspace import Workspace
-from mcls.errors import ConfigError, DataError, suggest
+from mcls.errors import ConfigError, DataError
+from mcls.options import takes_options
 from mcls.parallel.progress import Progress
 from mcls.registry import Entry, find
 from mcls.settings import digest, parse_pairs, resolve
@@ -43,28 +45,13 @@ class Learnt:
     computed: bool
 
 
+@takes_options
 def learn_dict(
     store: Path | str,
     out: Path | str,
     *,
-    feature: str | None = None,
-    method: str = "kmeans",
-    size: int = 256,
-    rows: int | None = 500_000,
-    sampling: str = "random",
-    segment: float = 1.0,
-    context: int = 1,
-    standardize: bool = True,
-    whiten: float | None = None,
-    whiten_eps: float = 0.01,
-    settings: Sequence[str] = (),
-    device: str = "cpu",
-    labels: str = "labels",
-    split: str = "split",
-    fold: str | None = None,
-    valid: float = 0.1,
-    group: str | None = "group",
-    seed: int = 0,
+    learning: Learning,
+    split: Split,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Learnt:
@@ -79,28 +66,11 @@ def learn_dict(
         A store.
     out : path
         The dictionary to make. If the same one is there, nothing is done.
-    feature : str or None
-        Which feature; may be left out if there is one.
-    method : str
-        A dictionary of the registry.
-    size : int
-        Atoms; says nothing to a method whose settings have other sizes in its place (``dbn``).
-    rows : int or None
-        Rows drawn, equally from every track; None takes all.
-    sampling : {'random', 'onset'}
-        Draw from all rows of a track, or from those where in each segment the novelty is largest.
-    segment : float
-        Seconds of a segment, for onset sampling.
-    context : int
-        Frames joined to one row.
-    standardize, whiten, whiten_eps
-        See `Preprocessing`.
-    settings : sequence of str
-        Settings of the method, ``key=value``.
-    device : str
-        Where a method that computes with torch does so: ``cpu``, ``cuda``, ``cuda:1``.
-    labels, split, fold, valid, group, seed
-        Which tracks are in the train part; see `resolve_parts`.
+    learning : Learning
+        As keywords: ``method``, ``size``, ``rows`` and the other options of learning.
+    split : Split
+        As keywords: ``labels``, ``split``, ``fold``, ``valid``, ``group`` and ``seed``; they decide
+        which tracks are in the train part.
     overwrite : bool
         Replace a dictionary made otherwise.
     progress : callable or None
@@ -120,36 +90,37 @@ def learn_dict(
     """
     out = Path(out)
     opened = Store(store)
-    stored = opened.feature(feature)
-    entry = find("dictionaries", method)
-    method_settings = _method_settings(entry, settings, size=size, seed=seed, device=device)
-    if context < 1 or (rows is not None and rows < 1):
-        raise ConfigError(f"context={context}, rows={rows}; expected 1 or more")
-    if sampling not in SAMPLINGS:
-        raise ConfigError(f"sampling {sampling!r}: {suggest(sampling, SAMPLINGS)}")
-    onsets = Onsets(opened, stored, segment) if sampling == "onset" else None
-    preprocessing = Preprocessing(standardize=standardize, whiten=whiten, eps=whiten_eps)
-    parts = resolve_parts(
-        opened, split=split, fold=fold, valid=valid, group=group, labels=labels, seed=seed
+    stored = opened.feature(learning.feature)
+    entry = find("dictionaries", learning.method)
+    method_settings = _method_settings(entry, learning, seed=split.seed)
+    onsets = None
+    if learning.sampling == "onset":
+        onsets = Onsets(opened, stored, learning.segment)
+    preprocessing = Preprocessing(
+        standardize=learning.standardize, whiten=learning.whiten, eps=learning.whiten_eps
     )
+    parts = resolve_parts(opened, split=split)
     train = parts.of("train")
     watched = parts.of("valid") if entry.facts.get("watches_valid") else train[:0]
     audio = opened.tracks.get("sha1")
+    prepared = {
+        "context": learning.context,
+        "standardize": learning.standardize,
+        "whiten": learning.whiten,
+        "whiten_eps": learning.whiten_eps,
+    }
     asked = {
         "method": method_settings,
-        "rows": rows,
-        "sampling": None if onsets is None else [onsets.onset.digest, segment],
-        "context": context,
-        "standardize": standardize,
-        "whiten": whiten,
-        "whiten_eps": whiten_eps,
-        "seed": seed,
+        "rows": learning.rows,
+        "sampling": None if onsets is None else [onsets.onset.digest, learning.segment],
+        **prepared,
+        "seed": split.seed,
         "feature": stored.digest,
         "train": [opened.track_ids[i] for i in train],
         "valid": [opened.track_ids[i] for i in watched],
         "audio": None if audio is None else [audio[i] for i in [*train, *watched]],
     }
-    key = digest([method, asked])
+    key = digest([learning.method, asked])
     work = Workspace(out, key)
     there = _there(out, key, overwrite=overwrite)
     if there is not None and not work.is_there:
@@ -159,9 +130,9 @@ def learn_dict(
         return Sample(
             stored,
             tracks,
-            n_rows=rows,
-            context=context,
-            seed=seed,
+            n_rows=learning.rows,
+            context=learning.context,
+            seed=split.seed,
             onsets=onsets,
             progress=progress,
         )
@@ -192,13 +163,10 @@ def learn_dict(
         encoder_settings = model.encoder_settings() if hasattr(model, "encoder_settings") else {}
         step = Step(
             "dictionary",
-            method,
+            learning.method,
             {
                 "method": method_settings,
-                "context": context,
-                "standardize": standardize,
-                "whiten": whiten,
-                "whiten_eps": whiten_eps,
+                **prepared,
                 "encoder": entry.facts["encoder"],
                 "encoder_settings": encoder_settings,
             },
@@ -207,12 +175,12 @@ def learn_dict(
         )
         chain = extend(stored.chain, step)
         report = {
-            "method": method,
+            "method": learning.method,
             "feature": stored.name,
             "n_atoms": int(step.arrays["atoms"].shape[0]),
             "n_dims": int(step.arrays["atoms"].shape[1]),
             "rows": len(sample),
-            "sampling": sampling,
+            "sampling": learning.sampling,
             "tracks": len(train),
             "split": parts.describe(),
             "split_id": parts.id,
@@ -223,14 +191,13 @@ def learn_dict(
     return Learnt(out, report, computed=True)
 
 
-def _method_settings(
-    entry: Entry, settings: Sequence[str], *, size: int, seed: int, device: str
-) -> dict[str, Any]:
-    """Return all settings of a method; what the stage says counts where `settings` are silent."""
-    given: dict[str, Any] = dict(parse_pairs(settings))
-    if "device" not in entry.settings and device != "cpu":
-        raise ConfigError(f"device={device}: {entry.name} computes on the CPU only")
-    for name, value in (("n_atoms", size), ("random_state", seed), ("device", device)):
+def _method_settings(entry: Entry, learning: Learning, *, seed: int) -> dict[str, Any]:
+    """Return all settings of a method; those of ``settings`` win over the options of the stage."""
+    given: dict[str, Any] = dict(parse_pairs(learning.settings))
+    if "device" not in entry.settings and learning.device != "cpu":
+        raise ConfigError(f"device={learning.device}: {entry.name} computes on the CPU only")
+    options = (("n_atoms", learning.size), ("random_state", seed), ("device", learning.device))
+    for name, value in options:
         if name in entry.settings:
             given.setdefault(name, value)
     return resolve(entry, given)

@@ -1,31 +1,34 @@
 """What decides a run, checked before any work: shared by `train` and `cross_validate`."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mcls.chain.build import build_chain
 from mcls.chain.init_from import layers_of, to_begin_with
 from mcls.chain.leaks import refuse_leaks
+from mcls.chain.options import Representation
+from mcls.data.options import Split
 from mcls.data.parts import Parts, resolve_parts
 from mcls.disk.chain import Chain, Step, chain_digest
 from mcls.disk.labels import LabelTable, parse_labels
 from mcls.disk.store import Store
-from mcls.errors import ConfigError, suggest
-from mcls.evaluation.aggregate import AGGREGATES
+from mcls.errors import ConfigError
+from mcls.options import as_settings, options_of, takes_options
 from mcls.registry import find_in
 from mcls.settings import digest, parse_pairs, resolve
-from mcls.training.options import (
-    NOT_DECIDING,
-    Training,
-    refuse_training,
-    takes_training,
-    training_of,
-)
+from mcls.stages.options import Model
+from mcls.training.options import Training
 
 #: What a model may be.
 MODELS = ("classifiers", "nets")
+
+#: Keyword of an option to its key in run.toml, where they differ.
+_KEYS = {
+    one.name: one.word.replace("-", "_")
+    for cls in (Representation, Model, Split, Training)
+    for one in options_of(cls)
+}
 
 
 @dataclass(frozen=True)
@@ -77,86 +80,65 @@ class Plan:
     key: str
 
 
-@takes_training
+@takes_options
 def plan_run(
     store: Store,
     *,
-    model: str = "svm",
-    feature: str | None = None,
-    dicts: Sequence[Path | str] = (),
-    encoder: str | None = None,
-    pool: Sequence[str] = (),
-    settings: Sequence[str] = (),
-    labels: str = "labels",
-    split: str = "split",
-    fold: str | None = None,
-    valid: float = 0.1,
-    group: str | None = "group",
-    aggregate: str = "mean",
-    seed: int = 0,
+    model: Model,
+    representation: Representation,
+    split: Split,
+    training: Training,
     origins: Mapping[str, str] | None = None,
-    **training: Any,
 ) -> Plan:
     """Check everything that decides a run; parameters and errors as in `train`."""
-    if aggregate not in AGGREGATES:
-        raise ConfigError(f"aggregate {aggregate!r}: {suggest(aggregate, AGGREGATES)}")
-    entry = find_in(MODELS, model)
-    given: dict[str, Any] = dict(parse_pairs(settings))
+    entry = find_in(MODELS, model.model)
+    given: dict[str, Any] = dict(parse_pairs(model.settings))
     if "random_state" in entry.settings:
-        given.setdefault("random_state", seed)
-    if entry.family != "nets":
-        refuse_training(training, model)
+        given.setdefault("random_state", split.seed)
     reads_scores = entry.facts.get("reads") == "scores"
     chain = build_chain(
-        store, feature, dicts, encoder, pool, layers=["scores"] if reads_scores and dicts else ()
+        store,
+        representation.feature,
+        representation.dicts,
+        representation.encoder,
+        representation.pool,
+        layers=["scores"] if reads_scores and representation.dicts else (),
     )
-    parts = resolve_parts(
-        store, split=split, fold=fold, valid=valid, group=group, labels=labels, seed=seed
-    )
+    parts = resolve_parts(store, split=split)
     refuse_leaks(chain, parts, store.track_ids)
-    table = _labels(store, labels, parts)
+    table = _labels(store, split.labels, parts)
     if reads_scores:
-        check_scores(chain, table.names, model)
+        check_scores(chain, table.names, model.model)
         given.setdefault("n_labels", len(table.names))
     how = init = None
     inherited: tuple[Step, ...] = ()
     if entry.family == "nets":
-        how = training_of(training, multi_label=table.multi_label)
+        how = training.for_labels(multi_label=table.multi_label)
         check_training(how, parts)
+    else:
+        _refuse_training(training, model.model)
     if how is not None and how.init:
         init, inherited = to_begin_with(how.init, chain, store)
         refuse_leaks(((init,) if init else inherited), parts, store.track_ids)
         given = {**(layers_of(init) if init else {}), **given}
     model_settings = resolve(entry, given)
-    taken = {
-        "feature": feature,
-        "dict": [str(path) for path in dicts],
-        "encoder": encoder,
-        "pool": list(pool),
-        "model": model,
-        "param": [f"{key}={_said(value)}" for key, value in model_settings.items()],
-        "aggregate": aggregate,
-        "labels": labels,
-        "split": split,
-        "fold": fold,
-        "valid": valid,
-        "group": group,
-        "seed": seed,
-    }
-    if how is not None:
-        taken |= {key: _listed(value) for key, value in vars(how).items()}
-    aside = ("dict", "init", *NOT_DECIDING)
-    decides = {key: value for key, value in taken.items() if key not in aside}
+    chosen = replace(
+        model, settings=tuple(f"{key}={_said(value)}" for key, value in model_settings.items())
+    )
+    options = [representation, chosen, split, *([] if how is None else [how])]
+    settings, decides = (
+        {key: value for one in options for key, value in as_settings(one, key_only=only).items()}
+        for only in (False, True)
+    )
     store_digest = digest([store.track_ids, store.tracks.get("sha1"), store.settings])
     content = [store_digest, chain_digest(chain), parts.id, table.names, table.texts()]
     content += [chain_digest((step,)) for step in ((init,) if init else inherited)]
-    given_by = {"dicts": "dict", "settings": "param"}
-    said = {given_by.get(name, name): origin for name, origin in (origins or {}).items()}
+    said_by = {_KEYS.get(name, name): origin for name, origin in (origins or {}).items()}
     return Plan(
         store=store,
-        settings=taken,
-        origins={key: said.get(key, "default") for key in taken},
-        model=None if entry.family == "nets" else entry.load()(**model_settings),
+        settings=settings,
+        origins={key: said_by.get(key, "default") for key in settings},
+        model=None if how is not None else entry.load()(**model_settings),
         model_settings=model_settings,
         training=how,
         init=init,
@@ -167,6 +149,15 @@ def plan_run(
         store_digest=store_digest,
         key=digest([decides, content]),
     )
+
+
+def _refuse_training(training: Training, model: str) -> None:
+    """Refuse options of the training of nets for a classifier."""
+    for key, value in training.changed().items():
+        raise ConfigError(
+            f"{key}={value} is an option of nets (mcls list nets), but {model} is a classifier; "
+            "its settings are given with -p"
+        )
 
 
 def check_scores(chain: Chain, labels: Sequence[str], model: str) -> None:
@@ -221,10 +212,6 @@ def _labels(store: Store, column: str, parts: Parts) -> LabelTable:
     multi = any("|" in value for value in values)
     where = [f"{store.path}: track {store.track_ids[i]!r}, column {column!r}" for i in used]
     return parse_labels(values, allow_empty=multi, where=where)
-
-
-def _listed(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
 
 
 def _said(value: Any) -> str:

@@ -7,7 +7,7 @@ together. Scores of rows, or of a net's segments, become scores of tracks by `ag
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ import numpy as np
 
 from mcls.chain.apply import Timed
 from mcls.chain.match import encoded_track, stored_steps
+from mcls.chain.options import Representation
+from mcls.data.options import Split
 from mcls.data.parts import copies, optional_column
 from mcls.disk.predictions import Predictions, write_predictions
 from mcls.disk.run import open_run, write_parts, written_folder
@@ -24,11 +26,13 @@ from mcls.disk.workspace import Workspace
 from mcls.errors import ConfigError, DataError
 from mcls.evaluation import evaluate
 from mcls.evaluation.aggregate import score_tracks
+from mcls.options import takes_options
 from mcls.parallel.progress import Progress
+from mcls.stages.options import Model
 from mcls.stages.plan import Plan, plan_run
 from mcls.stages.provenance import provenance
 from mcls.stages.train_net import OnEpoch, train_net
-from mcls.training.options import takes_training
+from mcls.training.options import Training
 
 
 @dataclass(frozen=True)
@@ -50,31 +54,23 @@ class Trained:
     computed: bool
 
 
-@takes_training
+@takes_options
 def train(
     store: Path | str,
     run: Path | str,
     *,
-    model: str = "svm",
-    feature: str | None = None,
-    dicts: Sequence[Path | str] = (),
-    encoder: str | None = None,
-    pool: Sequence[str] = (),
-    settings: Sequence[str] = (),
-    labels: str = "labels",
-    split: str = "split",
-    fold: str | None = None,
-    valid: float = 0.1,
-    group: str | None = "group",
-    aggregate: str = "mean",
-    seed: int = 0,
+    model: Model,
+    representation: Representation,
+    split: Split,
+    training: Training,
     overwrite: bool = False,
     progress: Progress | None = None,
     on_epoch: OnEpoch | None = None,
     origins: Mapping[str, str] | None = None,
-    **training: Any,
 ) -> Trained:
     """Train a classifier or a net on the rows of a store and write a run folder.
+
+    A training that was killed continues when it is started again.
 
     Parameters
     ----------
@@ -82,31 +78,24 @@ def train(
         A store.
     run : path
         The run folder to make. With the same settings and data it is left as it is.
-    model : str
-        A classifier or a net of the registry.
-    feature : str or None
-        Which feature of the store; may be left out if there is one.
-    dicts, encoder, pool
-        Encode in passing, as `encode` does.
-    settings : sequence of str
-        Settings of the classifier or the net, ``key=value``.
-    labels : str
-        The label column. A ``|`` in it makes every label a decision of its own.
-    split, fold, valid, group, seed
-        Which tracks are in which part; see `resolve_parts`.
-    aggregate : {'mean', 'vote', 'max'}
-        From the scores of rows to the score of a track.
+    model : Model
+        As keywords: ``model``, ``settings`` and ``aggregate``.
+    representation : Representation
+        As keywords: ``feature``, ``dicts``, ``encoder`` and ``pool``; rows are encoded as `encode`
+        does it.
+    split : Split
+        As keywords: ``labels``, ``split``, ``fold``, ``valid``, ``group`` and ``seed``. A ``|`` in
+        the label column makes every label a decision of its own.
+    training : Training
+        As keywords: the options of the training of nets, such as ``epochs``.
     overwrite : bool
-        Replace a run made otherwise.
+        Replace a run made with other settings.
     progress : callable or None
         ``progress(tracks done, tracks in all, seconds of audio)``; for a net, steps.
     on_epoch : callable or None
-        For a net: told its figures after each epoch, by name.
+        Called with the figures of a net after each epoch, by name.
     origins : mapping or None
         Where each setting came from, for run.toml.
-    **training
-        How a net is trained: the options of `mcls.training.options.Training`. A training that was
-        killed goes on when it is started again.
 
     Returns
     -------
@@ -123,20 +112,10 @@ def train(
     plan = plan_run(
         Store(Path(store)),
         model=model,
-        feature=feature,
-        dicts=dicts,
-        encoder=encoder,
-        pool=pool,
-        settings=settings,
-        labels=labels,
+        representation=representation,
         split=split,
-        fold=fold,
-        valid=valid,
-        group=group,
-        aggregate=aggregate,
-        seed=seed,
+        training=training,
         origins=origins,
-        **training,
     )
     work = Workspace(run, plan.key)
     there = _there(run, plan, overwrite=overwrite)

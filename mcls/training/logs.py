@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 from mcls.errors import ConfigError, suggest
+from mcls.options import as_settings
 from mcls.training.options import Training
 
 #: Logs the figures of an epoch, counted from 1.
@@ -107,7 +108,7 @@ def open_logs(training: Training, name: str, rank: int = 0) -> Iterator[Log]:
     rank : int
         Number of this process; only process 0 logs.
     """
-    options = {key: str(value) for key, value in training.deciding().items()}
+    options = {key: str(value) for key, value in as_settings(training, key_only=True).items()}
     with ExitStack() as stack:
         logs = []
         for spec in _specs(training) if rank == 0 else []:

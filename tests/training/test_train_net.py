@@ -209,8 +209,8 @@ def test_a_loss_that_is_no_number_stops_the_run(train, tmp_path):
     ("given", "said"),
     [
         ({"model": "mpl"}, "no 'mpl' among the classifiers or nets; did you mean 'mlp'"),
-        ({"model": "svm", "epochs": 3, "settings": []}, "epochs=3 is for nets"),
-        ({"epoch": 3}, "'epoch': did you mean 'epochs'"),
+        ({"model": "svm", "epochs": 3, "settings": []}, "epochs=3 is an option of nets"),
+        ({"epoch": 3}, "no option 'epoch'; did you mean 'epochs'"),
         ({"epochs": 0}, "epochs=0; expected 1 or more"),
         ({"frames": 2, "segment": 1.0}, "give one"),
         ({"ema": 1.0}, "ema=1.0; expected"),

@@ -1,0 +1,49 @@
+"""The options of stages that no other layer reads: the model of a run, the folds of a recipe."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from mcls.options import option
+
+
+@dataclass(frozen=True)
+class Model:
+    """What is trained, and how scores of rows become scores of tracks."""
+
+    model: str = option(
+        "svm",
+        "Classifier or net to train.",
+        section="Model",
+        registry=("classifiers", "nets"),
+    )
+    settings: tuple[str, ...] = option(
+        (),
+        "Setting of the model; repeatable.",
+        section="Model",
+        word="param",
+        metavar="KEY=VALUE",
+    )
+    aggregate: Literal["mean", "vote", "max"] = option(
+        "mean", "Combine the scores of rows or segments to the track's score.", section="Model"
+    )
+
+
+@dataclass(frozen=True)
+class Folds:
+    """How the folds of a cross-validation are made; see `mcls.data.options.Split`."""
+
+    split: str = option("fold", "Column of folds, or of parts (train, valid, test).")
+    labels: str | None = option(None, "Column of labels (default: as in the recipe, else labels).")
+    group: str | None = option(
+        None, "Column of groups that stay together (default: as in the recipe, else group)."
+    )
+    valid: float = option(
+        0.0, "Fraction of the other folds drawn as the valid part.", min=0, max=1, max_open=True
+    )
+    settings: tuple[str, ...] = option(
+        (),
+        "Setting of the model, in place of the recipe's; repeatable.",
+        word="param",
+        metavar="KEY=VALUE",
+    )
+    seed: int = option(0, "Random seed.")
