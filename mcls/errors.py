@@ -1,4 +1,4 @@
-"""What can go wrong, in three kinds.
+"""Errors that mcls raises on purpose, in three kinds.
 
 Every message says what is wrong (with the value and the file), what was expected and what to do.
 The command line exits with 2 for a `ConfigError`, as for wrong usage, and with 1 for the others.
@@ -9,7 +9,7 @@ from difflib import get_close_matches
 
 
 class MclsError(Exception):
-    """The root of every error mcls raises on purpose."""
+    """Base class of the errors that mcls raises on purpose."""
 
 
 class DataError(MclsError):
@@ -25,14 +25,14 @@ class ConfigError(MclsError, ValueError):
 
 
 def suggest(word: str, known: Iterable[str]) -> str:
-    """Name what is close to a misspelt word, or else everything there is.
+    """Suggest the known word that is closest to a misspelt one, or else list all of them.
 
     Parameters
     ----------
     word : str
-        What was asked for.
+        The word that was typed.
     known : iterable of str
-        What exists.
+        The words that exist.
 
     Returns
     -------

@@ -79,7 +79,7 @@ class Entry:
     settings : dict of str to Setting
         Its keyword-only parameters.
     facts : dict
-        What the family is told without an import.
+        Values that the family can read without an import.
     package : str
         The package that adds the entry through an entry point; empty for those of mcls.
     """
@@ -122,7 +122,7 @@ def register(family: str, name: str, **facts: Any) -> Callable[[T], T]:
     name : str
         The name that users type, in kebab-case.
     **facts : literals
-        What else the family wants to know without importing it.
+        Values that the family can read without an import, such as the source of a net.
     """
 
     def mark(thing: T) -> T:

@@ -1,6 +1,6 @@
-"""Settings of registered things: written as text, checked against the signature, hashed.
+"""Settings of registered entries: parsing them from text, checking and hashing them.
 
-A *spec* names an entry and its settings in one word, wherever a user names one::
+A *spec* names an entry and its settings in one word, wherever a command accepts an entry::
 
     mfcc                          the entry with its defaults
     mfcc:n_mfcc=13,delta=2        with settings
@@ -39,7 +39,7 @@ def parse_pairs(pairs: Iterable[str]) -> dict[str, str]:
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or not key:
-            raise ConfigError(f"{pair!r} is not a setting; write key=value")
+            raise ConfigError(f"{pair!r} is not a setting; type key=value")
         if key in found:
             raise ConfigError(f"setting {key!r} is given twice")
         found[key.strip()] = value.strip()
@@ -69,19 +69,19 @@ def resolve(entry: Entry, given: Mapping[str, Any]) -> dict[str, Any]:
     Parameters
     ----------
     entry : Entry
-        Whose settings.
+        The entry.
     given : mapping of str to text or value
         Text (from a command line or a recipe) is converted to the type of the signature.
 
     Returns
     -------
     dict
-        In the order of the signature.
+        All settings, in the order of the signature.
 
     Raises
     ------
     ConfigError
-        Names all bad settings at once, each with a suggestion.
+        If settings are unknown or not of their type; the message names all, with suggestions.
     """
     full, bad = defaults(entry), []
     for key, value in given.items():
@@ -122,7 +122,7 @@ def convert(value: Any, setting: Setting) -> Any:
 
 
 def describe(annotation: str) -> str:
-    """Say a type in words a user reads: ``Literal['db', 'none']`` is ``one of db, none``."""
+    """Describe a type in words: ``Literal['db', 'none']`` is ``one of db, none``."""
     words = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text"}
     said = []
     for kind in _alternatives(ast.parse(annotation, mode="eval").body):
@@ -138,12 +138,12 @@ def describe(annotation: str) -> str:
 
 
 def canonical(value: Any) -> str:
-    """Return JSON that is the same text for the same value."""
+    """Return a value as JSON text that does not depend on the order of keys."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def digest(value: Any) -> str:
-    """Return 16 hex digits that name a JSON-like value."""
+    """Return the first 16 hex digits of the SHA-256 of a JSON-like value."""
     return hashlib.sha256(canonical(value).encode()).hexdigest()[:16]
 
 

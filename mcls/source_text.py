@@ -46,7 +46,7 @@ class Registration:
     settings : dict of str to Setting
         The parameters of the signature; a preset has none of its own.
     facts : dict
-        What the family is told without an import.
+        Values that the family can read without an import.
     of : str or None
         The entry that a preset is made from; None if this is no preset.
     changed : dict

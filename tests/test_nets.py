@@ -142,7 +142,7 @@ def test_saved_and_loaded_it_gives_the_same(name: str, tmp_path) -> None:
 def test_too_small_a_segment_is_refused_with_the_smallest(name: str) -> None:
     frames, dims = smallest_input(name, {})
     for n_frames, n_dims in ((frames - 1, dims), (frames, dims - 1)):
-        with pytest.raises(ConfigError, match=f"at least {frames} frames x {dims} dims"):
+        with pytest.raises(ConfigError, match=f"at least {frames} frames x {dims} dimensions"):
             build_net(name, {}, n_frames, n_dims, 2)
     with pytest.raises(ConfigError, match="0 labels; expected 1 or more"):
         build_net(name, narrow(name), frames, dims, 0)

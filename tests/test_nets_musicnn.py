@@ -401,7 +401,9 @@ def test_the_smallest_waveform_gives_one_frame() -> None:
 
 
 def test_too_few_samples_are_said_as_samples() -> None:
-    with pytest.raises(ConfigError, match=r"30048 samples \(313 frames x 96 dims\).*waveform"):
+    with pytest.raises(
+        ConfigError, match=r"30048 samples \(313 frames x 96 dimensions\).*waveform"
+    ):
         build_net("samplecnn", {}, 313, 96, 2)
 
 

@@ -253,7 +253,7 @@ def test_a_local_net_of_own_pools() -> None:
     found = layers("local-cnn", 30, 12, 2, pools="5x6")
     assert [found[f"conv{i}.pool"].output[1] for i in (1, 2)] == [6, 1]
     assert smallest_input("local-cnn", {"pools": "5x6"}) == (30, 1)
-    with pytest.raises(ConfigError, match="at least 30 frames x 1 dims"):
+    with pytest.raises(ConfigError, match="at least 30 frames x 1 dimensions"):
         build_net("local-cnn", {"pools": "5x6"}, 29, 12, 2)
     with pytest.raises(ConfigError, match="pools=5x0; expected 1 frame or more in each"):
         build_net("local-cnn", {"pools": "5x0"}, 30, 12, 2)
@@ -264,7 +264,7 @@ def test_a_local_net_of_own_pools() -> None:
 
 @pytest.mark.parametrize("text", ["", "3", "3x", "0x3", "3x3;9x1", "3x3,", "-1x3", "9999999x1"])
 def test_shapes_that_are_none_are_refused(text: str) -> None:
-    with pytest.raises(ConfigError, match=r"pons-parallel: shapes=.*expected FRAMESxDIMS"):
+    with pytest.raises(ConfigError, match=r"pons-parallel: shapes=.*expected FRAMESxDIMENSIONS"):
         parse_shapes("pons-parallel", text)
 
 
@@ -283,5 +283,5 @@ def test_sizes_below_one_are_refused(name: str, setting: str) -> None:
 
 
 def test_a_filter_that_does_not_fit_says_what_does() -> None:
-    with pytest.raises(ConfigError, match="at least 1 frames x 60 dims"):
+    with pytest.raises(ConfigError, match="at least 1 frames x 60 dimensions"):
         build_net("pons-parallel", {"shapes": "1x60"}, 80, 40, 2)

@@ -45,7 +45,7 @@ def test_split_spec(spec: str, name: str, settings: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("word", ["size", "=3", ""])
 def test_a_word_without_key_and_value_is_refused(word: str) -> None:
-    with pytest.raises(ConfigError, match="is not a setting; write key=value"):
+    with pytest.raises(ConfigError, match="is not a setting; type key=value"):
         parse_pairs([word])
 
 

@@ -1,17 +1,19 @@
-"""Nets: segments in, logits out. One file a net, or a ladder of nets.
+"""Nets, which turn segments into logits: one file for each net, or for a few that are alike.
 
-A net is a plain ``torch.nn.Module``, made as ``Net(n_frames, n_dims, n_labels, **settings)``. What
-all of them keep:
+A net is a plain ``torch.nn.Module``, made as ``Net(n_frames, n_dims, n_labels, **settings)``. All
+of them keep this contract:
 
 * ``forward(x)`` takes segments ``(batch, 1, n_frames, n_dims)`` float32, time first, standardised,
-  and returns logits ``(batch, n_labels)``. The loss, the device and the standardising are the
-  trainer's; only a published batch norm of the input is part of a net.
+  and returns logits ``(batch, n_labels)``. The trainer owns the loss, the device and the
+  standardisation; only a published batch norm of the input is part of a net.
 * ``hidden`` names the submodules whose outputs are the hidden layers, first to last. An output is
   ``(batch, units)``, ``(batch, maps, frames)`` or ``(batch, maps, frames, dims)``, after
   nonlinearity and pooling and before dropout.
 * ``smallest(**settings)`` returns the fewest frames and dimensions it takes, all settings given.
   Fewer are refused with a `ConfigError`.
-* It is registered with the ``frames``, ``dims`` and ``labels`` of its publication.
+* It is registered with the ``source``, ``frames``, ``dims`` and ``labels`` of its publication, and
+  with ``any_length=True`` if it takes longer segments than it was built for.
+* It is a `mcls.nets.base.Net`, whose docstring documents the settings that nets share.
 
 >>> import torch
 >>> net = build_net("dieleman", {}, 187, 96, 50, seed=0)

@@ -59,8 +59,8 @@ class AlexNet(Net):
     """Five convolutions, three overlapping max-pools, two dense layers of 4096 units.
 
     The second, fourth and fifth convolution fall into two towers, each of which reads its own half
-    of the maps. What the last pool leaves becomes 6 x 6 by means over parts, as many as there are
-    in the published net; there they are single values.
+    of the maps. The output of the last pool becomes 6 x 6 by means over parts, the size that it has
+    in the published net.
 
     Parameters
     ----------

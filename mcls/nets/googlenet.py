@@ -42,11 +42,11 @@ class Inception(nn.Module):
     Parameters
     ----------
     n_in : int
-        Maps.
+        Number of maps in the input.
     maps : (int, int, int, int, int, int)
-        Of 1x1; of 1x1 and then 3x3; of 1x1 and then 5x5; of 1x1 after the max-pool.
+        Maps of 1x1; of 1x1 and then 3x3; of 1x1 and then 5x5; of 1x1 after the max-pool.
     pool : bool
-        Whether a max-pool of every second frame and dimension follows.
+        Add a max-pool of every second frame and dimension.
     **how
         Nonlinearity and batch norm of every convolution.
     """

@@ -92,7 +92,7 @@ class MLP(Net):
         weights : sequence of np.ndarray, shape (n_units, n_inputs)
             One per layer, as many as there are hidden layers or fewer.
         biases : sequence of np.ndarray, shape (n_units,)
-            Of the same units.
+            Biases of the same units.
 
         Raises
         ------

@@ -223,7 +223,7 @@ PonsFrequency = register_preset(
 class PonsParallel(ShapedFilters):
     """Filters of any shapes side by side, and a dense layer of 200 units: pons-tf extended.
 
-    So ``shapes=60x1,1x32`` is pons-tf. A net takes segments of one length.
+    The shapes ``60x1,1x32`` make pons-tf. A net takes segments of one length.
 
     Parameters
     ----------

@@ -43,10 +43,10 @@ _UNITS = 100
 class PonsTimbre(Net):
     """Filters of 1 to 7 frames and 100, 75 and 25 of 128 dimensions, then convolution in time.
 
-    Of each filter the maximum over dimensions is taken, so that pitch does not matter and timbre is
-    left; and over 4 frames. Then 32 filters of 8 frames over all maps, a max-pool of 4 frames, and
-    a dense layer of 100 units. Where there are not 128 dimensions, filters keep their share of
-    them.
+    Each filter is followed by the maximum over dimensions, so that pitch does not matter and timbre
+    is left, and by that over 4 frames. Then 32 filters of 8 frames over all maps, a max-pool of 4
+    frames, and a dense layer of 100 units. Where there are not 128 dimensions, filters keep their
+    share of them.
 
     Parameters
     ----------

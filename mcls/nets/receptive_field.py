@@ -32,11 +32,11 @@ class ReceptiveField:
     frames, dims : int
         Size of the part.
     all_frames, all_dims : bool
-        Whether it is the whole segment along this axis.
+        True if the part is the whole segment along this axis.
     first_dim : int
         First dimension of the part.
     over_time : bool
-        Whether the layer still has frames, rather than one vector for the segment.
+        True if the layer still has frames, rather than one vector for the segment.
     """
 
     layer: str

@@ -136,14 +136,14 @@ class TaggingTransformer(Net):
 
 
 class Places(nn.Module):
-    """Puts the class token before the first step, and adds to each what stands for its place.
+    """Put the class token before the first step, and add its learnt position to each step.
 
     Parameters
     ----------
     n_units : int
-        Of a step.
+        Units of a step.
     n_places : int
-        Without that of the class token.
+        Number of positions, without that of the class token.
     """
 
     described_as = "class token, places"
@@ -160,7 +160,7 @@ class Places(nn.Module):
         return torch.cat([token, x], dim=1) + self.of(x.shape[1])
 
     def of(self, n_steps: int) -> torch.Tensor:
-        """Return what is added, ``(1 + n_steps, units)``; drawn out if they are too few."""
+        """Return the positions, ``(1 + n_steps, units)``, interpolated if they are too few."""
         if n_steps < len(self.table):
             return self.table[: 1 + n_steps]
         drawn_out = interpolate(self.table[1:].T[None], n_steps, mode="linear", align_corners=True)
@@ -177,11 +177,11 @@ class Encoder(nn.Module):
     Parameters
     ----------
     n_units : int
-        Of a step.
+        Units of a step.
     n_heads : int
-        Share the units.
+        Number of heads, among which the units are divided.
     dropout : float
-        Of what is added, and of the units between.
+        Share of the units dropped in what is added, and in the layer between.
     """
 
     def __init__(self, n_units: int, n_heads: int, dropout: float) -> None:
@@ -212,7 +212,7 @@ class Attend(nn.Module):
     Parameters
     ----------
     n_heads : int
-        Queries, keys and values of each are a share of the units.
+        Number of heads, among which queries, keys and values are divided.
     """
 
     described_as = "attention"

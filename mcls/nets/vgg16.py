@@ -36,8 +36,8 @@ _UNITS = 4096
 class VGG16(Net):
     """Thirteen 3 x 3 convolutions, of 64 to 512 maps, with five max-pools; two dense layers.
 
-    What the last pool leaves becomes 7 x 7 by means over parts, as many as there are in the
-    published net; there they are single values.
+    The output of the last pool becomes 7 x 7 by means over parts, the size that it has in the
+    published net.
 
     Parameters
     ----------

@@ -1,1 +1,1 @@
-"""What several nets are made of. No net: those are one floor up, and put these together."""
+"""Building blocks that several nets share."""

@@ -1,7 +1,7 @@
-"""Mid-ends and back-ends: what turns maps over time into one vector, each once, for any front-end.
+"""Mid-ends and back-ends, which turn maps over time into one vector, for any front-end.
 
-A *mid-end* is three convolutions in time over all maps. A *back-end* makes one vector of what is
-left over time: maps ``(batch, maps, frames)`` to ``(batch, n_out)``.
+A *mid-end* is three convolutions in time over all maps. A *back-end* turns
+maps ``(batch, maps, frames)`` into one vector, ``(batch, n_out)``.
 
 ===============  ================================================================
 ``global-pool``  maximum and mean over time, side by side
@@ -38,7 +38,7 @@ class Residual(nn.Module):
     Parameters
     ----------
     inner : nn.Module
-        From ``(batch, maps, frames)`` to the same.
+        Layer from ``(batch, maps, frames)`` to the same.
     pool : int
         Frames that become one; 1 does not pool.
     """
@@ -59,19 +59,19 @@ class Convolutions(nn.Module):
     Parameters
     ----------
     n_in, n_frames : int
-        Maps and frames that come in.
+        Number of maps and frames in the input.
     n_maps : int
-        Of each convolution.
+        Number of maps of each convolution.
     kind : {'dense', 'residual', 'pons-2018'}
         ``residual`` gives the last layer; ``dense`` the input and all layers, side by side.
         ``pons-2018`` gives the last; its first convolution is not padded and after the second a
         max-pool halves the number of frames.
     residual_norm : bool
-        Whether the second and third are normalised before they are added.
+        Normalise the second and third convolution before they are added.
     nonlinearity : str
-        Of all maps.
+        Nonlinearity of the convolutions.
     batch_norm : bool
-        Whether maps are normalised at all.
+        Normalise the convolutions over the batch.
     """
 
     def __init__(
@@ -138,9 +138,9 @@ class LastStep(nn.Module):
     Parameters
     ----------
     n_in : int
-        Maps.
+        Number of maps in the input.
     n_units : int
-        Of each layer.
+        Units of each layer.
     """
 
     def __init__(self, n_in: int, n_units: int) -> None:
@@ -163,7 +163,7 @@ class Attention(nn.Module):
     Parameters
     ----------
     n_maps : int
-        That come in, and go out.
+        Number of maps, in the input and the output.
 
     References
     ----------
@@ -216,11 +216,11 @@ def make_backend(kind: Backend, n_maps: int, n_frames: int, n_units: int) -> nn.
     Parameters
     ----------
     kind : str
-        Its name.
+        Name of the back-end.
     n_maps, n_frames : int
-        That come in.
+        Number of maps and frames in the input.
     n_units : int
-        Of each recurrent layer.
+        Units of each recurrent layer.
     """
     makers = {
         "global-pool": lambda: time_pool("max+mean", n_maps),

@@ -1,4 +1,4 @@
-"""Filters of any shape in time and frequency, with their pools; shapes as a user writes them."""
+"""Filters of any shape in time and frequency, with their pools, and the parsing of shapes."""
 
 import re
 from collections import OrderedDict
@@ -9,7 +9,7 @@ from torch import nn
 from mcls.errors import ConfigError
 from mcls.nets.blocks.layers import MaxOver, Nonlinearity, nonlinear
 
-#: Frames and dimensions of a filter that are believed.
+#: Most frames, and most dimensions, of a filter.
 _LARGEST = 10_000
 
 
@@ -28,17 +28,17 @@ def filters(
     Parameters
     ----------
     n_in, n_out : int
-        Maps.
+        Number of maps in the input and the output.
     shape : (frames, dims)
-        Of each filter.
+        Size of each filter.
     pool : nn.Module or None
-        After the nonlinearity.
+        Pool after the nonlinearity.
     nonlinearity : str
-        After the norm.
+        Nonlinearity after the norm.
     batch_norm : bool
-        Whether maps are normalised.
+        Normalise the maps over the batch.
     pad : bool
-        Whether the number of frames stays, by zeros before and after; `shape` has odd frames then.
+        Keep the number of frames by zeros before and after; `shape` must have odd frames.
     """
     padding = (shape[0] // 2, 0) if pad else (0, 0)
     steps: dict[str, nn.Module] = {"conv": nn.Conv2d(n_in, n_out, shape, padding=padding)}
@@ -63,7 +63,7 @@ class SideBySide(nn.Module):
     Parameters
     ----------
     layers : list of nn.Module
-        Each gives ``(batch, maps, ...)``, alike but for the maps.
+        Layers that give ``(batch, maps, ...)`` of the same size but for the maps.
     """
 
     def __init__(self, layers: list[nn.Module]) -> None:
@@ -76,14 +76,14 @@ class SideBySide(nn.Module):
 
 
 def parse_shapes(net: str, text: str) -> list[tuple[int, int]]:
-    """Read the shapes of filters, each ``FRAMESxDIMS``, separated by commas.
+    """Read the shapes of filters, each ``FRAMESxDIMENSIONS``, separated by commas.
 
     Parameters
     ----------
     net : str
-        For messages.
+        Name of the net, for messages.
     text : str
-        Such as ``60x1,1x32``.
+        Shapes such as ``60x1,1x32``.
 
     Raises
     ------
@@ -104,7 +104,7 @@ def parse_shapes(net: str, text: str) -> list[tuple[int, int]]:
         shapes.append((frames, dims))
     if bad:
         raise ConfigError(
-            f"{net}: shapes={text}: {', '.join(bad)}; expected FRAMESxDIMS of 1 or more each, "
-            "separated by commas, as in 9x1,3x3,1x9"
+            f"{net}: shapes={text}: {', '.join(bad)}; expected FRAMESxDIMENSIONS, each 1 "
+            "or more, separated by commas, as in 9x1,3x3,1x9"
         )
     return shapes

@@ -1,4 +1,4 @@
-"""Front-ends: from a segment to maps over time, each once, for any net that goes on from there.
+"""Front-ends, which turn a segment into maps over time, for nets that are made of parts.
 
 A front-end is made as ``Frontend(n_frames, n_dims, width=..., ...)``. It takes segments ``(batch,
 1, n_frames, n_dims)`` and gives ``(batch, n_out, frames_out)``; ``hidden`` names its own layers, if
@@ -57,14 +57,14 @@ class SpectrogramFrontend(nn.Module):
     n_frames, n_dims : int
         Size of a segment.
     width : float
-        Scales the number of maps.
+        Factor on the number of maps.
     envelope : {'max', 'mean'}
         Temporal filters: read every dimension, and take the maximum over dimensions (musicnn's
         code); or read the mean over dimensions (Pons et al. 2018).
     nonlinearity : str
-        Of all maps.
+        Nonlinearity of the filters.
     batch_norm : bool
-        Whether each filter's maps are normalised.
+        Normalise each filter's maps over the batch, after the nonlinearity.
     """
 
     #: Frames, share of dimensions and maps of timbral filters; frames and maps of temporal ones.

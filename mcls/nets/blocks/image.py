@@ -1,4 +1,4 @@
-"""What nets that came from images are made of: convolutions with a step, residual blocks."""
+"""Building blocks of nets for images: strided convolutions and residual blocks."""
 
 from collections import OrderedDict
 
@@ -30,17 +30,17 @@ def convolution(
     Parameters
     ----------
     n_in, n_out : int
-        Maps.
+        Number of maps in the input and the output.
     size : int
-        Frames, and dimensions, of a filter; odd.
+        Size of a filter along both axes; odd.
     nonlinearity : str or None
-        After the norm; None: there is none.
+        Nonlinearity after the norm; None: there is none.
     batch_norm : bool
-        Whether maps are normalised.
+        Normalise the maps over the batch.
     stride : int
-        Frames, and dimensions, from one place of the filter to the next.
+        Stride of the filter along both axes.
     bias : bool
-        Whether there is a bias under a norm, too, whose mean takes it away again.
+        Keep the bias before a norm too, although the norm subtracts it again.
     """
     steps: dict[str, nn.Module] = {
         "conv": nn.Conv2d(
@@ -60,9 +60,9 @@ class SqueezeExcite(nn.Module):
     Parameters
     ----------
     n_maps : int
-        That come in, and go out.
+        Number of maps, in the input and the output.
     nonlinearity : str
-        Of the layer between; it has a sixteenth of the maps.
+        Nonlinearity of the layer between, which has a sixteenth of the maps.
 
     References
     ----------
@@ -88,22 +88,21 @@ class ResidualBlock(nn.Module):
     Parameters
     ----------
     n_in, n_out : int
-        Maps.
+        Number of maps in the input and the output.
     shortcut : int or None
-        Frames, and dimensions, of the filter through which the input goes; None: it is added as it
-        is.
+        Size of the filter that the input passes; None: the input is added as it is.
     stride : int
-        Of the first convolution, and of the shortcut.
+        Stride of the first convolution and of the shortcut.
     pool : nn.Module or None
-        After all.
+        Pool after the nonlinearity.
     squeeze_excite : bool
-        Whether maps are scaled before they are added.
+        Scale the maps before they are added.
     bias : bool
-        See `convolution`.
+        Keep the biases before norms; see `convolution`.
     nonlinearity : str
-        After the first convolution and after the sum.
+        Nonlinearity after the first convolution and after the sum.
     batch_norm : bool
-        Normalise each convolution's maps.
+        Normalise each convolution over the batch.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""What several nets are made of: nonlinearities, initial weights, convolutions with pooling."""
+"""Building blocks of nets: nonlinearities, initial weights, convolutions with pooling."""
 
 import math
 from collections import OrderedDict
@@ -30,16 +30,16 @@ def nonlinear(name: Nonlinearity) -> nn.Module:
 
 
 def init_weights(net: nn.Module, init: Init) -> None:
-    """Draw the weights of every linear, convolutional and recurrent layer; biases become 0.
+    """Draw the weights of every linear, convolutional and recurrent layer; set biases to 0.
 
     Parameters
     ----------
     net : nn.Module
-        Changed in place.
+        The net, changed in place.
     init : {'xavier', 'he', 'orthogonal', 'default'}
         ``xavier``: uniform, of variance 2 / (inputs + outputs). ``he``: normal, of variance
         2 / inputs. ``orthogonal``: rows (or columns) orthonormal. ``default``: all is left as
-        torch made it. A recurrent layer's square matrices are orthogonal, one per gate.
+        torch drew it. A recurrent layer's square matrices are orthogonal, one per gate.
 
     References
     ----------
@@ -83,9 +83,9 @@ def check_sizes(
     """
     if n_frames < smallest[0] or n_dims < smallest[1]:
         raise ConfigError(
-            f"{name}: a segment of {n_frames} frames x {n_dims} dims is too small; it takes at "
-            f"least {smallest[0]} frames x {smallest[1]} dims: take longer segments, or a feature "
-            "with a shorter hop or more dims"
+            f"{name}: a segment of {n_frames} frames x {n_dims} dimensions is too small; it takes "
+            f"at least {smallest[0]} frames x {smallest[1]} dimensions. Use longer segments, or a "
+            "feature with a shorter hop or more dimensions"
         )
     if n_labels < 1:
         raise ConfigError(f"{name}: {n_labels} labels; expected 1 or more")
@@ -105,20 +105,20 @@ def check_settings(
     Parameters
     ----------
     name : str
-        Of the net.
+        Name of the net.
     dropout, output_dropout : float
-        Shares.
+        Shares of units.
     width : float
-        Factor.
+        Factor on maps and units.
     layers : iterable of int
-        Units.
+        Units of each layer.
     counts : mapping of str to (value, least, most)
-        Other whole numbers, by the name of the setting.
+        Other settings that are whole numbers.
 
     Raises
     ------
     ConfigError
-        Names each.
+        If any is out of range; the message names each.
     """
     bad = []
     for key, share in (("dropout", dropout), ("output_dropout", output_dropout)):
@@ -143,12 +143,12 @@ def scaled(n: int, width: float) -> int:
 
 
 def frames_needed(filters: Sequence[int], pools: Sequence[int]) -> int:
-    """Return the fewest frames from which a ladder of filters and pools makes one.
+    """Return the fewest frames that a sequence of filters and pools reduces to one.
 
     Parameters
     ----------
     filters : sequence of int
-        Frames of each filter, first to last; nothing is padded.
+        Frames of each filter, first to last, without padding.
     pools : sequence of int
         Frames of the pool after each filter.
 
@@ -187,17 +187,17 @@ def conv1d(
     Parameters
     ----------
     n_in, n_out : int
-        Maps (of the input: dims).
+        Number of maps in the input (its dimensions, if it is a segment) and the output.
     length : int
         Frames of a filter.
     pool : int
         Frames that become one; 1 does not pool.
     nonlinearity : str
-        Before the pool.
+        Nonlinearity before the pool.
     batch_norm : bool
-        Whether maps are normalised before the nonlinearity.
+        Normalise the maps over the batch, before the nonlinearity.
     pad : bool
-        Whether the convolution keeps the number of frames, by zeros before and after.
+        Keep the number of frames by zeros before and after.
     """
     steps: dict[str, nn.Module] = {}
     if pad:  # torch's own padding of even filters warns of the copy it makes
@@ -225,15 +225,15 @@ def conv2d(
     Parameters
     ----------
     n_in, n_out : int
-        Maps.
+        Number of maps in the input and the output.
     size : int
-        Frames, and dimensions, of a filter; odd.
+        Size of a filter along both axes; odd.
     pool : nn.Module or None
-        After the nonlinearity.
+        Pool after the nonlinearity.
     nonlinearity : str
-        After the norm.
+        Nonlinearity after the norm.
     batch_norm : bool
-        Whether maps are normalised.
+        Normalise the maps over the batch.
     """
     steps: dict[str, nn.Module] = {"conv": nn.Conv2d(n_in, n_out, size, padding=size // 2)}
     if batch_norm:
@@ -266,7 +266,7 @@ def pools_that_fit(
     Parameters
     ----------
     pools : sequence of (frames, dims)
-        As published.
+        Published sizes.
     n_frames, n_dims : int
         Size of the first pool's input.
 

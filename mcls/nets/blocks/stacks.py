@@ -31,17 +31,17 @@ def layer(
     Parameters
     ----------
     convolution : nn.Module
-        Or a dense layer.
+        The convolution, or a dense layer.
     norm : nn.Module
-        Of its maps; left out without `batch_norm`.
+        Norm of its maps; left out without `batch_norm`.
     nonlinearity : str
-        Between the two.
+        Nonlinearity between the two.
     batch_norm : bool
-        Whether to normalise.
+        Normalise the maps over the batch.
     before : mapping of str to nn.Module
-        What comes first, such as zeros at the ends, by the names of the steps.
+        Steps before the convolution, such as zeros at the ends, by name.
     pool : nn.Module or None
-        What comes last.
+        Pool after the norm.
     """
     steps: dict[str, nn.Module] = {**(before or {})}
     name = "linear" if isinstance(convolution, nn.Linear) else "conv"
@@ -65,15 +65,15 @@ class VGG(nn.Module):
     n_frames, n_dims : int
         Size of a segment.
     width : float
-        Scales the number of maps.
+        Factor on the number of maps.
     nonlinearity : str
-        Of all maps.
+        Nonlinearity of the layers.
     batch_norm : bool
-        Whether each layer's maps are normalised.
+        Normalise each layer over the batch, after its nonlinearity.
     dropout : float
-        Share of the units that is left out before each layer but the first in training.
+        Share of the units dropped before each layer but the first in training.
     envelope
-        Has no meaning here.
+        Ignored; there are no temporal filters.
     """
 
     #: Window and step of each pool: frames, dimensions.
@@ -145,13 +145,13 @@ class SampleLevel(nn.Module):
     n_frames, n_dims : int
         Size of a segment, of n_frames x n_dims samples.
     width : float
-        Scales the number of maps.
+        Factor on the number of maps.
     nonlinearity : str
-        Of all maps.
+        Nonlinearity of the layers.
     batch_norm : bool
-        Whether each layer's maps are normalised.
+        Normalise each layer over the batch, after its nonlinearity.
     envelope
-        Has no meaning here.
+        Ignored; there are no temporal filters.
     """
 
     n_maps: ClassVar[tuple[int, ...]] = (64, 64, 64, 128, 128, 128, 256)
@@ -214,8 +214,8 @@ def check_samples(
     n_samples = n_frames * n_dims
     if n_samples < smallest[0]:
         raise ConfigError(
-            f"{name}: a segment of {n_samples} samples ({n_frames} frames x {n_dims} dims) is too "
-            f"small; it takes at least {smallest[0]} frames x {smallest[1]} dims: take longer "
-            "segments, of the feature waveform"
+            f"{name}: a segment of {n_samples} samples ({n_frames} frames x {n_dims} "
+            f"dimensions) is too small; it takes at least {smallest[0]} frames x {smallest[1]} "
+            "dimensions. Use longer segments, of the feature waveform"
         )
     check_sizes(name, smallest, n_samples, 1, n_labels)

@@ -47,12 +47,12 @@ def time_pool(name: str, n_maps: int) -> "TimePool":
         ``mean``, ``max``, ``std``, ``lp`` or ``lp3``, ``attention`` or ``attention4``,
         ``autopool``; several joined by ``+``, each once.
     n_maps : int
-        That come in.
+        Number of maps in the input.
 
     Returns
     -------
     TimePool
-        Its ``n_out`` is the length of the vector that it makes.
+        The pooling; its ``n_out`` is the length of the vectors that it returns.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def time_pool(name: str, n_maps: int) -> "TimePool":
     words = name.split("+")
     parts = [_part(word, name, n_maps) for word in words]
     if len(set(words)) < len(words):
-        raise ConfigError(f"pooling over time {name!r} names one twice; expected each once")
+        raise ConfigError(f"pooling over time {name!r} names one twice; name each once")
     return TimePool(parts, n_maps)
 
 
@@ -78,7 +78,7 @@ class TimePool(nn.Module):
     Attributes
     ----------
     n_out : int
-        Length of the vector.
+        Length of the vectors.
     """
 
     def __init__(self, parts: list[nn.Module], n_maps: int) -> None:
@@ -112,7 +112,7 @@ class Max(nn.Module):
 
 
 class Std(nn.Module):
-    """The standard deviation over time, of gradient 0 where a map is constant."""
+    """The standard deviation over time; its gradient is 0 where a map is constant."""
 
     described_as = "standard deviation over time"
 
@@ -124,12 +124,12 @@ class Std(nn.Module):
 
 
 class PowerAverage(nn.Module):
-    """The power average over time, of gradient 0 where a map is silent.
+    """The power average over time; its gradient is 0 where a map is silent.
 
     Parameters
     ----------
     p : int
-        1 or more.
+        Exponent, 1 or more.
     """
 
     def __init__(self, p: int) -> None:
@@ -151,9 +151,9 @@ class AttentionPool(nn.Module):
     Parameters
     ----------
     n_maps : int
-        That come in.
+        Number of maps in the input.
     n_heads : int
-        Means; one after the other in the output.
+        Number of heads, each of which adds a mean per map to the output.
     """
 
     def __init__(self, n_maps: int, n_heads: int) -> None:
@@ -173,7 +173,7 @@ class AutoPool(nn.Module):
     Parameters
     ----------
     n_maps : int
-        That come in.
+        Number of maps in the input.
     """
 
     described_as = "autopool over time"
