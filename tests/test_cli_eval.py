@@ -201,7 +201,7 @@ def test_the_stage_gives_the_same_figures(folds: Path) -> None:
 
 
 def test_a_folder_without_predictions_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(FormatError, match="expected a folder that `mcls train`"):
+    with pytest.raises(FormatError, match="expected a folder made by `mcls train`"):
         evaluate(tmp_path)
     with pytest.raises(DataError, match="there is no file"):
         evaluate(tmp_path / "nothing")

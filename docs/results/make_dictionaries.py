@@ -19,7 +19,7 @@ import joblib
 import mcls
 from mcls.data.prepare import prepare
 from mcls.disk.predictions import join_predictions, read_predictions
-from mcls.evaluation import Estimate, Report
+from mcls.evaluation import Estimate, Evaluation
 from mcls.evaluation import evaluate as measure
 
 #: One patch for all methods, chosen on valid parts with K-means: 4 frames of 128 mel bands,
@@ -196,7 +196,7 @@ def print_table(task: Task, learnings: list[Learning], work: Path) -> None:
                 print("|", " | ".join([method.name, encoder, pool, str(n_atoms), *cells]), "|")
 
 
-def mains(report: Report) -> list[Estimate]:
+def mains(report: Evaluation) -> list[Estimate]:
     """Return the headline figures of a report."""
     return [one.main for one in report.metrics.values() if one.main is not None]
 

@@ -11,8 +11,8 @@ from mcls.cli.options import FILE, Name, json_option
 from mcls.cli.tables import show_table
 
 if TYPE_CHECKING:
-    from mcls.evaluation import Estimate, Report
-    from mcls.stages.evaluate import Evaluated
+    from mcls.evaluation import Estimate, Evaluation
+    from mcls.stages.evaluate import RunEvaluation
 
 _FIGURES = ("macro", "95 %", "micro", "95 %", "labels", "tracks")
 
@@ -90,34 +90,34 @@ def command(
     if len(reports) > 1:
         _show_together(reports)
     for one in reports:
-        if len(reports) == 1 or per_label or one.folds or one.report.confusion is not None:
+        if len(reports) == 1 or per_label or one.folds or one.overall.confusion is not None:
             _show(one, per_label)
         else:
             _note_left_out(one)
 
 
-def _show_together(reports: Sequence["Evaluated"]) -> None:
+def _show_together(reports: Sequence["RunEvaluation"]) -> None:
     """Print one table: a line per metric and path, so that paths can be compared."""
-    metrics = dict.fromkeys(name for one in reports for name in one.report.metrics)
+    metrics = dict.fromkeys(name for one in reports for name in one.overall.metrics)
     rows = [
-        [name, str(one.path), *_row(one.report, name)]
+        [name, str(one.path), *_row(one.overall, name)]
         for name in metrics
         for one in reports
-        if name in one.report.metrics
+        if name in one.overall.metrics
     ]
-    parts = {one.report.part for one in reports}
+    parts = {one.overall.part for one in reports}
     title = f"part {parts.pop()}" if len(parts) == 1 else "parts " + ", ".join(sorted(parts))
     show_table(["metric", "path", *_FIGURES], rows, left=2, title=title)
 
 
-def _row(report: "Report", name: str) -> list[str]:
+def _row(report: "Evaluation", name: str) -> list[str]:
     one = report.metrics[name]
     n_labels = str(len(one.per_label)) if one.macro else ""
     return [*_cells(one.macro), *_cells(one.micro), n_labels, str(report.n_tracks)]
 
 
-def _show(evaluated: "Evaluated", per_label: bool) -> None:
-    report = evaluated.report
+def _show(evaluated: "RunEvaluation", per_label: bool) -> None:
+    report = evaluated.overall
     about = [f"part {report.part}"]
     about += [f"{report.n_tracks} tracks", f"{len(report.names)} labels"]
     if evaluated.split_id:
@@ -140,7 +140,7 @@ def _show(evaluated: "Evaluated", per_label: bool) -> None:
     _note_left_out(evaluated)
 
 
-def _show_labels(report: "Report") -> None:
+def _show_labels(report: "Evaluation") -> None:
     measured = {name: one.per_label for name, one in report.metrics.items() if one.per_label}
     columns = ["label", "tracks"]
     for name in measured:
@@ -154,22 +154,22 @@ def _show_labels(report: "Report") -> None:
     show_table(columns, rows)
 
 
-def _show_folds(evaluated: "Evaluated") -> None:
-    headlines = {name: one.headline for name, one in evaluated.report.metrics.items()}
+def _show_folds(evaluated: "RunEvaluation") -> None:
+    headlines = {name: one.headline for name, one in evaluated.overall.metrics.items()}
     rows = [
         [fold, *(_cells(report[name].main)[0] for name in headlines), str(report.n_tracks)]
         for fold, report in evaluated.folds.items()
     ]
     spread: dict[str, Any] = {
-        name: evaluated.spread[name][kind] for name, kind in headlines.items()
+        name: evaluated.across_folds[name][kind] for name, kind in headlines.items()
     }
     rows.append(["mean ± sd", *(_plus_minus(one) for one in spread.values()), ""])
     show_table(["fold", *(f"{n} ({kind})" for n, kind in headlines.items()), "tracks"], rows)
 
 
-def _note_left_out(evaluated: "Evaluated") -> None:
+def _note_left_out(evaluated: "RunEvaluation") -> None:
     """Name the labels without both classes; this belongs to the result, so it goes to stdout."""
-    report = evaluated.report
+    report = evaluated.overall
     if report.left_out:
         named = ", ".join(f"{label} ({why})" for label, why in report.left_out.items())
         n = f"{len(report.left_out)} of {len(report.names)} labels"

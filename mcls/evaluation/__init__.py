@@ -1,6 +1,7 @@
-"""Evaluation: truth and scores in, metrics with intervals out. `evaluate` does all of it."""
+"""Evaluation: from true labels and scores to metrics with confidence intervals."""
 
+from mcls.evaluation.compute import evaluate
 from mcls.evaluation.folds import across_folds
-from mcls.evaluation.report import Estimate, Measured, Report, evaluate
+from mcls.evaluation.results import Estimate, Evaluation, MetricResult
 
-__all__ = ["Estimate", "Measured", "Report", "across_folds", "evaluate"]
+__all__ = ["Estimate", "Evaluation", "MetricResult", "across_folds", "evaluate"]

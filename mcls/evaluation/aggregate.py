@@ -1,4 +1,4 @@
-"""From scores of rows to scores of tracks: mean, vote or max."""
+"""Aggregation of the scores of rows to scores of tracks: mean, vote or max."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 
 from mcls.errors import ConfigError, DataError
 
-#: The ways to aggregate, for command lines.
+#: Aggregation methods.
 AGGREGATES = ("mean", "vote", "max")
 
 
@@ -18,7 +18,7 @@ def aggregate(
     how: str = "mean",
     threshold: float | None = None,
 ) -> np.ndarray:
-    """Return one row of scores per track from the scores of its rows.
+    """Aggregate the scores of the rows of each track.
 
     Parameters
     ----------
@@ -27,10 +27,10 @@ def aggregate(
     lengths : np.ndarray, shape (n_tracks,)
         Rows per track, each >= 1.
     how : {'mean', 'vote', 'max'}
-        ``mean`` or ``max`` over a track's rows, or ``vote``: the share of its rows that choose
-        the label (that has the highest score of the row, or, with `threshold`, at least it).
+        ``mean`` or ``max`` over the rows of a track, or ``vote``: the fraction of its rows for
+        which the label is predicted (highest score, or at least `threshold` if it is given).
     threshold : float or None
-        For ``vote`` with several labels per track: where a label counts as present.
+        For ``vote`` with multi-label data: the score from which a label counts as predicted.
 
     Returns
     -------
@@ -42,7 +42,7 @@ def aggregate(
     ConfigError
         If `how` is unknown.
     DataError
-        If a track has no rows, or the lengths do not add up.
+        If a track has no rows, or the lengths do not sum to the number of rows.
 
     Examples
     --------
@@ -54,7 +54,9 @@ def aggregate(
     """
     lengths = np.asarray(lengths, dtype=np.int64)
     if lengths.sum() != len(scores):
-        raise DataError(f"{len(scores)} rows of scores for tracks of {lengths.sum()} rows")
+        raise DataError(
+            f"there are {len(scores)} rows of scores, but the tracks have {lengths.sum()} rows"
+        )
     if len(lengths) == 0:
         return np.zeros((0, scores.shape[1]))
     if lengths.min() < 1:
@@ -68,7 +70,7 @@ def aggregate(
         else:
             scores = scores >= threshold
     elif how != "mean":
-        raise ConfigError(f"aggregate {how!r} is not one of {', '.join(AGGREGATES)}")
+        raise ConfigError(f"aggregate is {how!r}; expected one of {', '.join(AGGREGATES)}")
     return np.add.reduceat(scores.astype(np.float64), starts, axis=0) / lengths[:, None]
 
 
@@ -80,22 +82,22 @@ def score_tracks(
     how: str = "mean",
     block_rows: int = 16_384,
 ) -> Iterator[np.ndarray]:
-    """Score tracks with a classifier or a net, a label it never saw included.
+    """Score tracks with a classifier or a net, including labels it has not seen.
 
     Parameters
     ----------
     model : fitted classifier or trained net
-        With ``scores_of`` (from a list of tracks to a list of the scores of their rows, or
-        segments), ``classes_`` (columns among the labels), ``multi_label_``, ``threshold`` and
-        ``lowest``, which is the score of a label that is not among its classes.
+        Has ``scores_of`` (from a list of tracks to a list of the scores of their rows or segments),
+        ``classes_`` (indices of its labels), ``multi_label_``, ``threshold`` and ``lowest``, the
+        score of labels that are not among its classes.
     tracks : iterable of np.ndarray, each (n_rows, n_dims)
         The rows of each track.
     n_labels : int
-        Columns wanted.
+        Number of labels.
     how : {'mean', 'vote', 'max', 'rows'}
-        As in `aggregate`; ``rows`` leaves the scores of the rows as they are.
+        As in `aggregate`; ``rows`` keeps the scores of the rows.
     block_rows : int
-        About how many rows are scored at once, whole tracks at a time.
+        Approximate number of rows that are scored at once, in whole tracks.
 
     Yields
     ------
@@ -115,7 +117,7 @@ def score_tracks(
 def tracks_of_segments(
     model: Any, found: Sequence[np.ndarray], n_labels: int, how: str
 ) -> Iterator[np.ndarray]:
-    """Yield the scores of tracks from what ``model.scores_of`` gave; see `score_tracks`."""
+    """Yield the scores of tracks, given the result of ``model.scores_of``; see `score_tracks`."""
     rows = np.concatenate(found)
     scores = np.full((len(rows), n_labels), model.lowest)
     scores[:, model.classes_] = rows

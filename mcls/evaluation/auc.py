@@ -1,32 +1,28 @@
-"""Area under the ROC curve, by ranks.
+"""Area under the ROC curve, computed from ranks.
 
-The AUC of a label is the share of (track with it, track without it) pairs in which the first has
-the higher score; a tie is half a pair. Equal to ``sklearn.metrics.roc_auc_score``.
+The AUC of a label is the fraction of pairs of a track with the label and one without in which the
+first has the higher score; a tie counts as half. Equal to ``sklearn.metrics.roc_auc_score``.
 """
 
 import numpy as np
 
-from mcls.evaluation.figures import Figures, blocks, flat, ratio
+from mcls.evaluation.metric import MetricValues, blocks, flat, ratio
 from mcls.registry import register
 
 
 @register("metrics", "auc", headline="macro", default_for=["single-label", "multi-label"])
-def auc(truth: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> Figures:
-    """Area under the ROC curve: how often a track with the label outranks one without.
+def auc(truth: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> MetricValues:
+    """Area under the ROC curve: probability that a track with the label outranks one without.
 
     Parameters
     ----------
-    truth : np.ndarray, shape (n_tracks, n_labels), bool
-        Which track has which label.
-    scores : np.ndarray, shape (n_tracks, n_labels)
-        Higher = likelier.
-    weights : np.ndarray, shape (n_weightings, n_tracks), int
-        How often each track counts.
+    truth, scores, weights : np.ndarray
+        See `mcls.evaluation.metric`.
 
     Returns
     -------
-    Figures
-        In [0, 1]; 0.5 is chance. Masked without both classes.
+    MetricValues
+        In [0, 1]; 0.5 is chance level. Masked if all tracks have the label, or none.
 
     References
     ----------
@@ -37,13 +33,13 @@ def auc(truth: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> Figures:
     tracks = np.arange(len(truth))
     columns = [_one(truth[:, j], scores[:, j], tracks, weights) for j in range(n_labels)]
     amount, of = (np.stack(pieces, axis=1) for pieces in zip(*columns, strict=True))
-    return Figures(ratio(amount, of), ratio(*_one(*flat(truth, scores), weights)))
+    return MetricValues(ratio(amount, of), ratio(*_one(*flat(truth, scores), weights)))
 
 
 def _one(
     truth: np.ndarray, scores: np.ndarray, tracks: np.ndarray, weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the weight of the pairs in order, and of all pairs, per weighting."""
+    """Return the weight of the correctly ordered pairs and of all pairs, per weighting."""
     with_it, without = np.flatnonzero(truth), np.flatnonzero(~truth)
     without = without[np.argsort(scores[without])]
     below = np.searchsorted(scores[without], scores[with_it], "left")

@@ -1,44 +1,40 @@
-"""Average precision: the mean, over the tracks with a label, of the precision down to each.
+"""Average precision: the mean of the precision at the rank of each track with the label.
 
-Tracks with the same score share the precision at the end of the tie. Equal to
-``sklearn.metrics.average_precision_score``: steps, no interpolation.
+Tracks with equal scores share the precision at the end of the tie. Equal to
+``sklearn.metrics.average_precision_score``, without interpolation.
 """
 
 import numpy as np
 
-from mcls.evaluation.figures import Figures, blocks, flat, ratio
+from mcls.evaluation.metric import MetricValues, blocks, flat, ratio
 from mcls.registry import register
 
 
 @register("metrics", "ap", headline="macro", default_for=["multi-label"])
-def average_precision(truth: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> Figures:
-    """Average precision: area under the precision-recall curve, in steps.
+def average_precision(truth: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> MetricValues:
+    """Average precision: area under the precision-recall curve, without interpolation.
 
     Parameters
     ----------
-    truth : np.ndarray, shape (n_tracks, n_labels), bool
-        Which track has which label.
-    scores : np.ndarray, shape (n_tracks, n_labels)
-        Higher = likelier.
-    weights : np.ndarray, shape (n_weightings, n_tracks), int
-        How often each track counts.
+    truth, scores, weights : np.ndarray
+        See `mcls.evaluation.metric`.
 
     Returns
     -------
-    Figures
-        In [0, 1]; chance is the share of tracks with the label. Masked where no track has it.
+    MetricValues
+        In [0, 1]; chance level is the fraction of tracks with the label. Masked if no track has it.
     """
     n_labels = truth.shape[1]
     tracks = np.arange(len(truth))
     columns = [_one(truth[:, j], scores[:, j], tracks, weights) for j in range(n_labels)]
     amount, of = (np.stack(pieces, axis=1) for pieces in zip(*columns, strict=True))
-    return Figures(ratio(amount, of), ratio(*_one(*flat(truth, scores), weights)))
+    return MetricValues(ratio(amount, of), ratio(*_one(*flat(truth, scores), weights)))
 
 
 def _one(
     truth: np.ndarray, scores: np.ndarray, tracks: np.ndarray, weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the sum of the precisions at the tracks that have it, and their weight."""
+    """Return the sum of the precisions at the tracks with the label, and their weight."""
     order = np.argsort(-scores)
     with_it = order[truth[order]]
     rank = np.searchsorted(-scores[order], -scores[with_it], "right")
@@ -55,5 +51,5 @@ def _one(
 
 
 def _up_to(counts: np.ndarray, ranks: np.ndarray) -> np.ndarray:
-    """Sum the first `ranks` counts of each row."""
+    """Return the sum of the first `ranks` counts of each row."""
     return np.take(np.cumsum(counts, axis=1, dtype=np.int32), ranks - 1, axis=1)

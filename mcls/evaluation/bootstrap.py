@@ -1,8 +1,8 @@
-"""The bootstrap over tracks: how far a figure would wander with other tracks like these.
+"""Confidence intervals by the bootstrap over tracks.
 
-Of a group of related tracks each is drawn on its own, so with strong groups intervals are too
-narrow. Average precision rises a little when a rare label's tracks are drawn twice, so its macro
-interval lies somewhat high around the value.
+Tracks are drawn one by one, so intervals are too narrow if the tracks of a group are strongly
+related. Average precision rises slightly when the tracks of a rare label are drawn repeatedly, so
+the interval of its macro value lies somewhat high.
 
 References
 ----------
@@ -12,7 +12,7 @@ References
 
 import numpy as np
 
-#: Share of the replicates inside an interval.
+#: Confidence level of the intervals.
 LEVEL = 0.95
 
 
@@ -37,17 +37,17 @@ def draw_weights(n_tracks: int, n_replicates: int, seed: int) -> np.ndarray:
 
 
 def interval(replicates: np.ma.MaskedArray) -> tuple[float, float] | None:
-    """Return the percentile interval of the replicates that could be computed.
+    """Return the percentile interval of the replicates.
 
     Parameters
     ----------
     replicates : np.ma.MaskedArray, shape (n_replicates,)
-        A figure for each replicate, masked where a replicate has lost a class.
+        Value of each replicate, masked if it cannot be computed.
 
     Returns
     -------
     tuple of float, or None
-        None if none could be computed.
+        None if all replicates are masked.
 
     Examples
     --------

@@ -1,28 +1,25 @@
-"""Precision at k: of the k labels a listener would be shown, how many are right."""
+"""Precision at k, for lists of suggested labels."""
 
 import numpy as np
 
 from mcls.errors import ConfigError
-from mcls.evaluation.figures import Figures, ratio
+from mcls.evaluation.metric import MetricValues, ratio
 from mcls.registry import register
 
 
 @register("metrics", "precision-at-k", headline="micro", default_for=[])
 def precision_at_k(
     truth: np.ndarray, scores: np.ndarray, weights: np.ndarray, *, k: int = 3
-) -> Figures:
-    """Share of right labels among the k best of each track, over tracks with a label.
+) -> MetricValues:
+    """Precision at k: fraction of correct labels among the k highest scores of a track.
 
     Parameters
     ----------
-    truth : np.ndarray, shape (n_tracks, n_labels), bool
-        Which track has which label.
-    scores : np.ndarray, shape (n_tracks, n_labels)
-        Higher = likelier; among equals the first label is the better.
-    weights : np.ndarray, shape (n_weightings, n_tracks), int
-        How often each track counts.
+    truth, scores, weights : np.ndarray
+        See `mcls.evaluation.metric`; tracks without a label do not count, and on a tie of scores
+        the first label wins.
     k : int >= 1
-        How many labels; at most as many as there are.
+        Number of labels per track.
 
     Raises
     ------
@@ -30,8 +27,8 @@ def precision_at_k(
         If `k` is out of range.
     """
     if not 1 <= k <= truth.shape[1]:
-        raise ConfigError(f"precision-at-k: k={k} is not in 1 to {truth.shape[1]}, the labels")
+        raise ConfigError(f"precision-at-k: k is {k}; expected 1 to {truth.shape[1]} (the labels)")
     best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
     share = np.take_along_axis(truth, best, axis=1).mean(axis=1)
     counts = weights * truth.any(axis=1)
-    return Figures(None, ratio(counts @ share, counts.sum(axis=1)))
+    return MetricValues(None, ratio(counts @ share, counts.sum(axis=1)))

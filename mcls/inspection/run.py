@@ -31,12 +31,12 @@ def plot_run(path: Path, *, part: str | None = None) -> tuple[Figure, str]:
     """
     history, kept = read_history(path) if path.is_dir() else ([], None)
     drawn: dict[str, Any] = {"history": history, "kept": kept}
-    several = evaluate(path, ["auc"], part=part, n_bootstrap=0).report.multi_label
+    several = evaluate(path, ["auc"], part=part, n_bootstrap=0).overall.multi_label
     return (_multi_label if several else _single_label)(path, part, drawn)
 
 
 def _single_label(path: Path, part: str | None, drawn: dict[str, Any]) -> tuple[Figure, str]:
-    report = evaluate(path, ["accuracy"], part=part, confusion=True).report
+    report = evaluate(path, ["accuracy"], part=part, confusion=True).overall
     figure = report["accuracy"].main
     assert figure is not None and figure.low is not None and report.confusion is not None
     where = f"{report.n_tracks} {report.part} tracks"
@@ -48,7 +48,7 @@ def _single_label(path: Path, part: str | None, drawn: dict[str, Any]) -> tuple[
 
 
 def _multi_label(path: Path, part: str | None, drawn: dict[str, Any]) -> tuple[Figure, str]:
-    report = evaluate(path, ["auc"], part=part).report
+    report = evaluate(path, ["auc"], part=part).overall
     figure = report["auc"].macro
     if figure is None:
         raise DataError(f"{path}: no label is on some of the tracks and absent from others")

@@ -1,4 +1,4 @@
-"""Predictions to figures: of a run, of a cross-validation, or of anybody's CSV of scores."""
+"""Metrics of a run, of a cross-validation, or of a CSV of predictions."""
 
 import json
 from collections.abc import Sequence
@@ -9,44 +9,44 @@ from typing import Any
 from mcls.disk.predictions import Predictions, read_predictions
 from mcls.disk.run import open_run, run_files
 from mcls.errors import ConfigError, DataError, FormatError
-from mcls.evaluation import Measured, Report, across_folds
+from mcls.evaluation import Evaluation, MetricResult, across_folds
 from mcls.evaluation import evaluate as measure
 
 
 @dataclass(frozen=True)
-class Evaluated:
-    """The figures of one path.
+class RunEvaluation:
+    """The metrics of a run, a cross-validation or a CSV.
 
     Parameters
     ----------
     path : Path
-        What was evaluated.
-    report : Report
-        Of all tracks of the part; with folds, of the tracks of all folds pooled.
-    folds : dict of str to Report
-        Per fold, if there are several.
-    spread : dict
+        The run folder or CSV.
+    overall : Evaluation
+        Evaluation of all tracks of the part, with the folds pooled.
+    folds : dict of str to Evaluation
+        Evaluation of each fold, if there are several.
+    across_folds : dict
         Mean and standard deviation over the folds; empty without folds.
     split_id : str or None
-        Which split the figures belong to, if a run says so.
+        Identifier of the split, if the run has one.
     """
 
     path: Path
-    report: Report
-    folds: dict[str, Report] = field(default_factory=dict)
-    spread: dict[str, Any] = field(default_factory=dict)
+    overall: Evaluation
+    folds: dict[str, Evaluation] = field(default_factory=dict)
+    across_folds: dict[str, Any] = field(default_factory=dict)
     split_id: str | None = None
 
-    def __getitem__(self, metric: str) -> Measured:
-        return self.report[metric]
+    def __getitem__(self, metric: str) -> MetricResult:
+        return self.overall[metric]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what JSON can hold."""
-        said = {"path": str(self.path), "split_id": self.split_id, **self.report.as_dict()}
+        """Return a JSON object."""
+        found = {"path": str(self.path), "split_id": self.split_id, **self.overall.as_dict()}
         if self.folds:
-            said["folds"] = {fold: report.as_dict() for fold, report in self.folds.items()}
-            said["across_folds"] = self.spread
-        return said
+            found["folds"] = {fold: one.as_dict() for fold, one in self.folds.items()}
+            found["across_folds"] = self.across_folds
+        return found
 
 
 def evaluate(
@@ -58,45 +58,45 @@ def evaluate(
     n_bootstrap: int = 1000,
     seed: int = 0,
     confusion: bool = False,
-) -> Evaluated:
-    """Measure the predictions of a run folder, a cross-validation or a CSV.
+) -> RunEvaluation:
+    """Evaluate the predictions of a run folder, a cross-validation or a CSV.
 
     Parameters
     ----------
     path : path
-        A folder that `train` or `cross_validate` made, or a CSV (see `mcls.disk.predictions`).
+        A folder made by `train` or `cross_validate`, or a CSV (see `mcls.disk.predictions`).
     metrics : sequence of str or None
-        Names or specs; see `mcls.evaluation.evaluate`.
+        Names or specs of metrics; see `mcls.evaluation.evaluate`.
     part : str or None
-        ``test``, ``valid`` or ``train``. None takes ``test``, or everything if the CSV has no
-        parts.
+        ``test``, ``valid`` or ``train``. None takes ``test``, or all tracks if there are no parts.
     threshold : float or None
-        From which score on a label counts as present, where a track has any number of labels.
-        None takes the run's own.
+        Score from which a label counts as predicted, for multi-label data. None takes the
+        threshold of the run.
     n_bootstrap, seed : int
-        Of the 95 % intervals.
+        Replicates and random seed of the 95 % confidence intervals.
     confusion : bool
-        Also count which label was taken for which.
+        Compute the confusion matrix too.
 
     Returns
     -------
-    Evaluated
-        With several folds: pooled, per fold, and mean and deviation.
+    RunEvaluation
+        With several folds: of all folds pooled, of each fold, and mean and standard deviation.
 
     Raises
     ------
     DataError
-        If there is no such path, or no track in the part.
+        If the path does not exist, or the part has no tracks.
     FormatError
-        If what is there is neither a run nor predictions.
+        If the path is neither a run nor a CSV of predictions.
     ConfigError
-        If a metric is unknown or does not fit the labels.
+        If a metric is unknown or unsuitable for the labels.
     """
     path = Path(path)
     predictions, about = _open(path)
     if threshold is not None and not predictions.multi_label:
         raise ConfigError(
-            f"{path}: one label per track is decided by the highest score; leave out --threshold"
+            f"{path}: each track has one label, so the label with the highest score is predicted; "
+            "leave out --threshold"
         )
     if part is None:
         part = "test" if any(predictions.parts) else ""
@@ -110,26 +110,26 @@ def evaluate(
         "seed": seed,
         "confusion": confusion,
     }
-    report = measure(chosen, metrics, **options)
+    overall = measure(chosen, metrics, **options)
     folds = {}
     if len(chosen.fold_names()) > 1:
-        asked = list(report.metrics)
+        asked = list(overall.metrics)
         folds = {
             fold: measure(chosen.only(fold=fold), asked, **options) for fold in chosen.fold_names()
         }
     spread = across_folds(folds) if folds else {}
-    return Evaluated(path, report, folds, spread, about.get("split_id"))
+    return RunEvaluation(path, overall, folds, spread, about.get("split_id"))
 
 
 def _open(path: Path) -> tuple[Predictions, dict[str, Any]]:
-    """Return the predictions of a path, and what its run says about them."""
+    """Return the predictions of a path, and the ``about.json`` of its run."""
     if not path.is_dir():
         return read_predictions(path), {}
     predictions = path / "predictions.csv"
     if not predictions.is_file():
         raise FormatError(
-            f"{path}: there is no predictions.csv in it; expected a folder that `mcls train` or "
-            "`mcls cv` has made, or a CSV"
+            f"{path} has no predictions.csv; expected a folder made by `mcls train` or `mcls cv`, "
+            "or a CSV"
         )
     about: dict[str, Any] = {}
     if all((path / name).is_file() for name in run_files(path)):
@@ -145,12 +145,12 @@ def _open(path: Path) -> tuple[Predictions, dict[str, Any]]:
 
 
 def _own_split(path: Path) -> str | None:
-    """Return the split id that a cross-validation states."""
+    """Return the split id of a cross-validation."""
     file = path / "metrics.json"
     if not file.is_file():
         return None
     try:
         said = json.loads(file.read_text(encoding="utf-8")).get("split_id")
     except (ValueError, AttributeError) as error:
-        raise FormatError(f"{file}: not a JSON object ({error})") from error
+        raise FormatError(f"{file} is not a JSON object ({error})") from error
     return said if isinstance(said, str) else None

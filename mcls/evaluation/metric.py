@@ -1,8 +1,14 @@
-"""What a metric returns: its values for many weightings of the tracks at once.
+"""The interface of metrics: values for many weightings of the tracks at once.
 
-A metric is a function ``metric(truth, scores, weights, *, settings)``. `weights` has a row per
-weighting: how often each track counts. All ones is the plain value; drawing tracks with
-replacement gives the bootstrap. What cannot be computed (a denominator of 0) is masked.
+A metric is a function ``metric(truth, scores, weights, *, settings)`` that returns `MetricValues`:
+
+* ``truth``, bool ``(n_tracks, n_labels)``: the true labels;
+* ``scores``, float ``(n_tracks, n_labels)``: higher is likelier;
+* ``weights``, int ``(n_weightings, n_tracks)``: how often each track counts. A row of ones gives
+the
+  metric itself; rows drawn with replacement give its bootstrap replicates.
+
+Values that cannot be computed (a denominator of 0) are masked.
 """
 
 from collections.abc import Iterator
@@ -10,20 +16,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-#: Elements that are worked on at a time: their arrays stay in the processor's cache.
+#: Elements per block, so that arrays stay in the CPU cache.
 _BLOCK = 100_000
 
 
 @dataclass(frozen=True)
-class Figures:
+class MetricValues:
     """Values of a metric.
 
     Parameters
     ----------
     per_label : np.ma.MaskedArray, shape (n_weightings, n_labels), or None
-        The value of each label; None for a metric that has none.
+        Value of each label; None for a metric without per-label values.
     micro : np.ma.MaskedArray, shape (n_weightings,)
-        The value of all labels taken together.
+        Value of all labels taken together.
     """
 
     per_label: np.ma.MaskedArray | None
@@ -31,7 +37,7 @@ class Figures:
 
 
 def ratio(amount: np.ndarray, of: np.ndarray) -> np.ma.MaskedArray:
-    """Divide; masked where the denominator is 0.
+    """Divide, and mask the result where the denominator is 0.
 
     Examples
     --------
@@ -44,13 +50,13 @@ def ratio(amount: np.ndarray, of: np.ndarray) -> np.ma.MaskedArray:
 
 
 def blocks(weights: np.ndarray, n_items: int) -> Iterator[slice]:
-    """Cut the weightings into slices, so that a slice by `n_items` is not too much at a time."""
+    """Yield slices of the weightings such that a slice times `n_items` stays small."""
     step = max(1, _BLOCK // max(n_items, 1))
     for start in range(0, len(weights), step):
         yield slice(start, start + step)
 
 
 def flat(truth: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Lay all labels side by side as one yes/no question; say which track each answer is of."""
+    """Flatten labels and scores to one binary problem; also return the track of each element."""
     n_tracks, n_labels = truth.shape
     return truth.ravel(), scores.ravel(), np.repeat(np.arange(n_tracks), n_labels)

@@ -1,0 +1,132 @@
+"""Results of an evaluation: metrics with confidence intervals, and the labels left out.
+
+A label is left out of per-label and macro values if no track has it or every track has it, because
+nothing can be told apart then. It is named, never counted as 0.5 or 0. Micro values take all labels
+together and leave none out.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from mcls.evaluation.bootstrap import LEVEL
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value with its 95 % confidence interval; low and high are None without a bootstrap."""
+
+    value: float
+    low: float | None
+    high: float | None
+
+    def as_dict(self) -> dict[str, float | None]:
+        """Return a JSON object."""
+        return {"value": self.value, "low": self.low, "high": self.high}
+
+
+@dataclass(frozen=True)
+class MetricResult:
+    """The result of one metric.
+
+    Parameters
+    ----------
+    headline : str
+        ``macro`` or ``micro``: the value to quote.
+    macro : Estimate or None
+        Mean over the labels; None if it cannot be computed.
+    micro : Estimate or None
+        Value of all labels taken together; None if it cannot be computed.
+    per_label : dict of str to Estimate
+        Values of the labels for which it can be computed.
+    """
+
+    headline: str
+    macro: Estimate | None
+    micro: Estimate | None
+    per_label: dict[str, Estimate]
+
+    @property
+    def main(self) -> Estimate | None:
+        """The value to quote."""
+        return self.macro if self.headline == "macro" else self.micro
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The metrics of some tracks.
+
+    Parameters
+    ----------
+    part : str
+        The part that was evaluated, several joined by ``+``, or ``all``.
+    n_tracks : int
+        Number of tracks.
+    names : list of str
+        The labels.
+    multi_label : bool
+        Whether a track can have any number of labels.
+    support : dict of str to int
+        Number of tracks with each label.
+    left_out : dict of str to str
+        Labels that are left out, and the reason.
+    metrics : dict of str to MetricResult
+        Results by the name or spec of the metric.
+    n_bootstrap, seed : int
+        Replicates and random seed of the confidence intervals.
+    threshold : float or None
+        Score from which a label counts as predicted; None if no metric used one.
+    confusion : list of list of int, or None
+        Rows are true labels, columns predicted labels, both in the order of `names`.
+    """
+
+    part: str
+    n_tracks: int
+    names: list[str]
+    multi_label: bool
+    support: dict[str, int]
+    left_out: dict[str, str]
+    metrics: dict[str, MetricResult]
+    n_bootstrap: int
+    seed: int
+    threshold: float | None = None
+    confusion: list[list[int]] | None = field(default=None, repr=False)
+
+    def __getitem__(self, metric: str) -> MetricResult:
+        return self.metrics[metric]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return a JSON object: no NaN, no arrays."""
+        n_used = len(self.names) - len(self.left_out)
+        found: dict[str, Any] = {
+            "part": self.part,
+            "n_tracks": self.n_tracks,
+            "n_labels": len(self.names),
+            "multi_label": self.multi_label,
+            "interval": {
+                "level": LEVEL,
+                "over": "tracks",
+                "n": self.n_bootstrap,
+                "seed": self.seed,
+            },
+            "threshold": self.threshold,
+            "left_out": self.left_out,
+            "metrics": {
+                name: {
+                    "headline": one.headline,
+                    "macro": _as_dict(one.macro, n_tracks=self.n_tracks, n_labels=n_used),
+                    "micro": _as_dict(one.micro, n_tracks=self.n_tracks),
+                    "per_label": {
+                        label: _as_dict(value, support=self.support[label])
+                        for label, value in one.per_label.items()
+                    },
+                }
+                for name, one in self.metrics.items()
+            },
+        }
+        if self.confusion is not None:
+            found["confusion"] = {"labels": self.names, "counts": self.confusion}
+        return found
+
+
+def _as_dict(estimate: Estimate | None, **more: int) -> dict[str, Any] | None:
+    return None if estimate is None else {**estimate.as_dict(), **more}
