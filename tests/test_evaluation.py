@@ -299,7 +299,7 @@ def test_options_are_checked(rng) -> None:
     with pytest.raises(ConfigError, match="did you mean 'auc'"):
         evaluate(classes(rng), ["acu"])
     with pytest.raises(ConfigError, match="n_bootstrap is -1"):
-        evaluate(classes(rng), n_bootstrap is -1)
+        evaluate(classes(rng), n_bootstrap=-1)
     with pytest.raises(ConfigError, match="confusion matrix needs exactly one label"):
         evaluate(tags(rng), confusion=True)
 

@@ -166,8 +166,8 @@ def _threshold(
     if not predictions.multi_label:
         if own is not None:
             raise ConfigError(
-                f"{name}: each track has one label, so the label with the highest score is predicted; "
-                "leave out the threshold"
+                f"{name}: each track has one label, so the label with the highest score is "
+                "predicted; leave out the threshold"
             )
         return None
     if given is not None:
