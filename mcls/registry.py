@@ -61,6 +61,7 @@ FAMILIES = {
     "segment-augmentations": "mcls.training.segment_augmentations",
     "metrics": "mcls.evaluation",
     "datasets": "mcls.data.datasets",
+    "steps": "mcls.chain",
 }
 
 

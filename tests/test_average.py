@@ -228,7 +228,7 @@ def test_damaged_names_of_train_tracks_are_an_error(store, tmp_path):
         with h5py.File(tmp_path / "a" / "chain.h5", "a") as file:
             del file["learnt_from"]
             file["learnt_from"] = damaged
-        with pytest.raises(FormatError, match="no list of names"):
+        with pytest.raises(FormatError, match="not a list of names"):
             scores_step(open_run(tmp_path / "a"))
 
 
@@ -270,7 +270,7 @@ def test_other_rows_are_refused(store, tmp_path, given, said):
 
 
 def test_scores_stand_alone(store, members, tmp_path):
-    with pytest.raises(ConfigError, match="taken alone"):
+    with pytest.raises(ConfigError, match="scores cannot be combined with hidden layers"):
         mcls.encode(store, tmp_path / "x.h5", dicts=members, layers=["scores", "all"])
 
 

@@ -85,8 +85,8 @@ def test_concatenating_one_chain_changes_nothing() -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda g: g["1"].attrs.__delitem__("settings"), "step 1 of the chain is damaged"),
-        (lambda g: g["1"].attrs.__setitem__("settings", "{"), "step 1 of the chain is damaged"),
+        (lambda g: g["1"].attrs.__delitem__("settings"), "step 1 of the chain is corrupt"),
+        (lambda g: g["1"].attrs.__setitem__("settings", "{"), "step 1 of the chain is corrupt"),
         (lambda g: g["1"].attrs.__setitem__("kind", "code"), "is a 'code' that reads"),
         (lambda g: g["1"].attrs.__setitem__("inputs", [1]), "that reads \\(1,\\)"),
         (lambda g: g["1"].attrs.__setitem__("inputs", [-1]), "that reads \\(-1,\\)"),
@@ -96,7 +96,7 @@ def test_concatenating_one_chain_changes_nothing() -> None:
     ],
     ids=["no settings", "bad JSON", "kind", "itself", "negative", "gap", "external", "soft"],
 )
-def test_a_damaged_chain_is_refused(tmp_path: Path, damage, message: str) -> None:
+def test_a_corrupt_chain_is_refused(tmp_path: Path, damage, message: str) -> None:
     path = written(tmp_path / "chain.h5")
     with h5py.File(path, "r+") as file:
         damage(file["chain"])

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from torch import nn
 
 import mcls
-from mcls.chain.fitted import fitted_model
+from mcls.chain.model_cache import fitted_model
 from mcls.cli.main import cli
 from mcls.disk.audio import read_audio
 from mcls.disk.run import open_run

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 from sklearn.metrics import confusion_matrix, roc_auc_score
 
-from mcls.chain.axes import meaning_of
+from mcls.chain.step import axes_of
 from mcls.cli.main import cli
 from mcls.dictionaries.preprocessing import Preprocessing
 from mcls.disk.chain import Step
@@ -25,7 +25,7 @@ from mcls.inspection.dictionary import plot_dictionary
 from mcls.inspection.plot import plot
 from mcls.inspection.run import plot_run, read_history
 from mcls.inspection.store import plot_store
-from mcls.inspection.track import track_layers
+from mcls.inspection.track import track_panels
 from mcls.plots.atom_space import atoms_in
 from mcls.plots.axes import centre, dim_ticks, feature_axis, frequency_ticks
 from mcls.plots.colours import AMOUNT, ROWS, SIGNED, lab_to_rgb, scale_of
@@ -111,7 +111,7 @@ def write_run(folder: Path, truth: np.ndarray, scores: np.ndarray, *, multi_labe
 @pytest.mark.parametrize("htk", [False, True])
 def test_ticks_of_mel_stand_where_librosa_has_the_bands(n_mels: int, htk: bool) -> None:
     step = feature_step(n_mels=n_mels, htk=htk)
-    positions, labels = dim_ticks(meaning_of((step,), n_dims=n_mels).axis, 8)
+    positions, labels = dim_ticks(axes_of((step,), n_dims=n_mels).dimensions, 8)
     centres = librosa.mel_frequencies(n_mels + 2, fmin=0, fmax=11025, htk=htk)[1:-1]
     there = np.interp(positions, np.arange(n_mels), centres)
     assert len(labels) >= 4
@@ -122,7 +122,7 @@ def test_ticks_of_mel_stand_where_librosa_has_the_bands(n_mels: int, htk: bool) 
 
 def test_ticks_of_cqt_stand_where_librosa_has_the_bins() -> None:
     step = Step("feature", "cqt", {"sr": 22050, "n_bins": 84, "fmin": 32.70319566257483})
-    positions, labels = dim_ticks(meaning_of((step,)).axis, 8)
+    positions, labels = dim_ticks(axes_of((step,)).dimensions, 8)
     bins = librosa.cqt_frequencies(84, fmin=librosa.note_to_hz("C1"))
     for at, label in zip(positions, labels, strict=True):
         # A bin is 6 % wide; between two of them the axis is taken for linear, which is off by
@@ -161,7 +161,7 @@ def test_deltas_of_a_track_have_a_panel_of_their_own(tmp_path: Path, rng) -> Non
     new = NewRows("mel", (step,), RATE, 3 * N_MELS, [20], [rows])
     contents = StoreContents({"track_id": ["one"], "path": ["1.wav"]})
     write_store(tmp_path / "s.h5", contents, [new])
-    layers, _ = track_layers(Store(tmp_path / "s.h5"), "one")
+    layers, _ = track_panels(Store(tmp_path / "s.h5"), "one")
     assert [layer.title for layer in layers] == [
         "mel, 16 dimensions",
         "delta 1 of mel",
@@ -352,18 +352,18 @@ def test_layers_of_a_track_stand_at_their_times(store: Path, tmp_path: Path, rng
     atoms = rng.normal(size=(5, 3 * N_MELS))
     made = write_dict(tmp_path / "d.h5", atoms, context=3)
     opened = Store(store)
-    layers, place = track_layers(opened, "one", dicts=[made], pool=["max@0.5s", "mean"])
+    layers, place = track_panels(opened, "one", dicts=[made], pool=["max@0.5s", "mean"])
     rows, codes, windows, whole = layers
     assert place == 0
     times = librosa.frames_to_time(np.arange(100), sr=22050, hop_length=512)
-    np.testing.assert_allclose(rows.start + rows.step * np.arange(100), times)
+    np.testing.assert_allclose(rows.start + rows.hop * np.arange(100), times)
     np.testing.assert_array_equal(rows.rows, opened.feature().track(0))
     # A code of three frames stands on the middle one; a window of half a second on its middle.
     assert codes.start == pytest.approx(times[1])
     length = round(0.5 * RATE)
-    assert windows.step == pytest.approx(length / RATE)
+    assert windows.hop == pytest.approx(length / RATE)
     assert windows.start == pytest.approx(times[1] + (length - 1) / 2 / RATE)
-    assert (whole.step, whole.rows.shape) == (None, (1, 5))
+    assert (whole.hop, whole.rows.shape) == (None, (1, 5))
     # Codes are sorted by the centre frequency of their atoms; one is at work in each row.
     order = np.argsort(centre(atoms.reshape(5, 3, N_MELS), rows.axis), kind="stable")
     joined = np.lib.stride_tricks.sliding_window_view(rows.rows, (3, N_MELS))[:, 0]

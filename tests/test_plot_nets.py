@@ -9,7 +9,7 @@ import torch
 from click.testing import CliRunner, Result
 
 import mcls
-from mcls.chain.fitted import fitted_model
+from mcls.chain.model_cache import fitted_model
 from mcls.cli.main import cli
 from mcls.disk.chain import Step
 from mcls.disk.run import open_run
@@ -19,10 +19,10 @@ from mcls.inspection.net import plot_filters, plot_saliency, plot_taggram
 from mcls.inspection.plot import plot
 from mcls.inspection.saliency import WAYS
 from mcls.nets import build_net
-from mcls.plots.axes import DimsAxis
-from mcls.plots.net import Bank, draw_filters, spell_height
+from mcls.plots.axes import DimensionAxis
+from mcls.plots.net import FilterBank, draw_filters, spell_height
 from mcls.plots.page import style
-from mcls.plots.track import Layer, draw_track
+from mcls.plots.track import Panel, draw_track
 from mcls.training.grad_cam import Maps, chosen_maps, grad_cam
 from mcls.training.interpret import attribution, first_filters, scores_over_time
 from mcls.training.model import NetSpec, Standardise, TrainedNet
@@ -155,7 +155,7 @@ def test_filters_that_learnt_one_band_are_drawn_at_its_frequency(net, tmp_path) 
 
 
 def test_the_height_of_a_filter_in_hz() -> None:
-    axis = DimsAxis("frequency (Hz)", 5, np.array([100.0, 200, 400, 800, 1600]))
+    axis = DimensionAxis("frequency (Hz)", 5, np.array([100.0, 200, 400, 800, 1600]))
     assert spell_height(axis, 3) == "300 Hz high at the bottom, 1.2 kHz at the top"
     assert spell_height(axis, 1) == ""
 
@@ -166,8 +166,8 @@ def test_filters_on_samples_are_shown_by_what_they_let_through() -> None:
     taps = np.stack([np.cos(2 * np.pi * hz * times) * np.hanning(n) for hz in (3000, 500, 1500)])
     with style():
         page = draw_filters(
-            [Bank("taps", taps[:, :, None])],
-            DimsAxis("waveform dimension", 1),
+            [FilterBank("taps", taps[:, :, None])],
+            DimensionAxis("waveform dimension", 1),
             frame_seconds=1 / sr,
             title="t",
         )
@@ -322,7 +322,7 @@ def test_maps_that_all_speak_against_a_label_are_said_to() -> None:
         model.net.conv.bias.fill_(1)  # all maps are 1
         model.net.output.weight.fill_(-1)
     rows = np.full((30, 10), -3, np.float32)
-    read = Layer("rows", rows, DimsAxis("dim", 10), 1.0)
+    read = Panel("rows", rows, DimensionAxis("dim", 10), 1.0)
     seen = WAYS["grad-cam"](model, rows, 0, "low", None, read)
     assert not seen.rows.any()
     assert seen.title.endswith("30 x 10 places in a segment; nothing speaks for it")
@@ -348,13 +348,13 @@ def test_samples_are_a_curve_and_stretches_of_them_add_to_the_logit() -> None:
     model = trained("samplecnn", {"width": 0.1, "modules": 2}, 729, 1)
     rows = np.random.default_rng(6).normal(-3, 2, (900, 1)).astype(np.float32)
     rows[700] = 40  # a click, not to be lost among the others
-    read = Layer("samples", rows, DimsAxis("sample", 1), 1e-3, start=0.0)
+    read = Panel("samples", rows, DimensionAxis("sample", 1), 1e-3, start=0.0)
     seen = WAYS["gradients"](model, rows, 1, "low", None, read)
     added = attribution(model, rows, 1)
     assert seen.title == "what every 3 ms adds to the logit of low, beyond a mean input"
     assert len(seen.rows) == 300
     assert seen.rows[5] == pytest.approx(added[15:18].sum(), abs=1e-6)
-    assert (seen.start, seen.step) == (pytest.approx(1e-3), pytest.approx(3e-3))
+    assert (seen.start, seen.hop) == (pytest.approx(1e-3), pytest.approx(3e-3))
     with style():
         page = draw_track([replace(read, rows=np.tile(rows, (2, 1))), seen], title="", seconds=0.9)
     top, below = page.axes

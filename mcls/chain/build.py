@@ -1,10 +1,11 @@
-"""Put a chain together: the rows of a store, dictionaries or runs that encode them, poolers."""
+"""Build a chain: rows of a store, dictionaries or runs that encode them, poolers."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from mcls.chain.match import reaches, stored_steps
+from mcls.chain.match import different_settings, reaches, stored_steps
+from mcls.chain.net import net_step
 from mcls.chain.scores import scores_step
 from mcls.disk.chain import Chain, Step, chain_digest, concatenate, extend
 from mcls.disk.dictionary import read_dictionary
@@ -25,26 +26,25 @@ def build_chain(
     pool: Sequence[str] = (),
     layers: Sequence[str] = (),
 ) -> Chain:
-    """Put together what turns the rows of a store into other rows.
+    """Build the chain that turns the rows of a store into other rows.
 
     Parameters
     ----------
     store : Store
-        Where the rows are.
+        The store with the rows.
     feature : str or None
-        The feature, without dictionaries; with them, each finds its own.
+        The feature to start from, without dictionaries; a dictionary or a run finds its own.
     dicts : sequence of path
-        Dictionary files, and runs of nets, of which hidden layers are the codes; the codes of
-        several stand side by side.
+        Dictionary files, and run folders; the codes of several are concatenated.
     encoder : str or None
-        ``NAME[:key=value,...]``; None: each method's own. Where it is the method's own, settings
-        left out are those the dictionary was learnt with.
+        ``NAME[:key=value,...]``; None: the encoder of each dictionary's method. For the method's
+        own encoder, settings left out are those that the dictionary was learnt with.
     pool : sequence of str
-        Poolers, one after the other, applied to the codes of each dictionary.
+        Poolers, applied one after the other to the codes of each dictionary.
     layers : sequence of str
-        Hidden layers of nets, side by side: names, numbers from 1 on, or ``all``; of maps the
-        maximum over a segment, or with ``:mean`` after it, as in ``all:mean``. None given: the
-        last. Or ``scores`` alone: what runs, of nets or classifiers, say of the track.
+        Hidden layers of nets: names, numbers from 1 on, or ``all``; of feature maps the maximum
+        over a segment is taken, or the mean, as in ``all:mean``. None given: the last layer.
+        Or ``scores`` alone: the scores of the runs, of nets or classifiers.
 
     Returns
     -------
@@ -53,8 +53,8 @@ def build_chain(
     Raises
     ------
     ConfigError
-        If an encoder or pooler is unknown, or a dictionary is of features that the store does not
-        have; the message says which setting differs.
+        If an encoder or pooler is unknown, or a dictionary or run needs a feature that the store
+        does not hold; the message names the settings that differ.
     """
     runs = [Path(path).is_dir() for path in dicts]
     if encoder is not None and (not dicts or all(runs)):
@@ -79,12 +79,12 @@ def build_chain(
 def _with_dictionary(store: Store, path: Path | str, encoder: str | None) -> Chain:
     kept = read_dictionary(path)
     base, step = kept.chain[:-1], kept.step
-    same = chain_digest(base)
+    digest = chain_digest(base)
     for stored in store.features.values():
-        if stored.digest == same:
+        if stored.digest == digest:
             break
     else:
-        raise ConfigError(_misfit(store, kept.path, base))
+        raise ConfigError(_mismatch(store, kept.path, base))
     if encoder is not None:
         name, given = split_spec(encoder)
         entry = find("encoders", name)
@@ -98,31 +98,30 @@ def _with_run(store: Store, path: Path | str, layers: Sequence[str]) -> Chain:
     run = open_run(path)
     chain = run.chain()
     if not reaches(chain, stored_steps(store, chain)):
-        raise ConfigError(_misfit(store, Path(path), chain))
+        raise ConfigError(_mismatch(store, Path(path), chain))
     if "scores" in layers:
         if len(layers) > 1:
-            raise ConfigError(f"layer {', '.join(layers)}: scores are taken alone")
+            raise ConfigError(
+                f"layer {', '.join(layers)}: scores cannot be combined with hidden layers"
+            )
         return extend(chain, scores_step(run))
     if run.net_file is None:
         raise ConfigError(
             f"{path}: its model is {run.settings['train']['model']!r}, which has no hidden layers "
             "to encode with; train a net (mcls list nets), or take its scores (--layer scores)"
         )
-    from mcls.chain.net import net_step
-
     return extend(chain, net_step(*read_tensors(run.net_file), layers))
 
 
-def _misfit(store: Store, path: Path, base: Chain) -> str:
-    """Say why no feature of a store fits a dictionary."""
+def _mismatch(store: Store, path: Path, base: Chain) -> str:
+    """Say why no feature of a store fits a dictionary or a run."""
     wanted = base[0]
     for stored in store.features.values():
-        there = stored.chain[0]
-        if there.name == wanted.name and len(stored.chain) == len(base):
+        first = stored.chain[0]
+        if first.name == wanted.name and len(stored.chain) == len(base):
             differ = [
-                f"{key} is {wanted.settings.get(key)} there, {there.settings.get(key)} here"
-                for key in sorted({*wanted.settings, *there.settings})
-                if wanted.settings.get(key) != there.settings.get(key)
+                f"{name} is {there} there, {here} here"
+                for name, there, here in different_settings(wanted, first)
             ]
             why = "; ".join(differ) or "its learnt steps differ"
             return f"{path} was learnt from other features than {store.path} holds: {why}"

@@ -1,27 +1,72 @@
-"""Feature steps: where a chain begins, at audio."""
+"""Feature steps: where a chain begins, at the audio."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from mcls.chain.apply import Timed
+from mcls.chain.step import Kind, RowAxes, RowsAndRate
 from mcls.disk.audio import parse_excerpt
-from mcls.disk.chain import Chain
+from mcls.disk.chain import Chain, Step
 from mcls.errors import DataError
 from mcls.features.extractor import Extractor
+from mcls.features.feature import Feature
 from mcls.features.specs import FeatureSpec
+from mcls.plots.axes import DimensionAxis, feature_axis
+from mcls.registry import find, register
 
 #: Settings of a feature step that belong to the extraction, not to the feature.
-_SHARED = ("sr", "excerpt", "dtype")
+_EXTRACTION = ("sr", "excerpt", "dtype")
 
 
-class AudioRows:
-    """The feature steps of a chain, computed from audio files.
+@register("steps", "feature")
+class FeatureKind(Kind):
+    """Computes a feature from audio."""
+
+    noun = "feature"
+
+    def apply(self, step: Step, inputs: Sequence[RowsAndRate]) -> RowsAndRate:
+        """Refuse: the rows of a feature come from a store or from `FeatureReader`."""
+        raise DataError(f"the rows of the feature {step.name!r} were not given")
+
+    def axes(self, step: Step, inputs: Sequence[RowAxes], sr: int | None) -> RowAxes:
+        """Return the feature's frequencies, frame period and unit."""
+        unit = {"db": "dB", "log1p": f"log10(1 + {step.settings.get('gain', 10):g} x)"}.get(
+            str(step.settings.get("compress")), "value"
+        )
+        feature = feature_of(step, sr)
+        if feature is None:
+            return RowAxes(DimensionAxis(f"{step.name} dimension", 0), None, unit=unit)
+        axis = feature_axis(step.name, feature.n_dims, feature.axis, feature.delta)
+        n_fft = 0 if getattr(feature, "center", True) else getattr(feature, "n_fft", 0)
+        return RowAxes(axis, 1 / feature.frame_rate, n_fft / 2 / feature.sr, unit)
+
+
+def feature_of(step: Step, sr: int | None) -> Feature | None:
+    """Build the feature of a step; None where it does not resample and `sr` is unknown.
+
+    Parameters
+    ----------
+    step : Step
+        A step of kind ``feature``.
+    sr : int or None
+        Sample rate of the audio file in Hz, for a feature that does not resample.
+    """
+    rate = step.settings.get("sr") or sr
+    if rate is None:
+        return None
+    own = find("features", step.name).settings
+    settings = {key: value for key, value in step.settings.items() if key in own}
+    return FeatureSpec(step.name, step.name, settings).make(int(rate))
+
+
+class FeatureReader:
+    """Computes the feature steps of a chain from audio files.
 
     Parameters
     ----------
     chain : Chain
-        Of a run.
+        The chain of a run.
     sample_rate : int or None
-        Where the chain keeps each file's own rate: the one rate it was learnt with, in Hz.
+        The one sample rate in Hz that a chain which does not resample was learnt with.
     """
 
     def __init__(self, chain: Chain, sample_rate: int | None = None) -> None:
@@ -29,35 +74,33 @@ class AudioRows:
         groups: dict[tuple[object, ...], list[FeatureSpec]] = {}
         for i, step in enumerate(chain):
             if step.kind == "feature":
-                settings = {
-                    key: value for key, value in step.settings.items() if key not in _SHARED
-                }
-                shared = tuple(step.settings[key] for key in _SHARED)
-                groups.setdefault(shared, []).append(FeatureSpec(str(i), step.name, settings))
+                own = {key: value for key, value in step.settings.items() if key not in _EXTRACTION}
+                shared = tuple(step.settings[key] for key in _EXTRACTION)
+                groups.setdefault(shared, []).append(FeatureSpec(str(i), step.name, own))
         self._extractors = [
             Extractor(specs, sr=sr, excerpt=parse_excerpt(excerpt), dtype=dtype)  # type: ignore[arg-type]
             for (sr, excerpt, dtype), specs in groups.items()
         ]
 
-    def read(self, path: Path) -> tuple[dict[int, Timed], float]:
+    def read(self, path: Path) -> tuple[dict[int, RowsAndRate], float]:
         """Return the rows of every feature step, and the seconds of audio.
 
         Raises
         ------
         DataError
-            With the reason it cannot be done; the path is not in it.
+            If the file cannot be used. The message gives the reason, without the path.
         """
-        given: dict[int, Timed] = {}
+        found: dict[int, RowsAndRate] = {}
         seconds = 0.0
         for extractor in self._extractors:
             track = extractor.track(path)
             if extractor.sr is None and self.sample_rate not in (None, track.sample_rate):
                 raise DataError(
-                    f"{track.sample_rate} Hz, but the run was learnt at {self.sample_rate} Hz; "
-                    "resample it"
+                    f"its sample rate is {track.sample_rate} Hz, but the run was trained at "
+                    f"{self.sample_rate} Hz; resample it"
                 )
             features = extractor.features(extractor.sr or track.sample_rate)
             for name, feature in features.items():
-                given[int(name)] = (track.rows(name), feature.frame_rate)
+                found[int(name)] = (track.rows(name), feature.frame_rate)
             seconds = max(seconds, track.seconds)
-        return given, seconds
+        return found, seconds

@@ -1,7 +1,8 @@
-"""Layers to begin with: of a dictionary (a DBN, an RBM, an encoder), or of nets trained before.
+"""What a net is initialised from (``--init``): a dictionary, or nets trained before.
 
-A dictionary gives the first layers, a net those whose names the new net has, too. What it does to
-rows before them (frames joined, standardised, whitened) is theirs, and comes with them.
+A dictionary (DBN, RBM or autoencoder) gives the first layers; a net gives the layers whose names
+the new net has, too. The preprocessing that rows pass through before them comes with them. The
+weights themselves are copied by `mcls.chain.init_weights`.
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from mcls.disk.chain import Chain, Step, chain_digest
+from mcls.chain.net import net_step
+from mcls.disk.chain import Chain, Step, chain_digest, spell_chain
 from mcls.disk.dictionary import read_dictionary
 from mcls.disk.run import open_run
 from mcls.disk.store import Store
@@ -22,37 +24,38 @@ from mcls.errors import ConfigError
 _NONLINEARITIES = {"binary": "sigmoid", "relu": "relu"}
 
 
-def to_begin_with(
+def read_init(
     paths: Sequence[Path | str], chain: Chain, store: Store
 ) -> tuple[Step | None, tuple[Step, ...]]:
-    """Return the dictionary at the only path, or else the nets of runs.
+    """Return the dictionary that a net is initialised from, and the nets.
 
     Parameters
     ----------
     paths : sequence of path
-        A dictionary file, or one run folder or several.
+        One dictionary file, or one or several run folders of nets.
     chain : Chain
-        What makes the rows that the new net is trained on.
+        The chain of the rows that the new net is trained on.
     store : Store
-        For messages.
+        The store, for messages.
 
     Raises
     ------
     ConfigError
-        If there are both, or several dictionaries, or one was learnt from other rows.
+        If dictionaries and runs are mixed, there are several dictionaries, or one has no layers
+        or was learnt from other rows.
     """
     folders = [Path(path).is_dir() for path in paths]
     if all(folders):
-        return None, tuple(_net_of(path, chain, store) for path in paths)
+        return None, tuple(_read_net(path, chain, store) for path in paths)
     if len(paths) > 1:
         raise ConfigError(
-            f"--init {' --init '.join(map(str, paths))}: takes one dictionary, or runs of nets and "
-            "nothing else"
+            f"--init {' --init '.join(map(str, paths))}: give one dictionary, or one or several "
+            "runs of nets, but not both"
         )
-    return first_layers(paths[0], chain, store), ()
+    return _read_dictionary(paths[0], chain, store), ()
 
 
-def _net_of(path: Path | str, chain: Chain, store: Store) -> Step:
+def _read_net(path: Path | str, chain: Chain, store: Store) -> Step:
     run = open_run(path)
     if run.net_file is None:
         raise ConfigError(
@@ -60,28 +63,10 @@ def _net_of(path: Path | str, chain: Chain, store: Store) -> Step:
             "give a run of a net (mcls list nets)"
         )
     _refuse_other_rows(path, run.chain(), chain, store)
-    from mcls.chain.net import net_step
-
     return net_step(*read_tensors(run.net_file), ["all"])
 
 
-def first_layers(path: Path | str, chain: Chain, store: Store) -> Step:
-    """Return the dictionary at `path`, to begin a net with.
-
-    Parameters
-    ----------
-    path : path
-        A dictionary file.
-    chain : Chain
-        What makes the rows that the net is trained on.
-    store : Store
-        For messages.
-
-    Raises
-    ------
-    ConfigError
-        If it has no layers, or was learnt from other rows.
-    """
+def _read_dictionary(path: Path | str, chain: Chain, store: Store) -> Step:
     kept = read_dictionary(path)
     if not layer_arrays(kept.step):
         raise ConfigError(
@@ -94,10 +79,10 @@ def first_layers(path: Path | str, chain: Chain, store: Store) -> Step:
 
 def _refuse_other_rows(path: Path | str, learnt_from: Chain, chain: Chain, store: Store) -> None:
     if chain_digest(learnt_from) != chain_digest(chain):
-        learnt, here = (" > ".join(s.name for s in c) for c in (learnt_from, chain))
         raise ConfigError(
-            f"--init {path}: was learnt from other rows ({learnt}, with its settings) than those "
-            f"of {store.path} that the net would read ({here}); see mcls info for both"
+            f"--init {path}: was learnt from other rows ({spell_chain(learnt_from)}, with its "
+            f"settings) than those of {store.path} that the net would read "
+            f"({spell_chain(chain)}); compare the settings with mcls info"
         )
 
 
@@ -109,13 +94,13 @@ def layer_arrays(step: Step) -> list[tuple[np.ndarray, np.ndarray]]:
     found: list[tuple[np.ndarray, np.ndarray]] = []
     for i in count(1):
         if f"weights_{i}" not in arrays or f"biases_{i}" not in arrays:
-            return found
+            break
         found.append((arrays[f"weights_{i}"], arrays[f"biases_{i}"]))
-    raise AssertionError("count has no end")
+    return found
 
 
-def layers_of(step: Step) -> dict[str, Any]:
-    """Return settings of ``mlp`` that fit the layers of a dictionary."""
+def mlp_settings(step: Step) -> dict[str, Any]:
+    """Return the settings of ``mlp`` that fit the layers of a dictionary."""
     method, encoder = step.settings["method"], step.settings["encoder_settings"]
     settings: dict[str, Any] = {"layers": tuple(len(biases) for _, biases in layer_arrays(step))}
     hidden = _NONLINEARITIES.get(method.get("hidden", ""))

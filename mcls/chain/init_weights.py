@@ -1,4 +1,4 @@
-"""Layers of trained nets as the first weights of another: those that have the same names."""
+"""Initialise a net with the layers of trained nets that have the same names."""
 
 from collections.abc import Sequence
 
@@ -10,26 +10,26 @@ from mcls.errors import ConfigError
 from mcls.training.model import Standardise
 
 
-def inherit(net: nn.Module, steps: Sequence[Step]) -> dict[str, str]:
-    """Begin hidden layers of a net at those of trained nets that have the same names.
+def copy_layers(net: nn.Module, steps: Sequence[Step]) -> dict[str, str]:
+    """Copy the hidden layers of trained nets into the layers of a net that have the same names.
 
     Parameters
     ----------
     net : nn.Module
         Changed in place.
     steps : sequence of Step
-        Trained nets, from `mcls.chain.net.net_step`.
+        Trained nets, as steps from `mcls.chain.net.net_step`.
 
     Returns
     -------
     dict of str to str
-        The net that each layer comes from, by the layer.
+        The name of the net that each layer comes from, by the name of the layer.
 
     Raises
     ------
     ConfigError
-        If a net has no layer of these names, or one of another size, or if two nets have the same.
-        Nothing is changed.
+        If a net has none of these layers, or one of another size, or if two nets have the same
+        layer. The net is not changed then.
 
     References
     ----------
@@ -49,7 +49,7 @@ def inherit(net: nn.Module, steps: Sequence[Step]) -> dict[str, str]:
         shared = [name for name in hidden if name in step.settings["layers"]]
         if not shared:
             raise ConfigError(
-                f"--init: {step.name} has the layers {', '.join(step.settings['layers'])}, and "
+                f"--init: {step.name} has the layers {', '.join(step.settings['layers'])}, but "
                 f"none of {', '.join(hidden)}"
             )
         for layer in shared:
@@ -63,8 +63,8 @@ def inherit(net: nn.Module, steps: Sequence[Step]) -> dict[str, str]:
             sizes = [{key: tuple(t.shape) for key, t in one.items()} for one in (theirs, ours)]
             if sizes[0] != sizes[1]:
                 raise ConfigError(
-                    f"--init: the layer {layer} of {step.name} has {_said(sizes[0])}, here it has "
-                    f"{_said(sizes[1])}; give both nets the same settings"
+                    f"--init: the layer {layer} of {step.name} has {_spell_sizes(sizes[0])}, but "
+                    f"here it has {_spell_sizes(sizes[1])}; give both nets the same settings"
                 )
             found |= theirs
     net.load_state_dict({**own, **found})
@@ -75,19 +75,19 @@ def _below(layer: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tens
     return {key: tensor for key, tensor in tensors.items() if key.startswith(f"{layer}.")}
 
 
-def _said(sizes: dict[str, tuple[int, ...]]) -> str:
+def _spell_sizes(sizes: dict[str, tuple[int, ...]]) -> str:
     return ", ".join(
         f"{key} {'x'.join(map(str, size)) or '1'}" for key, size in sorted(sizes.items())
     )
 
 
-def input_of(steps: Sequence[Step]) -> Standardise:
-    """Return what comes before trained nets, and so before what begins with their layers.
+def shared_standardisation(steps: Sequence[Step]) -> Standardise:
+    """Return the standardisation of the inputs of trained nets, which has to be one and the same.
 
     Raises
     ------
     ConfigError
-        If it is not the same for all.
+        If two nets differ.
     """
     read = [
         {

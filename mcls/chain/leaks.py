@@ -1,7 +1,8 @@
-"""The leak guard: nothing learnt may have seen a track that is to be scored."""
+"""The leak guard: no learnt step may have seen a track that is to be scored."""
 
 from collections.abc import Sequence
 
+from mcls.chain.step import kind_of
 from mcls.data.parts import Parts
 from mcls.disk.chain import Chain
 from mcls.errors import DataError
@@ -13,16 +14,15 @@ def refuse_leaks(chain: Chain, parts: Parts, track_ids: Sequence[str]) -> None:
     Raises
     ------
     DataError
-        Naming the step, how many tracks and some of them.
+        The message names the step, the number of tracks and some of them.
     """
     held_out = {track_ids[i] for i in parts.of("valid", "test")}
     for step in chain:
         leaked = sorted(held_out.intersection(step.learnt_from))
         if leaked:
             some = ", ".join(leaked[:3]) + (", ..." if len(leaked) > 3 else "")
-            what = "run of" if step.kind == "scores" else step.kind
             raise DataError(
-                f"the {what} {step.name!r} was learnt from {len(leaked)} tracks that are now "
-                f"in the valid or test part ({some}): scores on them would be too good. Learn it "
-                f"again with the same split options ({parts.describe()})"
+                f"the {kind_of(step).noun} {step.name!r} was learnt from {len(leaked)} tracks that "
+                f"are now in the valid or test part ({some}): scores on them would be too good. "
+                f"Learn it again with the same split options ({parts.describe()})"
             )

@@ -1,19 +1,17 @@
-"""Match a chain against a store: which of its steps the store has the rows of."""
+"""Match a chain against a store: find the steps whose rows the store holds."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from typing import Any
 
-from mcls.chain.apply import Timed, apply_chain
-from mcls.disk.chain import Chain, chain_digest
+from mcls.chain.step import RowsAndRate, RowsByStep, apply_chain
+from mcls.disk.chain import Chain, Step, chain_digest
 from mcls.disk.store import Store, StoredRows
 from mcls.errors import DataError
 
-#: Rows with their frame rate by the step of a chain that makes them; see `apply_chain`.
-Given = Mapping[int, Timed]
-
 
 def stored_steps(store: Store, chain: Chain) -> dict[int, StoredRows]:
-    """Return which steps of a chain a store has the rows of, by index."""
+    """Return the rows in a store that steps of a chain make, by the index of the step."""
     digests = {stored.digest: stored for stored in store.features.values()}
     found = {}
     for i in range(len(chain)):
@@ -45,64 +43,73 @@ def _up_to(chain: Chain, last: int) -> Chain:
     )
 
 
-def encoded_track(stored: dict[int, StoredRows], chain: Chain, track: int) -> Timed:
+def rows_of_track(stored: Mapping[int, StoredRows], track: int) -> RowsByStep:
+    """Return the rows of one track by the index of the step that makes them."""
+    return {i: (rows.track(track), rows.frame_rate) for i, rows in stored.items()}
+
+
+def encoded_track(stored: Mapping[int, StoredRows], chain: Chain, track: int) -> RowsAndRate:
     """Return the result of a chain for a track of a store, and its frame rate.
 
     Parameters
     ----------
-    stored : dict
+    stored : mapping of int to StoredRows
         From `stored_steps`.
     chain : Chain
         From `build_chain`.
     track : int
-        Index in the store.
+        Index of the track in the store.
     """
-    return apply_chain(
-        chain, {i: (rows.track(track), rows.frame_rate) for i, rows in stored.items()}
-    )
+    return apply_chain(chain, rows_of_track(stored, track))
 
 
 def rows_for_run(store: Store, chain: Chain, feature: str | None = None) -> dict[int, StoredRows]:
-    """Return the features of a store that a run's chain can go on from, by its step.
+    """Return the features of a store that a run's chain can start from, by the index of the step.
 
     Parameters
     ----------
     store : Store
         A store.
     chain : Chain
-        Of a run.
+        The chain of a run.
     feature : str or None
-        The only one to take; None: whatever fits.
+        The only feature to use; None: every feature that fits.
 
     Raises
     ------
     DataError
-        If the store's rows were made otherwise; the message names what differs.
+        If the rows of the store were made with other settings; the message names them.
     """
     offered = [store.feature(feature)] if feature else list(store.features.values())
     names = {stored.name for stored in offered}
     found = {i: stored for i, stored in stored_steps(store, chain).items() if stored.name in names}
     if not reaches(chain, found):
         raise DataError(
-            f"{store.path}: its rows are not those of the run: {_misfit(chain, offered)}"
+            f"{store.path}: its rows are not those of the run: {_mismatch(chain, offered)}"
         )
     return found
 
 
-def _misfit(chain: Chain, offered: list[StoredRows]) -> str:
-    """Name the first setting in which the nearest feature differs from the run's."""
+def different_settings(there: Step, here: Step) -> list[tuple[str, Any, Any]]:
+    """Return name and both values of each setting in which two steps differ."""
+    names = sorted({*there.settings, *here.settings})
+    pairs = [(name, there.settings.get(name), here.settings.get(name)) for name in names]
+    return [(name, first, second) for name, first, second in pairs if first != second]
+
+
+def _mismatch(chain: Chain, offered: list[StoredRows]) -> str:
+    """Say for each feature of a run how the same feature of a store differs."""
     said = []
     for step in chain:
-        if step.kind != "feature":
-            continue
+        if step.inputs:
+            continue  # it does not read audio
         same = [one.chain[0] for one in offered if one.chain[0].name == step.name]
         if not same:
             said.append(f"there is no {step.name}")
             continue
         differ = [
-            f"{key} {same[0].settings.get(key)} instead of {value}"
-            for key, value in step.settings.items()
-            if same[0].settings.get(key) != value
+            f"{name} is {here} in the store but {there} in the run"
+            for name, there, here in different_settings(step, same[0])
         ]
-        said.append(f"{step.name} has {', '.join(differ) or 'been encoded otherwise'}")
+        said.append(f"{step.name}: {', '.join(differ) or 'later steps of its chain differ'}")
     return "; ".join(said)

@@ -1,34 +1,55 @@
-"""The models that steps of a chain carry, built once: a track is not the first to need them."""
+"""Models ready to score: that of a run, and those of the steps of a chain, each built once."""
 
 from typing import Any
 
 from mcls.disk.chain import Step
 from mcls.disk.model import model_of
+from mcls.disk.run import Run
+from mcls.disk.tensors import read_tensors
 from mcls.errors import FormatError
 
-#: The models that were used last, with the steps they come from.
-_KNOWN: list[tuple[Step, Any]] = []
-_N_KNOWN = 8
+#: The models that were used last, with the steps that they belong to.
+_CACHE: list[tuple[Step, Any]] = []
+_CACHE_SIZE = 8
 
 
-def carried_model(step: Step) -> Any:
-    """Return the classifier or the net of a step of kind ``net`` or ``scores``.
+def fitted_model(run: Run) -> Any:
+    """Return the classifier or the net of a run, as `score_tracks` takes it.
+
+    Raises
+    ------
+    FormatError
+        If its file is damaged, or names types that mcls does not make.
+    """
+    if run.net_file is None:
+        return run.model()
+    from mcls.training.model import read_net
+
+    tensors, about = read_tensors(run.net_file)
+    try:
+        return read_net(tensors, about)
+    except FormatError as error:
+        raise FormatError(f"{run.net_file}: {error}") from error
+
+
+def step_model(step: Step) -> Any:
+    """Return the classifier or the net of a step of a chain; the next call finds it in the cache.
 
     Parameters
     ----------
     step : Step
-        With the file of a classifier in its array ``model``, or the tensors of a net and, in its
-        settings, what else there is to know of it.
+        A step with the file of a classifier in its array ``model``, or with the tensors of a net as
+        arrays and the rest of the net in its settings.
 
     Raises
     ------
     FormatError
         If it is damaged.
     """
-    model = next((one for known, one in _KNOWN if known is step), None)
+    model = next((one for known, one in _CACHE if known is step), None)
     if model is None:
         model = _built(step)
-        _KNOWN[:] = [(step, model), *_KNOWN[: _N_KNOWN - 1]]
+        _CACHE[:] = [(step, model), *_CACHE[: _CACHE_SIZE - 1]]
     return model
 
 

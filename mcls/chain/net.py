@@ -1,27 +1,56 @@
-"""Hidden layers of a trained net as codes: the "supervised feature extractor" of Hamel & Eck."""
+"""Net steps: hidden layers of a trained net as codes ("supervised features", Hamel & Eck 2010)."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import torch
-
-from mcls.chain.model_cache import carried_model
+from mcls.chain.model_cache import step_model
+from mcls.chain.step import Kind, RowAxes, RowsAndRate
 from mcls.disk.chain import Step
-from mcls.training.model import chosen_layers, read_net
+from mcls.registry import register
+
+if TYPE_CHECKING:
+    import torch
+
+
+@register("steps", "net")
+class NetKind(Kind):
+    """Computes hidden layers of a trained net, one row per segment."""
+
+    noun = "net"
+
+    def apply(self, step: Step, inputs: Sequence[RowsAndRate]) -> RowsAndRate:
+        """Return the hidden layers, one row per segment, and the segments per second."""
+        rows, frame_rate = inputs[0]
+        model = step_model(step)
+        rate = None if frame_rate is None else frame_rate / model.spec.step
+        return model.hidden(rows, step.settings["layers"]), rate
+
+    def axes(self, step: Step, inputs: Sequence[RowAxes], sr: int | None) -> RowAxes:
+        """Number the units; a row stands at the middle of its segment."""
+        before, spec = inputs[0], step_model(step).spec
+        if before.hop is None:
+            return super().axes(step, inputs, sr)
+        start = before.start + (spec.n_frames - 1) / 2 * before.hop
+        hop = spec.step * before.hop
+        return replace(super().axes(step, inputs, sr), hop=hop, start=start)
+
+    def title(self, step: Step, n_dims: int) -> str:
+        """Name the net and its layers."""
+        return f"{n_dims} hidden units: {step.name}, {', '.join(step.settings['layers'])}"
 
 
 def net_step(
-    tensors: Mapping[str, torch.Tensor], about: Mapping[str, Any], layers: Sequence[str]
+    tensors: Mapping[str, "torch.Tensor"], about: Mapping[str, Any], layers: Sequence[str]
 ) -> Step:
-    """Return the step of a chain that gives hidden layers of a net.
+    """Return the step of a chain that computes hidden layers of a net.
 
     Parameters
     ----------
     tensors, about
-        What a run keeps of a net.
+        The contents of a run's ``model.safetensors``; see `mcls.disk.tensors.read_tensors`.
     layers : sequence of str
-        Names, numbers from 1 on, or ``all``, maybe with ``:mean``; none: the last.
+        Names of layers, numbers from 1 on, or ``all``, optionally with ``:mean``; none: the last.
 
     Raises
     ------
@@ -30,6 +59,8 @@ def net_step(
     FormatError
         If it is not a net of mcls.
     """
+    from mcls.training.model import chosen_layers, read_net
+
     model = read_net(tensors, about)
     settings = {key: value for key, value in about.items() if key != "learnt_from"}
     return Step(
@@ -39,22 +70,3 @@ def net_step(
         arrays={name: tensor.numpy() for name, tensor in tensors.items()},
         learnt_from=model.spec.learnt_from,
     )
-
-
-def hidden_rows(
-    rows: np.ndarray, frame_rate: float | None, step: Step
-) -> tuple[np.ndarray, float | None]:
-    """Return the hidden layers for the rows of a track: a row per segment, and their rate.
-
-    Parameters
-    ----------
-    rows : np.ndarray, shape (n_rows, n_dims)
-        What the net reads.
-    frame_rate : float or None
-        Of these rows.
-    step : Step
-        From `net_step`.
-    """
-    model = carried_model(step)
-    rate = None if frame_rate is None else frame_rate / model.spec.step
-    return model.hidden(rows, step.settings["layers"]), rate

@@ -1,22 +1,45 @@
-"""What a run says of a track, as rows: so that one run can build on the scores of others.
+"""Scores steps: the scores of a trained run as rows, so that one run can build on others.
 
-A ``scores`` step of a chain carries the whole model of a run. Of the rows of a track it makes one
-row with a number per label in [0, 1]: probabilities as they are, margins m as 1 / (1 + exp(-2 m)),
-so that a row on the edge of the margin counts as .88 and the boundary as .5.
+A ``scores`` step carries the whole model of a run. It makes one row per track, with a number per
+label in [0, 1]: probabilities stay as they are, and a margin m becomes 1 / (1 + exp(-2 m)), so that
+a row on the edge of the margin counts as .88 and one on the boundary as .5.
 """
 
-import numpy as np
-from scipy.special import expit
+from collections.abc import Sequence
 
-from mcls.chain.model_cache import carried_model
+import numpy as np
+
+from mcls.chain.model_cache import step_model
+from mcls.chain.step import Kind, RowAxes, RowsAndRate
 from mcls.disk.chain import Step
 from mcls.disk.run import Run
 from mcls.disk.tensors import read_tensors
 from mcls.errors import DataError, FormatError
 from mcls.evaluation.aggregate import tracks_of_segments
+from mcls.plots.axes import DimensionAxis
+from mcls.registry import register
 
-#: How steep a margin is as a probability.
+#: Slope of the logistic function that turns a margin into a probability.
 _SLOPE = 2.0
+
+
+@register("steps", "scores")
+class ScoresKind(Kind):
+    """Scores a track with the model of a run, one row per track."""
+
+    noun = "run of"
+
+    def apply(self, step: Step, inputs: Sequence[RowsAndRate]) -> RowsAndRate:
+        """Score a track."""
+        return score_rows(inputs[0][0], step), None
+
+    def axes(self, step: Step, inputs: Sequence[RowAxes], sr: int | None) -> RowAxes:
+        """Number the labels; a row is a whole track."""
+        return RowAxes(DimensionAxis("label", len(step.settings["labels"])), None, unit="score")
+
+    def title(self, step: Step, n_dims: int) -> str:
+        """Name the model."""
+        return f"scores of {step.name} for {n_dims} labels"
 
 
 def scores_step(run: Run) -> Step:
@@ -25,14 +48,14 @@ def scores_step(run: Run) -> Step:
     Parameters
     ----------
     run : Run
-        Of a classifier or a net.
+        A run of a classifier or a net.
 
     Raises
     ------
     DataError
-        If the run does not say from which tracks it was learnt.
+        If the run does not name the tracks it was learnt from.
     FormatError
-        If a file in it is damaged.
+        If one of its files is damaged.
     """
     settings = {key: run.about[key] for key in ("labels", "aggregate")}
     if run.net_file is not None:
@@ -45,8 +68,8 @@ def scores_step(run: Run) -> Step:
         arrays = {"model": np.frombuffer((run.path / "model.skops").read_bytes(), dtype=np.uint8)}
     if not learnt_from:
         raise DataError(
-            f"{run.path}: does not say from which tracks it was learnt, so that nobody could see "
-            "whether it knows those that are to be scored; an older mcls made it: train it again"
+            f"{run.path} does not name the tracks that it was learnt from, so scores on its own "
+            "train tracks could not be refused; an older version of mcls made it: train it again"
         )
     name = run.settings["train"]["model"]
     return Step("scores", name, settings, arrays=arrays, learnt_from=learnt_from)
@@ -58,7 +81,7 @@ def score_rows(rows: np.ndarray, step: Step) -> np.ndarray:
     Parameters
     ----------
     rows : np.ndarray, shape (n_rows, n_dims)
-        What the run's model reads.
+        The rows that the run's model reads.
     step : Step
         From `scores_step`.
 
@@ -74,9 +97,11 @@ def score_rows(rows: np.ndarray, step: Step) -> np.ndarray:
     FormatError
         If the step's model is damaged, or does not fit the rows.
     """
+    from scipy.special import expit
+
     if len(rows) == 0:
         raise DataError("no rows")
-    model = carried_model(step)
+    model = step_model(step)
     n_labels = len(step.settings["labels"])
     if rows.shape[1] != model.n_features_in_ or max(model.classes_) >= n_labels:
         raise FormatError(

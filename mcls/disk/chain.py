@@ -1,13 +1,13 @@
-"""The chain: every step from the audio to some rows, with what each step has learnt.
+"""Chains on disk: every step from the audio to some rows, with the arrays each step has learnt.
 
-A chain is a tuple of steps in an order in which each one's inputs come before it; the last step is
-the result. Feature steps have no inputs (they read audio); a ``concat`` step has several; every
-other step has one. Stores, dictionaries and runs carry their chain, so a run folder alone can
-score a raw file, and two things that were not made the same way are told apart by `chain_digest`.
+A chain is a tuple of steps, each after its inputs; the last step makes the result. Feature steps
+have no inputs (they read audio); a ``concat`` step has several; every other step has one. Stores,
+dictionaries and runs carry their chain, so a run folder alone can score an audio file, and
+`chain_digest` tells rows apart that were made differently. See `mcls.chain` for what steps do.
 
 In HDF5 a chain is a group ``chain`` with a group per step, ``0``, ``1``, ...: attributes ``kind``,
-``name``, ``settings`` (JSON), ``inputs``; a dataset per array; ``learnt_from`` (the ids of the
-tracks it was learnt from, for learnt steps).
+``name``, ``settings`` (JSON), ``inputs``; a dataset per array; and for a learnt step
+``learnt_from``, the ids of the tracks it was learnt from.
 """
 
 import hashlib
@@ -21,34 +21,32 @@ import numpy as np
 
 from mcls.disk.hdf5 import DAMAGE, member, members
 from mcls.errors import FormatError
+from mcls.registry import entries
 from mcls.settings import canonical
 
-#: What a step may be.
-KINDS = ("feature", "dictionary", "net", "scores", "pool", "concat")
-
-#: The dataset of what something was learnt from.
+#: The dataset with the ids of the tracks that something was learnt from.
 _IDS = "learnt_from"
 
-#: Bytes of HDF5's own for a step.
+#: Bytes that HDF5 itself needs for a step.
 _OVERHEAD = 1 << 15
 
 
 @dataclass(frozen=True)
 class Step:
-    """One step.
+    """One step of a chain.
 
     Parameters
     ----------
     kind : str
-        One of ``KINDS``.
+        The kind, out of the family ``steps`` of the registry.
     name : str
-        Its name in the registry (the feature, the dictionary's method, the net, the pooler).
+        The name of the feature, the dictionary's method, the net, the model or the pooler.
     settings : dict
-        JSON-like; everything needed to do the step again.
+        Everything needed to do the step again, as JSON can hold it.
     inputs : tuple of int
-        Which earlier steps it reads.
+        Indices of the earlier steps that it reads.
     arrays : dict of str to np.ndarray
-        What it has learnt.
+        The arrays that it has learnt.
     learnt_from : tuple of str
         ``track_id`` of every track it was learnt from; empty if it learns nothing.
     """
@@ -82,7 +80,7 @@ def extend(chain: Chain, step: Step) -> Chain:
 
 
 def concatenate(chains: list[Chain]) -> Chain:
-    """Join several chains: their results side by side. Steps they share stay shared."""
+    """Join several chains into one that concatenates their results; shared steps stay shared."""
     if len(chains) == 1:
         return chains[0]
     steps: list[Step] = []
@@ -101,8 +99,29 @@ def concatenate(chains: list[Chain]) -> Chain:
     return (*steps, Step("concat", "concat", {}, inputs=tuple(results)))
 
 
+def spell_chain(chain: Chain) -> str:
+    """Return the names of the steps of a chain in a line, such as ``mel > kmeans > max``.
+
+    Examples
+    --------
+    >>> mel = (Step("feature", "mel", {}),)
+    >>> branches = [extend(mel, Step("pool", name, {})) for name in ("mean", "max")]
+    >>> spell_chain(branches[0]), spell_chain(concatenate(branches))
+    ('mel > mean', 'mel > mean + mel > max')
+    """
+
+    def spelled(i: int) -> str:
+        step = chain[i]
+        before = " + ".join(map(spelled, step.inputs))
+        if len(step.inputs) > 1:
+            return before if i == len(chain) - 1 else f"({before})"
+        return f"{before} > {step.name}" if before else step.name
+
+    return spelled(len(chain) - 1)
+
+
 def chain_room(chain: Chain) -> int:
-    """Return the bytes a chain takes in a file, at most."""
+    """Return the bytes that a chain takes in a file, at most."""
     arrays = sum(array.nbytes for step in chain for array in step.arrays.values())
     ids = sum(ids_room(step.learnt_from) for step in chain)
     settings = sum(len(canonical(step.settings)) for step in chain)
@@ -124,24 +143,24 @@ def write_chain(parent: h5py.Group, chain: Chain) -> None:
 
 
 def ids_room(track_ids: Sequence[str]) -> int:
-    """Return the bytes that `write_ids` takes, at most."""
+    """Return the bytes that `write_ids` needs, at most."""
     return sum(len(track_id.encode()) + 64 for track_id in track_ids)
 
 
 def write_ids(group: h5py.Group, track_ids: Sequence[str]) -> None:
-    """Write which tracks something was learnt from; nothing if there are none."""
+    """Write the ids of the tracks that something was learnt from; nothing if there are none."""
     if track_ids:
         ids = [track_id.encode() for track_id in track_ids]
         group.create_dataset(_IDS, data=np.array(ids, dtype=h5py.string_dtype()))
 
 
 def read_ids(group: h5py.Group) -> tuple[str, ...]:
-    """Return the tracks that `write_ids` wrote; none if there are none.
+    """Return the track ids that `write_ids` wrote; none if there are none.
 
     Raises
     ------
     FormatError
-        If what is there is no list of names.
+        If the dataset is not a list of names.
     """
     if _IDS not in group:
         return ()
@@ -149,7 +168,9 @@ def read_ids(group: h5py.Group) -> tuple[str, ...]:
     try:
         return tuple(dataset.asstr()[:])
     except DAMAGE as error:
-        raise FormatError(f"{group.file.filename}: {_IDS} is no list of names ({error})") from error
+        raise FormatError(
+            f"{group.file.filename}: {_IDS} is not a list of names ({error})"
+        ) from error
 
 
 def read_chain(parent: h5py.Group) -> Chain:
@@ -158,7 +179,7 @@ def read_chain(parent: h5py.Group) -> Chain:
     Raises
     ------
     FormatError
-        If the group is not a chain; nothing outside the file is ever followed.
+        If the group is not a chain. Links out of the file are never followed.
     """
     group = member(parent, "chain", h5py.Group)
     return tuple(_read_step(member(group, str(i), h5py.Group), i) for i in range(len(group)))
@@ -171,9 +192,13 @@ def _read_step(item: h5py.Group, i: int) -> Step:
         settings = json.loads(item.attrs["settings"])
         inputs = tuple(int(j) for j in item.attrs["inputs"])
     except (KeyError, ValueError, TypeError, AttributeError) as error:
-        raise FormatError(f"{file}: step {i} of the chain is damaged ({error})") from error
-    if kind not in KINDS or any(not 0 <= j < i for j in inputs):
-        raise FormatError(f"{file}: step {i} of the chain is a {kind!r} that reads {inputs}")
+        raise FormatError(f"{file}: step {i} of the chain is corrupt ({error})") from error
+    if kind not in entries("steps") or any(not 0 <= j < i for j in inputs):
+        raise FormatError(
+            f"{file}: step {i} of the chain is a {kind!r} that reads {inputs}; expected one of "
+            f"{', '.join(entries('steps'))} that reads earlier steps. The file is corrupt, or a "
+            "newer version of mcls made it"
+        )
     arrays = {}
     for key in members(item):
         dataset = member(item, key, h5py.Dataset)

@@ -97,7 +97,7 @@ class Run:
         return path if path.is_file() else None
 
     def model(self) -> Any:
-        """Return the fitted classifier; of a net see `mcls.chain.fitted`."""
+        """Return the fitted classifier; of a net see `mcls.chain.model_cache`."""
         return read_model(self.path / "model.skops")
 
     def metrics(self) -> dict[str, Any]:

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import numpy as np
 
-from mcls.chain.axes import meaning_of, patches_of
+from mcls.chain.dictionary import patches_of
+from mcls.chain.step import axes_of
 from mcls.disk.dictionary import DictionaryFile, read_dictionary
 from mcls.errors import ConfigError
 from mcls.plots.atom_space import atoms_in
-from mcls.plots.axes import DimsAxis, centre, in_order
+from mcls.plots.axes import DimensionAxis, centre, in_order
 from mcls.plots.dictionary import draw_dictionary
 from mcls.plots.page import Figure
 
@@ -41,25 +42,25 @@ def plot_dictionary(
     step, report = kept.step, kept.report
     raw = atoms_in("raw", step.arrays)
     as_rows = patches_of(raw, step)
-    meaning = meaning_of(kept.chain[:-1], n_dims=as_rows.shape[2])
-    axis = meaning.axis
+    axes = axes_of(kept.chain[:-1], n_dims=as_rows.shape[2])
+    axis = axes.dimensions
     alike = axis.frequencies is not None and axis.n_blocks == 1
     space = space or ("raw" if alike else "standardized")
     atoms = raw if space == "raw" else atoms_in(space, step.arrays)
     if space == "preprocessed" and "whitening" in step.arrays:
-        patches, axis = atoms[:, None], DimsAxis("principal component", atoms.shape[1])
+        patches, axis = atoms[:, None], DimensionAxis("principal component", atoms.shape[1])
     else:
         patches = patches_of(atoms, step)
     usage = np.asarray(report["usage"]) if len(report.get("usage", [])) == len(atoms) else None
-    shown, order = _ordered(kept, as_rows, meaning.axis, usage, top, sort)
+    shown, order = _ordered(kept, as_rows, axes.dimensions, usage, top, sort)
     n = len(atoms)
     count = f"{len(shown)} of {n} atoms" if len(shown) < n else f"{n} atom{'s' * (n > 1)}"
     through = " > ".join(one.name for one in kept.chain if one.kind != "concat")
     page = draw_dictionary(
         patches[shown],
         axis,
-        frame_seconds=meaning.step,
-        unit=_unit(space, meaning.unit, centred="mean" in step.arrays),
+        frame_seconds=axes.hop,
+        unit=_unit(space, axes.unit, centred="mean" in step.arrays),
         order=order,
         title=f"{count}, {through}",
         usage=usage,
@@ -72,7 +73,7 @@ def plot_dictionary(
 def _ordered(
     kept: DictionaryFile,
     patches: np.ndarray,
-    axis: DimsAxis,
+    axis: DimensionAxis,
     usage: np.ndarray | None,
     top: int,
     sort: str,

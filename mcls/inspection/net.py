@@ -7,19 +7,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mcls.chain.apply import apply_chain
-from mcls.chain.axes import Meaning, meaning_of
-from mcls.chain.feature import AudioRows
-from mcls.chain.fitted import fitted_model
-from mcls.chain.match import Given, rows_for_run
+from mcls.chain.feature import FeatureReader
+from mcls.chain.match import rows_for_run, rows_of_track
+from mcls.chain.model_cache import fitted_model
+from mcls.chain.step import RowAxes, RowsByStep, apply_chain, axes_of
 from mcls.disk.chain import Chain
 from mcls.disk.run import Run, open_run
 from mcls.disk.store import Store
 from mcls.errors import ConfigError, DataError, suggest
 from mcls.inspection.saliency import WAYS
-from mcls.plots.axes import DimsAxis
+from mcls.plots.axes import DimensionAxis
 from mcls.plots.page import Figure, shortened
-from mcls.plots.track import Layer, draw_track
+from mcls.plots.track import Panel, draw_track
 from mcls.stages.predict import Scorer
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 #: Filters on a page, and labels of a taggram, unless it is said.
 _FILTERS, _LABELS = 64, 25
 
-#: Banks of filters on a page.
+#: FilterBanks of filters on a page.
 _BANKS = 5
 
 #: Seconds from score to score where the model is no net.
@@ -55,12 +54,12 @@ def plot_filters(path: Path, *, top: int | None = None) -> tuple[Figure, str]:
     ConfigError
         If the model is no net, or has no filters that read frames and dims.
     """
-    from mcls.plots.net import Bank, draw_filters
+    from mcls.plots.net import FilterBank, draw_filters
     from mcls.training.interpret import first_filters
 
     run, model = _net_of(path)
-    meaning = meaning_of(run.chain(), run.about.get("sample_rate"), model.spec.n_dims)
-    found, step = first_filters(model), meaning.step
+    axes = axes_of(run.chain(), run.about.get("sample_rate"), model.spec.n_dims)
+    found, step = first_filters(model), axes.hop
     most = max(1, (top or _FILTERS) // min(len(found), _BANKS))
     banks = []
     for filters in found[:_BANKS]:
@@ -71,9 +70,9 @@ def plot_filters(path: Path, *, top: int | None = None) -> tuple[Figure, str]:
         size = f"{n_frames} frames x {n_dims} of {model.spec.n_dims} dims"
         if model.spec.n_dims == 1:
             size = f"{n_frames} frames" + (f", {1000 * n_frames * step:.3g} ms" if step else "")
-        banks.append(Bank(f"{filters.layer}: {of}, {size}", filters.weights[chosen]))
+        banks.append(FilterBank(f"{filters.layer}: {of}, {size}", filters.weights[chosen]))
     title = f"{path.name}: first filters of {model.spec.net}"
-    page = draw_filters(banks, meaning.axis, frame_seconds=meaning.step, title=title)
+    page = draw_filters(banks, axes.dimensions, frame_seconds=axes.hop, title=title)
     n_shown = sum(len(bank.weights) for bank in banks)
     left = f" of {len(found)} banks, {len(banks)}" if len(found) > len(banks) else ""
     return page, f"{n_shown} filters of the first layer{left}"
@@ -135,12 +134,12 @@ def plot_saliency(
     elif label not in outputs:
         raise ConfigError(f"--label {label}: the net has no such output; {suggest(label, outputs)}")
     output = outputs[label]
-    meaning = _meaning(run, chain, rows, rate)
-    read = _read_layer(chain, rows, meaning)
+    axes = _axes_of(run, chain, rows, rate)
+    read = _input_panel(chain, rows, axes)
     seen = WAYS[how](model, rows, output, label, layer, read)
     score = means[model.spec.outputs[output]]
     title = f"{shortened(Path(track).name, 60)}: {label} {score:.3f} by {path.name}"
-    page = draw_track([read, seen], title=title, seconds=_length(meaning, rows))
+    page = draw_track([read, seen], title=title, seconds=_length(axes, rows))
     return page, f"what of {Path(track).name} speaks for {label} ({score:.3f})"
 
 
@@ -180,11 +179,11 @@ def plot_taggram(
     chain = run.chain()
     given = _given(run, chain, track, store)
     rows, rate = apply_chain(chain, given)
-    meaning = _meaning(run, chain, rows, rate)
+    axes = _axes_of(run, chain, rows, rate)
     if run.net_file is not None:
-        if meaning.step is None:
+        if axes.hop is None:
             raise DataError(f"{track}: a row is a whole track here, so scores have no time")
-        names, scores, step, start = _net_scores(run, rows, meaning, every)
+        names, scores, step, start = _net_scores(run, rows, axes, every)
     else:
         windows = Scorer(run, every or _EVERY).score(track, given).windows
         names, scores = run.labels, np.stack([window.scores for window in windows])
@@ -192,8 +191,8 @@ def plot_taggram(
         start = step / 2
     best = np.argsort(-scores.max(axis=0), kind="stable")[: top or _LABELS]
     order = best[np.argsort(scores[:, best].mean(axis=0), kind="stable")]  # the last is on top
-    axis = DimsAxis("", len(order), names=tuple(shortened(names[i], 24) for i in order))
-    taggram = Layer(
+    axis = DimensionAxis("", len(order), names=tuple(shortened(names[i], 24) for i in order))
+    taggram = Panel(
         f"scores of {len(order)} labels, every {step:.3g} s",
         scores[:, order],
         axis,
@@ -204,28 +203,28 @@ def plot_taggram(
         share=1.0,
         height=min(6.0, 0.7 + 0.17 * len(order)),
     )
-    layers = [taggram] if meaning.step is None else [_read_layer(chain, rows, meaning), taggram]
-    seconds = max(_length(meaning, rows), start - step / 2 + step * len(scores))
+    panels = [taggram] if axes.hop is None else [_input_panel(chain, rows, axes), taggram]
+    seconds = max(_length(axes, rows), start - step / 2 + step * len(scores))
     title = f"{shortened(Path(track).name, 60)}: labels over time by {path.name}"
-    return draw_track(layers, title=title, seconds=seconds), (
+    return draw_track(panels, title=title, seconds=seconds), (
         f"{len(order)} labels at {len(scores)} times of {Path(track).name}"
     )
 
 
 def _net_scores(
-    run: Run, rows: np.ndarray, meaning: Meaning, every: float | None
+    run: Run, rows: np.ndarray, axes: RowAxes, every: float | None
 ) -> tuple[list[str], np.ndarray, float, float]:
     """Return labels, scores, seconds from score to score, and the middle of the first segment."""
     from mcls.training.interpret import scores_over_time
 
     model: TrainedNet = fitted_model(run)
-    assert meaning.step is not None
+    assert axes.hop is not None
     length = model.spec.n_frames
-    hop = max(1, length // 4 if every is None else round(every / meaning.step))
+    hop = max(1, length // 4 if every is None else round(every / axes.hop))
     scores = scores_over_time(model, rows, hop)
-    start = meaning.start + (min(length, len(rows)) - 1) / 2 * meaning.step
+    start = axes.start + (min(length, len(rows)) - 1) / 2 * axes.hop
     step = hop if len(scores) > 1 else min(length, len(rows))
-    return [run.labels[i] for i in model.classes_], scores, step * meaning.step, start
+    return [run.labels[i] for i in model.classes_], scores, step * axes.hop, start
 
 
 def _net_of(path: Path) -> tuple[Run, "TrainedNet"]:
@@ -238,10 +237,10 @@ def _net_of(path: Path) -> tuple[Run, "TrainedNet"]:
     return run, fitted_model(run)
 
 
-def _given(run: Run, chain: Chain, track: str, store: Path | None) -> Given:
+def _given(run: Run, chain: Chain, track: str, store: Path | None) -> RowsByStep:
     """Return the rows a run's chain begins with, of an audio file or of a track of a store."""
     if store is None and Path(track).is_file():
-        return AudioRows(chain, run.about.get("sample_rate")).read(Path(track))[0]
+        return FeatureReader(chain, run.about.get("sample_rate")).read(Path(track))[0]
     place = Path(store or run.about.get("store", ""))
     if not place.is_file():
         raise DataError(
@@ -255,35 +254,35 @@ def _given(run: Run, chain: Chain, track: str, store: Path | None) -> Given:
         near = near if len(near) < 200 else f"such as {', '.join(opened.track_ids[:3])}"
         raise DataError(f"there is no audio file and no track {track!r} in {place}; {near}")
     i = opened.track_ids.index(track)
-    return {at: (stored.track(i), stored.frame_rate) for at, stored in steps.items()}
+    return rows_of_track(steps, i)
 
 
-def _meaning(run: Run, chain: Chain, rows: np.ndarray, rate: float | None) -> Meaning:
-    meaning = meaning_of(chain, run.about.get("sample_rate"), rows.shape[1])
-    if rate is not None and meaning.step is None:
-        meaning = replace(meaning, step=1 / rate)
-    return meaning
+def _axes_of(run: Run, chain: Chain, rows: np.ndarray, rate: float | None) -> RowAxes:
+    axes = axes_of(chain, run.about.get("sample_rate"), rows.shape[1])
+    if rate is not None and axes.hop is None:
+        axes = replace(axes, hop=1 / rate)
+    return axes
 
 
-def _read_layer(chain: Chain, rows: np.ndarray, meaning: Meaning) -> Layer:
+def _input_panel(chain: Chain, rows: np.ndarray, axes: RowAxes) -> Panel:
     """Return what the model reads, as it is; dimensions stay in their order."""
-    level = not meaning.codes and meaning.axis.frequencies is not None
-    return Layer(
+    level = not axes.codes and axes.dimensions.frequencies is not None
+    return Panel(
         " > ".join(step.name for step in chain),
         rows,
-        meaning.axis,
-        meaning.step or 1.0,
-        meaning.start,
-        meaning.unit,
-        meaning.codes,
+        axes.dimensions,
+        axes.hop or 1.0,
+        axes.start,
+        axes.unit,
+        axes.codes,
         signed=not level,
     )
 
 
-def _length(meaning: Meaning, rows: np.ndarray) -> float:
+def _length(axes: RowAxes, rows: np.ndarray) -> float:
     """Return how long a track is to be drawn, in seconds; in rows where they have no time."""
-    step = meaning.step or 1.0
-    return max(step, meaning.start + step * len(rows) - step / 2)
+    step = axes.hop or 1.0
+    return max(step, axes.start + step * len(rows) - step / 2)
 
 
 #: The pictures of a net, by the option that asks for each, and what else each takes.

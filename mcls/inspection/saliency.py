@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mcls.plots.track import Layer
+from mcls.plots.track import Panel
 
 if TYPE_CHECKING:
     from mcls.training.model import TrainedNet
@@ -18,8 +18,8 @@ _INSIDE = 0.99
 
 
 def _gradients(
-    model: "TrainedNet", rows: np.ndarray, output: int, label: str, layer: str | None, read: Layer
-) -> Layer:
+    model: "TrainedNet", rows: np.ndarray, output: int, label: str, layer: str | None, read: Panel
+) -> Panel:
     """Return the panel of integrated gradients, laid over what is read."""
     from mcls.training.interpret import attribution
 
@@ -27,9 +27,9 @@ def _gradients(
     if rows.shape[1] == 1 and len(rows) > _STRETCHES:  # samples, say: single ones mean nothing
         n = -(-len(rows) // _STRETCHES)
         added = np.add.reduceat(added, np.arange(0, len(rows), n), axis=0)
-        step = read.step or 1.0
-        read = replace(read, step=n * step, start=read.start + (n - 1) / 2 * step)
-        what = f"every {1000 * n * step:.3g} ms"
+        hop = read.hop or 1.0
+        read = replace(read, hop=n * hop, start=read.start + (n - 1) / 2 * hop)
+        what = f"every {1000 * n * hop:.3g} ms"
     return replace(
         read,
         title=f"what {what} adds to the logit of {label}, beyond a mean input",
@@ -42,8 +42,8 @@ def _gradients(
 
 
 def _grad_cam(
-    model: "TrainedNet", rows: np.ndarray, output: int, label: str, layer: str | None, read: Layer
-) -> Layer:
+    model: "TrainedNet", rows: np.ndarray, output: int, label: str, layer: str | None, read: Panel
+) -> Panel:
     """Return the panel of Grad-CAM, laid over what is read."""
     from mcls.training.grad_cam import chosen_maps, grad_cam
 

@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from mcls.chain.axes import meaning_of
+from mcls.chain.step import axes_of
 from mcls.disk.labels import split_labels
 from mcls.disk.store import Store, StoredRows
 from mcls.errors import ConfigError, DataError
-from mcls.inspection.track import track_layers
-from mcls.plots.overview import Spread, draw_store
+from mcls.inspection.track import track_panels
+from mcls.plots.overview import FeatureStatistics, draw_store
 from mcls.plots.page import Figure, shortened
 from mcls.plots.track import draw_track
 
@@ -31,7 +31,7 @@ def plot_store(path: Path, *, track: str | None = None, **options: Any) -> tuple
     track : str or None
         The ``track_id``; None: labels, durations and the spread of each feature.
     **options
-        ``feature``, ``dicts``, ``encoder``, ``pool``: see `track_layers`. Without a track only
+        ``feature``, ``dicts``, ``encoder``, ``pool``: see `track_panels`. Without a track only
         ``feature``, the one to show.
 
     Returns
@@ -47,15 +47,15 @@ def plot_store(path: Path, *, track: str | None = None, **options: Any) -> tuple
                 f"{path}: {alone[0].removesuffix('s')!r} needs a track; say which with --track"
             )
         return _plot_overview(store, options.get("feature"))
-    layers, place = track_layers(store, track, **options)
-    ends = [layer.start + layer.step * len(layer.rows) for layer in layers if layer.step]
+    panels, place = track_panels(store, track, **options)
+    ends = [panel.start + panel.hop * len(panel.rows) for panel in panels if panel.hop]
     measured = store.tracks.get("seconds")
     seconds = float(measured[place]) if measured is not None else max(ends, default=1.0)
     said = [shortened(track, 60)]
     if "labels" in store.tracks:
         said.append(shortened(store.column("labels")[place].replace("|", ", "), 50))
-    page = draw_track(layers, title=": ".join(filter(None, said)), seconds=seconds)
-    return page, f"track {track}, {len(layers)} panel{'s' * (len(layers) > 1)}"
+    page = draw_track(panels, title=": ".join(filter(None, said)), seconds=seconds)
+    return page, f"track {track}, {len(panels)} panel{'s' * (len(panels) > 1)}"
 
 
 def _plot_overview(store: Store, feature: str | None) -> tuple[Figure, str]:
@@ -64,21 +64,23 @@ def _plot_overview(store: Store, feature: str | None) -> tuple[Figure, str]:
     names = [store.feature(feature).name] if feature else list(store.features)[:_FEATURES]
     rates = {int(rate) for rate in store.tracks.get("sample_rate", [])}
     sr = rates.pop() if len(rates) == 1 else None
-    spreads = [_spread(store.features[name], sr) for name in names if len(store.features[name])]
+    features = [
+        _statistics(store.features[name], sr) for name in names if len(store.features[name])
+    ]
     seconds = [float(value) for value in store.tracks.get("seconds", [])]
     title = f"{store.path.name}: {store.n_tracks} tracks"
     if seconds:
         title += f", {sum(seconds) / 60:.3g} min"
-    page = draw_store(_label_counts(store), seconds, spreads, title=title)
+    page = draw_store(_label_counts(store), seconds, features, title=title)
     return page, f"{store.n_tracks} tracks, {', '.join(names)}"
 
 
-def _spread(stored: StoredRows, sr: int | None) -> Spread:
+def _statistics(stored: StoredRows, sr: int | None) -> FeatureStatistics:
     step = -(-len(stored) // _ROWS)
     rows = np.asarray(stored.rows[::step], np.float64)
-    meaning = meaning_of(stored.chain, sr, stored.n_dims)
+    axes = axes_of(stored.chain, sr, stored.n_dims)
     name = f"{stored.name}, {len(rows)} of {len(stored)} rows"
-    return Spread(name, rows.mean(axis=0), rows.std(axis=0), meaning.axis, meaning.unit)
+    return FeatureStatistics(name, rows.mean(axis=0), rows.std(axis=0), axes.dimensions, axes.unit)
 
 
 def _label_counts(store: Store) -> dict[str, dict[str, int]]:

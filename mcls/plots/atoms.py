@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
-from mcls.plots.axes import DimsAxis, dim_ticks, draw_dim_axis, ticks_from_one
+from mcls.plots.axes import DimensionAxis, dim_ticks, draw_dim_axis, ticks_from_one
 from mcls.plots.colours import scale_of
 
 #: Ticks of frequency there is room for on an inch.
@@ -63,7 +63,7 @@ def mosaic(patches: np.ndarray) -> np.ndarray:
 def draw_patches(
     page: Figure | SubFigure,
     patches: np.ndarray,
-    axis: DimsAxis,
+    axis: DimensionAxis,
     *,
     frame_seconds: float | None,
     height: float,
@@ -77,7 +77,7 @@ def draw_patches(
         Where.
     patches : np.ndarray, shape (n, n_frames, n_dims)
         In the order to draw them: row after row from the top left.
-    axis : DimsAxis
+    axis : DimensionAxis
         Of the dimensions.
     frame_seconds : float or None
         From frame to frame; None if they have no time.
@@ -118,7 +118,7 @@ def draw_patches(
     return ax
 
 
-def _mark_rows(ax: Axes, axis: DimsAxis, n_rows: int, most: int) -> None:
+def _mark_rows(ax: Axes, axis: DimensionAxis, n_rows: int, most: int) -> None:
     """Write frequencies beside every row of patches."""
     inside, text = dim_ticks(axis, most)
     if len(inside) > 1 and inside[0] + axis.n_dims - inside[-1] < axis.n_dims / (most + 0.5):
@@ -143,7 +143,7 @@ def _mark_columns(ax: Axes, n_frames: int, n_columns: int, seconds: float | None
 def draw_columns(
     page: Figure | SubFigure,
     frames: np.ndarray,
-    axis: DimsAxis,
+    axis: DimensionAxis,
     *,
     height: float,
     unit: str,
@@ -158,7 +158,7 @@ def draw_columns(
         Where.
     frames : np.ndarray, shape (n, n_dims)
         In the order to draw them, from the left.
-    axis : DimsAxis
+    axis : DimensionAxis
         Of the dimensions.
     height : float
         Inches of `page`.

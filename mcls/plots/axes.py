@@ -6,13 +6,16 @@ are put where round numbers of Hz lie among the centre frequencies of the dimens
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True)
-class DimsAxis:
+class DimensionAxis:
     """What the dimensions of some rows are.
 
     Parameters
@@ -43,7 +46,7 @@ class DimsAxis:
 
 def feature_axis(
     name: str, n_dims: int, frequencies: np.ndarray | None, delta: int = 0
-) -> DimsAxis:
+) -> DimensionAxis:
     """Return the axis of a feature.
 
     Parameters
@@ -58,8 +61,8 @@ def feature_axis(
         Orders of delta appended.
     """
     if frequencies is not None and len(frequencies) * (1 + delta) == n_dims:
-        return DimsAxis("frequency (Hz)", n_dims, np.asarray(frequencies), 1 + delta)
-    return DimsAxis(f"{name} dimension", n_dims)
+        return DimensionAxis("frequency (Hz)", n_dims, np.asarray(frequencies), 1 + delta)
+    return DimensionAxis(f"{name} dimension", n_dims)
 
 
 def frequency_ticks(frequencies: np.ndarray, most: int) -> tuple[list[float], list[str]]:
@@ -123,7 +126,7 @@ def spell_hz(hz: float) -> str:
     return f"{hz / 1000:g}k" if hz >= 1000 else f"{hz:g}"
 
 
-def dim_ticks(axis: DimsAxis, most: int) -> tuple[list[float], list[str]]:
+def dim_ticks(axis: DimensionAxis, most: int) -> tuple[list[float], list[str]]:
     """Return ticks for the dimensions of an axis, in cells from 0; see `frequency_ticks`."""
     if axis.names is not None:
         return [float(i) for i in range(axis.n_dims)], list(axis.names)
@@ -170,7 +173,7 @@ def ticks_from_one(n: int, most: int) -> list[int]:
     return [max(1, i) for i in whole_ticks(n + 1, most)] if n > 1 else [1]
 
 
-def draw_dim_axis(ax: Axes, axis: DimsAxis, most: int) -> None:
+def draw_dim_axis(ax: "Axes", axis: DimensionAxis, most: int) -> None:
     """Write the dimensions on the y axis of an image, with a line between blocks of deltas."""
     positions, labels = dim_ticks(axis, most)
     ax.set_yticks(positions, labels)
@@ -180,14 +183,14 @@ def draw_dim_axis(ax: Axes, axis: DimsAxis, most: int) -> None:
         ax.axhline(block * size - 0.5, color="white", linewidth=1)
 
 
-def centre(cells: np.ndarray, axis: DimsAxis) -> np.ndarray:
+def centre(cells: np.ndarray, axis: DimensionAxis) -> np.ndarray:
     """Return where on its axis the weight of each patch lies.
 
     Parameters
     ----------
     cells : np.ndarray, shape (n, n_frames, n_dims)
         Patches.
-    axis : DimsAxis
+    axis : DimensionAxis
         Of the dimensions; of several blocks the first counts.
 
     Returns

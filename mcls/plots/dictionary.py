@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure, SubFigure
 
 from mcls.plots.atoms import draw_columns, draw_patches, grid_shape
-from mcls.plots.axes import DimsAxis
+from mcls.plots.axes import DimensionAxis
 from mcls.plots.curves import by_quantity, draw_curve, draw_usage
 from mcls.plots.page import HEIGHT, figure
 
@@ -17,7 +17,7 @@ _BESIDE, _ROW = 3, 1.7
 
 def draw_dictionary(
     patches: np.ndarray,
-    axis: DimsAxis,
+    axis: DimensionAxis,
     *,
     frame_seconds: float | None = None,
     unit: str = "value",
@@ -33,7 +33,7 @@ def draw_dictionary(
     ----------
     patches : np.ndarray, shape (n_shown, n_frames, n_dims)
         The atoms to show, in order. Of one frame each, they become the columns of one image.
-    axis : DimsAxis
+    axis : DimensionAxis
         Of the dimensions.
     frame_seconds : float or None
         From frame to frame.

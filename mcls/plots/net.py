@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure, SubFigure
 
 from mcls.plots.atoms import draw_columns, draw_patches
-from mcls.plots.axes import DimsAxis, in_order
+from mcls.plots.axes import DimensionAxis, in_order
 from mcls.plots.colours import scale_of
 from mcls.plots.page import HEIGHT, figure
 
@@ -19,7 +19,7 @@ _PATCHES, _FLAT = 4.5, 2.6
 
 
 @dataclass(frozen=True)
-class Bank:
+class FilterBank:
     """Filters of one size.
 
     Parameters
@@ -35,7 +35,7 @@ class Bank:
 
 
 def draw_filters(
-    banks: Sequence[Bank], axis: DimsAxis, *, frame_seconds: float | None, title: str
+    banks: Sequence[FilterBank], axis: DimensionAxis, *, frame_seconds: float | None, title: str
 ) -> Figure:
     """Draw banks of filters, one above the other.
 
@@ -44,9 +44,9 @@ def draw_filters(
 
     Parameters
     ----------
-    banks : sequence of Bank
+    banks : sequence of FilterBank
         One or more.
-    axis : DimsAxis
+    axis : DimensionAxis
         Of the rows they are laid over. A filter that is as high as a row has this axis; a lower
         one, which is moved along it, is as many Hz high as its title says.
     frame_seconds : float or None
@@ -70,7 +70,11 @@ def draw_filters(
 
 
 def _draw_bank(
-    part: SubFigure, bank: Bank, axis: DimsAxis, frame_seconds: float | None, height: float
+    part: SubFigure,
+    bank: FilterBank,
+    axis: DimensionAxis,
+    frame_seconds: float | None,
+    height: float,
 ) -> None:
     n_frames, n_dims = bank.weights.shape[1:]
     if axis.n_dims == 1 and frame_seconds is not None:
@@ -81,7 +85,7 @@ def _draw_bank(
         return
     own, title = axis, bank.title
     if n_dims != axis.n_dims:
-        own = DimsAxis(f"bands of a filter, 0 to {n_dims - 1}", n_dims)
+        own = DimensionAxis(f"bands of a filter, 0 to {n_dims - 1}", n_dims)
         said = spell_height(axis, n_dims)
         title += f"\n{said}" if said else ""
     if n_frames == 1:
@@ -92,14 +96,14 @@ def _draw_bank(
     draw_patches(part, bank.weights, own, frame_seconds=frame_seconds, height=height, title=title)
 
 
-def spell_height(axis: DimsAxis, n_dims: int) -> str:
+def spell_height(axis: DimensionAxis, n_dims: int) -> str:
     """Say how many Hz a filter of some dims covers at the lower and the upper end of an axis.
 
     Examples
     --------
-    >>> spell_height(DimsAxis("frequency (Hz)", 4, np.array([0.0, 100.0, 200.0, 500.0])), 2)
+    >>> spell_height(DimensionAxis("frequency (Hz)", 4, np.array([0.0, 100.0, 200.0, 500.0])), 2)
     '100 Hz high at the bottom, 300 Hz at the top'
-    >>> spell_height(DimsAxis("code", 4), 2)
+    >>> spell_height(DimensionAxis("code", 4), 2)
     ''
     """
     frequencies = axis.frequencies
@@ -111,7 +115,7 @@ def spell_height(axis: DimsAxis, n_dims: int) -> str:
     return f"{ends[0]} high at the bottom, {ends[1]} at the top"
 
 
-def _draw_lines(part: SubFigure, bank: Bank, frame_seconds: float | None) -> None:
+def _draw_lines(part: SubFigure, bank: FilterBank, frame_seconds: float | None) -> None:
     """Draw filters along time as lines of one image."""
     lines = bank.weights[:, :, 0]
     n, n_frames = lines.shape
@@ -136,13 +140,13 @@ def _draw_lines(part: SubFigure, bank: Bank, frame_seconds: float | None) -> Non
     bar.outline.set_visible(False)
 
 
-def _draw_responses(part: SubFigure, bank: Bank, sr: float, height: float) -> None:
+def _draw_responses(part: SubFigure, bank: FilterBank, sr: float, height: float) -> None:
     """Draw what filters on samples let through, by the frequency they let through best."""
     taps = bank.weights.reshape(len(bank.weights), -1)
     n_fft = max(_N_FFT, 1 << (taps.shape[1] - 1).bit_length())
     gains = np.abs(np.fft.rfft(taps, n_fft, axis=1))
     gains /= np.maximum(gains.max(axis=1, keepdims=True), np.finfo(np.float32).tiny)
-    axis = DimsAxis("frequency (Hz)", gains.shape[1], np.fft.rfftfreq(n_fft, 1 / sr))
+    axis = DimensionAxis("frequency (Hz)", gains.shape[1], np.fft.rfftfreq(n_fft, 1 / sr))
     gains = gains[in_order(gains.argmax(axis=1))]
     title = bank.title
     ax = draw_columns(

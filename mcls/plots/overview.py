@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from mcls.plots.axes import DimsAxis, dim_ticks
+from mcls.plots.axes import DimensionAxis, dim_ticks
 from mcls.plots.colours import LINES
 from mcls.plots.page import HEIGHT, figure, shortened
 
@@ -20,7 +20,7 @@ _PARTS = ("train", "valid", "test")
 
 
 @dataclass(frozen=True)
-class Spread:
+class FeatureStatistics:
     """What the dimensions of a feature are like.
 
     Parameters
@@ -29,7 +29,7 @@ class Spread:
         The feature, and how many rows were looked at.
     mean, deviation : np.ndarray, shape (n_dims,)
         Over rows.
-    axis : DimsAxis
+    axis : DimensionAxis
         Of the dimensions.
     unit : str
         Of the values.
@@ -38,14 +38,14 @@ class Spread:
     name: str
     mean: np.ndarray
     deviation: np.ndarray
-    axis: DimsAxis
+    axis: DimensionAxis
     unit: str = "value"
 
 
 def draw_store(
     counts: Mapping[str, Mapping[str, int]],
     seconds: Sequence[float],
-    spreads: Sequence[Spread],
+    features: Sequence[FeatureStatistics],
     *,
     title: str,
 ) -> Figure:
@@ -57,7 +57,7 @@ def draw_store(
         Tracks of each label, by part.
     seconds : sequence of float
         How long each track is; empty if nobody knows.
-    spreads : sequence of Spread
+    features : sequence of FeatureStatistics
         One per feature to show.
     title : str
         Above all.
@@ -67,7 +67,7 @@ def draw_store(
     Figure
     """
     n_labels = min(len(counts), MOST_LABELS)
-    low = [1.7] * len(spreads)
+    low = [1.7] * len(features)
     high = max(1.8, 0.6 + 0.16 * n_labels) if counts or len(seconds) else 0.0
     total = min(high + sum(low) + 0.4, HEIGHT)
     page = figure(total)
@@ -80,8 +80,8 @@ def draw_store(
             _draw_counts(page.add_subplot(beside[0]), counts)
         if len(seconds):
             _draw_seconds(page.add_subplot(beside[-1]), seconds)
-    for i, spread in enumerate(spreads, bool(high)):
-        _draw_spread(page.add_subplot(grid[i]), spread)
+    for i, feature in enumerate(features, bool(high)):
+        _draw_statistics(page.add_subplot(grid[i]), feature)
     return page
 
 
@@ -122,18 +122,18 @@ def _draw_seconds(ax: Axes, seconds: Sequence[float]) -> None:
     ax.set_title(f"durations: median {np.median(values):.3g} s")
 
 
-def _draw_spread(ax: Axes, spread: Spread) -> None:
+def _draw_statistics(ax: Axes, feature: FeatureStatistics) -> None:
     """Draw the mean of each dimension with one standard deviation on either side."""
-    at = np.arange(len(spread.mean))
-    low, high = spread.mean - spread.deviation, spread.mean + spread.deviation
+    at = np.arange(len(feature.mean))
+    low, high = feature.mean - feature.deviation, feature.mean + feature.deviation
     if len(at) == 1:
-        ax.errorbar(at, spread.mean, spread.deviation, color=LINES[0], marker="o")
+        ax.errorbar(at, feature.mean, feature.deviation, color=LINES[0], marker="o")
     else:
         ax.fill_between(at, low, high, color=LINES[0], alpha=0.25, linewidth=0)
-        ax.plot(at, spread.mean, color=LINES[0])
-    positions, labels = dim_ticks(spread.axis, 10)
+        ax.plot(at, feature.mean, color=LINES[0])
+    positions, labels = dim_ticks(feature.axis, 10)
     ax.set_xticks(positions, labels)
     ax.set_xlim(-0.5, len(at) - 0.5)
-    ax.set_xlabel(spread.axis.name)
-    ax.set_ylabel(spread.unit)
-    ax.set_title(f"{spread.name}: mean ± 1 standard deviation")
+    ax.set_xlabel(feature.axis.name)
+    ax.set_ylabel(feature.unit)
+    ax.set_title(f"{feature.name}: mean ± 1 standard deviation")

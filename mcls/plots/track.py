@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mcls.plots.axes import DimsAxis, dim_ticks, draw_dim_axis
+from mcls.plots.axes import DimensionAxis, dim_ticks, draw_dim_axis
 from mcls.plots.colours import LINES, scale_of
 from mcls.plots.page import HEIGHT, figure
 
@@ -25,7 +25,7 @@ _IMAGE, _VECTOR = 2.0, 1.5
 
 
 @dataclass(frozen=True)
-class Layer:
+class Panel:
     """The rows of a track at one step of a chain.
 
     Parameters
@@ -33,10 +33,10 @@ class Layer:
     title : str
         What they are.
     rows : np.ndarray, shape (n_rows, n_dims)
-        Row t belongs to the time ``start + t * step``. Of one dim without a name they are a curve.
-    axis : DimsAxis
+        Row t belongs to the time ``start + t * hop``. Of one dim without a name they are a curve.
+    axis : DimensionAxis
         Of the dimensions.
-    step : float or None
+    hop : float or None
         Seconds from row to row; None: one row for the whole track, drawn as bars.
     start : float
         Seconds of the middle of the first row.
@@ -55,8 +55,8 @@ class Layer:
 
     title: str
     rows: np.ndarray
-    axis: DimsAxis
-    step: float | None
+    axis: DimensionAxis
+    hop: float | None
     start: float = 0.0
     unit: str = ""
     codes: bool = False
@@ -100,12 +100,12 @@ def thinned(rows: np.ndarray, most: int = MOST_CELLS, *, peaks: bool = False) ->
     return np.where(high >= -low, high, low)
 
 
-def draw_track(layers: Sequence[Layer], *, title: str, seconds: float) -> Figure:
+def draw_track(panels: Sequence[Panel], *, title: str, seconds: float) -> Figure:
     """Draw a track.
 
     Parameters
     ----------
-    layers : sequence of Layer
+    panels : sequence of Panel
         From the top. Those with a time share its axis.
     title : str
         The track.
@@ -116,23 +116,23 @@ def draw_track(layers: Sequence[Layer], *, title: str, seconds: float) -> Figure
     -------
     Figure
     """
-    heights = [layer.height or (_VECTOR if layer.step is None else _IMAGE) for layer in layers]
+    heights = [panel.height or (_VECTOR if panel.hop is None else _IMAGE) for panel in panels]
     page = figure(min(sum(heights) + 0.4, HEIGHT))
     page.suptitle(title, x=0.01, ha="left")
-    grid = page.add_gridspec(len(layers), 1, height_ratios=heights)
+    grid = page.add_gridspec(len(panels), 1, height_ratios=heights)
     timed: list[Axes] = []
     share = min(1.0, (HEIGHT - 0.4) / sum(heights))
-    for i, (layer, height) in enumerate(zip(layers, heights, strict=True)):
+    for i, (panel, height) in enumerate(zip(panels, heights, strict=True)):
         place = grid[i]
-        if layer.step is None:
-            _draw_vector(page.add_subplot(place), layer)
+        if panel.hop is None:
+            _draw_vector(page.add_subplot(place), panel)
             continue
         ax = page.add_subplot(place, sharex=timed[0] if timed else None)
         timed.append(ax)
-        if layer.rows.shape[1] == 1 and not layer.axis.names:
-            _draw_curve(ax, layer)
+        if panel.rows.shape[1] == 1 and not panel.axis.names:
+            _draw_curve(ax, panel)
         else:
-            _draw_image(page, ax, layer, height * share)
+            _draw_image(page, ax, panel, height * share)
     if timed:
         timed[0].set_xlim(0, seconds)
         for ax in timed[:-1]:
@@ -141,15 +141,15 @@ def draw_track(layers: Sequence[Layer], *, title: str, seconds: float) -> Figure
     return page
 
 
-def _draw_image(page: Figure, ax: Axes, layer: Layer, height: float) -> None:
-    assert layer.step is not None
-    rows = thinned(layer.rows, peaks=layer.codes)
-    density = _CODES if layer.codes else _DENSITY
-    cells = thinned(rows.T, int((height - 0.4) * density), peaks=layer.codes)
-    share = 1.0 if layer.axis.frequencies is not None else _INSIDE
-    share = share if layer.share is None else layer.share
-    colours, ends, beyond = scale_of(cells, sparse=layer.codes, signed=layer.signed, share=share)
-    first = layer.start - layer.step / 2
+def _draw_image(page: Figure, ax: Axes, panel: Panel, height: float) -> None:
+    assert panel.hop is not None
+    rows = thinned(panel.rows, peaks=panel.codes)
+    density = _CODES if panel.codes else _DENSITY
+    cells = thinned(rows.T, int((height - 0.4) * density), peaks=panel.codes)
+    share = 1.0 if panel.axis.frequencies is not None else _INSIDE
+    share = share if panel.share is None else panel.share
+    colours, ends, beyond = scale_of(cells, sparse=panel.codes, signed=panel.signed, share=share)
+    first = panel.start - panel.hop / 2
     image = ax.imshow(
         cells,
         cmap=colours,
@@ -157,21 +157,21 @@ def _draw_image(page: Figure, ax: Axes, layer: Layer, height: float) -> None:
         aspect="auto",
         origin="lower",
         interpolation="nearest",
-        extent=(first, first + layer.step * len(layer.rows), -0.5, layer.rows.shape[1] - 0.5),
+        extent=(first, first + panel.hop * len(panel.rows), -0.5, panel.rows.shape[1] - 0.5),
     )
-    draw_dim_axis(ax, layer.axis, max(2, int((height - 0.4) * 5)))
-    ax.set_title(layer.title)
+    draw_dim_axis(ax, panel.axis, max(2, int((height - 0.4) * 5)))
+    ax.set_title(panel.title)
     bar = page.colorbar(image, ax=ax, fraction=0.03, pad=0.01, aspect=15, extend=beyond)
-    bar.set_label(layer.unit)
+    bar.set_label(panel.unit)
     bar.outline.set_visible(False)
 
 
-def _draw_curve(ax: Axes, layer: Layer) -> None:
+def _draw_curve(ax: Axes, panel: Panel) -> None:
     """Draw rows of one number over time; where they are many, from the lowest to the highest."""
-    assert layer.step is not None
-    values = np.asarray(layer.rows[:, 0], np.float64)
+    assert panel.hop is not None
+    values = np.asarray(panel.rows[:, 0], np.float64)
     edges = np.linspace(0, len(values), min(len(values), MOST_CELLS) + 1).astype(int)
-    times = layer.start + layer.step * ((edges[:-1] + edges[1:] - 1) / 2)
+    times = panel.start + panel.hop * ((edges[:-1] + edges[1:] - 1) / 2)
     if len(times) == len(values):
         ax.plot(times, values, color=LINES[0], linewidth=0.9)
     else:
@@ -179,19 +179,19 @@ def _draw_curve(ax: Axes, layer: Layer) -> None:
         ax.fill_between(times, low, high, color=LINES[0], linewidth=0.4)
     if values.min() < 0 < values.max():
         ax.axhline(0, color="black", linewidth=0.6)
-    ax.set_title(layer.title)
-    ax.set_ylabel(layer.unit)
+    ax.set_title(panel.title)
+    ax.set_ylabel(panel.unit)
 
 
-def _draw_vector(ax: Axes, layer: Layer) -> None:
-    vector = np.asarray(layer.rows[0], np.float64)
+def _draw_vector(ax: Axes, panel: Panel) -> None:
+    vector = np.asarray(panel.rows[0], np.float64)
     n = len(vector)
     ax.stairs(vector, np.arange(n + 1) - 0.5, baseline=0, fill=True, color=LINES[0])
     if vector.min() < 0 < vector.max():
         ax.axhline(0, color="black", linewidth=0.6)
-    positions, labels = dim_ticks(layer.axis, 10)
+    positions, labels = dim_ticks(panel.axis, 10)
     ax.set_xticks(positions, labels)
     ax.set_xlim(-0.5, n - 0.5)
-    ax.set_xlabel(layer.axis.name)
-    ax.set_ylabel(layer.unit)
-    ax.set_title(layer.title)
+    ax.set_xlabel(panel.axis.name)
+    ax.set_ylabel(panel.unit)
+    ax.set_title(panel.title)

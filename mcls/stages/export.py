@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mcls import __version__
-from mcls.chain.axes import feature_of
-from mcls.chain.fitted import fitted_model
+from mcls.chain.feature import feature_of
+from mcls.chain.model_cache import fitted_model
 from mcls.disk.chain import Chain
 from mcls.disk.run import Run, open_run
 from mcls.disk.workspace import written_whole
@@ -242,10 +242,10 @@ def _write(made: _Made, out: Path, metadata: dict[str, Any], onnx: bool) -> floa
 
 def _metadata(run: Run, chain: Chain, model: "TrainedNet", made: _Made) -> dict[str, Any]:
     """Return what one has to know to use the file, as JSON can hold it."""
-    from mcls.chain.axes import meaning_of
+    from mcls.chain.step import axes_of
 
     spec = model.spec
-    step = meaning_of(chain, run.about.get("sample_rate")).step
+    step = axes_of(chain, run.about.get("sample_rate")).hop
     return {
         "mcls": __version__,
         "net": spec.net,

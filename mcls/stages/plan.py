@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mcls.chain.build import build_chain
-from mcls.chain.init_from import layers_of, to_begin_with
+from mcls.chain.init_from import mlp_settings, read_init
 from mcls.chain.leaks import refuse_leaks
 from mcls.chain.options import Representation
 from mcls.data.options import Split
@@ -118,9 +118,9 @@ def plan_run(
     else:
         _refuse_training(training, model.model)
     if how is not None and how.init:
-        init, inherited = to_begin_with(how.init, chain, store)
+        init, inherited = read_init(how.init, chain, store)
         refuse_leaks(((init,) if init else inherited), parts, store.track_ids)
-        given = {**(layers_of(init) if init else {}), **given}
+        given = {**(mlp_settings(init) if init else {}), **given}
     model_settings = resolve(entry, given)
     chosen = replace(
         model, settings=tuple(f"{key}={_said(value)}" for key, value in model_settings.items())

@@ -13,10 +13,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from mcls.chain.apply import Timed, apply_chain
-from mcls.chain.feature import AudioRows
-from mcls.chain.fitted import fitted_model
-from mcls.chain.match import Given, rows_for_run
+from mcls.chain.feature import FeatureReader
+from mcls.chain.match import rows_for_run, rows_of_track
+from mcls.chain.model_cache import fitted_model
+from mcls.chain.step import RowsAndRate, RowsByStep, apply_chain
 from mcls.disk.chain import Chain
 from mcls.disk.class_folders import audio_below
 from mcls.disk.run import Run, open_run
@@ -26,7 +26,7 @@ from mcls.evaluation.aggregate import score_tracks
 from mcls.parallel.progress import Progress
 
 #: Reads the rows at the beginning of a chain; returns them and the seconds of audio.
-Read = Callable[[], tuple[Given, float]]
+Read = Callable[[], tuple[RowsByStep, float]]
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ class Scorer:
         if len(self.model.classes_) > self.n_labels or max(self.model.classes_) >= self.n_labels:
             raise FormatError(f"{run.path}: the classifier knows more labels than about.json names")
 
-    def score(self, name: str, given: Given) -> Scored:
+    def score(self, name: str, given: RowsByStep) -> Scored:
         """Score a track."""
         rows, rate = apply_chain(self.chain, given)
         expected = self.model.n_features_in_
@@ -177,7 +177,7 @@ class Scorer:
         found = score_tracks(self.model, tracks, n_labels=self.n_labels, how=self.how)
         return np.array(list(found))
 
-    def _windows(self, given: Given, rows: np.ndarray, rate: float | None) -> list[Window]:
+    def _windows(self, given: RowsByStep, rows: np.ndarray, rate: float | None) -> list[Window]:
         assert self.windows is not None
         if rate is not None:
             spans = _spans(len(rows), rate, self.windows)
@@ -205,9 +205,9 @@ def _spans(n_rows: int, rate: float, seconds: float) -> list[tuple[int, int]]:
     return spans
 
 
-def _between(given: Given, start: float, stop: float) -> dict[int, Timed]:
+def _between(given: RowsByStep, start: float, stop: float) -> dict[int, RowsAndRate]:
     """Return the rows of a stretch of time; at least one of each."""
-    cut: dict[int, Timed] = {}
+    cut: dict[int, RowsAndRate] = {}
     for i, (rows, rate) in given.items():
         assert rate is not None
         first = min(round(start * rate), len(rows) - 1)
@@ -219,13 +219,13 @@ def _tracks(
     run: Run, sources: Sequence[Path | str], chain: Chain, feature: str | None
 ) -> Iterator[tuple[str, Read]]:
     """Yield a name per track and a function that reads its rows."""
-    audio: AudioRows | None = None
+    audio: FeatureReader | None = None
     for source in map(Path, sources):
         if source.is_file() and h5py.is_hdf5(source):
             yield from _stored_tracks(Store(source), chain, feature)
             continue
         if audio is None:
-            audio = AudioRows(chain, run.about.get("sample_rate"))
+            audio = FeatureReader(chain, run.about.get("sample_rate"))
         if source.is_dir():
             found = sorted(source / name for name in audio_below(source, Counter()))
             if not found:
@@ -239,9 +239,8 @@ def _tracks(
 def _stored_tracks(store: Store, chain: Chain, feature: str | None) -> Iterator[tuple[str, Read]]:
     steps = rows_for_run(store, chain, feature)
 
-    def read(i: int) -> tuple[dict[int, Timed], float]:
-        given = {at: (stored.track(i), stored.frame_rate) for at, stored in steps.items()}
-        return given, 0.0
+    def read(i: int) -> tuple[RowsByStep, float]:
+        return rows_of_track(steps, i), 0.0
 
     for i, name in enumerate(store.track_ids):
         yield name, partial(read, i)

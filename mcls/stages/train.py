@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from mcls.chain.apply import Timed
 from mcls.chain.match import encoded_track, stored_steps
 from mcls.chain.options import Representation
+from mcls.chain.step import RowsAndRate
 from mcls.data.options import Split
 from mcls.data.parts import copies, optional_column
 from mcls.disk.predictions import Predictions, write_predictions
@@ -159,7 +159,7 @@ def fill_run(
     scored = parts.of("valid", "test")
     stored = stored_steps(store, plan.chain)
 
-    def encoded(i: int) -> Timed:
+    def encoded(i: int) -> RowsAndRate:
         if any(some.offsets[i] == some.offsets[i + 1] for some in stored.values()):
             raise DataError(f"{store.path}: track {store.track_ids[i]!r} has no rows")
         return encoded_track(stored, plan.chain, i)
@@ -216,7 +216,7 @@ def fill_run(
 
 
 def _fit_classifier(
-    plan: Plan, encoded: Callable[[int], Timed], progress: Progress | None
+    plan: Plan, encoded: Callable[[int], RowsAndRate], progress: Progress | None
 ) -> tuple[dict[int, np.ndarray], int]:
     """Read and fit; return the rows of the valid part and the number of train rows."""
     learnt = plan.parts.of("train", "valid")

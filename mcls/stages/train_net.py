@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from mcls.chain.apply import Timed
 from mcls.chain.init_from import layer_arrays
+from mcls.chain.step import RowsAndRate
 from mcls.dictionaries.preprocessing import Preprocessing
 from mcls.disk.store import StoredRows
 from mcls.errors import ConfigError, DataError, MclsError
@@ -57,7 +57,7 @@ def train_net(
     pieces: Path,
     plan: Plan,
     stored: Mapping[int, StoredRows],
-    encoded: Callable[[int], Timed],
+    encoded: Callable[[int], RowsAndRate],
     *,
     on_epoch: OnEpoch | None = None,
     on_step: OnStep | None = None,
@@ -205,7 +205,7 @@ def _outputs(plan: Plan) -> tuple[list[int], list[int]]:
 
 def _first_net(plan: Plan, sizes: tuple[int, int], n_outputs: int) -> "nn.Module":
     """Return the net before its first step, with the layers that the plan begins with."""
-    from mcls.chain.init_weights import inherit
+    from mcls.chain.init_weights import copy_layers
     from mcls.nets import build_net
 
     name = plan.settings["model"]
@@ -218,7 +218,7 @@ def _first_net(plan: Plan, sizes: tuple[int, int], n_outputs: int) -> "nn.Module
         layers = layer_arrays(plan.init)
         cast(Any, net).load_layers([w for w, _ in layers], [b for _, b in layers])
     if plan.inherited:
-        inherit(net, plan.inherited)
+        copy_layers(net, plan.inherited)
     return net
 
 
@@ -258,7 +258,7 @@ def _truth(plan: Plan, tracks: np.ndarray) -> np.ndarray:
 
 
 def _source(
-    plan: Plan, stored: Mapping[int, StoredRows], encoded: Callable[[int], Timed]
+    plan: Plan, stored: Mapping[int, StoredRows], encoded: Callable[[int], RowsAndRate]
 ) -> tuple[Callable[[str, list[int]], Tracks], float | None]:
     """Return what gives the tracks of a part, and the frame rate.
 
@@ -331,9 +331,9 @@ def _standardise(plan: Plan, train: Tracks) -> "Standardise":
         whitening = None if kept.components_ is None else torch.tensor(kept.components_)
         return Standardise(torch.tensor(mean), torch.tensor(scale), whitening, joined=True)
     if plan.inherited:
-        from mcls.chain.init_weights import input_of
+        from mcls.chain.init_weights import shared_standardisation
 
-        return input_of(plan.inherited)
+        return shared_standardisation(plan.inherited)
     mean, scale = np.zeros(1, np.float32), np.ones(1, np.float32)
     if training.standardize != "none":
         dims = train.array().shape[1] if training.standardize == "dims" else 1

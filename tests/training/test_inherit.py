@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import mcls
-from mcls.chain.fitted import fitted_model
+from mcls.chain.model_cache import fitted_model
 from mcls.disk.run import open_run
 from mcls.errors import ConfigError, DataError
 
@@ -63,12 +63,12 @@ def test_layers_that_do_not_fit_are_refused(train, parts, store, tmp_path):
     given = {"model": "pons-tf", "frames": 10}
     with pytest.raises(
         ConfigError,
-        match=r"time of pons-time has .*weight 3x1x3x1, here it has .*weight 3x1x5x1",
+        match=r"time of pons-time has .*weight 3x1x3x1, but here it has .*weight 3x1x5x1",
     ):
         train("run", settings=[*BOTH[1:], "length=5"], init=[time], **given)
     with pytest.raises(ConfigError, match=r"both pons-time and pons-time have the layer time"):
         train("run", settings=BOTH, init=[time, time], **given)
-    with pytest.raises(ConfigError, match=r"pons-frequency has the layers frequency, and none of"):
+    with pytest.raises(ConfigError, match=r"pons-frequency has the layers frequency, but none of"):
         train("run", settings=["layers=4"], frames=10, init=[frequency])
     other = train(
         "other", model="pons-frequency", settings=FREQUENCY, frames=10, standardize="none"
@@ -82,7 +82,9 @@ def test_what_is_no_net_or_of_other_rows_is_refused(train, parts, store, tmp_pat
     with pytest.raises(ConfigError, match="its model is 'logistic', which has no layers"):
         train("run", init=svm)
     kmeans = mcls.learn_dict(store, tmp_path / "kmeans.h5", size=4).path
-    with pytest.raises(ConfigError, match="takes one dictionary, or runs of nets and nothing else"):
+    with pytest.raises(
+        ConfigError, match="give one dictionary, or one or several runs of nets, but not both"
+    ):
         train("run", init=[kmeans, parts[0]])
     with pytest.raises(ConfigError, match="was learnt from other rows"):
         train("run", model="pons-time", settings=TIME, dicts=[kmeans], init=parts[0])

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from mcls.chain.net import hidden_rows, net_step
+from mcls.chain.net import net_step
+from mcls.chain.step import kind_of
 from mcls.disk.run import open_run
 from mcls.disk.tensors import read_tensors, write_tensors
 from mcls.errors import ConfigError, FormatError
@@ -117,7 +118,7 @@ def test_the_overlap_of_a_training_is_kept_with_the_net(train):
 def test_hidden_layers_of_overlapping_segments_come_more_often(tracks):
     model = make(overlap=0.75)
     step = net_step(model.tensors(), model.about(), ["conv4"])
-    codes, rate = hidden_rows(tracks[4], 100.0, step)  # 200 rows: 0, 8, ... 168 and 170
+    codes, rate = kind_of(step).apply(step, [(tracks[4], 100.0)])  # 200 rows: 0, 8, ... 168 and 170
     assert len(codes) == 23
     assert rate == 100 / 8  # rows of a step: 7.5, rounded
 

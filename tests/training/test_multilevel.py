@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 import mcls
-from mcls.chain.fitted import fitted_model
+from mcls.chain.model_cache import fitted_model
 from mcls.disk.predictions import read_predictions
 from mcls.disk.run import open_run
 from mcls.disk.store import Store

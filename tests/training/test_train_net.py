@@ -9,7 +9,7 @@ import torch
 from torch.optim.swa_utils import AveragedModel
 
 import mcls
-from mcls.chain.fitted import fitted_model
+from mcls.chain.model_cache import fitted_model
 from mcls.disk.predictions import read_predictions
 from mcls.disk.run import open_run
 from mcls.disk.store import Store
