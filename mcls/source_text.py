@@ -141,7 +141,9 @@ class _Module:
         file = _file_of(module)
         try:
             self.tree = ast.parse(file.read_bytes())
-        except (SyntaxError, ValueError) as error:
+        except SyntaxError as error:
+            raise ConfigError(f"{file}, line {error.lineno}: {error.msg}") from error
+        except ValueError as error:  # null bytes
             raise ConfigError(f"{file} is not Python: {error}") from error
         package = module if file.name == "__init__.py" else module.rpartition(".")[0]
         self._own: dict[str, ast.ClassDef | ast.Subscript] = {}

@@ -194,7 +194,7 @@ def damage(package: Path, old: str, new: str) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("import torch\n", "import torch torch\n", "is not Python"),
+        ("import torch\n", "import torch torch\n", "nets.py, line 5: invalid syntax"),
         ("width: float = 1.0", "width: float = WIDTH", "is not a literal"),
         ('of="fcn4"', 'of="fcn44"', "no such entry; did you mean 'fcn4'"),
         ('"mean-linear"', '"fcn5"', "there is another entry named 'fcn5'"),

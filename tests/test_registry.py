@@ -150,7 +150,7 @@ def test_help_lines_and_types_come_from_base_classes_in_other_modules(write) -> 
     [
         ("@register('features', 'one')\ndef one(y, *, size: int = SIZE): ...", "SIZE is not a lit"),
         ("@register('features', 'one')\ndef one(y, *, size: int): ...", "size has no default"),
-        ("@register('features', 'one'\n", "is not Python"),
+        ("@register('features', 'one'\n", r"wrong.py, line 1: "),
         ("register_preset('features', 'x', of='mel', summary='A.')", "has no name in its module"),
         ("X = register_preset('features', 'x', summary='A.')", "the preset 'x' lacks of"),
     ],

@@ -137,8 +137,8 @@ def _compare_nets(family: str | None, name: str | None, as_json: bool) -> None:
         "time",
         "parameters",
         "MFLOP",
-        "first field",
-        "last field",
+        "field of first layer",
+        "field of last layer",
     ]
     show_table(columns, rows, left=2)
     click.echo(

@@ -69,8 +69,8 @@ class AlexNet(Net):
     dropout : float
         Share of the units dropped after each dense layer in training, in [0, 1).
     batch_norm : bool
-        Normalise each convolution over the batch, in place of the published normalisation by
-        neighbouring maps after the first and the second.
+        Normalise convolutions over the batch, in place of neighbouring maps. The published net
+        normalises by neighbouring maps, after the first and the second convolution.
 
     Attributes
     ----------

@@ -16,7 +16,7 @@ class Net(nn.Module):
     n_labels : int
         Number of labels, which is that of the logits.
     width : float
-        Factor on the maps and units of every hidden layer, above 0; 1 is the published net.
+        Factor on the size of every hidden layer, above 0; 1 is the published net.
     nonlinearity : str
         Nonlinearity of the hidden layers.
     dropout : float

@@ -46,7 +46,7 @@ class CNN1D(Net):
     Parameters
     ----------
     padding : {'valid', 'same'}
-        Convolutions shorten the segment by 3 frames each (valid), or keep its length (same).
+        Shorten the segment by 3 frames per convolution (valid), or keep its length.
     dropout : float
         Share of the dense layers' units dropped in training, in [0, 1).
 

@@ -51,7 +51,7 @@ class CRNN(Net):
     Parameters
     ----------
     input_norm : {'dims', 'frames'}
-        Normalise each dimension of the input, or each frame of the segment, as published.
+        Normalise each dimension of the input, or each frame, as published.
     nonlinearity : str
         Nonlinearity of the convolutions.
     dropout : float

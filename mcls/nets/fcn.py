@@ -50,7 +50,7 @@ class FCN4(Net):
     Parameters
     ----------
     dropout : float or None
-        Share of the units dropped after each layer in training; none: 0.5 x width, at most 0.5.
+        Share of units dropped after each layer; none: 0.5 x width, at most 0.5.
 
     Attributes
     ----------

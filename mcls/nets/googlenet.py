@@ -95,8 +95,8 @@ class GoogLeNet(Net):
     dropout : float
         Share of the maps' means dropped before the output in training, in [0, 1).
     batch_norm : bool
-        Normalise each convolution over the batch, in place of the published normalisation by
-        neighbouring maps after the first and the third.
+        Normalise convolutions over the batch, in place of neighbouring maps. The published net
+        normalises by neighbouring maps, after the first and the third convolution.
 
     Attributes
     ----------

@@ -53,9 +53,9 @@ class LocalCNN(Net):
     Parameters
     ----------
     pools : tuple of int or None
-        Frames of the max-pool after each convolution; none: chosen by the length of the segment.
+        Frames of each max-pool; none: chosen by the length of the segment.
     pool : str
-        Pooling over time: mean, max, std, lp, attention, autopool, or several joined by +.
+        Pooling over time: mean, max, std, lp, attention, autopool, or several with +.
     dropout : float
         Share of the last layer's units dropped in training, in [0, 1).
 

@@ -47,19 +47,19 @@ class Musicnn(Net):
     frontend : str
         Layers that turn a segment into maps over time.
     envelope : {'max', 'mean'}
-        Maximum over dimensions after temporal filters, or mean over dimensions before them.
+        Maximum over dimensions after temporal filters, or mean before them.
     midend : {'dense', 'residual', 'pons-2018', 'none'}
-        Convolutions over all maps; dense joins the front-end and all of them, others give the last.
+        Convolutions over all maps; dense joins all layers, the others give the last.
     midend_maps : int
         Maps of each convolution of the mid-end; the published large net has 512.
     residual_norm : bool
-        Batch-normalise what the second and third convolution add; the published code does not.
+        Normalise what residual convolutions add; the published code does not.
     backend : str
         Pooling that turns maps over time into one vector.
     units : int
         Units of the dense layer; the published large net has 500.
     dropout : float
-        Share of the units dropped before and after the dense layer in training, in [0, 1).
+        Share of units dropped before and after the dense layer in training.
     batch_norm : bool
         Normalise each hidden layer over the batch, after its nonlinearity.
 

@@ -53,7 +53,7 @@ class ShapedFilters(Net):
     pool : (frames, dimensions) or None
         Size of a max-pool in place of the maxima.
     dropout : float
-        Share of the units dropped before and after the dense layer in training, in [0, 1).
+        Share of units dropped before and after the dense layer in training.
     """
 
     def __init__(
@@ -131,9 +131,10 @@ class PonsTimeFrequency(ShapedFilters):
     Parameters
     ----------
     length : int or None
-        Frames of a filter along time, 200 in the paper for segments of 250; none: no such filters.
+        Frames of a filter along time; none: no such filters. The paper also has 200, for segments
+        of 250 frames.
     height : int or None
-        Dimensions of a filter along frequency, 30 to 40 in the paper; none: no such filters.
+        Dimensions of a filter along frequency; none: no such filters. The paper has 30 to 40.
     units : int or None
         Units of the dense layer; none: there is no dense layer.
 

@@ -49,7 +49,7 @@ class ONet(Net):
     width : float
         Factor on the number of filters, above 0; 1, 2, 4 and 8 were published.
     pool : str
-        Pooling over time: mean, max, std, lp, attention, autopool, or several joined by +.
+        Pooling over time: mean, max, std, lp, attention, autopool, or several with +.
 
     Attributes
     ----------

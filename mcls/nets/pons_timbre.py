@@ -51,7 +51,7 @@ class PonsTimbre(Net):
     Parameters
     ----------
     dropout : float
-        Share of the units dropped before and after the dense layer in training, in [0, 1).
+        Share of units dropped before and after the dense layer in training.
 
     Attributes
     ----------

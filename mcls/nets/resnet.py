@@ -37,7 +37,7 @@ class ResNet18(Net):
     squeeze_excite : bool
         Scale each block's maps by squeeze-and-excitation before they are added.
     dropout : float
-        Share of the maps' means dropped before the output in training; the published net has none.
+        Share of the maps' means dropped before the output; the published net has 0.
     batch_norm : bool
         Normalise each convolution over the batch.
 

@@ -49,7 +49,7 @@ class SampleCNN(Net):
     size : int
         Length of every filter and pool, in samples or frames, 2 to 9.
     modules : int
-        Convolutions with a pool, 1 to 20; a segment has size^(modules + 1) samples or more.
+        Convolutions with a pool, 1 to 20; segments have size^(modules + 1) samples.
     last_maps : int
         Maps of the last module and the last layer; the net published for MSD has 256.
     dropout : float

@@ -51,7 +51,7 @@ class TaggingTransformer(Net):
     heads : int
         Attention heads of each layer, among which its units are divided.
     places : int
-        Steps that have learnt positions; for longer segments the positions are interpolated.
+        Steps with learnt positions, which are interpolated for longer segments.
     nonlinearity : str
         Nonlinearity of the convolutions; the attention layers use gelu.
     dropout : float
