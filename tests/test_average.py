@@ -307,5 +307,5 @@ def test_by_hand():
     X = np.array([[0.2, 0.8, 0.6, 0.4], [1.0, 0.0, 0.0, 1.0]])
     model = Average().fit(X, np.array([0, 1]))
     assert_allclose(model.scores(X), [[0.4, 0.6], [0.5, 0.5]])
-    with pytest.raises(ValueError, match="rows of 4 numbers are not the scores of runs"):
+    with pytest.raises(ValueError, match="rows have 4 dimensions; expected a multiple of 3"):
         Average(n_labels=3).fit(X, np.array([0, 1]))

@@ -1,1 +1,1 @@
-"""Classifiers: rows and labels in, scores out. One file a family."""
+"""Classifiers of rows, one file per family."""

@@ -1,23 +1,25 @@
-"""The mean of what several runs say."""
+"""The average of the scores of several runs."""
+
+from typing import Any
 
 import numpy as np
 
-from mcls.classifiers.base import RowClassifier, Valid
+from mcls.classifiers.base import RowClassifier
 from mcls.registry import register
 
 
 @register("classifiers", "average", reads="scores")
 class Average(RowClassifier):
-    """Mean of the scores of several runs, which stand side by side. Nothing is learnt.
+    """Average of the scores of several runs (late fusion); nothing is learnt.
 
-    Runs whose errors differ (other features, other models) are better together than each of them:
-    the sum rule of Kittler et al., each run with the same weight. Weights could be learnt only from
-    the train part, which the runs know by heart.
+    Runs with different errors (other features, other models) are better together than alone. This
+    is the sum rule of Kittler et al. with equal weights. Weights could only be learnt from the
+    train part, on which the scores of the runs are overfitted.
 
     Parameters
     ----------
     n_labels : int or None
-        Scores of each run; none: as many as there are classes in ``fit``.
+        Number of scores per run; none: the number of classes.
 
     References
     ----------
@@ -27,19 +29,12 @@ class Average(RowClassifier):
     def __init__(self, *, n_labels: int | None = None) -> None:
         self.n_labels = n_labels
 
-    def _fit(
-        self,
-        X: np.ndarray,
-        Y: np.ndarray,
-        *,
-        weights: np.ndarray | None,
-        groups: np.ndarray | None,
-        valid: Valid | None,
-    ) -> None:
+    def _fit(self, X: np.ndarray, Y: np.ndarray, **_: Any) -> None:
         each = len(self.classes_) if self.n_labels is None else self.n_labels
         if X.shape[1] % each or self.classes_.max() >= each:
             raise ValueError(
-                f"rows of {X.shape[1]} numbers are not the scores of runs side by side, {each} each"
+                f"rows have {X.shape[1]} dimensions; expected a multiple of {each}, the scores of "
+                "a run"
             )
         self.n_scores_ = each
 

@@ -1,14 +1,14 @@
-"""What all classifiers share: checking, standardising, one column per label.
+"""The base class of classifiers: input checks, standardisation, one column per label.
 
-A classifier is a scikit-learn estimator with one method more, `scores`. It is thin: the learning is
-scikit-learn's. The rules that `RowClassifier` keeps for all of them:
+A classifier is a scikit-learn estimator with an additional method, `scores`. The learning itself is
+scikit-learn's. `RowClassifier` makes these rules hold for all of them:
 
 * ``y`` is either one class per row, ``(n,)``, or a bool matrix of labels, ``(n, n_labels)``;
-* rows are standardised inside (`scale`), so a saved classifier cannot be used with other scaling;
-* scores are ``(n, n_labels)`` float64, higher = likelier, and a label counts as present from
+* rows are standardised inside (`scale`), so a saved classifier includes its scaling;
+* scores are ``(n, n_labels)`` float64, higher is likelier, and a label counts as predicted from
   `threshold` on: 0.5 for probabilities, 0 for margins and log ratios;
-* a label that no training row has (or every one) cannot be learnt: its score is constant, the
-  lowest (or highest) there is.
+* a label that no training row has (or every row) cannot be learnt: its score is constant, the
+  lowest (or highest) possible one.
 """
 
 import warnings
@@ -23,26 +23,35 @@ from sklearn.utils import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
-#: Folds of the train rows when a setting is chosen and there is no valid part.
+#: Inner folds of the train part to choose settings on, if there is no valid part.
 N_INNER_FOLDS = 5
 
 Valid = tuple[np.ndarray, np.ndarray]
 
 
 class RowClassifier(ClassifierMixin, BaseEstimator):
-    """A classifier of rows. Subclasses write `_fit` and `_scores`.
+    """A classifier of rows; subclasses implement `_fit` and `_scores`.
+
+    Parameters
+    ----------
+    scale : bool
+        Standardise each dimension.
+    class_weight : {'balanced'} or None
+        Weight of the classes: balanced gives rare and frequent classes the same total weight.
+    random_state : int
+        Random seed.
 
     Attributes
     ----------
     classes_ : np.ndarray
-        The classes seen in ``fit``, sorted; for a matrix of labels, the numbers of its columns.
+        The classes seen in ``fit``, sorted; for a matrix of labels, the indices of its columns.
     multi_label_ : bool
-        Whether ``fit`` was given a matrix of labels.
+        Whether ``fit`` received a matrix of labels.
     scaler_ : StandardScaler or None
-        Learnt from the training rows.
+        Standardisation, learnt from the training rows.
     """
 
-    #: Score of a label that no training row has, of one that all have, and where "present" begins.
+    #: Score of a label that no training row has, of one that all have, and threshold of prediction.
     lowest: ClassVar[float] = 0.0
     highest: ClassVar[float] = 1.0
     threshold: float = 0.5
@@ -58,7 +67,7 @@ class RowClassifier(ClassifierMixin, BaseEstimator):
         groups: np.ndarray | None = None,
         valid: Valid | None = None,
     ) -> "RowClassifier":
-        """Learn from rows.
+        """Train on rows.
 
         Parameters
         ----------
@@ -67,10 +76,9 @@ class RowClassifier(ClassifierMixin, BaseEstimator):
         y : np.ndarray, shape (n_rows,) or (n_rows, n_labels) bool
             The class of each row, or its labels.
         groups : np.ndarray, shape (n_rows,), or None
-            Rows with the same value (of one track, of one artist) stay together when settings are
-            chosen by inner folds.
+            Rows with the same value (of one track, of one artist) stay in the same inner fold.
         valid : (X, y) or None
-            Rows to choose settings on, instead of inner folds. Nothing else is learnt from them.
+            Rows on which settings are chosen, instead of inner folds; not used otherwise.
 
         Returns
         -------
@@ -79,7 +87,7 @@ class RowClassifier(ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If there are fewer than two classes, or the shapes do not fit.
+            If there are fewer than two classes, or the shapes do not match.
         """
         X, y = self._checked(X, y)
         self.multi_label_ = y.ndim == 2
@@ -90,10 +98,12 @@ class RowClassifier(ClassifierMixin, BaseEstimator):
             self.always_ = Y.all(axis=0)
             known = known & ~self.always_
             if not known.any():
-                raise ValueError("every label is on all rows or on none: nothing to tell apart")
+                raise ValueError(
+                    "every label is on all rows or on none, so there is nothing to learn"
+                )
         elif len(self.classes_) < 2:
             raise ValueError(
-                f"all rows are of one class ({self.classes_[0]}): nothing to tell apart"
+                f"all rows belong to one class ({self.classes_[0]}); expected at least two classes"
             )
         self.known_ = known
         self.scaler_ = StandardScaler().fit(X) if self._scales() else None
@@ -109,7 +119,7 @@ class RowClassifier(ClassifierMixin, BaseEstimator):
         return self
 
     def scores(self, X: np.ndarray) -> np.ndarray:
-        """Return how likely each label is on each row.
+        """Return the score of each label for each row.
 
         Parameters
         ----------
@@ -119,7 +129,7 @@ class RowClassifier(ClassifierMixin, BaseEstimator):
         Returns
         -------
         np.ndarray, shape (n_rows, n_labels)
-            float64, one column per item of ``classes_``, higher = likelier.
+            float64, one column per item of ``classes_``; higher is likelier.
 
         Raises
         ------
@@ -142,7 +152,7 @@ class RowClassifier(ClassifierMixin, BaseEstimator):
         return np.split(self.scores(np.concatenate(tracks)), ends[:-1])
 
     def predict(self, X: np.ndarray) -> np.ndarray:
-        """Return the class of each row, or its labels as a bool matrix.
+        """Return the predicted class of each row, or its labels as a bool matrix.
 
         Parameters
         ----------
@@ -163,11 +173,11 @@ class RowClassifier(ClassifierMixin, BaseEstimator):
         groups: np.ndarray | None,
         valid: Valid | None,
     ) -> None:
-        """Learn from scaled rows and a bool column per label that varies."""
+        """Train on scaled rows and a bool column per label that varies."""
         raise NotImplementedError
 
     def _scores(self, X: np.ndarray) -> np.ndarray:
-        """Return a score per scaled row and column of `_fit`'s ``Y``."""
+        """Return a score per scaled row and column of the ``Y`` of `_fit`."""
         raise NotImplementedError
 
     def _scales(self) -> bool:
@@ -213,23 +223,23 @@ def column_weights(weights: np.ndarray | None, column: int) -> np.ndarray | None
 def inner_folds(
     Y: np.ndarray, groups: np.ndarray | None, *, single_label: bool, random_state: int | None
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Split training rows for choosing a setting: whole groups, stratified where possible.
+    """Split training rows into folds to choose settings on, by group and stratified if possible.
 
     Parameters
     ----------
     Y : np.ndarray, shape (n_rows, n_labels) bool
         Labels.
     groups : np.ndarray, shape (n_rows,), or None
-        What stays together; None: each row is on its own.
+        Group of each row; None: each row is a group of its own.
     single_label : bool
-        Whether each row has exactly one label, so that folds can be stratified.
+        Whether each row has exactly one label, which allows stratification.
     random_state : int or None
-        Of the shuffle.
+        Random seed of the shuffle.
 
     Returns
     -------
     list of (train, test) row indices
-        Up to ``N_INNER_FOLDS``; empty if there are too few groups or rows to split.
+        Up to ``N_INNER_FOLDS`` folds; empty if there are too few groups or rows to split.
     """
     if groups is None or len(np.unique(groups)) < 2:
         groups = np.arange(len(Y))
@@ -250,6 +260,6 @@ def inner_folds(
         maker = KFold(**shuffled) if alone else GroupKFold(**shuffled)
         groups = None if alone else groups
     with warnings.catch_warnings():
-        # A class with fewer groups than folds is missing from some folds, which does no harm.
+        # A class with fewer groups than folds is missing from some folds, which is harmless.
         warnings.filterwarnings("ignore", "The least populated class", UserWarning)
         return [(train, test) for train, test in maker.split(Y, kinds, groups) if len(test)]

@@ -1,38 +1,34 @@
-"""Gaussian mixtures, one per class: the classifier of Tzanetakis & Cook."""
+"""Gaussian mixture models, one per class."""
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from scipy.special import logsumexp
 from sklearn.mixture import GaussianMixture
 
-from mcls.classifiers.base import RowClassifier, Valid
+from mcls.classifiers.base import RowClassifier
 from mcls.registry import register
 
 
 @register("classifiers", "gmm")
 class GaussianMixtures(RowClassifier):
-    """One Gaussian mixture with diagonal covariances per class.
+    """Gaussian mixture model with diagonal covariances, one per class.
 
-    Meant for frames: the score of a row is the logarithm of the posterior probability of each
-    class, so the mean over a track's rows is the classic sum of log-likelihoods, made comparable
-    between tracks. With several labels per row the score is the log odds of a label: a mixture for
-    the rows with it against a mixture for the rows without.
+    It is meant for frames: the score of a row is the log posterior of each class, so the mean over
+    the rows of a track is the usual sum of log-likelihoods, comparable between tracks. For
+    multi-label data the score is the log odds of a label, from a mixture for the rows with the
+    label and one for the rows without.
 
     Parameters
     ----------
     n_components : int
-        Gaussians per class, >= 1; one per row if the class has fewer rows.
+        Number of Gaussians per class, >= 1; at most one per row of the class.
     reg_covar : float
-        Added to the variances, >= 0; rows are standardised first.
+        Constant added to the variances, >= 0.
     max_iter : int
-        Steps of expectation-maximisation at most.
-    scale : bool
-        Standardise each dimension.
+        Maximum number of iterations of expectation-maximisation.
     priors : {'train', 'equal'}
-        How likely each class is beforehand: as frequent as in the train part, or all alike.
-    random_state : int
-        Of the starting points.
+        Prior probability of each class: its frequency in the train part (train) or equal.
 
     References
     ----------
@@ -60,15 +56,7 @@ class GaussianMixtures(RowClassifier):
         self.priors = priors
         self.random_state = random_state
 
-    def _fit(
-        self,
-        X: np.ndarray,
-        Y: np.ndarray,
-        *,
-        weights: np.ndarray | None,
-        groups: np.ndarray | None,
-        valid: Valid | None,
-    ) -> None:
+    def _fit(self, X: np.ndarray, Y: np.ndarray, **_: Any) -> None:
         self.with_ = [self._mixture(X[column]) for column in Y.T]
         self.without_ = [self._mixture(X[~column]) for column in Y.T] if self.multi_label_ else []
         self.n_iter_ = max(mixture.n_iter_ for mixture in self.with_ + self.without_)
@@ -85,7 +73,7 @@ class GaussianMixtures(RowClassifier):
 
     def _mixture(self, rows: np.ndarray) -> GaussianMixture:
         n_components = min(self.n_components, len(rows))
-        if len(rows) == 1:  # scikit-learn wants two
+        if len(rows) == 1:  # scikit-learn requires two rows
             rows = rows.repeat(2, axis=0)
         return GaussianMixture(
             n_components=n_components,

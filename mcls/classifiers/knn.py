@@ -1,28 +1,26 @@
-"""Nearest neighbours."""
+"""K nearest neighbours."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from sklearn.neighbors import KNeighborsClassifier
 
-from mcls.classifiers.base import RowClassifier, Valid
+from mcls.classifiers.base import RowClassifier
 from mcls.registry import register
 
 
 @register("classifiers", "knn")
 class NearestNeighbours(RowClassifier):
-    """K nearest neighbours: the share of each label among them.
+    """K nearest neighbours: the fraction of the neighbours with each label.
 
     Parameters
     ----------
     n_neighbors : int
-        How many rows vote, >= 1; all of them if the train part has fewer.
+        Number of neighbours, >= 1; at most the number of training rows.
     weights : {'distance', 'uniform'}
-        ``distance``: a vote counts 1 / distance.
+        Weight of the neighbours: 1 / distance (distance) or equal (uniform).
     metric : {'euclidean', 'manhattan', 'cosine'}
-        How far apart two rows are.
-    scale : bool
-        Standardise each dimension.
+        Distance between two rows.
     """
 
     def __init__(
@@ -38,20 +36,12 @@ class NearestNeighbours(RowClassifier):
         self.metric = metric
         self.scale = scale
 
-    def _fit(
-        self,
-        X: np.ndarray,
-        Y: np.ndarray,
-        *,
-        weights: np.ndarray | None,
-        groups: np.ndarray | None,
-        valid: Valid | None,
-    ) -> None:
+    def _fit(self, X: np.ndarray, Y: np.ndarray, **_: Any) -> None:
         self.model_ = KNeighborsClassifier(
             n_neighbors=min(self.n_neighbors, len(X)),
             weights=self.weights,
             metric=self.metric,
-            algorithm="brute",  # a search tree from a damaged file could read outside its memory
+            algorithm="brute",  # a search tree from a corrupt file could read beyond its memory
         )
         self.model_.fit(X, Y if self.multi_label_ else Y.argmax(axis=1))
 

@@ -1,28 +1,24 @@
 """Logistic regression."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from mcls.classifiers.base import RowClassifier, Valid, column_weights
+from mcls.classifiers.base import RowClassifier, column_weights
 from mcls.registry import register
 
 
 @register("classifiers", "logistic")
 class Logistic(RowClassifier):
-    """Logistic regression: softmax over classes, or one per label.
+    """Logistic regression: softmax over classes, or one sigmoid per label.
 
     Parameters
     ----------
     C : float
         Inverse of the strength of the L2 penalty, > 0.
-    scale : bool
-        Standardise each dimension.
-    class_weight : {'balanced'} or None
-        ``balanced``: a rare class weighs as much as a frequent one.
     max_iter : int
-        Steps of the solver at most.
+        Maximum number of iterations of the solver.
     """
 
     def __init__(
@@ -38,15 +34,7 @@ class Logistic(RowClassifier):
         self.class_weight = class_weight
         self.max_iter = max_iter
 
-    def _fit(
-        self,
-        X: np.ndarray,
-        Y: np.ndarray,
-        *,
-        weights: np.ndarray | None,
-        groups: np.ndarray | None,
-        valid: Valid | None,
-    ) -> None:
+    def _fit(self, X: np.ndarray, Y: np.ndarray, *, weights: np.ndarray | None, **_: Any) -> None:
         columns = list(Y.T) if self.multi_label_ else [Y.argmax(axis=1)]
         self.models_ = [
             LogisticRegression(C=self.C, max_iter=self.max_iter).fit(

@@ -1,30 +1,26 @@
 """Random forest."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from sklearn.ensemble import RandomForestClassifier
 
-from mcls.classifiers.base import RowClassifier, Valid
+from mcls.classifiers.base import RowClassifier
 from mcls.registry import register
 
 
 @register("classifiers", "random-forest")
 class RandomForest(RowClassifier):
-    """Random forest: the mean of many decision trees grown on resampled rows.
+    """Random forest: average of decision trees trained on bootstrap samples of the rows.
 
     Parameters
     ----------
     n_estimators : int
-        Trees, >= 1.
+        Number of trees, >= 1.
     max_depth : int or None
-        Splits from the root to a leaf at most; none: until leaves are pure.
+        Maximum depth of the trees; none: until leaves are pure.
     min_samples_leaf : int
-        Rows in a leaf at least, >= 1.
-    class_weight : {'balanced'} or None
-        ``balanced``: a rare class weighs as much as a frequent one.
-    random_state : int
-        Of the resampling and the dimensions each split may use.
+        Minimum number of rows in a leaf, >= 1.
     """
 
     def __init__(
@@ -42,15 +38,7 @@ class RandomForest(RowClassifier):
         self.class_weight = class_weight
         self.random_state = random_state
 
-    def _fit(
-        self,
-        X: np.ndarray,
-        Y: np.ndarray,
-        *,
-        weights: np.ndarray | None,
-        groups: np.ndarray | None,
-        valid: Valid | None,
-    ) -> None:
+    def _fit(self, X: np.ndarray, Y: np.ndarray, *, weights: np.ndarray | None, **_: Any) -> None:
         self.model_ = RandomForestClassifier(
             n_estimators=self.n_estimators,
             max_depth=self.max_depth,

@@ -1,4 +1,4 @@
-"""Support vector machines, one per label against the rest."""
+"""Support vector machines, one-vs-rest."""
 
 from itertools import product
 from typing import ClassVar, Literal
@@ -12,56 +12,53 @@ from mcls.classifiers.base import RowClassifier, Valid, column_weights, inner_fo
 from mcls.errors import ConfigError
 from mcls.registry import register
 
-#: What C and gamma are chosen from when they are not given. C of a linear machine is divided by the
-#: mean squared norm of the rows, gamma multiplies 1 / (mean squared distance of two rows / 2).
+#: Grids from which C and gamma are chosen if they are not given. For a linear kernel C is divided
+#: by the mean squared norm of the rows; gamma is relative to the value of ``scale``.
 C_GRID = (0.1, 1.0, 10.0, 100.0)
 GAMMA_GRID = (0.25, 1.0, 4.0)
-_BLOCK = 4096  # rows scored at once, which bounds the memory of the kernel
+_BLOCK = 4096  # rows per block of scoring, which bounds the memory of the kernel
 
 
 @register("classifiers", "svm")
 class SVM(RowClassifier):
-    """Support vector machine: one margin per label against the rest.
+    """Support vector machine, one-vs-rest.
 
-    One machine per label gives margins that rank the tracks of each label (a better per-label AUC
-    than pairwise votes; measured, also a better accuracy). The kernel is computed once for all of
-    them, and once per gamma for the choice of C and gamma.
+    One-vs-rest margins rank the tracks of each label, which gives a better AUC per label than
+    pairwise votes (and, as measured, a better accuracy). The kernel is computed once for all
+    labels, and once per gamma while C and gamma are chosen.
 
     Parameters
     ----------
     kernel : {'rbf', 'linear', 'chi2'}
-        ``rbf``: exp(-gamma |a - b|^2). ``chi2``: exp(-gamma sum (a - b)^2 / (a + b)), for
-        histograms, which must not be negative.
+        Kernel: rbf, exp(-gamma |a - b|^2); linear; or chi2, exp(-gamma sum (a - b)^2 / (a + b)),
+        for histograms. The rows must not be negative for chi2.
     C : float or None
-        Cost of a row on the wrong side, > 0; none: chosen on the valid part, or by inner folds of
-        the train part, from 0.1, 1, 10, 100 (for a linear kernel times 1 / mean squared norm).
+        Cost of margin violations, > 0; none: chosen on the valid part, or by inner folds of the
+        train part, from 0.1, 1, 10, 100 (for a linear kernel times 1 / mean squared norm).
     gamma : float, 'scale' or None
-        Width of the kernel, > 0; ``scale``: 1 / (dims x variance) for rbf, 1 / mean distance for
-        chi2; none: chosen like C from 0.25, 1 and 4 times ``scale``.
+        Kernel coefficient, > 0; scale: 1 / (dimensions x variance) for rbf, 1 / mean distance for
+        chi2; none: chosen like C from 0.25, 1 and 4 times scale.
     scale : bool or None
-        Standardise each dimension; none: yes, but not for chi2.
-    class_weight : {'balanced'} or None
-        ``balanced``: a rare class weighs as much as a frequent one.
+        Standardise each dimension; none: yes, except for chi2.
     max_rows : int
-        A kernel over n rows takes 8 n^2 bytes: from more rows than this, so many are drawn; the
-        linear kernel then chooses C on them and learns from all rows.
-    random_state : int
-        Of that draw and of the inner folds.
+        Maximum number of rows for the kernel matrix; of more rows, this many are drawn. A kernel
+        of n rows takes 8 n^2 bytes. A linear kernel then chooses C on them and is trained on all
+        rows.
 
     Attributes
     ----------
     C_, gamma_ : float
         The values used.
     support_ : np.ndarray, shape (n_support, n_dims)
-        The rows, scaled, that carry the machines; none for a linear kernel.
+        The support vectors, scaled; None for a linear kernel.
     coef_ : np.ndarray, shape (n_labels, n_support) or (n_labels, n_dims)
-        Weight of each support row, or the weight vector of a linear machine.
+        Coefficients of the support vectors, or the weight vectors of a linear kernel.
     intercept_ : np.ndarray, shape (n_labels,)
-        Added to the margins.
-    choice_ : list of (C, gamma, figure)
-        What was tried and how good it was: the share of rows right (with `class_weight`, the mean
-        over classes); with several labels per row, the mean over labels of the ROC-AUC of the
-        margins and of the decisions (ranks alone leave the threshold open). The first best wins.
+        Intercepts of the margins.
+    choice_ : list of (C, gamma, score)
+        The values tried and their scores: the accuracy (balanced, with `class_weight`); for
+        multi-label data the mean over labels of the AUC of the margins and of the predictions,
+        because ranks alone say nothing about the threshold. The first best is chosen.
 
     References
     ----------
@@ -140,8 +137,8 @@ class SVM(RowClassifier):
         if self.kernel == "linear":
             self.coef_, self.support_ = coef @ Z, None
         else:
-            carries = np.any(coef != 0, axis=0)
-            self.coef_, self.support_ = coef[:, carries], Z[carries]
+            used = np.any(coef != 0, axis=0)
+            self.coef_, self.support_ = coef[:, used], Z[used]
 
     def _scores(self, X: np.ndarray) -> np.ndarray:
         if self.support_ is None:
@@ -157,17 +154,18 @@ class SVM(RowClassifier):
         for name in ("C", "gamma"):
             value = getattr(self, name)
             if value not in (None, "scale") and not (np.isfinite(value) and value > 0):
-                raise ConfigError(f"svm: {name}={value} must be above 0")
+                raise ConfigError(f"svm: {name} must be above 0, not {value}")
         if self.kernel not in ("rbf", "linear", "chi2"):
-            raise ConfigError(f"svm: kernel {self.kernel!r} is not one of rbf, linear, chi2")
+            raise ConfigError(f"svm: kernel is {self.kernel!r}; expected rbf, linear or chi2")
         if self.kernel == "chi2" and X.min() < 0:
             raise ConfigError(
-                "svm: kernel=chi2 compares histograms, but rows hold negative values; "
-                "use kernel=rbf, or rows from the histogram pooler and scale=none"
+                "svm: kernel=chi2 needs rows without negative values; use kernel=rbf, or the "
+                "histogram "
+                "pooler and scale=none"
             )
 
     def _drawn(self, Y: np.ndarray) -> np.ndarray:
-        """Return the rows a kernel is computed over, at least one of every label."""
+        """Return the rows for the kernel matrix, with at least one of every label."""
         if len(Y) <= self.max_rows:
             return np.arange(len(Y))
         order = np.random.default_rng(self.random_state).permutation(len(Y))
@@ -175,7 +173,7 @@ class SVM(RowClassifier):
         return np.unique(np.concatenate([order[: self.max_rows], *firsts]))
 
     def _grid(self, Z: np.ndarray) -> list[tuple[float, float]]:
-        """Return every (gamma, C) to try: one if both are given."""
+        """Return every (gamma, C) to try; only one if both are given."""
         if self.kernel == "linear":
             base = _inverse(np.mean(np.sum(Z**2, axis=1)))
             gammas, costs = [1.0], [C * base for C in C_GRID]
@@ -196,7 +194,7 @@ class SVM(RowClassifier):
         return list(product(gammas, costs))
 
     def _distances(self, A: np.ndarray, B: np.ndarray) -> np.ndarray:
-        """Return what the kernel is a function of, ``(n_a, n_b)``."""
+        """Return the distances or products of which the kernel is a function, ``(n_a, n_b)``."""
         if self.kernel == "linear":
             return A @ B.T
         if self.kernel == "chi2":
@@ -214,8 +212,8 @@ class SVM(RowClassifier):
         weights: np.ndarray | None,
         folds: list[tuple[np.ndarray, np.ndarray]],
     ) -> None:
-        """Set ``gamma_`` and ``C_`` to the first best of those tried, the middle without folds."""
-        figures = np.zeros(len(tried))
+        """Set ``gamma_`` and ``C_`` to the first best values (without folds, the middle ones)."""
+        quality = np.zeros(len(tried))
         kernel, of = distances, None
         for i, (gamma, C) in enumerate(tried):
             if gamma != of:
@@ -224,12 +222,12 @@ class SVM(RowClassifier):
                 row_weights = None if weights is None else weights[train]
                 coef, intercept = _machines(kernel[np.ix_(train, train)], Y[train], C, row_weights)
                 scores = kernel[np.ix_(test, train)] @ coef.T + intercept
-                figures[i] += self._figure(scores, Y[test]) / len(folds)
-        best = int(figures.argmax()) if folds else len(tried) // 2
+                quality[i] += self._selection_score(scores, Y[test]) / len(folds)
+        best = int(quality.argmax()) if folds else len(tried) // 2
         self.gamma_, self.C_ = tried[best]
-        self.choice_ = [(C, g, float(f)) for (g, C), f in zip(tried, figures, strict=True)]
+        self.choice_ = [(C, g, float(score)) for (g, C), score in zip(tried, quality, strict=True)]
 
-    def _figure(self, scores: np.ndarray, Y: np.ndarray) -> float:
+    def _selection_score(self, scores: np.ndarray, Y: np.ndarray) -> float:
         if self.multi_label_:
             both = np.flatnonzero(Y.any(axis=0) & ~Y.all(axis=0))
             aucs = [roc_auc_score(Y[:, label], scores[:, label]) for label in both]
@@ -257,9 +255,9 @@ class SVM(RowClassifier):
 def _machines(
     kernel: np.ndarray, Y: np.ndarray, C: float, weights: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Train one machine per column; return the weight of every row and the intercepts.
+    """Train one machine per label; return the coefficients of the rows and the intercepts.
 
-    A column that does not vary (in an inner fold) gets the margin -1 or 1 everywhere.
+    A label that does not vary (in an inner fold) gets the margin -1 or 1 everywhere.
     """
     coef = np.zeros((Y.shape[1], len(Y)))
     intercept = np.where(Y.any(axis=0), 1.0, -1.0)
