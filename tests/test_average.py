@@ -244,7 +244,7 @@ def test_other_labels_are_refused(store, tmp_path):
             **PARTS,
         )
     runs = [tmp_path / "letters", tmp_path / "tags"]
-    with pytest.raises(ConfigError, match=r"other labels.*low, odd, tone"):
+    with pytest.raises(ConfigError, match=r"different labels.*low, odd, tone"):
         mcls.train(store, tmp_path / "x", model="average", dicts=runs, **PARTS)
 
 
@@ -253,15 +253,15 @@ def test_a_dictionary_says_nothing_of_a_track(store, members, tmp_path):
     with pytest.raises(ConfigError, match="no run to take it from"):
         mcls.train(store, tmp_path / "x", model="average", dicts=[tmp_path / "d.h5"], **PARTS)
     both = [members[0], tmp_path / "d.h5"]
-    with pytest.raises(ConfigError, match="these rows are of 'kmeans'"):
+    with pytest.raises(ConfigError, match="these rows are 'kmeans'"):
         mcls.train(store, tmp_path / "x", model="average", dicts=both, **PARTS)
 
 
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"feature": "mfcc"}, "reads what runs say, and these rows are of 'mfcc'"),
-        ({"feature": "mfcc", "pool": ["mean"]}, "these rows are of 'mean'"),
+        ({"feature": "mfcc"}, "reads scores of runs, but these rows are 'mfcc'"),
+        ({"feature": "mfcc", "pool": ["mean"]}, "these rows are 'mean'"),
     ],
 )
 def test_other_rows_are_refused(store, tmp_path, given, said):

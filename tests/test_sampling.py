@@ -125,7 +125,7 @@ def test_a_dictionary_from_onsets(store, tmp_path):
     assert learnt.report["sampling"] == "onset"
     assert read_dictionary(tmp_path / "d.h5").step.settings["context"] == 8
     again = {"sampling": "onset", "segment": 0.5, "overwrite": False, **options}
-    with pytest.raises(ConfigError, match="made otherwise"):
+    with pytest.raises(ConfigError, match="is a dictionary with other settings"):
         mcls.learn_dict(store.path, tmp_path / "d.h5", **again)
     with pytest.raises(DataError, match="a shorter --segment"):
         mcls.learn_dict(store.path, tmp_path / "e.h5", sampling="onset", **{**options, "size": 100})

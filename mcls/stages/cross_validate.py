@@ -1,12 +1,12 @@
-"""A recipe once per fold: learn dictionaries, encode, train, predict, with the fold held out.
+"""Cross-validate: run a recipe once per fold, with that fold as the test part.
 
-``RUN/fold-<name>/`` is a run folder, made whole or not at all. In it are the fold's dictionaries
-too: ``dict.h5``, or ``dict-1.h5``, ``dict-2.h5``, ... or what else the recipe calls them, and the
-runs that the last one was built on. Until it is complete they are in its workspace, so that a
-command that was killed continues with the job it was at. ``RUN/predictions.csv`` holds every track
-once, scored by the run that never saw it.
+``RUN/fold-NAME/`` is the run folder of a fold. The dictionaries and runs that the recipe made for
+it are inside: ``dict.h5``, or ``dict-1.h5``, ``dict-2.h5``, ... or the names that the recipe gives
+them. Until the run folder is complete they are kept in its workspace, so that a command that was
+killed continues with the table it was at. ``RUN/predictions.csv`` has every track once, scored by
+the run that did not learn from it.
 
-A column of parts (train, valid, test) is one fold: the recipe is run once, into ``RUN/fold-test/``.
+With a column of parts (train, valid, test) the recipe is run once, into ``RUN/fold-test/``.
 """
 
 import json
@@ -33,22 +33,22 @@ from mcls.stages.evaluate import evaluate
 from mcls.stages.learn import learn_dict
 from mcls.stages.options import Folds
 from mcls.stages.plan import plan_run
-from mcls.stages.recipe_graph import FIXED, Job, jobs_of
+from mcls.stages.recipe_graph import FIXED, RecipeNode, nodes_of
 from mcls.stages.train import fill_run, train
 
 
 @dataclass(frozen=True)
 class CrossValidated:
-    """What `cross_validate` made.
+    """The result of `cross_validate`.
 
     Parameters
     ----------
     path : Path
         The folder of the folds.
     summary : dict
-        JSON-like: per fold, mean and standard deviation over folds, pooled.
+        JSON-like: metrics per fold, their mean and standard deviation, and pooled.
     computed : int
-        Folds that were not there already.
+        The number of folds that this call computed.
     """
 
     path: Path
@@ -69,29 +69,28 @@ def cross_validate(
 ) -> CrossValidated:
     """Run the ``[learn-dict]``, ``[encode]`` and ``[train]`` tables of a recipe once per fold.
 
-    See `mcls.stages.recipe_graph` for how tables name what they make and read.
-
-    Nothing is learnt outside a fold's train part: dictionaries are learnt anew for every fold, and
-    one that a recipe brings along is refused if it has seen the fold's test or valid tracks.
+    Everything is learnt anew from the train part of each fold. A dictionary that the recipe brings
+    along is refused if it was learnt from the fold's test or valid tracks. See
+    `mcls.stages.recipe_graph` for recipes whose tables read the outputs of other tables.
 
     Parameters
     ----------
     recipe : mapping or path
         A recipe (see `mcls.disk.recipe`).
     store : path
-        A store with a fold column, or a part column.
+        A store with a fold column or a part column.
     run : path
-        The folder to make. The same command again does the folds that are missing.
+        The folder to make. The same command again computes only the missing folds.
     folds : Folds
         As keywords: ``split``, ``labels``, ``group``, ``valid``, ``settings`` and ``seed``. With a
-        part column in place of a fold column the recipe is run once, from train to test. With
-        ``valid=0`` settings are chosen by inner folds of the train part.
+        part column in place of a fold column the recipe is run once. With ``valid=0`` settings are
+        chosen by inner folds of the train part.
     overwrite : bool
-        Replace a cross-validation made otherwise.
+        Replace a cross-validation with other settings.
     progress : callable or None
         ``progress(tracks done, tracks in all, seconds of audio)``, over all folds.
     origins : mapping or None
-        Where each option came from.
+        The origin of each option, for run.toml.
 
     Returns
     -------
@@ -102,13 +101,13 @@ def cross_validate(
     ConfigError
         If the recipe or a setting is wrong, or the folder holds something else.
     DataError
-        If folds or labels cannot be used, no track is in the test part, or something was learnt
-        from tracks it is tested on.
+        If folds or labels cannot be used, no track is in the test part, or a step was learnt from
+        tracks it is tested on.
     """
     started = time.monotonic()
     opened, path = Store(Path(store)), Path(run)
     tables = recipe if isinstance(recipe, Mapping) else read_recipe(recipe)
-    *before, last = jobs_of(tables, folds.settings)
+    *before, last = nodes_of(tables, folds.settings)
     split = Split(
         labels=folds.labels or last.arguments.get("labels", "labels"),
         split=folds.split,
@@ -116,21 +115,16 @@ def cross_validate(
         group=folds.group or last.arguments.get("group", "group"),
         seed=folds.seed,
     )
-    jobs = [*before, last.without(FIXED)]
-    cells = opened.column(split.split)
-    names: list[str | None] = [*fold_names(cells, split.split)]
-    if not names:
-        if "test" not in cells:
-            raise DataError(
-                f"{opened.path}: column {split.split!r} has no test part, so there is nothing to "
-                "score"
-            )
-        names = [None]
-    common = {key: value for key, value in vars(split).items() if key != "fold"}
-    options = {**common, "jobs": [asdict(job) for job in jobs], "folds": names}
+    nodes = [*before, last.without(FIXED)]
+    names = _folds(opened, split.split)
+    options = {
+        **{key: value for key, value in vars(split).items() if key != "fold"},
+        "jobs": [asdict(node) for node in nodes],
+        "folds": names,
+    }
     rows = sorted(stored.digest for stored in opened.features.values())
     content = [rows, opened.tracks.get("sha1"), opened.track_ids]
-    key = digest([options, content, cells, opened.column(split.labels)])
+    key = digest([options, content, opened.column(split.split), opened.column(split.labels)])
     with Workspace(path, key) as work:
         _claim(work, options, overwrite=overwrite)
         clean_workspaces(path)
@@ -140,7 +134,7 @@ def cross_validate(
             if not (folder / "about.json").is_file():
                 tell = _shifted(progress, i, len(names), opened.n_tracks)
                 with Workspace(folder, key) as fold_work:
-                    _run_fold(opened, fold_work, jobs, replace(split, fold=fold), origins, tell)
+                    _run_fold(opened, fold_work, nodes, replace(split, fold=fold), origins, tell)
                 computed += 1
             if progress is not None:
                 progress((i + 1) * opened.n_tracks, len(names) * opened.n_tracks, 0.0)
@@ -153,35 +147,45 @@ def cross_validate(
     return CrossValidated(path, summary, computed)
 
 
+def _folds(store: Store, column: str) -> list[str | None]:
+    """Return the names of the folds; None alone for a part column."""
+    cells = store.column(column)
+    names = fold_names(cells, column)
+    if not names and "test" not in cells:
+        raise DataError(
+            f"{store.path}: column {column!r} has no test part, so there is nothing to score"
+        )
+    return [*names] or [None]
+
+
 def _run_fold(
     store: Store,
     work: Workspace,
-    jobs: Sequence[Job],
+    nodes: Sequence[RecipeNode],
     split: Split,
     origins: Mapping[str, str] | None,
     progress: Progress | None,
 ) -> None:
-    """Do the jobs of a fold; the outputs are kept as pieces until the run folder is complete."""
+    """Run the nodes of a fold; the outputs are kept as pieces until the run folder is complete."""
     folder, made = work.out, work.pieces
-    *before, last = (job.apart(folder.name) for job in jobs)
-    names = [job.out for job in before]
-    for job in before:
-        source = made / job.store if job.store else store.path
-        arguments = job.within(made, names)
-        if job.command == "learn-dict":
-            learn_dict(source, made / job.out, **arguments, **vars(split))
-        elif job.command == "train":
-            train(source, made / job.out, **arguments, **vars(split))
+    *before, last = (node.logging_apart(folder.name) for node in nodes)
+    names = [node.out for node in before]
+    for node in before:
+        source = made / node.store if node.store else store.path
+        arguments = node.arguments_in(made, names)
+        if node.command == "learn-dict":
+            learn_dict(source, made / node.out, **arguments, **vars(split))
+        elif node.command == "train":
+            train(source, made / node.out, **arguments, **vars(split))
         else:
-            encode(source, made / job.out, **arguments)
+            encode(source, made / node.out, **arguments)
     opened = Store(made / last.store) if last.store else store
-    plan = plan_run(opened, **last.within(made, names), **vars(split), origins=origins)
-    kept = [job.out for job in before if job.command != "encode"]
-    for option in ("dict", "init"):
-        if plan.settings.get(option):
-            plan.settings[option] = last.within(folder, kept)[
-                "dicts" if option == "dict" else option
-            ]
+    plan = plan_run(opened, **last.arguments_in(made, names), **vars(split), origins=origins)
+    kept = [node.out for node in before if node.command != "encode"]
+    at_the_end = last.arguments_in(folder, kept)
+    for key, name in (("dict", "dicts"), ("init", "init")):
+        if plan.settings.get(key):
+            plan.settings[key] = at_the_end[name]
     with written_folder(folder) as new:
         fill_run(new, made, plan, progress=progress)
         for name in kept:
@@ -194,19 +198,20 @@ def _claim(work: Workspace, options: Mapping[str, Any], *, overwrite: bool) -> N
     mark = path / "cv.json"
     if path.exists():
         if not path.is_dir():
-            raise ConfigError(f"{path}: is a file; the runs of the folds go into a folder")
+            raise ConfigError(f"{path} is a file; expected a folder for the runs of the folds")
         inside = sorted(item.name for item in path.iterdir() if not is_workspace(item.name))
         if inside and not mark.is_file():
-            raise ConfigError(f"{path}: holds other things ({', '.join(inside[:3])}), not folds")
+            raise ConfigError(
+                f"{path} holds other files ({', '.join(inside[:3])}); choose another folder"
+            )
         if inside:
             there = _read(mark)
             if there.get("key") == key:
                 return
             if not overwrite:
                 raise ConfigError(
-                    f"{path}: holds folds of another recipe, store or option "
-                    f"({_difference(there.get('options', {}), options)}); choose another name, or "
-                    "--overwrite replaces them"
+                    f"{path} holds a cross-validation with {_difference(there, options)}; choose "
+                    "another name, or pass --overwrite to replace it"
                 )
             work.remove_output()
     path.mkdir(parents=True, exist_ok=True)
@@ -215,12 +220,15 @@ def _claim(work: Workspace, options: Mapping[str, Any], *, overwrite: bool) -> N
 
 
 def _difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
-    differ = [name for name in here if canonical(there.get(name)) != canonical(here[name])]
-    return "other " + ", ".join(differ) if differ else "other data"
+    """Say in which options a cross-validation that is there differs from this one."""
+    old = there.get("options", {})
+    differ = [name for name in here if canonical(old.get(name)) != canonical(here[name])]
+    words = ["recipe" if name == "jobs" else name for name in differ]
+    return f"another {', another '.join(words)}" if words else "other tracks, features or labels"
 
 
 def _folder_name(fold: str | None) -> str:
-    """Return the folder of a fold; what a file name cannot hold is spelt as %XX."""
+    """Return the folder name of a fold; characters that file names cannot have become %XX."""
     if fold is None:
         return "fold-test"
     safe = re.sub(r"[^\w.+-]", lambda odd: "".join(f"%{b:02X}" for b in odd[0].encode()), fold)
@@ -239,11 +247,11 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError) as error:
-        raise FormatError(f"{path}: damaged ({error}); remove the folder") from error
+        raise FormatError(f"{path} is corrupt ({error}); remove the folder") from error
 
 
 def _pool(path: Path, runs: Sequence[Path], folds: Sequence[str], seconds: float) -> dict[str, Any]:
-    """Join the test parts of all folds and measure them; the figures are written last."""
+    """Pool the predictions of all folds and compute their metrics; metrics.json is written last."""
     opened = [open_run(run) for run in runs]
     multi_label = opened[0].multi_label
     tested = [read_predictions(run.path / "predictions.csv").only("test") for run in opened]

@@ -1,4 +1,4 @@
-"""Learn-dict: rows of the train part to a dictionary."""
+"""Learn a dictionary from the rows of the train part."""
 
 import math
 from dataclasses import dataclass
@@ -28,16 +28,16 @@ from mcls.settings import digest, parse_pairs, resolve
 
 @dataclass(frozen=True)
 class Learnt:
-    """What `learn_dict` made.
+    """The result of `learn_dict`.
 
     Attributes
     ----------
     path : Path
         The dictionary.
     report : dict
-        JSON-like: atoms, dims, rows, tracks, and what the method measured.
+        JSON-like: numbers of atoms, dimensions, rows and tracks, and figures of the method.
     computed : bool
-        False if the dictionary was there already.
+        False if the dictionary existed already.
     """
 
     path: Path
@@ -57,22 +57,22 @@ def learn_dict(
 ) -> Learnt:
     """Learn a dictionary from the train part of a store.
 
-    Layers of a ``dbn`` that have learnt are kept beside `out` until it is there: killed and started
-    again, it learns those that are missing, and becomes the same bytes.
+    Finished layers of a ``dbn`` are kept beside `out` until it is complete. A command that was
+    killed learns only the missing layers when it is started again, and writes the same bytes.
 
     Parameters
     ----------
     store : path
         A store.
     out : path
-        The dictionary to make. If the same one is there, nothing is done.
+        The dictionary to write. If the same one exists, nothing is done.
     learning : Learning
         As keywords: ``method``, ``size``, ``rows`` and the other options of learning.
     split : Split
         As keywords: ``labels``, ``split``, ``fold``, ``valid``, ``group`` and ``seed``; they decide
         which tracks are in the train part.
     overwrite : bool
-        Replace a dictionary made otherwise.
+        Replace a dictionary with other settings.
     progress : callable or None
         ``progress(batches read, 0, 0.0)``.
 
@@ -204,7 +204,7 @@ def _method_settings(entry: Entry, learning: Learning, *, seed: int) -> dict[str
 
 
 def _there(out: Path, key: str, *, overwrite: bool) -> Learnt | None:
-    """Return the dictionary if it was learnt before; refuse to replace another one."""
+    """Return the dictionary if it was learnt before; refuse to replace a different one."""
     if not out.exists():
         return None
     there = read_dictionary(out)
@@ -212,8 +212,8 @@ def _there(out: Path, key: str, *, overwrite: bool) -> Learnt | None:
         return Learnt(out, there.report, computed=False)
     if not overwrite:
         raise ConfigError(
-            f"{out} is a dictionary made otherwise (other settings, features or tracks); use "
-            "another output, or --overwrite"
+            f"{out} is a dictionary with other settings, features or tracks; choose another "
+            "output, or pass --overwrite to replace it"
         )
     return None
 
@@ -223,7 +223,7 @@ def _atoms_first(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _measured(model: Any, n_rows: int) -> dict[str, Any]:
-    """Return what a method measured, as far as it did."""
+    """Return the figures that a method has measured."""
     measured: dict[str, Any] = {}
     if hasattr(model, "inertia_"):
         measured["inertia"] = float(model.inertia_) / n_rows

@@ -1,4 +1,7 @@
-"""What decides a run, checked before any work: shared by `train` and `cross_validate`."""
+"""The plan of a run: everything that decides it, checked before any work.
+
+`train` and `cross_validate` make plans with the same function.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +23,7 @@ from mcls.settings import digest, parse_pairs, resolve
 from mcls.stages.options import Model
 from mcls.training.options import Training
 
-#: What a model may be.
+#: The families of models.
 MODELS = ("classifiers", "nets")
 
 #: Keyword of an option to its key in run.toml, where they differ.
@@ -33,36 +36,36 @@ _KEYS = {
 
 @dataclass(frozen=True)
 class Plan:
-    """A run that can be made.
+    """A run whose settings and data have been checked.
 
     Parameters
     ----------
     store : Store
-        Where the rows are.
+        The store with the rows.
     settings : dict
-        Every option of ``mcls train``, as run.toml keeps them.
+        Every option of ``mcls train`` by its key in run.toml.
     origins : mapping of str to str
-        Where each came from.
+        The origin of each option: command line, environment, recipe or default.
     model : estimator or None
-        The classifier, not fitted; None for a net.
+        The classifier before fitting; None for a net.
     model_settings : dict
-        Of the classifier or the net, all of them.
+        All settings of the classifier or the net.
     training : Training or None
-        How a net is trained; None for a classifier.
+        The options of the training of a net; None for a classifier.
     init : Step or None
-        The dictionary that a net's first layers come from.
+        The dictionary that initialises the first layers of a net.
     inherited : tuple of Step
-        The trained nets that layers come from.
+        The trained nets that initialise layers.
     chain : Chain
-        From the audio to the classifier's rows.
+        The steps from the audio to the rows that the model reads.
     parts : Parts
         The part of every track.
     table : LabelTable
-        The labels of the tracks of any part, in the order of the store.
+        The labels of the tracks that are in a part, in the order of the store.
     store_digest : str
-        16 hex digits that name the store: its tracks, their audio, how its rows were made.
+        Digest of the store: its tracks, their audio and the settings of its features.
     key : str
-        16 hex digits: two plans with the same key make the same run.
+        Digest of the plan: two plans with the same key make the same run.
     """
 
     store: Store
@@ -161,36 +164,36 @@ def _refuse_training(training: Training, model: str) -> None:
 
 
 def check_scores(chain: Chain, labels: Sequence[str], model: str) -> None:
-    """Refuse rows that are not the scores of runs, for a model that reads nothing else.
+    """Refuse rows that are not scores of runs, for a model that reads scores.
 
     Raises
     ------
     ConfigError
-        Saying what there is instead, or which labels differ.
+        Names the step that is no run, or the labels that differ.
     """
     last = chain[-1]
     said = [chain[i] for i in last.inputs] if last.kind == "concat" else [last]
     for step in said:
         if step.kind != "scores":
             raise ConfigError(
-                f"{model} reads what runs say, and these rows are of {step.name!r}; name the runs "
+                f"{model} reads scores of runs, but these rows are {step.name!r}; name the runs "
                 "with --dict"
             )
         if step.settings["labels"] != list(labels):
             differ = ", ".join(sorted({*step.settings["labels"]} ^ {*labels})) or "in their order"
             raise ConfigError(
-                f"{model}: the run of {step.name!r} was trained with other labels than this one "
-                f"would be ({differ})"
+                f"{model}: the run of {step.name!r} was trained with different labels ({differ}); "
+                "train both with the same label column"
             )
 
 
 def check_training(training: Training, parts: Parts) -> None:
-    """Refuse what needs a valid part where there is none.
+    """Refuse options that need a valid part if there is none.
 
     Raises
     ------
     ConfigError
-        Naming the option.
+        Names the options.
     """
     if parts.counts()["valid"]:
         return
@@ -200,8 +203,8 @@ def check_training(training: Training, parts: Parts) -> None:
         asked.append(f"--patience {training.patience}")
     if asked:
         raise ConfigError(
-            f"{' and '.join(asked)}: there is no valid part to watch ({parts.describe()}); draw "
-            "one with --valid 0.1, or leave them out"
+            f"{' and '.join(asked)} need a valid part, but there is none ({parts.describe()}); "
+            "draw one with --valid 0.1, or leave the options out"
         )
 
 
@@ -215,7 +218,7 @@ def _labels(store: Store, column: str, parts: Parts) -> LabelTable:
 
 
 def _said(value: Any) -> str:
-    """Write a setting as one writes it on the command line."""
+    """Write a setting as it is typed on the command line."""
     if isinstance(value, list | tuple):
         return "x".join(map(str, value))
     return str(value).lower() if value is None or isinstance(value, bool) else str(value)

@@ -1,4 +1,4 @@
-"""What made a run: versions, machine, commit, command, and what `predict` has to know."""
+"""The content of about.json: what `predict` reads, and the versions and machine of a run."""
 
 import platform
 import subprocess
@@ -10,21 +10,21 @@ from typing import Any
 from mcls import __version__
 from mcls.stages.plan import Plan
 
-#: Libraries whose version can change a figure.
-_LIBRARIES = ("numpy", "scipy", "scikit-learn", "librosa", "soundfile", "soxr", "h5py", "skops")
+#: Libraries whose version can change a metric.
+_LIBRARIES = ("numpy", "scipy", "scikit-learn", "soundfile", "soxr", "h5py", "skops")
 
 
 def provenance(plan: Plan, model: Any, summary: dict[str, Any]) -> dict[str, Any]:
-    """Return about.json: what `predict` needs to know, and what made the run.
+    """Return the content of about.json.
 
     Parameters
     ----------
     plan : Plan
-        Of the run.
+        The plan of the run.
     model : classifier or TrainedNet
-        Fitted.
+        The fitted model.
     summary : dict
-        What `train` gives back.
+        The summary that `train` returns.
     """
     aggregate = plan.settings["aggregate"]
     chosen = {
@@ -58,14 +58,14 @@ def provenance(plan: Plan, model: Any, summary: dict[str, Any]) -> dict[str, Any
 
 
 def _own_rate(plan: Plan) -> int | None:
-    """Return the rate of the audio, if the features keep each file's own."""
+    """Return the sampling rate of the audio files if the features were not resampled."""
     rates = {step.settings.get("sr") for step in plan.chain if step.kind == "feature"}
     known = set(plan.store.tracks.get("sample_rate", []))
     return int(known.pop()) if None in rates and len(known) == 1 else None
 
 
 def _commit() -> str | None:
-    """Return the git commit of mcls, if it is run from a checkout."""
+    """Return the git commit of mcls if it runs from a checkout."""
     checkout = Path(__file__).parents[2]
     if not (checkout / ".git").exists():
         return None

@@ -1,9 +1,10 @@
-"""Rows to run: train a model on the train part, score the valid and the test part.
+"""Train a model on the train part, score the valid and the test part, and write a run folder.
 
-A model is a classifier or a net (`mcls.stages.train_net`). A classifier sees rows (frames, windows
-or whole tracks, whatever the chain gives); every row of a track has the track's labels. Settings
-are chosen on the valid part, or by folds of the train part in which the rows of a group stay
-together. Scores of rows, or of a net's segments, become scores of tracks by `aggregate`.
+A model is a classifier or a net (`mcls.stages.train_net`). A classifier learns from rows: frames,
+windows or whole tracks, according to the chain. Every row has the labels of its track. Settings of
+a classifier are chosen on the valid part, or by folds of the train part in which the rows of a
+group stay together. The scores of rows, or of a net's segments, are combined to scores of tracks
+(`mcls.evaluation.aggregate`).
 """
 
 import time
@@ -37,7 +38,7 @@ from mcls.training.options import Training
 
 @dataclass(frozen=True)
 class Trained:
-    """What `train` made.
+    """The result of `train`.
 
     Parameters
     ----------
@@ -46,7 +47,7 @@ class Trained:
     summary : dict
         JSON-like: model, labels, tracks per part, split id, metrics, notes, seconds.
     computed : bool
-        False if the run was there already.
+        False if the run existed already.
     """
 
     path: Path
@@ -264,11 +265,13 @@ def fit_rows(plan: Plan, rows: Mapping[int, np.ndarray]) -> int:
     if not table.multi_label and len(np.unique(labels)) < 2:
         only = table.names[labels[0]]
         raise DataError(
-            f"every train track is {only!r}: a classifier needs at least two classes "
-            f"(label column {plan.settings['labels']!r})"
+            f"every train track has the label {only!r} (column {plan.settings['labels']!r}); a "
+            "classifier needs at least two"
         )
     if table.multi_label and (labels.all(axis=0) | ~labels.any(axis=0)).all():
-        raise DataError("every label is on all train tracks or on none: nothing to tell apart")
+        raise DataError(
+            "every label is on all train tracks or on none, so there is nothing to learn"
+        )
     plan.model.fit(X, labels, groups=row_groups, valid=valid)
     return len(X)
 
@@ -287,21 +290,23 @@ def _predictions(plan: Plan, tracks: np.ndarray, scores: list[np.ndarray]) -> Pr
 
 
 def _absent(plan: Plan) -> list[str]:
-    """Say which labels no train track has."""
+    """Name the labels that no train track has."""
     used = plan.parts.of("train", "valid", "test")
     train = np.isin(used, plan.parts.of("train"))
     absent = np.flatnonzero(~plan.table.matrix[train].any(axis=0))
     if not len(absent):
         return []
     names = ", ".join(plan.table.names[label] for label in absent)
-    return [f"{len(absent)} labels are on no train track and get the lowest score: {names}"]
+    return [f"{len(absent)} labels are on no train track and are given the lowest score: {names}"]
 
 
 def _other_run(run: Path, there: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
     differ = [
-        f"{key}={there.get(key)} there, {value} here"
+        f"{key} is {there.get(key)} there and {value} here"
         for key, value in wanted.items()
         if there.get(key) != value and key != "dict"
     ]
-    what = "; ".join(differ) if differ else "its store, split or dictionary was another"
-    return f"{run}: holds another run ({what}); choose another name, or --overwrite replaces it"
+    what = "; ".join(differ) or "its store, split or dictionary differs"
+    return (
+        f"{run} holds another run ({what}); choose another name, or pass --overwrite to replace it"
+    )

@@ -12,7 +12,7 @@ from mcls.disk.run import open_run
 from mcls.disk.store import Store
 from mcls.errors import ConfigError, DataError
 from mcls.stages import cross_validate as crossval
-from mcls.stages.recipe_graph import jobs_of
+from mcls.stages.recipe_graph import nodes_of
 
 SECOND_READ_OUT = """
 [[train]]
@@ -66,8 +66,8 @@ def recipe(tmp_path):
     return path
 
 
-def test_jobs_come_after_what_they_need(recipe):
-    made = [(job.command, job.out) for job in jobs_of(read_recipe(recipe))]
+def test_nodes_come_after_those_they_read(recipe):
+    made = [(node.command, node.out) for node in nodes_of(read_recipe(recipe))]
     assert made == [
         ("learn-dict", "dbn.h5"),
         ("train", "net"),
@@ -162,13 +162,13 @@ def test_a_net_that_has_seen_the_fold_is_refused(store, recipe, tmp_path):
         mcls.cross_validate(leaking, store, tmp_path / "cv", valid=0.2)
 
 
-def test_an_encode_table_for_the_command_alone_only_says_how():
+def test_an_encode_table_without_out_gives_options_to_the_last_node():
     recipe = {
         "learn-dict": {"size": 8},
         "encode": {"with": ["of-the-command.h5"], "name": "codes", "encoder": "triangle"},
         "train": {"model": "knn"},
     }
-    assert jobs_of(recipe)[-1].arguments == {
+    assert nodes_of(recipe)[-1].arguments == {
         "encoder": "triangle",
         "model": "knn",
         "settings": [],
@@ -179,18 +179,18 @@ def test_an_encode_table_for_the_command_alone_only_says_how():
 @pytest.mark.parametrize(
     ("recipe", "message"),
     [
-        ({"train": {"store": "x.h5"}}, r"store = 'x.h5' is the out of no table \[encode\]"),
+        ({"train": {"store": "x.h5"}}, r"no table \[encode\] has out = 'x.h5'"),
         ({"train": [{}, {"model": "knn"}]}, r"2 tables \[\[train\]\] have no out"),
         ({"train": {"out": "net"}}, r"every \[\[train\]\] has an out"),
-        ({"learn-dict": {"out": "d.h5"}, "train": {}}, "nothing reads 'd.h5'"),
+        ({"learn-dict": {"out": "d.h5"}, "train": {}}, "no table reads 'd.h5'"),
         (
             {"learn-dict": [{"out": "d.h5"}, {"out": "d.h5"}], "train": {"dict": ["d.h5"]}},
             "two tables have out = 'd.h5'",
         ),
         ({"learn-dict": {"out": "../d.h5"}, "train": {}}, "expected a name without folders"),
-        ({"learn-dict": {"out": 3}, "train": {}}, "out is a name; got 3"),
-        ({"encode": {"layer": "all"}, "train": {}}, "with layers of a net, or a store"),
-        ({"encode": {"store": "a.h5"}, "train": {}}, "it makes a store; give it an out"),
+        ({"learn-dict": {"out": 3}, "train": {}}, "out is 3; expected a name"),
+        ({"encode": {"layer": "all"}, "train": {}}, "with layers of a net, or with a store"),
+        ({"encode": {"store": "a.h5"}, "train": {}}, "makes a store of its own; give it an out"),
         (
             {
                 "encode": [
@@ -199,7 +199,7 @@ def test_an_encode_table_for_the_command_alone_only_says_how():
                 ],
                 "train": {"store": "a.h5"},
             },
-            "there is nothing to begin with",
+            "the tables form a cycle",
         ),
         (
             {"encode": {"out": "a.h5", "pols": "mean"}, "train": {"store": "a.h5"}},
@@ -207,15 +207,19 @@ def test_an_encode_table_for_the_command_alone_only_says_how():
         ),
     ],
 )
-def test_recipes_that_do_not_hang_together_are_refused(recipe, message):
+def test_inconsistent_recipes_are_refused(recipe, message):
     with pytest.raises(ConfigError, match=message):
-        jobs_of(recipe)
+        nodes_of(recipe)
 
 
 def test_each_fold_logs_into_a_folder_of_its_own():
     recipe = {
-        "train": [{"out": "net", "model": "mlp", "tensorboard": "log"}, {"dict": ["net"]}],
+        "train": [
+            {"out": "net", "model": "mlp", "tensorboard": "log", "log": "tensorboard:b"},
+            {"dict": ["net"]},
+        ],
     }
-    first, last = (job.apart("fold-1") for job in jobs_of(recipe))
+    first, last = (node.logging_apart("fold-1") for node in nodes_of(recipe))
     assert first.arguments["tensorboard"] == str(Path("log", "fold-1", "net"))
-    assert "tensorboard" not in last.arguments
+    assert first.arguments["log"] == f"tensorboard:{Path('b', 'fold-1', 'net')}"
+    assert not {"tensorboard", "log"} & set(last.arguments)
