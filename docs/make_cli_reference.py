@@ -1,6 +1,6 @@
-"""Write docs/cli.md from the help of every command. `make docs` runs it; a test compares.
+"""Write docs/cli.md from the help of every command, and the option table of docs/training.md.
 
-Run it after changing a command's options or help.
+`make docs` runs it, and a test compares the pages. Run it after changing an option or its help.
 """
 
 from collections.abc import Iterator
@@ -9,8 +9,14 @@ from pathlib import Path
 import click
 
 from mcls.cli.main import cli
+from mcls.options import Option, options_of
+from mcls.training.options import Training
 
 PAGE = Path(__file__).with_name("cli.md")
+TRAINING_PAGE = Path(__file__).with_name("training.md")
+
+#: The lines between which the table of docs/training.md stands.
+_BEGIN, _END = "<!-- options: made by docs/make_cli_reference.py -->", "<!-- end of options -->"
 
 _WIDTH = 88
 _INTRO = """\
@@ -55,5 +61,26 @@ def render() -> str:
     return "\n".join(pieces)
 
 
+def render_training() -> str:
+    """Return docs/training.md with its table of options made anew."""
+    before, _, rest = TRAINING_PAGE.read_text(encoding="utf-8").partition(_BEGIN)
+    _, _, after = rest.partition(_END)
+    lines = ["| option | meaning | default | range |", "|---|---|---|---|"]
+    section = ""
+    for one in options_of(Training):
+        if one.section != section:
+            section = one.section
+            lines.append(f"| **{section}** | | | |")
+        lines.append(f"| `--{one.word}` | {one.help} | {_default(one)} | {one.range()} |")
+    return "\n".join([before + _BEGIN, "", *lines, "", _END + after])
+
+
+def _default(one: Option) -> str:
+    if one.default in (None, ()):
+        return ""
+    return "no" if one.default is False else f"`{one.default}`"
+
+
 if __name__ == "__main__":
     PAGE.write_text(render(), encoding="utf-8")
+    TRAINING_PAGE.write_text(render_training(), encoding="utf-8")

@@ -44,6 +44,12 @@ def test_the_reference_page_is_up_to_date() -> None:
     assert page == MADE.render(), "run `make docs`"
 
 
+def test_the_table_of_training_options_is_up_to_date() -> None:
+    page = MADE.TRAINING_PAGE.read_text(encoding="utf-8")
+    assert "| `--epochs` | Maximum number of epochs. | `50` | 1 or more |" in page
+    assert page == MADE.render_training(), "run `make docs`"
+
+
 @pytest.mark.parametrize("path", COMMANDS)
 def test_a_command_says_what_it_does_in_one_line_and_shows_examples(path: str) -> None:
     command, _ = COMMANDS[path]
