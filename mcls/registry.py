@@ -178,8 +178,10 @@ def register_preset(
     new_defaults = {key: value for key, value in changed.items() if key in entry.settings}
     named = {"__module__": entry.module, "__qualname__": entry.attribute, "__doc__": summary}
     if isinstance(parent, type):
-        init = _with_defaults(parent.__init__, new_defaults)  # type: ignore[misc]  # Any class
-        body = {**attributes, **named, "__init__": init, "registered_as": name}
+        body = {**attributes, **named, "registered_as": name}
+        if new_defaults:
+            init: Any = parent.__init__  # type: ignore[misc]  # of whatever class this is
+            body["__init__"] = _with_defaults(init, new_defaults)
         return type(parent)(entry.attribute, (parent,), body)
     function = _with_defaults(parent, new_defaults)
     for key, value in (*named.items(), ("__name__", entry.attribute), ("registered_as", name)):
