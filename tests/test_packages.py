@@ -167,6 +167,7 @@ def test_a_net_of_one_file_is_trained_encodes_and_predicts(example, tmp_path) ->
         f"encode {tmp_path}/mel.h5 {tmp_path}/deep.h5 --with {tmp_path}/run --pool mean",
         f"predict {tmp_path}/run {tmp_path}/mel.h5",
         f"info {tmp_path}/run",
+        f"export {tmp_path}/run {tmp_path}/net.pt2",
     ]
     for words in steps:
         result = run(*words.split())
