@@ -133,7 +133,7 @@ def test_the_file_scores_as_the_run_does(net, trained, exported, place) -> None:
         scores = made.run(["scores"], {"segments": x})[0].mean(axis=0)
         assert np.abs(scores - track.scores).max() < 1e-5, track.name
     any_length = net in ("cnn1d", "fcn4", "crnn")
-    assert done.reads["segments"] == ["batch", "frames" if any_length else N_FRAMES, N_MELS]
+    assert done.inputs["segments"] == ["batch", "frames" if any_length else N_FRAMES, N_MELS]
     if any_length:
         x = rng.normal(-30, 15, (2, 277, N_MELS)).astype(np.float32)
         found = made.run(["logits"], {"segments": x})[0]
@@ -189,7 +189,7 @@ def test_every_net_is_a_file_of_either_kind(net, settings, trained, tmp_path, mo
     for suffix in (".pt2", ".onnx"):
         done = export(trained("mlp"), tmp_path / f"net{suffix}")
         frames = n_frames if one_length else "frames"
-        assert done.reads == {"segments": ["batch", frames, n_dims]}, suffix
+        assert done.inputs == {"segments": ["batch", frames, n_dims]}, suffix
     made = session(done.path)
     graph = SegmentGraph(model, 6).eval()
     for length in (n_frames,) if one_length else (n_frames, n_frames + 1, 3 * n_frames + 50):
@@ -242,7 +242,7 @@ def test_from_the_audio_of_a_track_to_the_scores_of_predict(trained, place, tmp_
         assert np.abs(scores.mean(axis=0) - track.scores).max() < 1e-4
     short = np.random.default_rng(0).normal(0, 0.1, 700).astype(np.float32)
     assert made.run(["scores"], {"audio": short})[0].shape == (1, 6)  # looped
-    assert "mono audio at 8000 Hz" in done.notes[0]
+    assert "mono audio of a whole track at 8000 Hz" in done.notes[0]
 
 
 def test_the_graph_from_audio_cuts_as_scoring_does(trained, place) -> None:
@@ -363,20 +363,20 @@ def test_a_file_that_computes_something_else_is_refused(trained, exported) -> No
 
 
 def test_what_cannot_be_exported_is_refused(trained, place, tmp_path, monkeypatch) -> None:
-    with pytest.raises(ConfigError, match="its model is logistic, which is not a net"):
+    with pytest.raises(ConfigError, match="the model is logistic, but only nets can be exported"):
         export(trained("logistic"), tmp_path / "x.pt2")
     run = trained("mlp")
-    with pytest.raises(ConfigError, match=r"suffix '.h5' is not one of .onnx, .pt2"):
+    with pytest.raises(ConfigError, match=r"suffix is '.h5'; expected .onnx or .pt2"):
         export(run, tmp_path / "x.h5")
     (tmp_path / "there.pt2").write_text("mine")
-    with pytest.raises(ConfigError, match="exists; --overwrite replaces it"):
+    with pytest.raises(ConfigError, match="already exists; pass --overwrite to replace it"):
         export(run, tmp_path / "there.pt2")
     assert (tmp_path / "there.pt2").read_text() == "mine"
-    with pytest.raises(ConfigError, match="--with-mel: the net reads mfcc; only a mel"):
+    with pytest.raises(ConfigError, match=r"--with-mel needs a net that reads a mel .* reads mfcc"):
         export(trained("mlp", feature="mfcc"), tmp_path / "x.pt2", with_mel=True)
-    with pytest.raises(ConfigError, match=r"gain control \(agc\) cannot be put"):
+    with pytest.raises(ConfigError, match=r"gain control \(agc\) cannot be exported"):
         MelGraph(Mel(SR, agc=True, top_db=None))
-    with pytest.raises(ConfigError, match=r"deltas \(delta=1\) cannot be put"):
+    with pytest.raises(ConfigError, match=r"deltas \(delta=1\) cannot be exported"):
         MelGraph(Mel(SR, delta=1))
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"needs onnx and onnxscript and .*mcls\[export\]"):
@@ -384,15 +384,15 @@ def test_what_cannot_be_exported_is_refused(trained, place, tmp_path, monkeypatc
     assert [path.name for path in tmp_path.iterdir()] == ["there.pt2"]
 
 
-def test_the_command_says_what_the_file_reads_and_gives(trained, tmp_path) -> None:
+def test_the_command_prints_inputs_and_outputs(trained, tmp_path) -> None:
     out = tmp_path / "net.pt2"
     done = CliRunner().invoke(cli, ["export", str(trained("mlp")), str(out), "--torch"])
     assert done.exit_code == 0, done.output
     assert done.stdout.splitlines() == [
-        f"reads segments: batch x {N_FRAMES} x {N_MELS}",
-        "gives logits: batch x 6",
-        "gives scores: batch x 6",
-        "note: its input is segments of rows of mel, which the file does not make",
+        f"input segments: batch x {N_FRAMES} x {N_MELS}",
+        "output logits: batch x 6",
+        "output scores: batch x 6",
+        "note: the input is segments of rows of mel, which the file does not compute",
     ]
     assert f"wrote {out}: " in done.stderr
     wrong = CliRunner().invoke(cli, ["export", str(trained("mlp")), "x.onnx", "--torch"])

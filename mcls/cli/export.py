@@ -48,7 +48,7 @@ def command(
     if as_json:
         click.echo(json.dumps({**asdict(done), "path": str(done.path)}, indent=2))
         return
-    for what, sizes in (("reads", done.reads), ("gives", done.gives)):
+    for what, sizes in (("input", done.inputs), ("output", done.outputs)):
         for name, size in sizes.items():
             click.echo(f"{what} {name}: {' x '.join(map(str, size))}")
     for note in done.notes:

@@ -1,1 +1,1 @@
-"""Nets that leave mcls: graphs from rows or from audio to scores, as files."""
+"""Export of nets to ONNX and torch.export: graphs from rows or from audio to scores."""

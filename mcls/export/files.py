@@ -1,4 +1,4 @@
-"""Graphs as files: ONNX, checked with onnxruntime, or a torch.export archive."""
+"""Writing graphs as ONNX or torch.export files, and comparing these with torch."""
 
 import importlib
 import importlib.util
@@ -18,50 +18,50 @@ from torch import nn
 from mcls.errors import ConfigError, MclsError
 from mcls.export.any_length import of_any_length
 
-#: Under which name a file keeps what is to be known of it, as JSON.
+#: Name of the metadata in a file, which is JSON.
 METADATA = "mcls"
 
-#: How far apart what torch and what the file computes may be.
+#: Largest accepted difference between the outputs of the file and of torch.
 TOLERANCE = 1e-4
 
-_NEEDS = ("onnx", "onnxscript", "onnxruntime")
+_REQUIRED = ("onnx", "onnxscript", "onnxruntime")
 
-#: Which axes of an input may have any length, by number.
-Free = Mapping[int, str]
+#: Names of the input axes of any length, by index.
+DynamicAxes = Mapping[int, str]
 
 
 def check_installed() -> None:
-    """Refuse to begin where what ONNX needs is missing.
+    """Check that the packages for ONNX are installed.
 
     Raises
     ------
     ConfigError
-        Names what is missing.
+        If a package is missing.
     """
-    missing = [name for name in _NEEDS if importlib.util.find_spec(name) is None]
+    missing = [name for name in _REQUIRED if importlib.util.find_spec(name) is None]
     if missing:
         raise ConfigError(
-            f"an ONNX file needs {' and '.join(missing)}, not installed here: "
-            "pip install 'mcls[export]'; or write a .pt2 file, which needs torch alone"
+            f"exporting to ONNX needs {' and '.join(missing)}; run pip install 'mcls[export]', or "
+            "export to a .pt2 file, which needs only torch"
         )
 
 
-def traced(graph: nn.Module, example: torch.Tensor, free: Free) -> Any:
-    """Return a graph as torch.export sees it.
+def trace(graph: nn.Module, example: torch.Tensor, free: DynamicAxes) -> Any:
+    """Trace a graph with torch.export.
 
     Parameters
     ----------
     graph : nn.Module
-        Of one input.
+        A module with one input.
     example : torch.Tensor
-        An input; no free axis may have length 1.
+        An example of the input; no axis of any length may have length 1.
     free : mapping of int to str
-        Axes that may have any length, with a name for each.
+        Names of the axes of any length, by index.
 
     Raises
     ------
-    torch's own
-        If an axis that is called free is not.
+    Exception
+        An error of torch if the graph fixes the length of such an axis.
     """
     from torch.export import Dim, export
     from torch.fx.experimental import _config
@@ -69,16 +69,16 @@ def traced(graph: nn.Module, example: torch.Tensor, free: Free) -> Any:
     config: Any = _config
     known = {"backed_size_oblivious": True} if hasattr(_config, "backed_size_oblivious") else {}
     shape = dict.fromkeys(free, Dim.DYNAMIC)
-    # 1 is a length like any other
+    # backed_size_oblivious: do not treat a length of 1 specially
     with quiet(), config.patch(**known), of_any_length(graph):
         return export(graph.eval(), (example,), dynamic_shapes=(shape,))
 
 
 def write_torch(program: Any, path: Path, metadata: Mapping[str, Any]) -> None:
-    """Write what `traced` gave as an archive of torch.export; ``mcls.json`` in it says what it is.
+    """Write a traced graph as a torch.export archive, with the metadata as ``mcls.json``.
 
-    It is read by ``torch.export.load`` and, like every such archive, trusted by whoever does so;
-    mcls itself never reads one.
+    ``torch.export.load`` reads it; load only archives from sources that you trust. mcls itself
+    never reads one.
     """
     archive = io.BytesIO()
     with quiet():
@@ -94,7 +94,7 @@ def write_onnx(
     inputs: Sequence[str],
     outputs: Sequence[str],
 ) -> None:
-    """Write what `traced` gave as ONNX; its metadata ``mcls`` says what it is, as JSON."""
+    """Write a traced graph as ONNX, with the metadata as JSON under ``mcls``."""
     with quiet():
         made = torch.onnx.export(
             program,
@@ -111,26 +111,26 @@ def write_onnx(
 
 
 def compare_onnx(path: Path, graph: nn.Module, examples: Sequence[torch.Tensor]) -> float:
-    """Return how far apart a file in onnxruntime and its graph in torch are, at most.
+    """Return the largest difference between a file in onnxruntime and its graph in torch.
 
     Parameters
     ----------
     path : Path
-        The file.
+        The ONNX file.
     graph : nn.Module
-        What it was made of.
+        The graph.
     examples : sequence of torch.Tensor
-        Inputs.
+        Inputs to compare on.
 
     Returns
     -------
     float
-        The largest difference of any output, of values beyond 1 as a share of them.
+        The largest difference of any output value, relative for values beyond 1.
 
     Raises
     ------
     MclsError
-        If it is above `TOLERANCE`, or shapes differ.
+        If the difference is above `TOLERANCE`, or shapes differ.
     """
     onnxruntime: Any = importlib.import_module("onnxruntime")
     options = onnxruntime.SessionOptions()
@@ -142,7 +142,7 @@ def compare_onnx(path: Path, graph: nn.Module, examples: Sequence[torch.Tensor])
 
 
 def compare_torch(program: Any, graph: nn.Module, examples: Sequence[torch.Tensor]) -> float:
-    """Do what `compare_onnx` does, for what `traced` gave."""
+    """Return the largest difference between a traced graph and its graph; see `compare_onnx`."""
     module = program.module()
 
     def run(x: torch.Tensor) -> list[np.ndarray]:
@@ -169,14 +169,14 @@ def _compare(
     if not largest <= TOLERANCE:
         raise MclsError(
             f"the file's outputs differ from torch's by {largest:.2g}; at most {TOLERANCE:g} is "
-            "expected. Nothing was written"
+            "accepted, so nothing was written"
         )
     return largest
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep to itself what the exporters tell their own developers."""
+    """Suppress the log messages and warnings of the exporters."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:

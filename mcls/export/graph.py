@@ -1,4 +1,4 @@
-"""What is written of a net: standardising, net and scores as one module, mel before it or not."""
+"""The exported modules: standardisation, net and scores, optionally after the mel spectrogram."""
 
 import numpy as np
 import torch
@@ -14,9 +14,9 @@ class SegmentGraph(nn.Module):
     Parameters
     ----------
     model : TrainedNet
-        Its weights are shared, not copied.
+        The model; its weights are shared, not copied.
     n_labels : int
-        Of the run; a label that the net never saw has its own score.
+        Number of labels of the run; labels that the net has not seen get a constant score.
     """
 
     place: torch.Tensor
@@ -28,15 +28,15 @@ class SegmentGraph(nn.Module):
         self.net = model.net
         self.kind = model.kind
         n_outputs = len(model.spec.outputs)
-        place = np.full(n_labels, n_outputs)  # a column of the lowest score ...
-        place[list(model.spec.always)] = n_outputs + 1  # ... and one of the highest
+        place = np.full(n_labels, n_outputs)  # the column of the lowest score ...
+        place[list(model.spec.always)] = n_outputs + 1  # ... and that of the highest
         place[list(model.spec.outputs)] = np.arange(n_outputs)
         self.register_buffer("place", torch.tensor(place), persistent=False)
         ends = torch.tensor([[model.lowest, model.highest]], dtype=torch.float32)
         self.register_buffer("ends", ends, persistent=False)
 
     def forward(self, segments: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """``(batch, n_frames, n_dims)`` to logits and scores, ``(batch, n_labels)``."""
+        """Return logits and scores ``(batch, n_labels)`` of ``(batch, n_frames, n_dims)``."""
         logits = self.net(self.standardise(segments.unsqueeze(1)))
         scores = logits
         if self.kind == "softmax":
@@ -50,17 +50,17 @@ class SegmentGraph(nn.Module):
 class AudioGraph(nn.Module):
     """The audio of a track to its rows, and to logits and scores of its segments.
 
-    Segments lie side by side; a last one that would not be whole ends with the track. So they are
-    those that ``mcls predict`` scores.
+    Segments follow each other without gaps, and the last one ends with the track, as in
+    ``mcls predict``.
 
     Parameters
     ----------
     mel : MelGraph
-        From audio to rows.
+        The mel spectrogram.
     segments : SegmentGraph
-        From segments to scores.
+        The net.
     model : TrainedNet
-        How long a segment is, and what is done with a short track.
+        The model, for the length of segments and the treatment of short tracks.
     """
 
     fill: torch.Tensor
@@ -78,7 +78,7 @@ class AudioGraph(nn.Module):
         self.register_buffer("fill", fill.clone(), persistent=False)
 
     def forward(self, audio: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """``(n_samples,)`` to rows ``(n, n_mels)``, logits and scores ``(n_segments, ...)``."""
+        """Return rows, logits and scores ``(n_segments, n_labels)`` of audio ``(n_samples,)``."""
         rows = self.mel(audio)
         n, length = rows.shape[0], self.n_frames
         if self.step == length:

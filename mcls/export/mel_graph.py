@@ -1,7 +1,7 @@
-"""The mel spectrogram as a torch graph: products and sums alone, which every runtime has.
+"""The mel spectrogram as a torch module of products and sums only, which every runtime supports.
 
-The Fourier transform of a frame is two small matrix products with a turn between them (Cooley &
-Tukey): for 2048 samples of 32 and of 64 numbers instead of one of 2048. It is computed in 64 bits,
+The Fourier transform of a frame is computed by two small matrix products with twiddle factors
+between them (Cooley & Tukey): for 2048 samples of sizes 32 and 64 instead of 2048. It uses 64 bits,
 because quiet bands are small differences of large numbers.
 """
 
@@ -17,7 +17,7 @@ from mcls.features.filters import mel_filters
 from mcls.features.mel import Mel
 from mcls.features.signal import centred_window
 
-#: What float16 holds at most.
+#: Largest value of float16.
 _LARGEST_HALF = float(np.finfo(np.float16).max)
 
 
@@ -27,9 +27,9 @@ class MelGraph(nn.Module):
     Parameters
     ----------
     feature : Mel
-        Its settings.
+        The feature.
     half : bool
-        Whether rows are rounded to 16 bits, as ``--dtype float16`` does.
+        Round the rows to 16 bits, as ``--dtype float16`` does.
 
     Raises
     ------
@@ -44,7 +44,7 @@ class MelGraph(nn.Module):
         super().__init__()
         if feature.agc or feature.delta:
             what = "gain control (agc)" if feature.agc else f"deltas (delta={feature.delta})"
-            raise ConfigError(f"a mel spectrogram with {what} cannot be put into the graph")
+            raise ConfigError(f"a mel spectrogram with {what} cannot be exported")
         self.n_fft, self.hop = feature.n_fft, feature.hop_length
         self.center, self.power, self.half_rows = feature.center, feature.power, half
         self.compression: Mapping[str, Any] = feature.compression
@@ -57,11 +57,11 @@ class MelGraph(nn.Module):
         self.register_buffer(name, torch.tensor(array, dtype=torch.float64), persistent=False)
 
     def least_samples(self) -> int:
-        """Return the fewest samples that are taken."""
+        """Return the smallest number of samples that the graph accepts."""
         return 1 if self.center and self.n_fft % 2 == 0 else self.n_fft
 
     def forward(self, audio: torch.Tensor) -> torch.Tensor:
-        """``(n_samples,)`` to rows ``(n_frames, n_mels)``, both float32."""
+        """Return rows ``(n_frames, n_mels)`` of audio ``(n_samples,)``, both float32."""
         y = audio.double()
         if self.center:
             y = nn.functional.pad(y, (self.n_fft // 2, self.n_fft // 2))
@@ -79,7 +79,7 @@ class MelGraph(nn.Module):
         return rows
 
     def _compressed(self, rows: torch.Tensor) -> torch.Tensor:
-        """Do what `mcls.features.feature.compressed` does."""
+        """Compress the magnitudes like `mcls.features.feature.compressed`."""
         how, top_db = self.compression["compress"], self.compression["top_db"]
         if how == "none":
             return rows
@@ -93,12 +93,12 @@ class Spectrum(nn.Module):
     """The power spectrum of real frames, ``(n, n_fft)`` to ``(n, 1 + n_fft // 2)``, float64.
 
     Sample ``n = b n1 + n2`` goes to bin ``k = k1 + a k2`` with ``a b = n_fft``: a transform over
-    n1, a turn by ``k1 n2``, a transform over n2.
+    n1, multiplication by the twiddle factors of ``k1 n2``, a transform over n2.
 
     Parameters
     ----------
     n_fft : int
-        Samples of a frame. A prime number takes one product with a full matrix.
+        Frame length in samples. A prime number needs a product with a full matrix.
 
     References
     ----------
@@ -110,13 +110,13 @@ class Spectrum(nn.Module):
         a = next(a for a in range(int(n_fft**0.5), 0, -1) if n_fft % a == 0)
         b = n_fft // a
         self.a, self.b, self.n_bins = a, b, 1 + n_fft // 2
-        n_last = self.n_bins // a + 1  # no k2 beyond belongs to a bin
+        n_last = self.n_bins // a + 1  # larger k2 belong to no bin
         self._keep("first", np.outer(np.arange(a), np.arange(a)) / a)
         self._keep("turn", np.outer(np.arange(a), np.arange(b)) / n_fft)
         self._keep("last", np.outer(np.arange(b), np.arange(min(n_last, b))) / b)
 
     def _keep(self, name: str, turns: np.ndarray) -> None:
-        """Keep cosine and sine of some shares of a circle."""
+        """Register the cosine and sine of angles, given as fractions of a turn."""
         angle = -2 * np.pi * (turns % 1)
         self.register_buffer(f"{name}_re", torch.tensor(np.cos(angle)), persistent=False)
         self.register_buffer(f"{name}_im", torch.tensor(np.sin(angle)), persistent=False)

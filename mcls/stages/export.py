@@ -1,4 +1,4 @@
-"""Export: the net of a run as one file for other programs, from rows or from audio."""
+"""Export of the net of a run to one file for other programs, from rows or from audio."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,34 +18,34 @@ if TYPE_CHECKING:
 
     from mcls.training.model import TrainedNet
 
-#: The formats by their suffix.
+#: Suffixes of the formats.
 SUFFIXES = (".onnx", ".pt2")
 
-#: Segments of the inputs a file is tried with.
-_BATCHES = (1, 5)
+#: Batch sizes of the inputs on which a file is compared with torch.
+_BATCH_SIZES = (1, 5)
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What `export` made.
+    """The result of `export`.
 
     Parameters
     ----------
     path : Path
         The file.
-    reads, gives : dict of str to list
-        Inputs and outputs with their sizes; a name where any length will do.
+    inputs, outputs : dict of str to list
+        Sizes of the inputs and outputs; a name stands for any length.
     difference : float
-        How far its outputs are from the net's, at most.
+        Largest difference between the outputs of the file and of the net.
     metadata : dict
-        What the file says of itself.
+        Metadata in the file.
     notes : list of str
-        What is not in the file.
+        Remarks on the use of the file.
     """
 
     path: Path
-    reads: dict[str, list[int | str]]
-    gives: dict[str, list[int | str]]
+    inputs: dict[str, list[int | str]]
+    outputs: dict[str, list[int | str]]
     difference: float
     metadata: dict[str, Any]
     notes: list[str]
@@ -54,19 +54,19 @@ class Exported:
 def export(
     run: Path | str, out: Path | str, *, with_mel: bool = False, overwrite: bool = False
 ) -> Exported:
-    """Write the net of a run to one file: standardising, net and scores.
+    """Write the net of a run to one file: standardisation, net and scores.
 
     Parameters
     ----------
     run : path
         A run folder whose model is a net.
     out : path
-        ``.onnx``: ONNX, tried in onnxruntime before it is there. ``.pt2``: torch.export.
+        The file: ``.onnx`` (compared with torch in onnxruntime) or ``.pt2`` (torch.export).
     with_mel : bool
-        Begin at the audio of a track instead of at segments of rows: the mel spectrogram and the
-        cutting into segments are in the file too.
+        Include the mel spectrogram and the cutting into segments, so that the input is the audio of
+        a track instead of segments of rows.
     overwrite : bool
-        Replace a file that is there.
+        Replace an existing file.
 
     Returns
     -------
@@ -75,24 +75,24 @@ def export(
     Raises
     ------
     ConfigError
-        If the run is no net, something that is needed is not installed, the suffix is unknown, the
-        file is there, or `with_mel` is asked for other rows than mel spectra.
+        If the model is not a net, a package is missing, the suffix is unknown, the file exists, or
+        `with_mel` is given for rows other than mel spectra.
     FormatError
         If `run` is not a run folder.
     MclsError
-        If the file does not compute what the net does; it is not written then.
+        If the outputs of the file differ from those of the net; it is not written then.
     """
     out = Path(out)
     if out.suffix.lower() not in SUFFIXES:
-        raise ConfigError(f"{out}: the suffix {out.suffix!r} is not one of {', '.join(SUFFIXES)}")
+        raise ConfigError(f"{out}: the suffix is {out.suffix!r}; expected {' or '.join(SUFFIXES)}")
     if out.exists() and not overwrite:
-        raise ConfigError(f"{out}: exists; --overwrite replaces it")
+        raise ConfigError(f"{out} already exists; pass --overwrite to replace it")
     opened = open_run(run)
     if opened.net_file is None:
         name = opened.settings.get("train", {}).get("model", "a classifier")
         raise ConfigError(
-            f"{run}: its model is {name}, which is not a net; only nets can be exported. Use "
-            "`mcls predict`, or train one of `mcls list nets`"
+            f"{run}: the model is {name}, but only nets can be exported; train one of "
+            "`mcls list nets`, or use `mcls predict`"
         )
     onnx = out.suffix.lower() == ".onnx"
     if onnx:
@@ -107,59 +107,66 @@ def export(
     notes = []
     if not with_mel:
         steps = " > ".join(step.name for step in chain)
-        notes.append(f"its input is segments of rows of {steps}, which the file does not make")
+        notes.append(f"the input is segments of rows of {steps}, which the file does not compute")
     return Exported(
-        out, {made.name: made.reads}, made.gives, difference, metadata, notes + made.notes
+        out, {made.name: made.inputs}, made.outputs, difference, metadata, notes + made.notes
     )
 
 
 @dataclass
-class _Made:
-    """A graph with what is to be known to write it."""
+class _Graph:
+    """A graph to write: example inputs, the sizes of inputs and outputs, and a fallback.
+
+    The fallback is the graph of inputs of fixed length, for nets that do not accept others.
+    """
 
     graph: "nn.Module"
     name: str
     example: "torch.Tensor"
-    trials: "list[torch.Tensor]"
-    reads: list[int | str]
-    gives: dict[str, list[int | str]]
+    examples: "list[torch.Tensor]"
+    inputs: list[int | str]
+    outputs: dict[str, list[int | str]]
     notes: list[str]
-    shorter: "_Made | None" = None
+    fallback: "_Graph | None" = None
 
     @property
     def free(self) -> dict[int, str]:
-        """Axes of any length."""
-        return {axis: size for axis, size in enumerate(self.reads) if isinstance(size, str)}
+        """The axes of any length."""
+        return {axis: size for axis, size in enumerate(self.inputs) if isinstance(size, str)}
 
 
-def _from_rows(run: Run, model: "TrainedNet") -> _Made:
-    """Return the graph of segments; of segments of any length, if the net takes them."""
+def _from_rows(run: Run, model: "TrainedNet") -> _Graph:
+    """Return the graph of segments, of any length if the net accepts them."""
     from mcls.export.graph import SegmentGraph
 
     graph = SegmentGraph(model, len(run.labels)).eval()
     n_frames = model.spec.n_frames
-    gives: dict[str, list[int | str]] = {
+    outputs: dict[str, list[int | str]] = {
         "logits": ["batch", len(model.spec.outputs)],
         "scores": ["batch", len(run.labels)],
     }
 
-    def made(frames: int | str, lengths: list[int], shorter: _Made | None) -> _Made:
-        trials = [_segments(model, n, length) for n in _BATCHES for length in lengths]
-        reads = ["batch", frames, model.spec.n_dims]
+    def made(frames: int | str, lengths: list[int], fallback: _Graph | None) -> _Graph:
+        examples = [_segments(model, n, length) for n in _BATCH_SIZES for length in lengths]
+        inputs = ["batch", frames, model.spec.n_dims]
         length = lengths[-1]
         if isinstance(frames, str) and length == model.spec.n_dims:
-            length += 1  # two lengths that are equal by chance, torch would take for one
+            length += 1  # torch takes two equal lengths for the same axis
         example = _segments(model, 3, length)
-        return _Made(graph, "segments", example, trials, reads, gives, [], shorter)
+        return _Graph(graph, "segments", example, examples, inputs, outputs, [], fallback)
 
     fixed = made(n_frames, [n_frames], None)
-    lengths = [n_frames, n_frames + 3, 2 * n_frames + 101]  # that crnn pads to other lengths
-    takes_any = n_frames > 1 and all(_takes(graph, _segments(model, 1, n)) for n in lengths[1:])
+    lengths = [
+        n_frames,
+        n_frames + 3,
+        2 * n_frames + 101,
+    ]  # the last ones are not multiples of the pooling
+    takes_any = n_frames > 1 and all(_accepts(graph, _segments(model, 1, n)) for n in lengths[1:])
     return made("frames", lengths, fixed) if takes_any else fixed
 
 
-def _from_audio(run: Run, chain: Chain, model: "TrainedNet") -> _Made:
-    """Return the graph from the audio of a track on."""
+def _from_audio(run: Run, chain: Chain, model: "TrainedNet") -> _Graph:
+    """Return the graph from the audio of a track."""
     import torch
 
     from mcls.export.graph import AudioGraph, SegmentGraph
@@ -170,8 +177,8 @@ def _from_audio(run: Run, chain: Chain, model: "TrainedNet") -> _Made:
     feature = feature_of(chain[0], run.about.get("sample_rate")) if len(chain) == 1 else None
     if not isinstance(feature, Mel):
         raise ConfigError(
-            f"--with-mel: the net reads {steps}; only a mel spectrogram by itself, at one rate, "
-            "can be put into the file. Leave --with-mel out and compute the rows by `mcls extract`"
+            f"--with-mel needs a net that reads a mel spectrogram at one sampling rate, but this "
+            f"net reads {steps}; leave out --with-mel, and compute the rows with `mcls extract`"
         )
     mel = MelGraph(feature, half=chain[0].settings.get("dtype") == "float16")
     graph = AudioGraph(mel, SegmentGraph(model, len(run.labels)), model).eval()
@@ -179,21 +186,23 @@ def _from_audio(run: Run, chain: Chain, model: "TrainedNet") -> _Made:
     least = mel.least_samples()
     generator = torch.Generator().manual_seed(0)
     lengths = (hop * n_frames * 5 // 2, hop * n_frames * 3, hop * (n_frames - 1), hop * 3)
-    trials = [0.1 * torch.randn(max(n, least), generator=generator) for n in lengths]
-    notes = [f"its input is mono audio at {feature.sr} Hz, all of a track, in [-1, 1]"]
+    examples = [0.1 * torch.randn(max(n, least), generator=generator) for n in lengths]
+    notes = [f"the input is the mono audio of a whole track at {feature.sr} Hz, in [-1, 1]"]
     excerpt = chain[0].settings.get("excerpt")
     if excerpt is not None:
-        notes.append(f"the run knows the excerpt {excerpt} of a track only: give that")
-    gives: dict[str, list[int | str]] = {
+        notes.append(
+            f"the run was trained on the excerpt {excerpt} of each track; pass the same excerpt"
+        )
+    outputs: dict[str, list[int | str]] = {
         "mel": ["rows", model.spec.n_dims],
         "logits": ["segments", len(model.spec.outputs)],
         "scores": ["segments", len(run.labels)],
     }
-    return _Made(graph, "audio", trials[0], trials, ["samples"], gives, notes)
+    return _Graph(graph, "audio", examples[0], examples, ["samples"], outputs, notes)
 
 
 def _segments(model: "TrainedNet", n: int, n_frames: int) -> "torch.Tensor":
-    """Return random segments such as the net has learnt from."""
+    """Return random segments with the mean and scale of the training data."""
     import torch
 
     generator = torch.Generator().manual_seed(n)
@@ -204,8 +213,8 @@ def _segments(model: "TrainedNet", n: int, n_frames: int) -> "torch.Tensor":
     return drawn * scale + mean if n_frames == model.spec.n_frames or not own.joined else drawn
 
 
-def _takes(graph: "nn.Module", segments: "torch.Tensor") -> bool:
-    """Say whether a net takes segments of such a length."""
+def _accepts(graph: "nn.Module", segments: "torch.Tensor") -> bool:
+    """Return whether a net accepts segments of this length."""
     import torch
 
     try:
@@ -216,32 +225,32 @@ def _takes(graph: "nn.Module", segments: "torch.Tensor") -> bool:
     return True
 
 
-def _write(made: _Made, out: Path, metadata: dict[str, Any], onnx: bool) -> float:
-    """Write a graph; where an axis turns out not to be free, the graph in which it is fixed."""
-    from mcls.export.files import compare_onnx, compare_torch, traced, write_onnx, write_torch
+def _write(made: _Graph, out: Path, metadata: dict[str, Any], onnx: bool) -> float:
+    """Write a graph, or its fallback if the length of an axis turns out to be fixed."""
+    from mcls.export.files import compare_onnx, compare_torch, trace, write_onnx, write_torch
 
     try:
-        program = traced(made.graph, made.example, made.free)
+        program = trace(made.graph, made.example, made.free)
         with written_whole(out) as temporary:
             if not onnx:
                 write_torch(program, temporary, metadata)
-                return compare_torch(program, made.graph, made.trials)
-            write_onnx(program, temporary, metadata, inputs=[made.name], outputs=list(made.gives))
-            return compare_onnx(temporary, made.graph, made.trials)
-    except Exception as error:  # the exporters raise errors of all kinds
-        if made.shorter is not None:
-            fixed, made.shorter = made.shorter, None
-            made.example, made.trials = fixed.example, fixed.trials
-            made.reads[:] = fixed.reads  # metadata holds it too
+                return compare_torch(program, made.graph, made.examples)
+            write_onnx(program, temporary, metadata, inputs=[made.name], outputs=list(made.outputs))
+            return compare_onnx(temporary, made.graph, made.examples)
+    except Exception as error:  # the exporters raise errors of many types
+        if made.fallback is not None:
+            fixed, made.fallback = made.fallback, None
+            made.example, made.examples = fixed.example, fixed.examples
+            made.inputs[:] = fixed.inputs  # in place, because the metadata shares it
             return _write(made, out, metadata, onnx)
         if isinstance(error, MclsError | OSError):
             raise
         said = str(error).strip().partition("\n")[0]
-        raise MclsError(f"{out}: torch cannot write this net ({said})") from error
+        raise MclsError(f"{out}: torch cannot export this net ({said})") from error
 
 
-def _metadata(run: Run, chain: Chain, model: "TrainedNet", made: _Made) -> dict[str, Any]:
-    """Return what one has to know to use the file, as JSON can hold it."""
+def _metadata(run: Run, chain: Chain, model: "TrainedNet", made: _Graph) -> dict[str, Any]:
+    """Return what a program needs to know to use the file, as a JSON object."""
     from mcls.chain.step import axes_of
 
     spec = model.spec
@@ -256,8 +265,8 @@ def _metadata(run: Run, chain: Chain, model: "TrainedNet", made: _Made) -> dict[
         "aggregate": run.about["aggregate"],
         "scores": model.kind,
         "outputs": list(spec.outputs),
-        "input": {"name": made.name, "shape": made.reads},
-        "output": made.gives,
+        "input": {"name": made.name, "shape": made.inputs},
+        "output": made.outputs,
         "segment": {
             "n_frames": spec.n_frames,
             "n_dims": spec.n_dims,
