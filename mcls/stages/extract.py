@@ -162,9 +162,9 @@ def extract(
     old = _open_old(out, asked, overwrite)
     items = _items(manifest, copies if changes else 0)
     with Workspace(out, digest(asked)) as work:
-        shards = Shards(work, asked, overwrite=overwrite)
         if old is None:  # unless another process has made it meanwhile
             old = _open_old(out, asked, overwrite)
+        shards = Shards(work, asked, overwrite=overwrite)
         columns, split_note, notes = _columns(manifest, items, old, labels, split, group, seed)
         found = _found(([old] if old else []) + shards.stores(), items)
         missing = [item for item in items if item.track_id not in found]
