@@ -300,11 +300,11 @@ def test_cv_goes_on_where_a_kill_left_a_folder_with_nothing_but_a_workspace(stor
 
 
 def test_a_split_cleans_up_after_one_that_was_killed(store, tmp_path):
-    from mcls.data.prepare import split
+    from mcls.data.split_column import add_split
 
     out = tmp_path / "split.csv"
     (tmp_path / ".split.csv.work" / "new").mkdir(parents=True)
     (tmp_path / ".split.csv.work" / "new" / "split.csv").write_text("path,lab")
-    split(store.with_name("manifest.csv"), out, column="mine", by=None)
+    add_split(store.with_name("manifest.csv"), out, column="mine", by=None)
     assert ".split.csv.work" not in names(tmp_path)
     assert mcls.Store(store).n_tracks == 8
