@@ -1,7 +1,8 @@
 """Learn a dictionary from the rows of the train part."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,14 @@ import numpy as np
 from mcls import __version__
 from mcls.data.onsets import Onsets
 from mcls.data.options import Split
-from mcls.data.parts import resolve_parts
+from mcls.data.parts import Parts, resolve_parts
 from mcls.data.sampling import Sample
 from mcls.dictionaries.options import Learning
 from mcls.dictionaries.preprocessing import Preprocessing
-from mcls.disk.chain import Step, chain_digest, extend
+from mcls.disk.chain import Chain, Step, chain_digest, extend
 from mcls.disk.dictionary import read_dictionary, write_dictionary
 from mcls.disk.layers import LayerFiles
-from mcls.disk.store import Store
+from mcls.disk.store import Store, StoredRows
 from mcls.disk.workspace import Workspace
 from mcls.errors import ConfigError, DataError
 from mcls.options import takes_options
@@ -89,106 +90,141 @@ def learn_dict(
         If the split cannot be used, or there are fewer rows than atoms.
     """
     out = Path(out)
-    opened = Store(store)
-    stored = opened.feature(learning.feature)
-    entry = find("dictionaries", learning.method)
-    method_settings = _method_settings(entry, learning, seed=split.seed)
-    onsets = None
-    if learning.sampling == "onset":
-        onsets = Onsets(opened, stored, learning.segment)
-    preprocessing = Preprocessing(
-        standardize=learning.standardize, whiten=learning.whiten, eps=learning.whiten_eps
-    )
-    parts = resolve_parts(opened, split=split)
-    train = parts.of("train")
-    watched = parts.of("valid") if entry.facts.get("watches_valid") else train[:0]
-    audio = opened.tracks.get("sha1")
-    prepared = {
-        "context": learning.context,
-        "standardize": learning.standardize,
-        "whiten": learning.whiten,
-        "whiten_eps": learning.whiten_eps,
-    }
-    asked = {
-        "method": method_settings,
-        "rows": learning.rows,
-        "sampling": None if onsets is None else [onsets.onset.digest, learning.segment],
-        **prepared,
-        "seed": split.seed,
-        "feature": stored.digest,
-        "train": [opened.track_ids[i] for i in train],
-        "valid": [opened.track_ids[i] for i in watched],
-        "audio": None if audio is None else [audio[i] for i in [*train, *watched]],
-    }
-    key = digest([learning.method, asked])
-    work = Workspace(out, key)
-    there = _there(out, key, overwrite=overwrite)
+    plan = _plan(Store(store), learning, split)
+    work = Workspace(out, plan.key)
+    there = _there(out, plan.key, overwrite=overwrite)
     if there is not None and not work.is_there:
         return there
+    with work:
+        there = _there(out, plan.key, overwrite=overwrite)
+        if there is not None:
+            return there
+        chain, report = _learn(plan, work.pieces, progress)
+        write_dictionary(out, chain, report, plan.key)
+    return Learnt(out, report, computed=True)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Everything that decides a dictionary, checked before any work."""
+
+    stored: StoredRows
+    learning: Learning
+    seed: int
+    entry: Entry
+    method_settings: dict[str, Any]
+    onsets: Onsets | None
+    parts: Parts
+    track_ids: Sequence[str]
+    watched: np.ndarray
+    key: str
+
+    @property
+    def prepared(self) -> dict[str, Any]:
+        """The options that decide what happens to rows before they are learnt from."""
+        names = ("context", "standardize", "whiten", "whiten_eps")
+        return {name: getattr(self.learning, name) for name in names}
+
+
+def _plan(store: Store, learning: Learning, split: Split) -> _Plan:
+    stored = store.feature(learning.feature)
+    entry = find("dictionaries", learning.method)
+    onsets = None
+    if learning.sampling == "onset":
+        onsets = Onsets(store, stored, learning.segment)
+    parts = resolve_parts(store, split=split)
+    train = parts.of("train")
+    plan = _Plan(
+        stored=stored,
+        learning=learning,
+        seed=split.seed,
+        entry=entry,
+        method_settings=_method_settings(entry, learning, seed=split.seed),
+        onsets=onsets,
+        parts=parts,
+        track_ids=store.track_ids,
+        watched=parts.of("valid") if entry.facts.get("watches_valid") else train[:0],
+        key="",
+    )
+    audio = store.tracks.get("sha1")
+    decides = {
+        "method": plan.method_settings,
+        "rows": learning.rows,
+        "sampling": None if onsets is None else [onsets.onset.digest, learning.segment],
+        **plan.prepared,
+        "seed": split.seed,
+        "feature": stored.digest,
+        "train": [store.track_ids[i] for i in train],
+        "valid": [store.track_ids[i] for i in plan.watched],
+        "audio": None if audio is None else [audio[i] for i in [*train, *plan.watched]],
+    }
+    return replace(plan, key=digest([learning.method, decides]))
+
+
+def _learn(plan: _Plan, pieces: Path, progress: Progress | None) -> tuple[Chain, dict[str, Any]]:
+    """Learn the dictionary; return the chain that ends with it, and the report."""
+    learning, train = plan.learning, plan.parts.of("train")
 
     def draw(tracks: np.ndarray) -> Sample:
         return Sample(
-            stored,
+            plan.stored,
             tracks,
             n_rows=learning.rows,
             context=learning.context,
-            seed=split.seed,
-            onsets=onsets,
+            seed=plan.seed,
+            onsets=plan.onsets,
             progress=progress,
         )
 
-    with work:
-        there = _there(out, key, overwrite=overwrite)
-        if there is not None:
-            return there
-        sample = draw(train)
-        if len(sample) < method_settings.get("n_atoms", 1):
-            raise DataError(
-                f"{len(sample)} rows of {len(train)} train tracks are fewer than "
-                f"{method_settings['n_atoms']} atoms; use a smaller --size"
-                f"{', a shorter --segment' if onsets else ''} or more data"
-            )
-        preprocessing.fit_batches(sample.raw)
-        sample.preprocessing = preprocessing
-        model = entry.load()(**method_settings)
-        more: dict[str, Any] = {}
-        if len(watched):
-            more["valid"] = draw(watched)
-            more["valid"].preprocessing = preprocessing
-        if entry.facts.get("resumes"):
-            layers = LayerFiles(work.pieces, digest([key, __version__]))
-            model.fit_batches(sample, **more, kept=layers.read(), keep=layers.write)
-        else:
-            model.fit_batches(sample, **more)
-        encoder_settings = model.encoder_settings() if hasattr(model, "encoder_settings") else {}
-        step = Step(
-            "dictionary",
-            learning.method,
-            {
-                "method": method_settings,
-                **prepared,
-                "encoder": entry.facts["encoder"],
-                "encoder_settings": encoder_settings,
-            },
-            arrays={**preprocessing.arrays(), **_atoms_first(model.arrays())},
-            learnt_from=tuple(opened.track_ids[i] for i in train),
+    sample = draw(train)
+    n_atoms = plan.method_settings.get("n_atoms", 1)
+    if len(sample) < n_atoms:
+        raise DataError(
+            f"{len(sample)} rows of {len(train)} train tracks are fewer than {n_atoms} atoms; use "
+            f"a smaller --size{', a shorter --segment' if plan.onsets else ''} or more data"
         )
-        chain = extend(stored.chain, step)
-        report = {
-            "method": learning.method,
-            "feature": stored.name,
-            "n_atoms": int(step.arrays["atoms"].shape[0]),
-            "n_dims": int(step.arrays["atoms"].shape[1]),
-            "rows": len(sample),
-            "sampling": learning.sampling,
-            "tracks": len(train),
-            "split": parts.describe(),
-            "split_id": parts.id,
-            "feature_digest": chain_digest(stored.chain),
-            **_measured(model, len(sample)),
-        }
-        write_dictionary(out, chain, report, key)
-    return Learnt(out, report, computed=True)
+    preprocessing = Preprocessing(
+        standardize=learning.standardize, whiten=learning.whiten, eps=learning.whiten_eps
+    )
+    preprocessing.fit_batches(sample.raw)
+    sample.preprocessing = preprocessing
+    model = plan.entry.load()(**plan.method_settings)
+    more: dict[str, Any] = {}
+    if len(plan.watched):
+        more["valid"] = draw(plan.watched)
+        more["valid"].preprocessing = preprocessing
+    if plan.entry.facts.get("resumes"):
+        layers = LayerFiles(pieces, digest([plan.key, __version__]))
+        more |= {"kept": layers.read(), "keep": layers.write}
+    model.fit_batches(sample, **more)
+    step = Step(
+        "dictionary",
+        learning.method,
+        {
+            "method": plan.method_settings,
+            **plan.prepared,
+            "encoder": plan.entry.facts["encoder"],
+            "encoder_settings": (
+                model.encoder_settings() if hasattr(model, "encoder_settings") else {}
+            ),
+        },
+        arrays={**preprocessing.arrays(), **_atoms_first(model.arrays())},
+        learnt_from=tuple(plan.track_ids[i] for i in train),
+    )
+    report = {
+        "method": learning.method,
+        "feature": plan.stored.name,
+        "n_atoms": int(step.arrays["atoms"].shape[0]),
+        "n_dims": int(step.arrays["atoms"].shape[1]),
+        "rows": len(sample),
+        "sampling": learning.sampling,
+        "tracks": len(train),
+        "split": plan.parts.describe(),
+        "split_id": plan.parts.id,
+        "feature_digest": chain_digest(plan.stored.chain),
+        **_measured(model, len(sample)),
+    }
+    return extend(plan.stored.chain, step), report
 
 
 def _method_settings(entry: Entry, learning: Learning, *, seed: int) -> dict[str, Any]:
