@@ -10,6 +10,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from mcls.cli.messages import VERBOSE, set_level
 from mcls.cli.options import (
     Name,
     SectionedCommand,
@@ -201,6 +202,19 @@ def test_there_is_no_bar_where_there_is_no_terminal(capsys) -> None:
         progress(1, 2, 30.0)
         progress(2, 2, 60.0)
     assert capsys.readouterr() == ("", "")
+
+
+def test_verbose_progress_is_a_line_now_and_then(monkeypatch) -> None:
+    monkeypatch.setattr("mcls.cli.progress._EVERY", 0.0)
+
+    @click.command()
+    @click.pass_context
+    def command(ctx: click.Context) -> None:
+        set_level(ctx, VERBOSE)
+        with progress_bar("extract x.h5") as progress:
+            progress(1, 2, 30.0)
+
+    assert invoke(command).stderr == "extract x.h5: 1 of 2 tracks\n"
 
 
 def test_on_a_terminal_a_bar_shows_rates_on_stderr(monkeypatch, capfd) -> None:

@@ -1,23 +1,26 @@
-"""Progress on stderr: a bar on a terminal, nothing elsewhere; one line when a command is done."""
+"""Progress on stderr: a bar on a terminal, and one line when a command is done."""
 
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from mcls.cli.messages import QUIET, level, say
+from mcls.cli.messages import QUIET, VERBOSE, level, say
 from mcls.parallel.progress import Progress
+
+#: Seconds between two lines of progress where there is no terminal.
+_EVERY = 10.0
 
 
 @contextmanager
 def progress_bar(doing: str, unit: str = "tracks") -> Iterator[Progress]:
     """Give a stage its progress callback ``(done, total, seconds of audio)``.
 
-    On a terminal a bar shows how much is done, the rate, the rate in times real time (where seconds
-    of audio are told) and the time left. Elsewhere nothing is shown.
+    On a terminal a bar shows how much is done, the rate (for audio also in times real time) and the
+    time left. Elsewhere nothing is shown, or with ``--verbose`` a line every ten seconds.
     """
     if level() == QUIET or not sys.stderr.isatty():
-        yield lambda done, total, seconds: None
+        yield _lines(doing, unit) if level() == VERBOSE else lambda done, total, seconds: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -42,6 +45,19 @@ def progress_bar(doing: str, unit: str = "tracks") -> Iterator[Progress]:
             bar.update(task, completed=done, total=total, rate=rate)
 
         yield show
+
+
+def _lines(doing: str, unit: str) -> Progress:
+    """Return a callback that prints a line every ten seconds."""
+    last = time.monotonic()
+
+    def show(done: int, total: int, seconds: float) -> None:
+        nonlocal last
+        if time.monotonic() - last >= _EVERY:
+            last = time.monotonic()
+            say(f"{doing}: {done} of {total} {unit}" if total else f"{doing}: {done} {unit}")
+
+    return show
 
 
 class EpochTable:
