@@ -227,7 +227,7 @@ def test_dashes_and_underscores_are_the_same_in_a_recipe(scores, recipe) -> None
     [
         ("[evil]\nx = 1", "there is no command 'evil'; did you mean 'eval'?"),
         ("[eval]\nmetrik = 'auc'", "[eval] has no option 'metrik'; did you mean 'metric'?"),
-        ("[eval]\nbootstrap = [1, 2]", "[eval] bootstrap is a list; the option takes one value"),
+        ("[eval]\nbootstrap = [1, 2]", "[eval] bootstrap is a list; expected one value"),
         ("[eval]\nbootstrap = 'many'", "'many' is not a valid integer range. (from the recipe)"),
         ("[eval]\nmetric = 'acc'", "there is no 'acc' among the metrics"),
     ],

@@ -132,10 +132,10 @@ def test_every_command_is_in_a_section() -> None:
 
 @pytest.mark.parametrize("path", sorted((ROOT / "pipelines").glob("*.toml")), ids=lambda p: p.stem)
 def test_every_recipe_names_options_that_exist(path: Path) -> None:
-    from mcls.cli.main import _defaults
+    from mcls.cli.recipe_defaults import defaults_of
 
     context = click.Context(cli, info_name="mcls")
     recipe = read_recipe(path)
     for name in recipe:
         for table in tables_of(recipe, name):
-            assert _defaults(context, name, table, path)
+            assert defaults_of(context, name, table, path)

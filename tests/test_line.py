@@ -208,7 +208,7 @@ def test_lists_of_tables_are_for_jobs_only(tmp_path):
         read_recipe(recipe)
     for text in ("seed = 1\n", "train = []\n", "train = [1]\n"):
         recipe.write_text(text)
-        with pytest.raises(ConfigError, match="is in no table"):
+        with pytest.raises(ConfigError, match="is outside a table"):
             read_recipe(recipe)
 
 

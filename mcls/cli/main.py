@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -20,9 +20,10 @@ from typing import Any, NoReturn
 import click
 
 from mcls import __version__
-from mcls.cli.messages import NORMAL, QUIET, VERBOSE, level, set_level
+from mcls.cli.messages import NORMAL, QUIET, VERBOSE, Failure, failure_of, level, set_level
 from mcls.cli.options import ORIGINS
-from mcls.errors import ConfigError, MclsError, suggest
+from mcls.cli.recipe_defaults import refuse_several_tables, use_recipe
+from mcls.errors import MclsError, suggest
 
 #: The order of ``mcls --help``. A command that is not named here comes last.
 SECTIONS = {
@@ -40,24 +41,9 @@ SECTIONS = {
     "Inspect": ["info", "plot", "list", "demo"],
 }
 
-#: Where the context keeps which commands the recipe has several tables of.
-_SEVERAL = f"{__name__}.several"
-
 
 #: Modules of this folder that are no commands.
-_HELPERS = {"--init--", "main", "messages", "options", "progress", "tables"}
-
-
-class Failure(click.ClickException):
-    """A command that failed: one message on stderr and the exit code."""
-
-    def __init__(self, message: str, exit_code: int = 1) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code  # type: ignore[misc]  # click declares it on the class
-
-    def show(self, file: Any = None) -> None:
-        """Print ``error: message`` on stderr."""
-        click.echo(f"error: {self.message}", err=True)
+_HELPERS = {"--init--", "main", "messages", "options", "progress", "recipe-defaults", "tables"}
 
 
 class Terminated(KeyboardInterrupt):
@@ -108,13 +94,7 @@ class Commands(click.Group):
         if name not in self.list_commands(ctx):
             hint = suggest(name, self.list_commands(ctx))
             raise click.UsageError(f"There is no command {name!r}; {hint}", ctx)
-        several = ctx.meta.get(_SEVERAL, {}).get(name)
-        if several:
-            raise click.UsageError(
-                f"the recipe has {several} tables [[{name}]]; `mcls cv RECIPE STORE RUN` runs them "
-                f"all, with --split fold or --split split; `mcls {name}` takes options of one",
-                ctx,
-            )
+        refuse_several_tables(ctx, name)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -140,7 +120,7 @@ class Commands(click.Group):
         except MclsError as error:
             if level() == VERBOSE:
                 traceback.print_exc()
-            raise Failure(str(error), 2 if isinstance(error, ConfigError) else 1) from error
+            raise failure_of(error) from error
         except click.BadParameter as error:
             raise _with_origin(error) from error
         except BrokenPipeError:
@@ -163,61 +143,6 @@ def _with_origin(error: click.BadParameter) -> click.BadParameter:
     if origin not in ("recipe", "environment"):
         return error
     return click.BadParameter(f"{error.message} (from the {origin})", error.ctx, error.param)
-
-
-def use_recipe(ctx: click.Context, _: click.Parameter, path: Path | None) -> Path | None:
-    """Make a recipe's tables the defaults of the commands they are named after."""
-    if path is not None:
-        from mcls.disk.recipe import read_recipe, tables_of
-
-        try:
-            recipe = read_recipe(path)
-        except MclsError as error:
-            raise Failure(str(error), 2 if isinstance(error, ConfigError) else 1) from error
-        found = {
-            name: [_defaults(ctx, name, table, path) for table in tables_of(recipe, name)]
-            for name in recipe
-        }
-        ctx.default_map = {name: one[0] for name, one in found.items() if len(one) == 1}
-        ctx.meta[_SEVERAL] = {name: len(many) for name, many in found.items() if len(many) > 1}
-    return path
-
-
-def _defaults(
-    ctx: click.Context, name: str, table: Mapping[str, Any], path: Path
-) -> dict[str, Any]:
-    """Return a recipe table with click's parameter names for keys; names for `mcls cv` are left."""
-    from mcls.disk.recipe import NAMES, SEVERAL
-
-    beside = NAMES if name in SEVERAL else ()
-    group = ctx.command
-    assert isinstance(group, click.Group)
-    command = group.get_command(ctx, name)
-    if command is None:
-        hint = suggest(name, group.list_commands(ctx))
-        raise click.UsageError(f"{path}: there is no command {name!r}; {hint}", ctx)
-    known: dict[str, click.Option] = {}
-    for parameter in command.params:
-        if isinstance(parameter, click.Option) and parameter.name:
-            for text in (*parameter.opts, *parameter.secondary_opts):
-                known[text.lstrip("-")] = parameter
-    defaults = {}
-    for key, value in table.items():
-        word = key.replace("_", "-")
-        if word in beside:
-            continue
-        if word not in known:
-            hint = suggest(word, [text for text in known if len(text) > 1])
-            raise click.UsageError(f"{path}: [{name}] has no option {key!r}; {hint}", ctx)
-        option = known[word]
-        assert option.name is not None
-        if option.multiple and not isinstance(value, list):
-            value = [value]
-        if isinstance(value, list) and not option.multiple and option.nargs == 1:
-            message = f"{path}: [{name}] {key} is a list; the option takes one value"
-            raise click.UsageError(message, ctx)
-        defaults[option.name] = value
-    return defaults
 
 
 @click.command(

@@ -1,6 +1,6 @@
-"""Recipes: option defaults in TOML, a table per command, a key per option.
+"""Recipes: defaults of options in TOML, with a table per command and a key per option.
 
-A recipe of the whole of a system::
+A complete recipe::
 
     [extract]
     feature = ["mfcc"]
@@ -14,9 +14,9 @@ A recipe of the whole of a system::
     model = "svm"
     param = ["C=10"]
 
-``mcls -c RECIPE train ...`` takes the table ``[train]`` as defaults; ``mcls cv`` and
-`cross_validate` run the tables ``[learn-dict]`` and ``[train]`` once per fold. ``[[learn-dict]]``,
-several times, learns several dictionaries, whose codes stand side by side::
+``mcls -c RECIPE train ...`` takes its defaults from the table ``[train]``; ``mcls cv`` and
+`cross_validate` run the tables ``[learn-dict]`` and ``[train]`` once per fold. Several tables
+``[[learn-dict]]`` learn several dictionaries, whose codes are concatenated::
 
     [[learn-dict]]
     feature = "low"
@@ -24,7 +24,8 @@ several times, learns several dictionaries, whose codes stand side by side::
     [[learn-dict]]
     feature = "high"
 
-Longer ways name what a table makes, ``out``, and what it reads; see `mcls.stages.recipe_graph`::
+Longer recipes name the output of a table, ``out``, so that others can read it; see
+`mcls.stages.recipe_graph`::
 
     [learn-dict]
     out = "dbn.h5"
@@ -53,7 +54,7 @@ from typing import Any
 
 from mcls.errors import ConfigError, FormatError, suggest
 
-#: Options whose word differs from the parameter of the stage.
+#: Keys whose name differs from the parameter of the stage.
 _ARGUMENTS = {
     "dict": "dicts",
     "with": "dicts",
@@ -64,15 +65,15 @@ _ARGUMENTS = {
 
 _LISTS = {"dicts", "init", "layers", "pool", "settings", "features", "metrics"}
 
-#: Commands that a recipe may have several tables of.
+#: Commands of which a recipe may have several tables.
 SEVERAL = ("learn-dict", "encode", "train")
 
-#: Keys of these commands' tables that name what they read and make, for `mcls cv`.
+#: Keys that name the input and the output of such a table, for `mcls cv`.
 NAMES = ("store", "out")
 
-#: Option to value.
+#: Values of options by their key.
 Table = Mapping[str, Any]
-#: Command to its table, or to several.
+#: Tables by their command; a command may have several.
 Recipe = Mapping[str, Table | Sequence[Table]]
 
 
@@ -92,18 +93,17 @@ def read_recipe(path: Path | str) -> Recipe:
     Raises
     ------
     ConfigError
-        If there is no such file, something is outside a table, or a command that can have one table
-        only has several.
+        If there is no such file, a key is outside a table, or a command has too many tables.
     FormatError
-        If it is not TOML.
+        If the file is not TOML.
     """
     path = Path(path)
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(f"{path}: no recipe there ({error.strerror})") from error
+        raise ConfigError(f"{path}: the recipe cannot be read ({error.strerror})") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise FormatError(f"{path}: not a recipe ({error})") from error
+        raise FormatError(f"{path} is not a recipe in TOML ({error})") from error
     found: dict[str, Table | list[Table]] = {}
     loose, many = [], []
     for key, value in tables.items():
@@ -118,18 +118,18 @@ def read_recipe(path: Path | str) -> Recipe:
             found[command] = plain if len(plain) > 1 else plain[0]
     if loose:
         raise ConfigError(
-            f"{path}: {', '.join(loose)} is in no table; write it below [train] or another command"
+            f"{path}: {', '.join(loose)} is outside a table; write it below [train], for instance"
         )
     if many:
         raise ConfigError(
-            f"{path}: [[{many[0]}]] is a list of tables; only {', '.join(SEVERAL)} may have "
-            f"several, write [{many[0]}]"
+            f"{path}: [[{many[0]}]] is a list of tables, which only {', '.join(SEVERAL)} may have; "
+            f"write [{many[0]}]"
         )
     return found
 
 
 def tables_of(recipe: Recipe, command: str) -> list[Table]:
-    """Return the tables of a command; none if it has none.
+    """Return the tables of a command.
 
     Examples
     --------
@@ -141,12 +141,12 @@ def tables_of(recipe: Recipe, command: str) -> list[Table]:
 
 
 def table_of(recipe: Recipe, command: str) -> Table:
-    """Return the one table of a command; empty if it has none.
+    """Return the only table of a command, or an empty one.
 
     Raises
     ------
     ConfigError
-        If it has several.
+        If the command has several.
     """
     tables = tables_of(recipe, command)
     if len(tables) > 1:
@@ -166,18 +166,18 @@ def stage_arguments(
     Parameters
     ----------
     table : mapping of str to value
-        Options, with dashes or underscores.
+        Options; keys may have dashes or underscores.
     stage : function
-        Whose keyword-only parameters the options are.
+        The function whose keyword-only parameters are the options.
     where : str
-        The table's name, for messages.
+        The name of the table, for messages.
     fixed : collection of str
-        Parameters that the caller sets and a recipe may not.
+        Parameters that only the caller may set.
 
     Raises
     ------
     ConfigError
-        Names every option the stage does not have, each with a suggestion.
+        Names every unknown option, with a suggestion.
 
     Examples
     --------
@@ -197,7 +197,7 @@ def stage_arguments(
     for key, value in table.items():
         name = _ARGUMENTS.get(key, key.replace("-", "_"))
         if name in fixed:
-            bad.append(f"{key!r} is decided by the command and cannot be set here")
+            bad.append(f"{key!r} is set by the command and must not be in the recipe")
         elif name not in known:
             bad.append(f"no option {key!r}: {suggest(key, words)}")
         else:
@@ -212,9 +212,9 @@ def _plain_table(table: Table, where: str) -> Table:
 
 
 def _plain(value: Any, where: str) -> Any:
-    """Return a value an option can have."""
+    """Return a value that an option can have."""
     if isinstance(value, list):
         return [_plain(item, where) for item in value]
     if isinstance(value, str | bool | int | float):
         return value
-    raise ConfigError(f"{where} is a {type(value).__name__}; an option is text, a number or a list")
+    raise ConfigError(f"{where} is a {type(value).__name__}; expected text, a number or a list")
