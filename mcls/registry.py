@@ -20,16 +20,15 @@ modules or packages that use the same decorator::
     my_package = "my_package.nets"
 """
 
-import importlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cache
 from importlib.metadata import entry_points
 from types import FunctionType
 from typing import Any, TypeVar
 
 from mcls.errors import ConfigError, suggest
-from mcls.source_text import Registration, Setting, modules_in, registrations
+from mcls.source_text import Entry, Setting, entries_of, modules_in
 
 __all__ = [
     "FAMILIES",
@@ -63,54 +62,6 @@ FAMILIES = {
     "datasets": "mcls.data.datasets",
     "steps": "mcls.chain",
 }
-
-
-@dataclass(frozen=True)
-class Entry:
-    """Something with a name: where it is, what it does, what can be set.
-
-    Parameters
-    ----------
-    family, name : str
-        The family and the name that users type.
-    module, attribute : str
-        The module, and the name of the function or class in it.
-    summary : str
-        One sentence.
-    settings : dict of str to Setting
-        Its keyword-only parameters.
-    facts : dict
-        Values that the family can read without an import.
-    package : str
-        The package that adds the entry through an entry point; empty for those of mcls.
-    """
-
-    family: str
-    name: str
-    module: str
-    attribute: str
-    summary: str
-    settings: dict[str, Setting]
-    facts: dict[str, Any] = field(default_factory=dict)
-    package: str = ""
-
-    def load(self) -> Any:
-        """Import the module and return the function or class.
-
-        Raises
-        ------
-        ConfigError
-            If the module belongs to another package and cannot be imported.
-        """
-        try:
-            return getattr(importlib.import_module(self.module), self.attribute)
-        except Exception as error:
-            if not self.package:
-                raise
-            raise ConfigError(
-                f"{self.name}: the package {self.package} cannot be imported "
-                f"({type(error).__name__}: {error}); fix or uninstall it"
-            ) from error
 
 
 def register(family: str, name: str, **facts: Any) -> Callable[[T], T]:
@@ -282,7 +233,7 @@ def _with_entries(
 ) -> dict[str, Entry]:
     """Return the known entries and those of a module or package."""
     known = dict(known)
-    read = (one for module in modules_in(place) for one in registrations(module))
+    read = (one for module in modules_in(place) for one in entries_of(module))
     waiting = [one for one in read if one.family == family]
     while waiting:  # a preset waits for the entry that it is made from
         ready = [one for one in waiting if one.of is None or one.of in known]
@@ -295,18 +246,18 @@ def _with_entries(
         for one in ready:
             if one.name in known:
                 raise ConfigError(f"{one.module}: there is another entry named {one.name!r}")
-            known[one.name] = _entry(one, known.get(one.of or ""), package)
+            known[one.name] = replace(_inherited(one, known), package=package)
         waiting = [one for one in waiting if one not in ready]
     return known
 
 
-def _entry(one: Registration, parent: Entry | None, package: str) -> Entry:
-    settings, facts = one.settings, one.facts
-    if parent is not None:
-        facts = parent.facts | facts
-        settings = {
-            name: replace(setting, default=one.changed.get(name, setting.default))
-            for name, setting in parent.settings.items()
-        }
-    where = (one.module, one.attribute)
-    return Entry(one.family, one.name, *where, one.summary, settings, facts, package)
+def _inherited(entry: Entry, known: Mapping[str, Entry]) -> Entry:
+    """Return an entry, if it is a preset with the settings and facts of its parent."""
+    if entry.of is None:
+        return entry
+    parent = known[entry.of]
+    settings = {
+        name: replace(setting, default=entry.changed.get(name, setting.default))
+        for name, setting in parent.settings.items()
+    }
+    return replace(entry, settings=settings, facts=parent.facts | entry.facts)

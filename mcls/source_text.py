@@ -8,10 +8,11 @@ same package. Defaults and the arguments of the decorator have to be literals.
 """
 
 import ast
+import importlib
 import importlib.util
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,8 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Registration:
-    """One use of ``register`` or ``register_preset``, as it is written in a module.
+class Entry:
+    """Something with a name: where it is, what it does, what can be set.
 
     Parameters
     ----------
@@ -44,13 +45,15 @@ class Registration:
     summary : str
         One sentence.
     settings : dict of str to Setting
-        The parameters of the signature; a preset has none of its own.
+        Its keyword-only parameters.
     facts : dict
         Values that the family can read without an import.
     of : str or None
         The entry that a preset is made from; None if this is no preset.
     changed : dict
         The settings and class attributes that a preset changes.
+    package : str
+        The package that adds the entry through an entry point; empty for those of mcls.
     """
 
     family: str
@@ -59,9 +62,28 @@ class Registration:
     attribute: str
     summary: str
     settings: dict[str, Setting]
-    facts: dict[str, Any]
-    of: str | None
-    changed: dict[str, Any]
+    facts: dict[str, Any] = field(default_factory=dict)
+    of: str | None = None
+    changed: dict[str, Any] = field(default_factory=dict)
+    package: str = ""
+
+    def load(self) -> Any:
+        """Import the module and return the function or class.
+
+        Raises
+        ------
+        ConfigError
+            If the module belongs to another package and cannot be imported.
+        """
+        try:
+            return getattr(importlib.import_module(self.module), self.attribute)
+        except Exception as error:
+            if not self.package:
+                raise
+            raise ConfigError(
+                f"{self.name}: the package {self.package} cannot be imported "
+                f"({type(error).__name__}: {error}); fix or uninstall it"
+            ) from error
 
 
 def modules_in(place: str) -> list[str]:
@@ -80,8 +102,8 @@ def modules_in(place: str) -> list[str]:
 
 
 @cache
-def registrations(module: str) -> tuple[Registration, ...]:
-    """Return what a module registers, in the order of its lines.
+def entries_of(module: str) -> tuple[Entry, ...]:
+    """Return the entries of a module, in the order of its lines; presets without settings as yet.
 
     Raises
     ------
@@ -106,19 +128,19 @@ def _calls(node: ast.expr, function: str) -> bool:
     return isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == function
 
 
-def _registered(node: _Definition, call: ast.expr, module: "_Module") -> Registration:
+def _registered(node: _Definition, call: ast.expr, module: "_Module") -> Entry:
     assert isinstance(call, ast.Call)
-    family, name = (module.literal(argument) for argument in call.args)
+    family, name = _family_and_name(call, module)
     facts = {word.arg: module.literal(word.value) for word in call.keywords if word.arg}
     summary = (ast.get_docstring(node) or "").split("\n\n")[0].replace("\n", " ")
     settings = module.settings_of(node)
-    return Registration(family, name, module.name, node.name, summary, settings, facts, None, {})
+    return Entry(family, name, module.name, node.name, summary, settings, facts)
 
 
-def _preset(node: ast.Assign | ast.Expr, module: "_Module") -> Registration:
+def _preset(node: ast.Assign | ast.Expr, module: "_Module") -> Entry:
     call = node.value
     assert isinstance(call, ast.Call)
-    family, name = (module.literal(argument) for argument in call.args)
+    family, name = _family_and_name(call, module)
     if not (isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)):
         raise ConfigError(
             f"{module.name}: the preset {name!r} has no name in its module; write NAME = "
@@ -128,9 +150,16 @@ def _preset(node: ast.Assign | ast.Expr, module: "_Module") -> Registration:
     if missing := {"of", "summary"} - set(given):
         raise ConfigError(f"{module.name}: the preset {name!r} lacks {', '.join(sorted(missing))}")
     of, summary, facts = given.pop("of"), given.pop("summary"), given.pop("facts", {})
-    return Registration(
-        family, name, module.name, node.targets[0].id, summary, {}, facts, of, given
-    )
+    return Entry(family, name, module.name, node.targets[0].id, summary, {}, facts, of, given)
+
+
+def _family_and_name(call: ast.Call, module: "_Module") -> tuple[str, str]:
+    if len(call.args) != 2:
+        raise ConfigError(
+            f"{module.name}, line {call.lineno}: expected a family and a name as the arguments of "
+            f"{ast.unparse(call.func)}"
+        )
+    return module.literal(call.args[0]), module.literal(call.args[1])
 
 
 class _Module:

@@ -57,7 +57,9 @@ def test_list_of_augmentations_says_which_labels_each_threatens() -> None:
 
 def test_list_of_one_thing_shows_its_settings() -> None:
     shown = output("list", "metrics", "precision-at-k")
-    assert shown.startswith("precision-at-k: Precision at k: fraction of correct labels among the k highest")
+    assert shown.startswith(
+        "precision-at-k: Precision at k: fraction of correct labels among the k highest"
+    )
     assert shown.splitlines()[-1].split()[:5] == ["k", "3", "a", "whole", "number"]
     said = json.loads(output("list", "features", "mfcc", "--json"))
     assert said["summary"] == find("features", "mfcc").summary

@@ -27,7 +27,7 @@ EXAMPLE = Path(__file__).parent / "example_package"
 
 def forget() -> None:
     """Let the registry read everything again."""
-    for cached in (registry._read, registry._entry_points, source_text.registrations):
+    for cached in (registry._read, registry._entry_points, source_text.entries_of):
         cached.cache_clear()
     source_text._module.cache_clear()
     source_text._file_of.cache_clear()

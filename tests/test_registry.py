@@ -8,7 +8,7 @@ import pytest
 from mcls.errors import ConfigError, suggest
 from mcls.registry import FAMILIES, Entry, Setting, defaults, entries, find, register
 from mcls.settings import canonical, convert, describe, resolve
-from mcls.source_text import registrations
+from mcls.source_text import entries_of
 
 EVERYTHING = [entry for family in sorted(FAMILIES) for entry in entries(family).values()]
 IDS = [f"{entry.family}-{entry.name}" for entry in EVERYTHING]
@@ -110,7 +110,7 @@ class One:
 
 
 def test_a_class_is_read_from_its_init(write) -> None:
-    (entry,) = registrations(write("things", ONE))
+    (entry,) = entries_of(write("things", ONE))
     line = "How much; in rows."
     assert entry.summary == "Does one thing."
     assert entry.facts == {"speed": 3}
@@ -138,7 +138,7 @@ def test_help_lines_and_types_come_from_base_classes_in_other_modules(write) -> 
         "        A third size.\n"
         '    """\n'
     )
-    two, three = registrations(write("derived", text))
+    two, three = entries_of(write("derived", text))
     assert two.settings["size"] == Setting("size", "int", 4, "How much; in rows.")
     assert two.settings["depth"].type == "Literal['l1', 'l2']"
     assert three.settings["size"] == Setting("size", "int", 4, "A third size.")
@@ -153,11 +153,12 @@ def test_help_lines_and_types_come_from_base_classes_in_other_modules(write) -> 
         ("@register('features', 'one'\n", r"wrong.py, line 1: "),
         ("register_preset('features', 'x', of='mel', summary='A.')", "has no name in its module"),
         ("X = register_preset('features', 'x', summary='A.')", "the preset 'x' lacks of"),
+        ("@register('one')\ndef one(y): ...", "line 1: expected a family and a name"),
     ],
 )
 def test_what_cannot_be_read_is_named(write, text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        registrations(write("wrong", text))
+        entries_of(write("wrong", text))
 
 
 def test_register_leaves_the_thing_as_it_is() -> None:

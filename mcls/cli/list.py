@@ -90,6 +90,8 @@ def _entry(entry: Entry, as_json: bool) -> None:
         click.echo(json.dumps(_as_dict(entry) | layers, indent=2))
         return
     click.echo(f"{click.style(entry.name, bold=True)}: {entry.summary}")
+    if entry.of:
+        click.echo(f"preset of: {entry.of}")
     if entry.package:
         click.echo(f"package: {entry.package}")
     for key, value in entry.facts.items():
@@ -210,6 +212,7 @@ def _as_dict(entry: Entry) -> dict[str, Any]:
         "family": entry.family,
         "name": entry.name,
         "package": entry.package or "mcls",
+        "preset_of": entry.of,
         "summary": entry.summary,
         "facts": entry.facts,
         "settings": {
