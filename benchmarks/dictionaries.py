@@ -39,7 +39,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numba
 import numpy as np
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.decomposition import MiniBatchDictionaryLearning, sparse_encode
@@ -127,7 +126,7 @@ def spread(values: list[float], scale: float = 1.0) -> str:
 
 
 def set_threads(threads: int) -> None:
-    numba.config.NUMBA_NUM_THREADS = threads
+    os.environ["OMP_NUM_THREADS"] = str(threads)
     threadpool_limits(limits=threads)
 
 
@@ -277,7 +276,6 @@ def section_rbm(options: argparse.Namespace) -> None:
     square = np.random.default_rng(0).random((2048, 2048), dtype=np.float32)
     for threads, batch in itertools.product(options.threads, (100, 1000)):
         set_threads(threads)
-        os.environ["OMP_NUM_THREADS"] = str(threads)
         common = {"batch_size": batch, "learning_rate": 0.01, "random_state": 0}
 
         def ours(algorithm: str, common: dict = common) -> object:
@@ -313,7 +311,6 @@ def section_kmeans(options: argparse.Namespace) -> None:
     for (name, rows), n_atoms, threads in runs:
         what = f"kmeans {name} {len(rows)}x{rows.shape[1]} to {n_atoms} threads {threads}"
         set_threads(threads)
-        os.environ["OMP_NUM_THREADS"] = str(threads)
         if HAS_FAISS:
             assignment_line(what, rows, n_atoms, threads, options.repeats)
         kmeans_line(what, rows, n_atoms, options.repeats)

@@ -8,9 +8,9 @@ from sklearn.utils.estimator_checks import check_estimator
 
 import mcls
 from mcls.dictionaries.autoencoder import AutoEncoder
-from mcls.dictionaries.torch_blocks import blocks_on
 from mcls.disk.predictions import read_predictions
 from mcls.errors import ConfigError, DataError
+from mcls.parallel.threads import blocks_on
 from mcls.registry import find
 
 

@@ -1,6 +1,5 @@
 """Lasso, OMP and FISTA codes against solvers we did not write, and against their definitions."""
 
-import numba
 import numpy as np
 import pytest
 from sklearn.decomposition import sparse_encode
@@ -104,9 +103,9 @@ def test_zeros_and_a_large_penalty_give_zeros(problem):
 @pytest.mark.parametrize("encode", [lasso, omp])
 def test_a_row_alone_or_in_company_has_the_same_bytes(problem, encode, monkeypatch):
     rows, atoms = problem
-    monkeypatch.setattr(numba.config, "NUMBA_NUM_THREADS", 1)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     together = encode(rows, atoms)
-    monkeypatch.setattr(numba.config, "NUMBA_NUM_THREADS", 3)
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
     assert encode(rows, atoms).tobytes() == together.tobytes()
     alone = np.concatenate([encode(row[None], atoms) for row in rows[:150]])
     assert alone.tobytes() == together[:150].tobytes()

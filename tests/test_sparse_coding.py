@@ -1,6 +1,5 @@
 """Sparse coding: it finds planted atoms, streams, and gives the same bytes for the same seed."""
 
-import numba
 import numpy as np
 import pytest
 from sklearn.base import clone
@@ -96,7 +95,7 @@ def test_no_worse_than_scikit_learns(planted):
 def test_same_seed_same_bytes_by_any_number_of_threads(planted, monkeypatch):
     learnt = []
     for threads in (1, 2, 3):
-        monkeypatch.setattr(numba.config, "NUMBA_NUM_THREADS", threads)
+        monkeypatch.setenv("OMP_NUM_THREADS", str(threads))
         learnt.append(model(n_epochs=2, batch_size=700).fit(planted[0]))
     assert len({each.components_.tobytes() for each in learnt}) == 1
     other = model(n_epochs=2, random_state=1).fit(planted[0])

@@ -20,8 +20,9 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from mcls.dictionaries.torch_blocks import Blocks, add_up
-from mcls.dictionaries.torch_learner import Tensors, TorchLearner
+from mcls.dictionaries.tensors import TensorDict, add_up
+from mcls.dictionaries.torch_learner import BLOCK, TorchLearner
+from mcls.parallel.threads import Blocks
 from mcls.registry import register
 
 #: Means are kept this far from 0 and 1, where the divergence has no slope.
@@ -188,21 +189,22 @@ class AutoEncoder(TorchLearner):
         return arrays
 
     def _slopes(
-        self, p: Tensors, x: torch.Tensor, blocks: Blocks, *, learn: bool
-    ) -> tuple[Tensors, Tensors]:
+        self, p: TensorDict, x: torch.Tensor, blocks: Blocks, *, learn: bool
+    ) -> tuple[TensorDict, TensorDict]:
         given = self._noisy(x) if learn and self.noise else x
         hidden = torch.empty(len(x), len(p["biases"]), device=x.device)
 
-        def activate(which: slice) -> Tensors:
+        def activate(which: slice) -> TensorDict:
             hidden[which] = self._encode(p, given[which])
             return {"usage": hidden[which].abs().sum(dim=0), "sum": hidden[which].sum(dim=0)}
 
-        measured = add_up(blocks(len(x), activate))
+        measured = add_up(blocks(len(x), BLOCK, activate))
         measured["activation"] = measured["usage"].mean()
         divergence, pressure = self._pressure(measured.pop("sum") / len(x))
         sums = add_up(
             blocks(
                 len(x),
+                BLOCK,
                 lambda rows: self._block(
                     p, x[rows], given[rows], hidden[rows], pressure, learn=learn
                 ),
@@ -221,14 +223,14 @@ class AutoEncoder(TorchLearner):
 
     def _block(
         self,
-        p: Tensors,
+        p: TensorDict,
         x: torch.Tensor,
         given: torch.Tensor,
         hidden: torch.Tensor,
         pressure: torch.Tensor | None,
         *,
         learn: bool,
-    ) -> Tensors:
+    ) -> TensorDict:
         """Return the sums of gradients over a block of rows, and of their squared errors."""
         decoder = p["weights"] if self.tied else p["atoms"]
         error = torch.addmm(p["offsets"], hidden, decoder).sub_(x)
@@ -266,7 +268,7 @@ class AutoEncoder(TorchLearner):
         noise = self._rng.standard_normal(tuple(x.shape)).astype(np.float32)
         return x + self.noise * torch.from_numpy(noise).to(x.device)
 
-    def _encode(self, p: Tensors, x: torch.Tensor) -> torch.Tensor:
+    def _encode(self, p: TensorDict, x: torch.Tensor) -> torch.Tensor:
         units = torch.addmm(p["biases"], x, p["weights"].T)
         if self.nonlinearity == "sigmoid":
             units.sigmoid_()

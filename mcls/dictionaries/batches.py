@@ -9,14 +9,14 @@ import numpy as np
 
 from mcls.errors import DataError
 
-Batches = Iterable[np.ndarray]
-Source = Callable[[], Batches]
+RowBatches = Iterable[np.ndarray]
+Source = Callable[[], RowBatches]
 
 #: Rows that are put in a new order together, at least: they are all that is held.
 _POOL = 8192
 
 
-def draw(batches: Batches, n: int, rng: np.random.RandomState) -> tuple[np.ndarray, int]:
+def draw(batches: RowBatches, n: int, rng: np.random.RandomState) -> tuple[np.ndarray, int]:
     """Draw `n` rows that are not zero, or all if there are fewer, in one pass.
 
     Parameters
@@ -58,7 +58,7 @@ def draw(batches: Batches, n: int, rng: np.random.RandomState) -> tuple[np.ndarr
     return kept, n_rows
 
 
-def regroup(batches: Batches, size: int) -> Iterator[np.ndarray]:
+def regroup(batches: RowBatches, size: int) -> Iterator[np.ndarray]:
     """Yield the same rows, float32, in batches of one size (the last may be shorter)."""
     rest: list[np.ndarray] = []
     waiting = 0
@@ -75,7 +75,7 @@ def regroup(batches: Batches, size: int) -> Iterator[np.ndarray]:
         yield np.concatenate(rest)
 
 
-def shuffled(batches: Batches, size: int, rng: np.random.RandomState) -> Iterator[np.ndarray]:
+def shuffled(batches: RowBatches, size: int, rng: np.random.RandomState) -> Iterator[np.ndarray]:
     """Yield the same rows, float32, in batches of one size, in an order drawn anew.
 
     Some thousand rows that follow one another are put in a random order together; so a source

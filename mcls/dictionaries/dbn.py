@@ -14,8 +14,7 @@ from sklearn.utils import check_random_state
 
 from mcls.dictionaries.batches import Source, held, regroup
 from mcls.dictionaries.learner import Dictionary
-from mcls.dictionaries.rbm import RBM
-from mcls.dictionaries.rbm_learner import Snapshot
+from mcls.dictionaries.rbm import RBM, Snapshot
 from mcls.errors import MclsError
 from mcls.parallel.threads import for_blocks
 from mcls.registry import register

@@ -24,7 +24,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from mcls.dictionaries.coordinate_descent import solve_rows
-from mcls.dictionaries.row_blocks import for_row_blocks
+from mcls.dictionaries.products import for_products
 from mcls.errors import ConfigError, DataError
 
 _last_gram: tuple[np.ndarray, np.ndarray] | None = None
@@ -90,7 +90,7 @@ def lasso(
             met[which],
         )
 
-    for_row_blocks(rows, np.ascontiguousarray(atoms.T), work)
+    for_products(rows, np.ascontiguousarray(atoms.T), work)
     if not met.all():
         missed = len(met) - np.count_nonzero(met)
         warnings.warn(

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from mcls.dictionaries.batches import Batches, Source, regroup, reordered, shuffled
+from mcls.dictionaries.batches import RowBatches, Source, regroup, reordered, shuffled
 from mcls.errors import ConfigError
 
 
@@ -206,7 +206,7 @@ class MinibatchLearner(Dictionary):
             self.history_.append(entry)
         return self
 
-    def _minibatches(self, batches: Batches, rng: np.random.RandomState) -> Batches:
+    def _minibatches(self, batches: RowBatches, rng: np.random.RandomState) -> RowBatches:
         return shuffled(batches, self.batch_size, rng)
 
     def _start(self, source: Source, rng: np.random.RandomState) -> None:
@@ -219,10 +219,10 @@ class MinibatchLearner(Dictionary):
         """Start from the first rows of ``partial_fit``."""
         self._start_held(X, rng)
 
-    def _epoch(self, batches: Batches, *, left: int | None = None) -> dict[str, float]:
+    def _epoch(self, batches: RowBatches, *, left: int | None = None) -> dict[str, float]:
         raise NotImplementedError
 
-    def _measure(self, batches: Batches) -> dict[str, float]:
+    def _measure(self, batches: RowBatches) -> dict[str, float]:
         raise NotImplementedError
 
     def _watched(self, valid: Source) -> Source:

@@ -8,7 +8,7 @@ from sklearn.decomposition import MiniBatchNMF
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_non_negative
 
-from mcls.dictionaries.batches import Batches, Source, draw, regroup, shuffled
+from mcls.dictionaries.batches import RowBatches, Source, draw, regroup, shuffled
 from mcls.dictionaries.lasso import lasso
 from mcls.dictionaries.learner import Dictionary
 from mcls.dictionaries.spherical_kmeans import unit_rows
@@ -181,7 +181,7 @@ class NMF(Dictionary):
         return tags
 
 
-def _not_negative(batches: Batches) -> Iterator[np.ndarray]:
+def _not_negative(batches: RowBatches) -> Iterator[np.ndarray]:
     for batch in batches:
         lowest = float(batch.min(initial=0))
         if lowest < 0:

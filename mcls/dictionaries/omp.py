@@ -19,7 +19,7 @@ from numba import njit
 
 from mcls.dictionaries.coordinate_descent import FASTMATH
 from mcls.dictionaries.lasso import as_rows_and_atoms, gram_matrix, row_norms
-from mcls.dictionaries.row_blocks import for_row_blocks
+from mcls.dictionaries.products import for_products
 from mcls.errors import ConfigError
 
 #: An atom is left out when less than this of its square is new.
@@ -71,7 +71,7 @@ def omp(rows: np.ndarray, atoms: np.ndarray, *, n_nonzero: int = 8, tol: float =
     def work(which: slice, correlations: np.ndarray) -> None:
         _pursue(gram, correlations, norms[which], most, np.float32(tol), codes[which])
 
-    for_row_blocks(rows, np.ascontiguousarray(atoms.T), work)
+    for_products(rows, np.ascontiguousarray(atoms.T), work)
     return codes
 
 

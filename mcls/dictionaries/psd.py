@@ -27,8 +27,9 @@ import torch
 from mcls.dictionaries.coordinate_descent import solve_rows
 from mcls.dictionaries.fista import solve
 from mcls.dictionaries.lasso import lasso, row_norms
-from mcls.dictionaries.torch_blocks import Blocks, add_up
-from mcls.dictionaries.torch_learner import Tensors, TorchLearner
+from mcls.dictionaries.tensors import TensorDict, add_up
+from mcls.dictionaries.torch_learner import BLOCK, TorchLearner
+from mcls.parallel.threads import Blocks
 from mcls.registry import register
 
 #: Steps of FISTA for a minibatch, at most.
@@ -181,13 +182,15 @@ class PSD(TorchLearner):
         }
 
     def _slopes(
-        self, p: Tensors, x: torch.Tensor, blocks: Blocks, *, learn: bool
-    ) -> tuple[Tensors, Tensors]:
+        self, p: TensorDict, x: torch.Tensor, blocks: Blocks, *, learn: bool
+    ) -> tuple[TensorDict, TensorDict]:
         find = self._solver(p)
-        sums = add_up(blocks(len(x), lambda which: self._block(p, x[which], find, learn=learn)))
+        sums = add_up(
+            blocks(len(x), BLOCK, lambda rows: self._block(p, x[rows], find, learn=learn))
+        )
         return {name: sums.pop(name) for name in p if learn}, sums
 
-    def _block(self, p: Tensors, x: torch.Tensor, find: "Solver", *, learn: bool) -> Tensors:
+    def _block(self, p: TensorDict, x: torch.Tensor, find: "Solver", *, learn: bool) -> TensorDict:
         """Return the sums of gradients and measures over a block of rows."""
         hidden = self._hidden(p, x)
         prediction = hidden * p["gains"]
@@ -213,7 +216,7 @@ class PSD(TorchLearner):
             sums["biases"] = off.sum(dim=0)
         return sums
 
-    def _solver(self, p: Tensors) -> "Solver":
+    def _solver(self, p: TensorDict) -> "Solver":
         return Solver(
             p["atoms"],
             penalty=self.penalty,
@@ -222,12 +225,12 @@ class PSD(TorchLearner):
             tol=self.tol,
         )
 
-    def _hidden(self, p: Tensors, x: torch.Tensor) -> torch.Tensor:
+    def _hidden(self, p: TensorDict, x: torch.Tensor) -> torch.Tensor:
         """Return the encoder's units before their gains."""
         units = torch.addmm(p["biases"], x, p["weights"].T)
         return units.tanh_() if self.nonlinearity == "tanh" else units.relu_()
 
-    def _settle(self, p: Tensors) -> None:
+    def _settle(self, p: TensorDict) -> None:
         atoms = p["atoms"]
         atoms /= torch.linalg.vector_norm(atoms, dim=1, keepdim=True).clamp_(min=1e-12)
 
@@ -244,7 +247,7 @@ class PSD(TorchLearner):
         self.n_replaced_ += len(idle)
         return idle
 
-    def _encode(self, p: Tensors, x: torch.Tensor) -> torch.Tensor:
+    def _encode(self, p: TensorDict, x: torch.Tensor) -> torch.Tensor:
         return self._hidden(p, x) * p["gains"]
 
     def _publish(self, arrays: dict[str, np.ndarray]) -> None:

@@ -1,56 +1,53 @@
-"""The steps by which an RBM learns, wherever they are computed.
+"""The steps by which an RBM learns, in torch, on the CPU or another device.
 
 Energy of visible units v and hidden units h, with weights W (hidden x visible), biases c and b:
 
     E(v, h) = -h·W v - c·h - b·v            visible binary
     E(v, h) = -h·W v - c·h + ||v - b||²/2   visible Gaussian, of unit variance
 
-One step moves W, c and b along an estimate of the log-likelihood's slope, <h v> driven by the data
-minus <h v> driven by the model. The model's is that of rows after `n_gibbs` turns of Gibbs sampling
-from the data (contrastive divergence), or of chains that never stop (persistent, as many as there
-are rows in a minibatch). Hidden units are sampled where they drive the visible ones; what enters
-the slope is their mean. Reconstructions are means, or samples if so set.
+One step moves W, c and b along an estimate of the gradient of the log-likelihood: <h v> driven by
+the data minus <h v> driven by the model. The model's rows come from the data by `n_gibbs` turns of
+Gibbs sampling (contrastive divergence), or from persistent chains, one per row of a minibatch.
+Hidden units are sampled where they drive the visible ones; the gradient takes their means.
+
+A minibatch is computed in blocks: first of its rows, then of the hidden units. On the CPU every
+block has one thread, and every block of rows its own generator of random numbers; so the bytes do
+not depend on the number of threads. On the device the weights are (visible x hidden), which makes
+products of few rows faster.
 """
 
-from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import numpy as np
+import torch
 
-_MASK = (1 << 64) - 1
+from mcls.dictionaries.tensors import TensorDict, to_arrays, to_device
+from mcls.parallel.threads import Blocks, blocks_on
+
+#: Rows, and hidden units, in a block on the CPU: at least and at most.
+_ROWS, _UNITS = (64, 512), (256, 1024)
 
 
 @dataclass
 class RBMState:
-    """All that learning changes.
+    """Everything that learning changes.
 
     Attributes
     ----------
-    weights : np.ndarray, shape (n_hidden, n_visible), float32
-    biases : np.ndarray, shape (n_hidden,), float32
-        Of the hidden units.
-    visible_biases : np.ndarray, shape (n_visible,), float32
-    velocities : tuple of np.ndarray
-        What momentum carries on, for the three arrays above.
-    averages : np.ndarray or None, shape (n_hidden,), float32
-        Running mean activation of the hidden units, for ``sparsity="bias"``; None before the first
-        step.
-    chains : np.ndarray or None, shape (n_hidden, batch_size), float32
-        Hidden states of the persistent chains; None without any.
+    arrays : dict of str to np.ndarray, float32
+        ``weights`` ``(n_hidden, n_visible)``, ``biases`` ``(n_hidden,)`` and ``visible_biases``
+        ``(n_visible,)``; the last change of each, for the momentum, as ``weights_change`` and so
+        on; ``averages`` ``(n_hidden,)``, the running mean activations for ``sparsity="bias"``; with
+        persistent chains, their hidden states ``chains`` ``(batch_size, n_hidden)``.
     seed : int
-        Of the random numbers.
+        Seed of the random numbers.
     n_steps : int
-        Steps made.
+        Number of steps made.
     """
 
-    weights: np.ndarray
-    biases: np.ndarray
-    visible_biases: np.ndarray
-    velocities: tuple[np.ndarray, np.ndarray, np.ndarray]
-    averages: np.ndarray | None
-    chains: np.ndarray | None
+    arrays: dict[str, np.ndarray]
     seed: int
     n_steps: int = 0
 
@@ -64,16 +61,18 @@ class RBMState:
         n_chains: int,
         seed: int,
     ) -> Self:
-        """Return a state at rest; all chains begin with every hidden unit off."""
-        w, c, b = (np.ascontiguousarray(a, np.float32) for a in (weights, biases, visible_biases))
-        resting = np.zeros_like(w), np.zeros_like(c), np.zeros_like(b)
-        chains = np.zeros((len(w), n_chains), np.float32) if n_chains else None
-        return cls(w, c, b, resting, None, chains, seed)
+        """Return a state before its first step; all chains begin with every hidden unit off."""
+        arrays = {"weights": weights, "biases": biases, "visible_biases": visible_biases}
+        changes = {f"{name}_change": np.zeros_like(array) for name, array in arrays.items()}
+        arrays |= {**changes, "averages": np.zeros_like(biases)}
+        if n_chains:
+            arrays["chains"] = np.zeros((n_chains, len(biases)))
+        return cls({name: array.astype(np.float32) for name, array in arrays.items()}, seed)
 
 
 @dataclass(frozen=True)
 class StepSettings:
-    """What every step needs to know; see the settings of `RBM`."""
+    """The settings that every step needs; see `RBM`."""
 
     visible: Literal["gaussian", "binary", "relu"]
     hidden: Literal["binary", "relu"]
@@ -88,103 +87,162 @@ class StepSettings:
     activation_rate: float
 
 
-class Steps(ABC):
-    """Steps on a state, to be used in a ``with``, after which the state is up to date.
+def take_steps(
+    state: RBMState,
+    minibatches: Iterable[np.ndarray],
+    settings: StepSettings,
+    *,
+    learning_rate: float,
+    momentum: float,
+    device: str = "cpu",
+) -> np.ndarray:
+    """Take one step for every minibatch.
 
     Parameters
     ----------
     state : RBMState
-        Its arrays are changed.
+        The state before the steps; brought up to date after the last.
+    minibatches : iterable of np.ndarray, shape (at most batch_size, n_visible), float32
+        The rows.
     settings : StepSettings
         Unit types, chains and costs.
-
-    Attributes
-    ----------
-    n_rows : int
-        Rows seen.
-    """
-
-    def __init__(self, state: RBMState, settings: StepSettings) -> None:
-        self.state = state
-        self.settings = settings
-        self.n_rows = 0
-        self._draws = 0
-
-    def step(self, rows: np.ndarray, rate: float, momentum: float) -> None:
-        """Learn from one minibatch.
-
-        Parameters
-        ----------
-        rows : np.ndarray, shape (n, n_visible), float32
-            At most ``batch_size`` rows.
-        rate : float
-            The learning rate.
-        momentum : float
-            Share of the last step that is made again, in [0, 1).
-        """
-        self._learn(rows, rate, momentum)
-        self.n_rows += len(rows)
-        self.state.n_steps += 1
-        self._draws = 0
-
-    @abstractmethod
-    def mean_activation(self) -> np.ndarray:
-        """Return each hidden unit's mean over the rows seen, ``(n_hidden,)`` float64."""
-
-    @abstractmethod
-    def __enter__(self) -> Self: ...
-
-    @abstractmethod
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
-
-    @abstractmethod
-    def _learn(self, rows: np.ndarray, rate: float, momentum: float) -> None:
-        """Change the state."""
-
-    def _key(self) -> int:
-        """Return 32 bits that name the next draw of random numbers."""
-        self._draws += 1
-        x = (
-            self.state.seed + 0x9E3779B97F4A7C15 * (self.state.n_steps * 4096 + self._draws)
-        ) & _MASK
-        x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
-        x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & _MASK
-        return (x ^ (x >> 31)) & 0xFFFFFFFF
-
-
-def sparsity_step(
-    settings: StepSettings, averages: Any, activation: Any, slope: Any
-) -> tuple[Any, Any]:
-    """Return what sparsity adds to the hidden biases, and the new running averages.
-
-    It works on numpy's arrays as on torch's.
-
-    Parameters
-    ----------
-    settings : StepSettings
-        ``sparsity``, ``target``, ``sparsity_cost`` and ``activation_rate`` are read.
-    averages : array or None, shape (n_hidden,)
-        The running averages before.
-    activation, slope : arrays, shape (n_hidden,)
-        Mean over the minibatch of the hidden units' means, and of their slopes.
+    learning_rate : float
+        Step size along the mean gradient of a minibatch.
+    momentum : float
+        Share of the last change that is made again, in [0, 1).
+    device : str
+        A torch device.
 
     Returns
     -------
-    step : array or float, shape (n_hidden,)
-        For a learning rate of 1.
-    averages : array or None, shape (n_hidden,)
-        They begin with the first minibatch.
+    np.ndarray, shape (n_hidden,), float64
+        Mean activation of each hidden unit over the rows.
     """
-    if settings.sparsity == "lee":
-        gap = settings.target - activation
-        return 2 * settings.sparsity_cost * gap * slope, None
-    if settings.sparsity == "bias":
-        share = settings.activation_rate
-        averages = activation if averages is None else (1 - share) * averages + share * activation
-        return settings.sparsity_cost * (settings.target - averages), averages
-    return 0.0, None
+    n_rows = 0
+    with blocks_on(device) as blocks:
+        steps = _Steps(state, settings, blocks, device)
+        for rows in minibatches:
+            steps.take(rows, learning_rate, momentum)
+            n_rows += len(rows)
+    state.arrays, state.n_steps = to_arrays(_turned(steps.arrays)), steps.n_steps
+    mean: np.ndarray = steps.activations.cpu().numpy() / max(1, n_rows)
+    return mean
+
+
+class _Steps:
+    """Steps on a device, with buffers for one minibatch that every step writes to."""
+
+    def __init__(
+        self, state: RBMState, settings: StepSettings, blocks: Blocks, device: str
+    ) -> None:
+        self.settings, self.blocks = settings, blocks
+        self.arrays = _turned(to_device(state.arrays, device))
+        self.n_steps = state.n_steps
+        n_hidden, n_visible = state.arrays["weights"].shape
+        self.activations = torch.zeros(n_hidden, dtype=torch.float64, device=device)
+        size = settings.batch_size
+        self.data, self.model, self.model_states = (
+            torch.empty(size, n_visible, device=device) for _ in range(3)
+        )
+        self.means, self.model_means, states = (
+            torch.empty(size, n_hidden, device=device) for _ in range(3)
+        )
+        self.states = self.arrays.get("chains", states)
+        self.n_rows, self.n_units = _half(size, *_ROWS), _half(n_hidden, *_UNITS)
+        seeding = np.random.SeedSequence((state.seed, state.n_steps))
+        seeds = seeding.generate_state(-(-size // self.n_rows))
+        self.generators = [torch.Generator(device).manual_seed(int(seed)) for seed in seeds]
+
+    def take(self, rows: np.ndarray, rate: float, momentum: float) -> None:
+        n_rows = len(rows)
+        n_chains = self.settings.batch_size if self.settings.persistent else n_rows
+        self.data[:n_rows] = torch.from_numpy(rows)
+        data, model = self.data[:n_rows], self.model[:n_chains]
+        self.blocks(n_chains, self.n_rows, lambda which: self._sample(data, which))
+
+        def update(units: slice) -> None:
+            self._update(data, model, units, rate, momentum)
+
+        self.blocks(len(self.activations), self.n_units, update)
+        change = self.arrays["visible_biases_change"]
+        change.mul_(momentum).add_(data.mean(dim=0) - model.mean(dim=0), alpha=rate)
+        self.arrays["visible_biases"].add_(change)
+        self.n_steps += 1
+
+    def _sample(self, data: torch.Tensor, which: slice) -> None:
+        """Compute the means of some rows' hidden units, and the model's rows and their means."""
+        settings, generator = self.settings, self.generators[which.start // self.n_rows]
+        weights, biases = self.arrays["weights"], self.arrays["biases"]
+        data, states = data[which], self.states[which]
+        driven = torch.addmm(biases, data, weights, out=self.means[which][: len(data)])
+        _activate(driven, settings.hidden, None if settings.persistent else states, generator)
+        for turn in range(settings.n_gibbs):
+            model, model_states = self.model[which], self.model_states[which]
+            torch.addmm(self.arrays["visible_biases"], states, weights.T, out=model)
+            if settings.sample_visible:
+                _activate(model, settings.visible, model_states, generator)
+                model.copy_(model_states)
+            else:
+                _activate(model, settings.visible, None, generator)
+            driven = torch.addmm(biases, model, weights, out=self.model_means[which])
+            sampled = settings.persistent or turn < settings.n_gibbs - 1
+            _activate(driven, settings.hidden, states if sampled else None, generator)
+
+    def _update(
+        self, data: torch.Tensor, model: torch.Tensor, units: slice, rate: float, momentum: float
+    ) -> None:
+        """Move the weights and biases of some hidden units."""
+        settings = self.settings
+        means, model_means = self.means[: len(data), units], self.model_means[: len(model), units]
+        weights, change = (self.arrays[name][:, units] for name in ("weights", "weights_change"))
+        change.addmm_(data.T, means, beta=momentum, alpha=rate / len(data))
+        change.addmm_(model.T, model_means, alpha=-rate / len(model))
+        change.add_(weights, alpha=-rate * settings.weight_cost)
+        weights.add_(change)
+        activation = means.mean(dim=0)
+        biases, change = self.arrays["biases"][units], self.arrays["biases_change"][units]
+        change.mul_(momentum).add_(activation - model_means.mean(dim=0), alpha=rate)
+        biases.add_(change)
+        self.activations[units] += activation.double() * len(data)
+        if settings.sparsity == "lee":
+            slope = means * (1 - means) if settings.hidden == "binary" else (means > 0).float()
+            gap = settings.target - activation
+            biases.add_(gap * slope.mean(dim=0), alpha=2 * rate * settings.sparsity_cost)
+        elif settings.sparsity == "bias":
+            averages = self.arrays["averages"][units]
+            averages.lerp_(activation, settings.activation_rate if self.n_steps else 1.0)
+            biases.add_(settings.target - averages, alpha=rate * settings.sparsity_cost)
+
+
+def _activate(
+    driven: torch.Tensor, kind: str, states: torch.Tensor | None, generator: torch.Generator
+) -> None:
+    """Turn the input of some units into their means, in place, and draw `states` if given."""
+    if kind == "binary":
+        driven.sigmoid_()
+        if states is not None:
+            torch.lt(states.uniform_(generator=generator), driven, out=states)
+        return
+    if states is not None:
+        states.normal_(generator=generator)
+        if kind == "relu":
+            states.mul_(driven.sigmoid().sqrt_())
+        states.add_(driven)
+    if kind == "relu":
+        driven.clamp_(min=0)
+        if states is not None:
+            states.clamp_(min=0)
+
+
+def _turned(arrays: TensorDict) -> TensorDict:
+    """Return new tensors, of which those with two axes for units have them the other way round."""
+    turned = {"weights", "weights_change"}
+    return {
+        name: array.T.contiguous() if name in turned else array.clone()
+        for name, array in arrays.items()
+    }
+
+
+def _half(n: int, least: int, most: int) -> int:
+    """Return the size of blocks of `n`: two blocks, within limits."""
+    return max(least, min(most, -(-n // 2)))

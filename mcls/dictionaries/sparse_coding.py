@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from mcls.dictionaries.atom_update import add_codes, update_atoms
-from mcls.dictionaries.batches import Batches, Source, draw, regroup
+from mcls.dictionaries.batches import RowBatches, Source, draw, regroup
 from mcls.dictionaries.lasso import lasso, row_norms
 from mcls.dictionaries.learner import MinibatchLearner
-from mcls.dictionaries.row_blocks import one_blas_thread
 from mcls.dictionaries.usage import perplexity
+from mcls.parallel.threads import one_blas_thread
 from mcls.registry import register
 
 #: An atom that no code has used for this many rows per atom is given another start.
@@ -124,7 +124,7 @@ class SparseCoding(MinibatchLearner):
             bad.append(f"tol={self.tol} must be above 0")
         return bad
 
-    def _minibatches(self, batches: Batches, rng: np.random.RandomState) -> Batches:
+    def _minibatches(self, batches: RowBatches, rng: np.random.RandomState) -> RowBatches:
         return regroup(batches, self.batch_size)
 
     def _start(self, source: Source, rng: np.random.RandomState) -> None:
@@ -150,7 +150,7 @@ class SparseCoding(MinibatchLearner):
         self._b = np.zeros((self.n_atoms, n_dims), dtype=np.float32)
         self._idle = np.zeros(self.n_atoms, dtype=np.int64)
 
-    def _epoch(self, batches: Batches, *, left: int | None = None) -> dict[str, float]:
+    def _epoch(self, batches: RowBatches, *, left: int | None = None) -> dict[str, float]:
         total, n_rows = 0.0, 0
         uses = np.zeros(self.n_atoms, dtype=np.int64)
         for batch in batches:

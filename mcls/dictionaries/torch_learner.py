@@ -12,13 +12,14 @@ import numpy as np
 import torch
 from sklearn.utils import check_random_state
 
-from mcls.dictionaries.batches import Batches, Source, draw, held, regroup
+from mcls.dictionaries.batches import RowBatches, Source, draw, held, regroup
 from mcls.dictionaries.learner import Dictionary, MinibatchLearner
-from mcls.dictionaries.torch_blocks import Blocks, adam_step, blocks_on, to_arrays, to_device
+from mcls.dictionaries.tensors import TensorDict, adam_step, to_arrays, to_device
 from mcls.errors import DataError
+from mcls.parallel.threads import Blocks, blocks_on
 
-Tensors = dict[str, torch.Tensor]
-
+#: Rows in a block on the CPU, each block computed by one thread.
+BLOCK = 256
 #: Rows from which a method may take its start, at most, beside one per atom.
 _SAMPLE = 4096
 #: Rows that are taken from memory, or to a device, at once.
@@ -66,31 +67,29 @@ class TorchLearner(MinibatchLearner):
         p = to_device(self._arrays, self.device)
         codes = np.empty((len(rows), len(self.components_)), np.float32)
 
-        def encode(rows: np.ndarray, out: np.ndarray) -> None:
-            out[:] = self._encode(p, self._tensor(rows)).cpu().numpy()
+        def encode(which: slice) -> None:
+            codes[which] = self._encode(p, self._tensor(rows[which])).cpu().numpy()
 
         with blocks_on(self.device) as blocks:
-            for start in range(0, len(rows), _ROWS):
-                some, out = rows[start : start + _ROWS], codes[start : start + _ROWS]
-                blocks(len(some), lambda which, x=some, z=out: encode(x[which], z[which]))  # type: ignore[misc]
+            blocks(len(rows), BLOCK, encode)
         return codes
 
     def _begin(self, sample: np.ndarray, rng: np.random.RandomState) -> dict[str, np.ndarray]:
         raise NotImplementedError
 
     def _slopes(
-        self, p: Tensors, x: torch.Tensor, blocks: Blocks, *, learn: bool
-    ) -> tuple[Tensors, Tensors]:
+        self, p: TensorDict, x: torch.Tensor, blocks: Blocks, *, learn: bool
+    ) -> tuple[TensorDict, TensorDict]:
         raise NotImplementedError
 
-    def _settle(self, p: Tensors) -> None:
+    def _settle(self, p: TensorDict) -> None:
         """Do what follows a step; by default nothing."""
 
     def _renew(self, idle: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Let idle atoms start anew, and return which did; by default none."""
         return idle[:0]
 
-    def _encode(self, p: Tensors, x: torch.Tensor) -> torch.Tensor:
+    def _encode(self, p: TensorDict, x: torch.Tensor) -> torch.Tensor:
         raise NotImplementedError
 
     def _wrong(self) -> list[str]:
@@ -114,7 +113,7 @@ class TorchLearner(MinibatchLearner):
         self.n_steps_ = 0
         self._n_planned = self.n_epochs * -(-n_rows // self.batch_size)
 
-    def _epoch(self, batches: Batches, *, left: int | None = None) -> dict[str, float]:
+    def _epoch(self, batches: RowBatches, *, left: int | None = None) -> dict[str, float]:
         """Learn from every minibatch.
 
         Where it is known how many follow, the rate falls linearly to 0 over all of them; and before
@@ -132,7 +131,9 @@ class TorchLearner(MinibatchLearner):
                 for name in p:
                     gradient = gradients[name].div_(len(rows))
                     mean, square = moments[f"{name} mean"], moments[f"{name} square"]
-                    adam_step(p[name], gradient, mean, square, step=self.n_steps_, rate=rate)
+                    adam_step(
+                        p[name], gradient, mean, square, step=self.n_steps_, learning_rate=rate
+                    )
                 self._settle(p)
                 n_rows += len(rows)
                 _add(total, measured)
@@ -150,7 +151,7 @@ class TorchLearner(MinibatchLearner):
         self._publish(self._arrays)
         return {name: float(value) / n_rows for name, value in total.items()}
 
-    def _measure(self, batches: Batches) -> dict[str, float]:
+    def _measure(self, batches: RowBatches) -> dict[str, float]:
         p = to_device(self._arrays, self.device)
         total: dict[str, Any] = {}
         n_rows = 0
@@ -172,7 +173,7 @@ class TorchLearner(MinibatchLearner):
             )
 
 
-def _add(total: dict[str, Any], sums: Tensors) -> None:
+def _add(total: dict[str, Any], sums: TensorDict) -> None:
     """Add what one minibatch measured, in double precision."""
     for name, value in sums.items():
         total[name] = total.get(name, 0) + value.double()

@@ -1,36 +1,25 @@
-"""Row-wise work over blocks of rows, on all cores, with the same bytes whatever their number.
+"""Products of rows with the atoms, each row the same bytes wherever it stands.
 
 A row's result depends on the row alone: not on its neighbours, on the number of rows or on the
 number of threads. BLAS does not promise that much: in its products the last bits of a row depend on
-where the row stands. So the product that every encoder begins with is done here, in one fixed
+where the row stands. So the product that sparse encoders begin with is computed here, in one fixed
 order, at about half the speed of BLAS.
-
-The threads are plain ones around code that lets go of the interpreter lock: nothing is forked and
-nothing is copied. Their number is numba's, ``NUMBA_NUM_THREADS``; joblib sets it to one in its
-workers.
 """
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
-from functools import cache
 
 import numba
 import numpy as np
-from threadpoolctl import ThreadpoolController
+
+from mcls.parallel.threads import for_blocks
 
 #: Rows in a block: its correlations with the atoms stay in cache until they are used.
-BLOCK = 128
+_BLOCK = 128
 #: Rows, columns and dimensions that are multiplied together: they fit the first-level cache.
 _STRIP, _TILE, _DEPTH = 4, 256, 16
 
 
-def n_threads() -> int:
-    """Return how many threads share the blocks."""
-    return int(numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]  # set at import
-
-
-def for_row_blocks(
+def for_products(
     rows: np.ndarray, factor: np.ndarray, work: Callable[[slice, np.ndarray], None]
 ) -> None:
     """Call `work` with each block of rows and the product of that block with a matrix.
@@ -40,25 +29,12 @@ def for_row_blocks(
     rows : np.ndarray, shape (n_rows, n_dims), float32
         The rows.
     factor : np.ndarray, shape (n_dims, n_columns), float32
-        What every block is multiplied by.
+        The matrix that every block is multiplied by.
     work : callable
         ``work(which, product)``: a slice of the rows, and ``rows[which] @ factor``, which `work`
         may overwrite. It is called from several threads, once for each block.
     """
-
-    def one(start: int) -> None:
-        which = slice(start, min(start + BLOCK, len(rows)))
-        work(which, multiply(rows[which], factor))
-
-    starts = range(0, len(rows), BLOCK)
-    threads = min(n_threads(), len(starts))
-    if threads < 2:
-        for start in starts:
-            one(start)
-    else:
-        with ThreadPoolExecutor(threads) as pool:
-            for _ in pool.map(one, starts):
-                pass
+    for_blocks(len(rows), _BLOCK, lambda which: work(which, multiply(rows[which], factor)))
 
 
 def multiply(rows: np.ndarray, factor: np.ndarray) -> np.ndarray:
@@ -78,17 +54,6 @@ def multiply(rows: np.ndarray, factor: np.ndarray) -> np.ndarray:
     for first in range(0, factor.shape[1], _TILE):
         _multiply(strips, factor, product, first, min(first + _TILE, factor.shape[1]))
     return product[: len(rows)]
-
-
-def one_blas_thread() -> AbstractContextManager[object]:
-    """Return a context in which matrix products run on one thread, so give the same bytes."""
-    limit: AbstractContextManager[object] = _blas().limit(limits=1)
-    return limit
-
-
-@cache
-def _blas() -> ThreadpoolController:
-    return ThreadpoolController().select(user_api="blas")
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
