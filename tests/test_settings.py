@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcls.errors import ConfigError
@@ -124,6 +124,7 @@ json_like = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(json_like)
 def test_canonical_is_json_on_one_line(value: object) -> None:
     text = canonical(value)
@@ -131,11 +132,13 @@ def test_canonical_is_json_on_one_line(value: object) -> None:
     assert "\n" not in text
 
 
+@settings(deadline=None)
 @given(st.integers())
 def test_whole_numbers_survive_the_way_through_text(number: int) -> None:
     assert convert(str(number), ENTRY.settings["size"]) == number
 
 
+@settings(deadline=None)
 @given(st.floats(allow_nan=False))
 def test_numbers_survive_the_way_through_text(number: float) -> None:
     assert convert(repr(number), ENTRY.settings["fmax"]) == number

@@ -1,11 +1,11 @@
-"""The table of dictionaries: methods x encoders x pooling x atoms, on four tasks.
+"""Make the table of dictionaries: methods x encoders x pooling x atoms, on four tasks.
 
     python docs/results/make_dictionaries.py DATA [--work FOLDER] [--jobs 2] [--task esc10] [...]
 
-Every line of the table is `learn_dict`, `encode` and `train` once per fold, nothing learnt outside
-the fold's train part; its figures are of the test tracks of all folds pooled, with 95 % bootstrap
-intervals over tracks. Nothing is chosen: every combination is listed. What is there already is not
-made again, so the script goes on where it was stopped. It prints Markdown.
+Every line of the table is `learn_dict`, `encode` and `train` once per fold, with nothing learnt
+outside the fold's train part; its figures are those of the pooled test tracks of all folds, with
+95 % bootstrap intervals over tracks. Every combination is listed. Existing runs are kept, so the
+script resumes where it was stopped. It prints Markdown.
 """
 
 import argparse
@@ -39,7 +39,7 @@ SVM = ["kernel=rbf", "C=10"]
 
 @dataclass(frozen=True)
 class Method:
-    """What is learnt, with which settings, and the encoders it is tried with."""
+    """A method, its settings, and the encoders to try it with."""
 
     name: str
     encoders: tuple[str, ...]
@@ -64,7 +64,7 @@ METHODS = (
 
 @dataclass(frozen=True)
 class Task:
-    """Labels of a dataset, what decides the parts, and the figures to show."""
+    """Labels of a dataset, its split column, and the figures to show."""
 
     name: str
     dataset: str
@@ -91,7 +91,7 @@ TASKS = (
 
 @dataclass(frozen=True)
 class Learning:
-    """A dictionary: of a method, with so many atoms, for one fold of a task."""
+    """A dictionary of a method, with a number of atoms, for one fold of a task."""
 
     task: Task
     method: Method
@@ -110,14 +110,18 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("data", type=Path, help="folder of esc10/, mridangam/, philharmonia/")
+    names = [task.name for task in TASKS]
+    methods = [method.name for method in METHODS]
     parser.add_argument("--work", type=Path, default=Path("build/dictionaries"))
-    parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--task", choices=[task.name for task in TASKS], action="append")
-    parser.add_argument("--method", choices=[method.name for method in METHODS], action="append")
-    parser.add_argument("--atoms", type=int, choices=ATOMS, action="append")
+    parser.add_argument("--jobs", type=int, default=2, help="number of runs at a time")
+    parser.add_argument("--task", choices=names, action="append", help="make only these tasks")
+    parser.add_argument(
+        "--method", choices=methods, action="append", help="make only these methods"
+    )
+    parser.add_argument("--atoms", type=int, choices=ATOMS, action="append", help="sizes to make")
     options = parser.parse_args()
-    tasks = [task for task in TASKS if task.name in (options.task or task.name)]
-    methods = [method for method in METHODS if method.name in (options.method or method.name)]
+    tasks = [task for task in TASKS if task.name in (options.task or names)]
+    wanted = [method for method in METHODS if method.name in (options.method or methods)]
     for dataset in dict.fromkeys(task.dataset for task in tasks):
         manifest = options.work / f"{dataset}.csv"
         manifest.parent.mkdir(parents=True, exist_ok=True)
@@ -125,7 +129,7 @@ def main() -> None:
         mcls.extract(manifest, manifest.with_suffix(".h5"), features=[FEATURE], jobs=options.jobs)
     every = [
         Learning(task, method, n_atoms, fold)
-        for n_atoms, method, task in product(options.atoms or ATOMS, methods, tasks)
+        for n_atoms, method, task in product(options.atoms or ATOMS, wanted, tasks)
         for fold in task.folds
         if n_atoms in method.atoms
     ]
@@ -134,7 +138,7 @@ def main() -> None:
             joblib.delayed(make_runs)(learning, options.work) for learning in every
         )
     print("# Dictionaries compared: the whole table\n")
-    print("Made by `make dictionaries`; what it shows is in [the comparison](dictionaries.md).")
+    print("Made by `make dictionaries`; the findings are in [the comparison](dictionaries.md).")
     for task in tasks:
         print_table(task, [one for one in every if one.task == task], options.work)
 
@@ -197,7 +201,7 @@ def print_table(task: Task, learnings: list[Learning], work: Path) -> None:
 
 
 def mains(report: Evaluation) -> list[Estimate]:
-    """Return the headline figures of a report."""
+    """Return the main figures of a report."""
     return [one.main for one in report.metrics.values() if one.main is not None]
 
 

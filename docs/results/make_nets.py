@@ -1,12 +1,12 @@
-"""The table of nets: recipes on four tasks, beside those of MFCC and of a dictionary.
+"""Make the table of nets: recipes on four tasks, beside those of MFCC and of a dictionary.
 
     python docs/results/make_nets.py DATA [--work FOLDER] [--only fcn4] [--dataset esc10] [...]
 
-Every figure is `mcls cv` with a recipe of `pipelines/`: everything learnt anew for every fold, from
-its train part; test tracks of all folds pooled, with 95 % bootstrap intervals over tracks. Where a
-dataset has a valid part it chooses the epoch, elsewhere the last is kept. What is there already is
-not made again, so the script goes on where it was stopped. It prints Markdown; lines that nothing
-was made for are left out.
+Every figure is from `mcls cv` with a recipe of `pipelines/`, which learns everything anew from the
+train part of each fold; it is that of the pooled test tracks of all folds, with 95 % bootstrap
+intervals over tracks. The valid part of a dataset selects the epoch; without one the last epoch is
+kept. Existing runs are kept, so the script resumes where it was stopped. It prints Markdown, and
+leaves out lines without runs.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from mcls.settings import digest
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
 
-#: Lines of the table. To add one, write its recipe and put its name here.
+#: Recipes of the table, line by line.
 RECIPES = (
     "mfcc-stats-svm",
     "mfcc-vq-svm",
@@ -53,7 +53,7 @@ RECIPES = (
 
 @dataclass(frozen=True)
 class Task:
-    """Labels of a dataset, what decides the parts, and the figures to show."""
+    """Labels of a dataset, its split column, and the figures to show."""
 
     name: str
     dataset: str
@@ -78,10 +78,10 @@ def main() -> None:
     names = [task.name for task in TASKS]
     parser.add_argument("data", type=Path, help="folder of esc10/, mridangam/, philharmonia/")
     parser.add_argument("--work", type=Path, default=Path("build/nets"))
-    parser.add_argument("--jobs", type=int, default=2, help="runs at a time")
-    parser.add_argument("--only", choices=RECIPES, action="append", help="make these lines only")
-    parser.add_argument("--dataset", choices=names, action="append", help="make these tasks only")
-    parser.add_argument("--table", action="store_true", help="make nothing, print what is there")
+    parser.add_argument("--jobs", type=int, default=2, help="number of runs at a time")
+    parser.add_argument("--only", choices=RECIPES, action="append", help="make only these recipes")
+    parser.add_argument("--dataset", choices=names, action="append", help="make only these tasks")
+    parser.add_argument("--table", action="store_true", help="print existing runs only")
     options = parser.parse_args()
     tasks = [task for task in TASKS if task.name in (options.dataset or names)]
     recipes = [recipe for recipe in RECIPES if recipe in (options.only or RECIPES)]
@@ -98,7 +98,7 @@ def main() -> None:
 
 
 def store_of(dataset: str, recipe: str, work: Path) -> tuple[Path, dict[str, Any]]:
-    """Return where a dataset's features for a recipe are, and what to extract."""
+    """Return the path of the store that a recipe reads, and the features to extract."""
     table = dict(table_of(read_recipe(PIPELINES / f"{recipe}.toml"), "extract"))
     for word, name in (("feature", "features"), ("augment", "augmentations")):
         if word in table:
@@ -110,7 +110,7 @@ def store_of(dataset: str, recipe: str, work: Path) -> tuple[Path, dict[str, Any
 def make_store(
     task: Task, store: Path, wanted: dict[str, Any], options: argparse.Namespace
 ) -> None:
-    """Extract what recipes read; those with the same features share a store."""
+    """Extract features; recipes with the same features share a store."""
     manifest = options.work / f"{task.dataset}.csv"
     options.work.mkdir(parents=True, exist_ok=True)
     prepare(task.dataset, options.data / task.dataset, manifest)
@@ -128,12 +128,14 @@ def make_run(task: Task, recipe: str, work: Path) -> None:
 
 
 def print_table(work: Path) -> None:
-    """Print a line per recipe that any figures are there for."""
+    """Print a line for each recipe that has figures."""
     columns = [f"{task.name}, {figure}" for task in TASKS for figure in task.figures]
     print("# Nets compared: the whole table\n")
-    print("Made by `make nets`; what it shows is in [the comparison](nets.md). Parameters and")
-    print("seconds per epoch are those on esc10, of all nets that a recipe trains. Where a cell is")
-    print("empty, the recipe was not run.\n")
+    print("Made by `make nets`; the findings are in [the comparison](nets.md). Parameters and")
+    print(
+        "seconds per epoch are those on esc10, of all nets that a recipe trains. Empty cells were"
+    )
+    print("not run.\n")
     print("| recipe |", " | ".join([*columns, "parameters", "s/epoch"]), "|")
     print("|---|" + "---|" * (len(columns) + 2))
     for recipe in RECIPES:
@@ -143,7 +145,7 @@ def print_table(work: Path) -> None:
 
 
 def figures(task: Task, recipe: str, work: Path) -> Iterator[str]:
-    """Yield each figure of a task with its interval; empty where it has not been made."""
+    """Yield each figure of a task with its interval, or an empty text without a run."""
     path = work / task.name / recipe / "metrics.json"
     metrics = json.loads(path.read_text("utf-8"))["metrics"] if path.exists() else {}
     for name in task.figures:

@@ -1,13 +1,13 @@
-"""Does pre-training help? A DBN against random weights, at 10, 30 and 100 % of the labels.
+"""Compare a DBN's weights with random initial weights, at 10, 30 and 100 % of the labels.
 
     python docs/results/make_pretraining.py DATA [--work FOLDER] [--task esc10] [...]
 
 The DBN learns from all train tracks, whose labels it does not see; the net that it begins is then
 trained on a share of them, drawn evenly from every class. Beside it stand the same net from random
-weights and one of rectified units from random weights. Three seeds decide the share, the weights
-and the order; the valid part says which epoch is kept. The learning rate was chosen on the valid
-part of esc10, where 1e-4 was better than 1e-3 in 21 of 27 trainings. What is there already is not
-made again. It prints Markdown.
+weights and one of rectified units from random weights. Three seeds draw the share, the weights
+and the order; the valid part selects the epoch. The learning rate was chosen on the valid part of
+esc10, where 1e-4 was better than 1e-3 in 21 of 27 trainings. Existing runs are kept. It prints
+Markdown.
 """
 
 import argparse
@@ -83,10 +83,11 @@ def main() -> None:
     )
     parser.add_argument("data", type=Path, help="folder of esc10/, mridangam/, philharmonia/")
     parser.add_argument("--work", type=Path, default=Path("build/pretraining"))
-    parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--task", choices=[task.name for task in TASKS], action="append")
+    names = [task.name for task in TASKS]
+    parser.add_argument("--jobs", type=int, default=2, help="number of runs at a time")
+    parser.add_argument("--task", choices=names, action="append", help="make only these tasks")
     options = parser.parse_args()
-    tasks = [task for task in TASKS if task.name in (options.task or task.name)]
+    tasks = [task for task in TASKS if task.name in (options.task or names)]
     for task in {task.dataset: task for task in tasks}.values():
         make_store(task, options.data, options.work, options.jobs)
     every = [Training(*key) for key in product(tasks, SHARES, SEEDS, ARMS)]
@@ -161,7 +162,7 @@ def make_run(training: Training, work: Path) -> None:
     start: dict[str, object] = {"frames": CONTEXT}
     settings = [f"layers={LAYERS}", f"nonlinearity={ARMS[training.arm]}"]
     if training.arm.startswith("DBN"):
-        start = {"init": str(work / f"{task.dataset}-dbn-{seed}.h5")}
+        start = {"init": [str(work / f"{task.dataset}-dbn-{seed}.h5")]}
         settings = []
     run = training.run(work)
     run.parent.mkdir(parents=True, exist_ok=True)
@@ -186,7 +187,7 @@ def print_table(tasks: Sequence[Task], work: Path) -> None:
     """Print test figures: the mean, the least and the largest of the seeds."""
     print("# Pre-training compared\n")
     print("Made by `make pretraining`: the mean of three seeds, and the least and largest of them;")
-    print("what it shows is in [the comparison of nets](nets.md).\n")
+    print("the findings are in [the comparison of nets](nets.md).\n")
     print("| data | figure | net | " + " | ".join(f"{share} %" for share in SHARES) + " |")
     print("|---|---|---|" + "---|" * len(SHARES))
     for task, arm in product(tasks, ARMS):

@@ -149,12 +149,12 @@ def main() -> None:
     )
     parser.add_argument("data", type=Path, help="folder of esc10/ and philharmonia/")
     parser.add_argument("--work", type=Path, default=Path("build/nets"))
-    parser.add_argument("--jobs", type=int, default=2, help="runs at a time")
+    parser.add_argument("--jobs", type=int, default=2, help="number of runs at a time")
     known = all_nets()
     names = sorted({net.name for net in known})
-    parser.add_argument("--only", choices=names, action="append", help="make these nets only")
-    parser.add_argument("--dataset", choices=SHOWN, action="append", help="make these tasks only")
-    parser.add_argument("--table", action="store_true", help="make nothing, print what is there")
+    parser.add_argument("--only", choices=names, action="append", help="make only these nets")
+    parser.add_argument("--dataset", choices=SHOWN, action="append", help="make only these tasks")
+    parser.add_argument("--table", action="store_true", help="print existing runs only")
     options = parser.parse_args()
     tasks = [task for task in TASKS if task.name in (options.dataset or SHOWN)]
     nets = [net for net in known if net.name in (options.only or names)]
@@ -191,7 +191,7 @@ def print_table(work: Path, nets: list[Net]) -> None:
     columns = [f"{task.name}, {figure}" for task in tasks for figure in task.figures]
     print("# All nets, small: the whole table\n")
     print(
-        "Made by `make zoo`; what it shows is in [the comparison](nets.md). Seconds on one core.\n"
+        "Made by `make zoo`; the findings are in [the comparison](nets.md). Seconds on one core.\n"
     )
     print("| net | size |", " | ".join([*columns, "MFLOP", "parameters", "s/epoch"]), "|")
     print("|---|---|" + "---|" * (len(columns) + 3))
