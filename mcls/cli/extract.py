@@ -8,61 +8,31 @@ from typing import Any
 import click
 
 from mcls.cli.messages import say
-from mcls.cli.options import FILE, Name, OrNone, json_option, overwrite_option, settings_option
+from mcls.cli.options import (
+    FILE,
+    SectionedCommand,
+    SectionedOption,
+    json_option,
+    options_from,
+    overwrite_option,
+)
 from mcls.cli.progress import done_line, progress_bar, spell_seconds
+from mcls.stages.options import Extraction
 
 _SHOWN = 20
 
 
-@click.command()
+@click.command(cls=SectionedCommand)
 @click.argument("source", type=FILE)
 @click.argument("out", type=FILE)
+@options_from(Extraction)
 @click.option(
-    "--feature",
-    "features",
-    type=Name("features", spec=True),
-    multiple=True,
-    default=["mfcc"],
-    help="Feature to compute; repeatable.",
+    "--skip-errors",
+    is_flag=True,
+    cls=SectionedOption,
+    section="Work",
+    help="Exit with 0 even if tracks failed.",
 )
-@settings_option("features")
-@click.option(
-    "--sr", type=OrNone("native", "HZ"), default=22050, help="Resample to this; or native."
-)
-@click.option(
-    "--excerpt", metavar="S[@S|@center]", help="Use only this excerpt of every track, in seconds."
-)
-@click.option(
-    "--dtype",
-    type=click.Choice(["float32", "float16"]),
-    default="float32",
-    help="Type of the stored numbers.",
-)
-@click.option("--jobs", type=click.IntRange(1), default=1, help="Number of worker processes.")
-@click.option(
-    "--labels", default="labels", help="Column of labels by which a new split is stratified."
-)
-@click.option("--split", default="split", help="Column of parts; made if the manifest has none.")
-@click.option(
-    "--group", default="group", help="Column whose groups (artist, speaker) stay within one part."
-)
-@click.option(
-    "--audio-root", type=FILE, help="Folder that the paths in the manifest are relative to."
-)
-@click.option(
-    "--augment",
-    "augmentations",
-    multiple=True,
-    metavar="NAME[=LOW..HIGH]",
-    help="Augmentation to apply to the copies; repeatable.",
-)
-@click.option(
-    "--copies", type=click.IntRange(0), default=0, help="Number of augmented copies per track."
-)
-@click.option("--keep-label-safe", is_flag=True, help="Use only label-preserving augmentations.")
-@click.option("--time-limit", type=float, default=600.0, help="Time limit per track in seconds.")
-@click.option("--skip-errors", is_flag=True, help="Exit with 0 even if tracks failed.")
-@click.option("--seed", type=int, default=0, help="Random seed.")
 @overwrite_option
 @json_option
 @click.pass_context

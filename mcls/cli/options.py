@@ -139,10 +139,10 @@ def options_from(cls: type, *, short: Mapping[str, str] | None = None) -> Callab
                 facts |= {"is_flag": True, "type": None}
             elif one.several:
                 facts["multiple"] = True
-            if not one.several:
+            if one.default != ():
                 facts["default"] = one.default
             metavar = one.metavar or _METAVARS.get(one.type.split(" | ")[0])
-            if metavar and not one.none:
+            if metavar and not (one.none and not one.metavar):
                 facts["metavar"] = metavar
             function = click.option(
                 *words, one.name, cls=SectionedOption, section=one.section, **facts

@@ -25,10 +25,12 @@ from mcls.errors import ConfigError, DataError
 from mcls.features.augmentations import parse_augmentations
 from mcls.features.extractor import Extractor
 from mcls.features.specs import parse_features
+from mcls.options import takes_options
 from mcls.parallel.pool import Pool, Task
 from mcls.parallel.progress import Progress
 from mcls.settings import canonical, digest
 from mcls.stages.extract_tracks import Item, compute_shard, shares
+from mcls.stages.options import Extraction
 
 
 @dataclass(frozen=True)
@@ -65,25 +67,12 @@ class Extracted:
     notes: list[str] = field(default_factory=list)
 
 
+@takes_options
 def extract(
     source: str | Path,
     out: str | Path,
     *,
-    features: Sequence[str] = ("mfcc",),
-    settings: Sequence[str] = (),
-    sr: int | None = 22050,
-    excerpt: str | None = None,
-    dtype: str = "float32",
-    jobs: int = 1,
-    labels: str = "labels",
-    split: str = "split",
-    group: str = "group",
-    audio_root: str | Path | None = None,
-    augmentations: Sequence[str] = (),
-    copies: int = 0,
-    keep_label_safe: bool = False,
-    time_limit: float = 600.0,
-    seed: int = 0,
+    extraction: Extraction,
     overwrite: bool = False,
     pool: Pool | None = None,
     progress: Progress | None = None,
@@ -93,42 +82,17 @@ def extract(
     Parameters
     ----------
     source : path
-        Manifest, or folder.
+        A manifest or a folder with one folder per class.
     out : path
-        The store to make. If it is there, only what is missing is computed.
-    features : sequence of str
-        ``[ALIAS=]NAME[:key=value,...]``.
-    settings : sequence of str
-        ``key=value`` or ``feature.key=value``, over what the specs say.
-    sr : int or None
-        Rate in Hz; None keeps the files' own, which must then be one.
-    excerpt : str or None
-        ``SECONDS[@OFFSET|@center]`` of every track.
-    dtype : {'float32', 'float16'}
-        Type of the rows.
-    jobs : int
-        Processes.
-    labels, split, group : str
-        Columns. Where there is no split column one is made: 60/20/20, stratified by the labels and
-        grouped by the groups that are known.
-    audio_root : path or None
-        What the manifest's paths are relative to.
-    augmentations : sequence of str
-        ``name=low..high``; each track also gets `copies` augmented copies, for training only.
-    copies : int
-        Augmented copies per track.
-    keep_label_safe : bool
-        Leave out augmentations that threaten any label.
-    time_limit : float
-        Seconds per track; one that takes longer is a failed track.
-    seed : int
-        Of the split and of the copies.
+        The store to write. If it exists, only what is missing is computed.
+    extraction : Extraction
+        As keywords: ``features``, ``sr``, ``jobs`` and the other options of the extraction.
     overwrite : bool
-        Replace a store that was made otherwise.
+        Replace a store with other settings.
     pool : Pool or None
-        A pool that may have been started before; its number of processes replaces `jobs`.
+        A pool that may have been started before; its number of processes replaces ``jobs``.
     progress : callable (done, total, seconds of audio), or None
-        Told after every shard.
+        Called after every shard.
 
     Returns
     -------
@@ -137,18 +101,21 @@ def extract(
     Raises
     ------
     ConfigError
-        If a setting is wrong, or `out` was made with others and `overwrite` is false.
+        If a setting is wrong, or `out` has other settings and `overwrite` is false.
     DataError
         If the source cannot be used, no track could be read, or `out` cannot be written.
     """
     started = time.monotonic()
-    if jobs < 1:
-        raise ConfigError(f"jobs={jobs}; expected 1 or more")
-    changes = parse_augmentations(augmentations, label_safe=keep_label_safe)
-    if bool(augmentations) != (copies > 0):
+    copies, seed = extraction.copies, extraction.seed
+    changes = parse_augmentations(extraction.augmentations, label_safe=extraction.keep_label_safe)
+    if bool(extraction.augmentations) != (copies > 0):
         raise ConfigError("augmented copies need both --augment NAME and --copies N")
-    specs = parse_features(features, settings)
-    extractor = Extractor(specs, sr=sr, excerpt=parse_excerpt(excerpt), dtype=dtype)
+    extractor = Extractor(
+        parse_features(extraction.features, extraction.settings),
+        sr=extraction.sr,
+        excerpt=parse_excerpt(extraction.excerpt),
+        dtype=extraction.dtype,
+    )
     asked: dict[str, Any] = {
         "features": {
             name: {"feature": step.name, **step.settings}
@@ -158,14 +125,14 @@ def extract(
     if changes:
         asked["augment"] = {"copies": copies, "seed": seed, "by": [str(one) for one in changes]}
     out = Path(out)
-    manifest = open_source(source, audio_root=audio_root)
+    manifest = open_source(source, audio_root=extraction.audio_root)
     old = _open_old(out, asked, overwrite)
     items = _items(manifest, copies if changes else 0)
     with Workspace(out, digest(asked)) as work:
         if old is None:  # unless another process has made it meanwhile
             old = _open_old(out, asked, overwrite)
         shards = Shards(work, asked, overwrite=overwrite)
-        columns, split_note, notes = _columns(manifest, items, old, labels, split, group, seed)
+        columns, split_note, notes = _columns(manifest, items, old, extraction)
         found = _found(([old] if old else []) + shards.stores(), items)
         missing = [item for item in items if item.track_id not in found]
         compute = partial(compute_shard, extractor=extractor, changes=changes, seed=seed)
@@ -175,10 +142,10 @@ def extract(
         names = shards.new_names(len(missing))
         tasks = [
             Task(tuple(some), name)
-            for some, name in zip(shares(missing, jobs), names, strict=False)
+            for some, name in zip(shares(missing, extraction.jobs), names, strict=False)
         ]
-        with nullcontext(pool) if pool is not None else Pool(jobs) as team:
-            for task, result in team.map(compute, tasks, time_limit=time_limit):
+        with nullcontext(pool) if pool is not None else Pool(extraction.jobs) as team:
+            for task, result in team.map(compute, tasks, time_limit=extraction.time_limit):
                 done, some_failed, some_seconds = result
                 some_failed |= {task.items[i].track_id: why for i, why in task.failed.items()}
                 failed |= some_failed
@@ -186,7 +153,7 @@ def extract(
                 if progress is not None:
                     progress(n_done, total, seconds)
         found = _found(([old] if old else []) + shards.stores(), items)
-        if sr is None:
+        if extraction.sr is None:
             _refuse_other_rates(found, failed)
         if not found:
             raise DataError(_none_left(source, failed))
@@ -227,18 +194,15 @@ def _columns(
     manifest: Manifest,
     items: Sequence[Item],
     old: Store | None,
-    labels: str,
-    split: str,
-    group: str,
-    seed: int,
+    extraction: Extraction,
 ) -> tuple[dict[str, dict[str, str]], str, list[str]]:
     """Return the columns by name and track, the split's note, and notes for the user."""
     notes = list(manifest.notes)
     columns = dict(manifest.columns)
     split_note = ""
-    if split not in columns:
-        columns["split"], split_note = _made_split(manifest, old, labels, group, seed)
-        notes.append(f"no column {split!r}: {split_note}")
+    if extraction.split not in columns:
+        columns["split"], split_note = _made_split(manifest, old, extraction)
+        notes.append(f"there is no column {extraction.split!r}: {split_note}")
     per_track = {
         name: dict(zip(manifest.track_ids, values, strict=True)) for name, values in columns.items()
     }
@@ -253,16 +217,16 @@ def _columns(
 
 
 def _made_split(
-    manifest: Manifest, old: Store | None, labels: str, group: str, seed: int
+    manifest: Manifest, old: Store | None, extraction: Extraction
 ) -> tuple[list[str], str]:
-    """Deal tracks out to parts; tracks of an older store keep theirs."""
-    columns = manifest.columns
+    """Assign tracks to parts; tracks of an older store keep theirs."""
+    columns, labels, group = manifest.columns, extraction.labels, extraction.group
     strata = parse_labels(columns[labels], allow_empty=True).matrix if labels in columns else None
     groups = columns.get(group)
     by = f", stratified by {labels!r}" if strata is not None else ""
     by += f", grouped by {group!r}" if groups is not None else ""
     try:
-        made = make_parts(strata, groups, seed=seed, ids=manifest.track_ids)
+        made = make_parts(strata, groups, seed=extraction.seed, ids=manifest.track_ids)
     except DataError as error:
         return ["train"] * len(manifest), f"all tracks are in train, since {error}"
     if old is not None and old.split_note:
@@ -274,7 +238,7 @@ def _made_split(
                 for name, part in zip(groups, made, strict=True)
             ]
         made = [known.get(i, part) for i, part in zip(manifest.track_ids, made, strict=True)]
-    return made, f"made one, 60/20/20{by}, seed {seed}"
+    return made, f"made one, 60/20/20{by}, seed {extraction.seed}"
 
 
 Found = dict[str, tuple[Store, int]]

@@ -1,9 +1,85 @@
-"""The options of stages that no other layer reads: the model of a run, the folds of a recipe."""
+"""The options that only stages read: of extraction, of a model and of a cross-validation."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 from mcls.options import option
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """Which features are computed of which excerpt, and what is added to a manifest without parts.
+
+    If the manifest has no split column, one is made with 60, 20 and 20 % of the tracks, stratified
+    by the labels; groups stay within one part. Augmented copies are for training only.
+    """
+
+    features: tuple[str, ...] = option(
+        ("mfcc",),
+        "Feature to compute, as [ALIAS=]NAME[:key=value,...]; repeatable.",
+        section="Features",
+        word="feature",
+        registry=("features",),
+    )
+    settings: tuple[str, ...] = option(
+        (),
+        "Setting of the features, for one of them FEATURE.KEY=VALUE; repeatable.",
+        section="Features",
+        word="param",
+        metavar="KEY=VALUE",
+    )
+    sr: int | None = option(
+        22050,
+        "Sampling rate in Hz to resample to; or native.",
+        section="Features",
+        none="native",
+        metavar="HZ",
+        min=1,
+    )
+    excerpt: str | None = option(
+        None,
+        "Use only this excerpt of every track, in seconds.",
+        section="Features",
+        metavar="S[@S|@center]",
+    )
+    dtype: Literal["float32", "float16"] = option(
+        "float32", "Type of the stored numbers.", section="Features"
+    )
+    audio_root: str | None = option(
+        None,
+        "Folder that the paths in the manifest are relative to.",
+        section="Data",
+        metavar="DIR",
+        path=True,
+    )
+    labels: str = option(
+        "labels", "Column of labels by which a new split is stratified.", section="Data"
+    )
+    split: str = option("split", "Column of parts; made if the manifest has none.", section="Data")
+    group: str = option(
+        "group", "Column whose groups (artist, speaker) stay within one part.", section="Data"
+    )
+    seed: int = option(0, "Random seed of a new split and of augmented copies.", section="Data")
+    augmentations: tuple[str, ...] = option(
+        (),
+        "Augmentation to apply to the copies; repeatable.",
+        section="Augmentation",
+        word="augment",
+        metavar="NAME[=LOW..HIGH]",
+    )
+    copies: int = option(0, "Number of augmented copies per track.", section="Augmentation", min=0)
+    keep_label_safe: bool = option(
+        False, "Use only label-preserving augmentations.", section="Augmentation"
+    )
+    jobs: int = option(1, "Number of worker processes.", section="Work", min=1)
+    time_limit: float = option(
+        600.0,
+        "Time limit per track in seconds; slower tracks fail.",
+        section="Work",
+        metavar="SECONDS",
+        min=0,
+        min_open=True,
+    )
 
 
 @dataclass(frozen=True)
