@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.option("--table", is_flag=True, help="Compare the sizes and receptive fields of nets.")
 @json_option
 def command(family: str | None, name: str | None, table: bool, as_json: bool) -> None:
-    """List features, nets, metrics, ... and their settings.
+    """List features, nets and other entries with their settings.
 
     Without arguments, list the families. With FAMILY, list its entries. With
     NAME too, show the settings that -p and NAME:key=value accept, and the
