@@ -243,7 +243,7 @@ def test_defaults_follow_the_labels(rng) -> None:
 
 
 def test_accuracy_of_tags_is_refused_and_says_what_to_use(rng) -> None:
-    with pytest.raises(ConfigError, match=r"exactly one label per track.*use ap, auc or f1"):
+    with pytest.raises(ConfigError, match=r"exactly one label per track.*use one of ap, auc, f1"):
         evaluate(tags(rng), ["accuracy"])
 
 

@@ -147,12 +147,10 @@ def _resolve_metric(
     entry = find("metrics", name)
     settings = resolve(entry, given)
     if predictions.multi_label and entry.facts.get("single_label_only"):
-        fitting = [
-            e.name for e in entries("metrics").values() if "multi-label" in e.facts["default_for"]
-        ]
+        others = [e.name for e in entries("metrics").values() if "single_label_only" not in e.facts]
         raise ConfigError(
             f"{name} needs exactly one label per track, but this data is multi-label; "
-            f"use {', '.join(fitting)} or f1"
+            f"use one of {', '.join(others)}"
         )
     if "threshold" in settings:
         settings["threshold"] = _threshold(name, predictions, settings["threshold"], threshold)
