@@ -5,12 +5,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-import librosa
 import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from torch import nn
 
 import mcls
 from mcls.chain.model_cache import fitted_model
@@ -19,10 +17,9 @@ from mcls.disk.audio import read_audio
 from mcls.disk.run import open_run
 from mcls.disk.store import Store
 from mcls.errors import ConfigError, MclsError
-from mcls.export.any_length import of_any_length
 from mcls.export.files import METADATA, compare_onnx
 from mcls.export.graph import AudioGraph, SegmentGraph
-from mcls.export.mel_graph import MelGraph, Spectrum
+from mcls.export.mel_graph import MelGraph
 from mcls.features.mel import Mel
 from mcls.nets import build_net, smallest_input
 from mcls.registry import entries, find
@@ -199,32 +196,6 @@ def test_every_net_is_a_file_of_either_kind(net, settings, trained, tmp_path, mo
         assert np.abs(made.run(["logits"], {"segments": x.numpy()})[0] - expected).max() < 1e-4
 
 
-@pytest.mark.parametrize("kind", [nn.GRU, nn.LSTM])
-def test_a_recurrent_layer_as_a_loop_is_the_same(kind) -> None:
-    torch.manual_seed(2)
-    layer = nn.Sequential(kind(5, 4, num_layers=2, batch_first=True)).eval()
-    for n_steps in (1, 2, 9):
-        x = torch.randn(3, n_steps, 5)
-        with torch.no_grad():
-            expected = layer(x)[0]
-            with of_any_length(layer):
-                found = layer(x)[0]
-        assert torch.allclose(found, expected, rtol=0, atol=1e-6), n_steps
-    assert "forward" not in vars(layer[0])
-
-
-@pytest.mark.parametrize("size", [1, 7, (2, 3)])
-def test_means_of_parts_and_pools_of_any_length_are_the_same(size) -> None:
-    parts, pool = nn.AdaptiveAvgPool2d(size), nn.MaxPool1d(3, stride=2, padding=1)
-    for n in (1, 2, 6, 7, 8, 30):
-        x = torch.randn(2, 4, n, 5)
-        expected = parts(x), pool(x[..., 0])
-        with of_any_length(nn.ModuleList([parts, pool])):
-            found = parts(x), pool(x[..., 0])
-        assert torch.allclose(found[0], expected[0], rtol=0, atol=1e-6), n
-        assert torch.equal(found[1], expected[1]), n
-
-
 @needs_onnx
 def test_from_the_audio_of_a_track_to_the_scores_of_predict(trained, place, tmp_path) -> None:
     run = trained("mlp")
@@ -258,58 +229,6 @@ def test_the_graph_from_audio_cuts_as_scoring_does(trained, place) -> None:
         assert np.abs(logits.numpy() - model.logits(rows.numpy()).numpy()).max() < 1e-4, n_rows
 
 
-@pytest.mark.parametrize("n_fft", [2, 7, 400, 441, 1024])
-def test_the_spectrum_is_that_of_numpy(n_fft, rng) -> None:
-    frames = rng.normal(size=(5, n_fft))
-    expected = np.abs(np.fft.rfft(frames)) ** 2
-    found = Spectrum(n_fft)(torch.from_numpy(frames)).numpy()
-    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {},
-        {"win_length": 400, "fmin": 50.0, "fmax": 3000.0, "htk": True, "norm": "none"},
-        {"power": 1.0, "compress": "none"},
-        {"compress": "log1p", "gain": 10000.0},
-        {"center": False, "top_db": None},
-        {"power": 1.5, "top_db": 40.0, "window": "hamming"},
-    ],
-)
-def test_mel_is_that_of_the_extractor_and_of_librosa(settings, rng) -> None:
-    y = (rng.normal(0, 0.1, 9000) * np.hanning(9000)).astype(np.float32)
-    feature = Mel(SR, n_fft=512, hop_length=200, n_mels=N_MELS, **settings)
-    found = MelGraph(feature)(torch.from_numpy(y)).numpy()
-    stored = feature.rows(y)
-    assert found.dtype == np.float32
-    assert np.abs(found - stored).max() <= 1e-4 * np.abs(stored).max()
-    if settings.get("compress", "db") == "db" and "power" not in settings:
-        power = librosa.feature.melspectrogram(
-            y=y.astype(np.float64),
-            sr=SR,
-            n_fft=512,
-            hop_length=200,
-            n_mels=N_MELS,
-            win_length=settings.get("win_length"),
-            center=settings.get("center", True),
-            fmin=settings.get("fmin", 0.0),
-            fmax=settings.get("fmax"),
-            htk=settings.get("htk", False),
-            norm=None if settings.get("norm") == "none" else "slaney",
-        )
-        expected = librosa.power_to_db(power, top_db=settings.get("top_db", 80.0)).T
-        assert np.abs(found - expected).max() < 1e-4  # dB
-
-
-def test_rows_of_16_bits_are_rounded_as_the_store_rounds(rng) -> None:
-    y = rng.normal(0, 0.1, 4000).astype(np.float32)
-    feature = Mel(SR, n_fft=512, n_mels=N_MELS)
-    found = MelGraph(feature, half=True)(torch.from_numpy(y)).numpy()
-    assert np.array_equal(found, found.astype(np.float16).astype(np.float32))
-    assert np.abs(found - feature.rows(y)).max() < 0.05
-
-
 def test_torch_reads_what_is_written_for_it(trained, tmp_path) -> None:
     run = trained("cnn1d")
     done = export(run, tmp_path / "net.pt2")
@@ -335,20 +254,6 @@ def test_the_file_says_what_it_is(trained, exported) -> None:
     assert said["segment"]["n_frames"] == N_FRAMES
     assert said["segment"]["seconds"] == pytest.approx(N_FRAMES * 256 / SR)
     assert (said["sample_rate"], said["aggregate"], said["net"]) == (SR, "mean", "mlp")
-
-
-def test_a_label_the_net_never_saw_has_the_lowest_score() -> None:
-    class Model:
-        kind, lowest, highest = "margin", -1e6, 1e6
-        net, standardise = torch.nn.Flatten(), torch.nn.Identity()
-
-        class spec:  # noqa: N801
-            outputs, always = (0, 3), (2,)
-
-    x = torch.tensor([[[1.5, -2.0]]])
-    logits, scores = SegmentGraph(Model, 4)(x)
-    assert logits.tolist() == [[1.5, -2.0]]
-    assert scores.tolist() == [[1.5, -1e6, 1e6, -2.0]]
 
 
 @needs_onnx

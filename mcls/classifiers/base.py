@@ -46,7 +46,7 @@ class RowClassifier(ClassifierMixin, BaseEstimator):
     classes_ : np.ndarray
         The classes seen in ``fit``, sorted; for a matrix of labels, the indices of its columns.
     multi_label_ : bool
-        Whether ``fit`` received a matrix of labels.
+        True if ``fit`` received a matrix of labels.
     scaler_ : StandardScaler or None
         Standardisation, learnt from the training rows.
     """
@@ -232,7 +232,7 @@ def inner_folds(
     groups : np.ndarray, shape (n_rows,), or None
         Group of each row; None: each row is a group of its own.
     single_label : bool
-        Whether each row has exactly one label, which allows stratification.
+        True if each row has exactly one label, which allows stratification.
     random_state : int or None
         Random seed of the shuffle.
 

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from mcls.data.splits import Leaks, find_leaks
 from mcls.disk.labels import LabelTable
 from mcls.disk.manifest import Manifest, open_source
 from mcls.errors import DataError, MclsError, suggest
+from mcls.parallel.progress import Progress
 
 _BLOCK = 1 << 20
 
@@ -35,7 +36,7 @@ class ManifestCheck:
     parts : dict of str to int
         Tracks per part or fold, with ``""`` for those in no part; empty without a split column.
     multi_label : bool
-        Whether some track has several labels.
+        True if some track has several labels.
     groups : dict of str to int
         Groups per part or fold; empty without a group column.
     problems : list of str
@@ -72,7 +73,7 @@ def check_manifest(
     group: str | None = "group",
     audio_root: str | Path | None = None,
     decode: bool = False,
-    progress: Callable[[int, int, float], None] | None = None,
+    progress: Progress | None = None,
 ) -> ManifestCheck:
     """Check a manifest or a folder of class folders.
 
@@ -122,22 +123,18 @@ def check_manifest(
         problems += unlearnable
         notes += absent
     notes += _copies(parts, sums, decode) + describe_split(manifest, split, parts)
-    group_names = groups or []
     return ManifestCheck(
-        str(source),
-        len(manifest),
-        counts,
-        {name: parts.count(name) for name in [*names, *([""] if "" in parts else [])]},
-        table is not None and table.multi_label,
-        {
-            name: len({g for g, p in zip(group_names, parts, strict=True) if p == name and g})
-            for name in (names if groups else [])
-        },
-        problems,
-        notes,
-        leaks.groups,
-        [[manifest.track_ids[row] for row in rows] for rows in leaks.audio],
-        [manifest.track_ids[row] for row in missing],
+        source=str(source),
+        n_tracks=len(manifest),
+        labels=counts,
+        parts={name: parts.count(name) for name in [*names, *([""] if "" in parts else [])]},
+        multi_label=table is not None and table.multi_label,
+        groups=_group_counts(groups, parts, names),
+        problems=problems,
+        notes=notes,
+        straddling=leaks.groups,
+        identical=[[manifest.track_ids[row] for row in rows] for rows in leaks.audio],
+        missing=[manifest.track_ids[row] for row in missing],
     )
 
 
@@ -186,6 +183,13 @@ def _label_counts(
         label: {name: int(per_part[name][i]) for name in names}
         for i, label in enumerate(table.names)
     }
+
+
+def _group_counts(groups: list[str] | None, parts: list[str], names: list[str]) -> dict[str, int]:
+    if groups is None:
+        return {}
+    pairs = {(part, group) for part, group in zip(parts, groups, strict=True) if group}
+    return {name: sum(part == name for part, _ in pairs) for name in names}
 
 
 def _absent_labels(
@@ -258,7 +262,7 @@ def _audio_sums(
     manifest: Manifest,
     missing: set[int],
     decode: bool,
-    progress: Callable[[int, int, float], None] | None,
+    progress: Progress | None,
 ) -> tuple[list[str], dict[int, str]]:
     """Return the digest of each track's audio (``""`` if unknown), and the errors by track.
 

@@ -6,7 +6,6 @@ and a room. Tracks of one artist therefore sound alike, and a split that separat
 scores that are too good; the group column, which names the artist, prevents that.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from mcls.disk.labels import parse_labels
 from mcls.disk.manifest import Manifest, write_manifest
 from mcls.disk.workspace import written_whole
 from mcls.errors import ConfigError, DataError
+from mcls.parallel.progress import Progress
 from mcls.settings import canonical
 
 #: Sampling rate in Hz.
@@ -93,7 +93,7 @@ def make_synth(
     n_tracks: int = 180,
     seconds: float = 4.0,
     overwrite: bool = False,
-    progress: Callable[[int, int, float], None] | None = None,
+    progress: Progress | None = None,
 ) -> Manifest:
     """Make a synthetic data set.
 

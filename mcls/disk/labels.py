@@ -26,7 +26,7 @@ class LabelTable:
     matrix : np.ndarray, shape (n_tracks, n_labels), bool
         True where the track has the label.
     multi_label : bool
-        Whether some track has several labels.
+        True if some track has several labels.
     """
 
     names: list[str]

@@ -22,7 +22,7 @@ def draw_weights(n_tracks: int, n_replicates: int, seed: int) -> np.ndarray:
     Returns
     -------
     np.ndarray, shape (n_replicates, n_tracks), int32
-        How often each track was drawn; every row adds up to `n_tracks`.
+        Number of times that each track was drawn; every row adds up to `n_tracks`.
 
     Examples
     --------

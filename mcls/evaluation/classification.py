@@ -18,12 +18,8 @@ def accuracy(truth: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> Metr
 
     Parameters
     ----------
-    truth : np.ndarray, shape (n_tracks, n_labels), bool
-        Exactly one label per track.
-    scores : np.ndarray, shape (n_tracks, n_labels)
-        Higher = likelier.
-    weights : np.ndarray, shape (n_weightings, n_tracks), int
-        How often each track counts.
+    truth, scores, weights : np.ndarray
+        See `mcls.evaluation.metric`; every track has exactly one label.
     """
     hits, _, actual = _count(truth, predicted_labels(scores), weights)
     return MetricValues(ratio(hits, actual), ratio(hits.sum(axis=1), actual.sum(axis=1)))

@@ -64,7 +64,7 @@ class Evaluation:
     names : list of str
         The labels.
     multi_label : bool
-        Whether a track can have any number of labels.
+        True if a track can have any number of labels.
     support : dict of str to int
         Number of tracks with each label.
     left_out : dict of str to str

@@ -224,7 +224,7 @@ def augment(
     sr : int
         Sampling rate in Hz.
     augmentations : sequence of Augmentation
-        From `parse_augmentations`.
+        The augmentations, from `parse_augmentations`.
     seed : sequence of int
         Seed of the copy; the same seed and audio give the same bytes.
 
