@@ -69,10 +69,10 @@ def test_they_are_nams(store, folder):
         y, _ = librosa.load(folder / f"{track}.wav", sr=SR)
         mel = librosa.feature.melspectrogram(y=y, sr=SR, n_fft=1024, n_mels=40, power=1)
         rise = np.maximum(np.diff(np.log10(1 + 100 * mel), axis=1), 0).mean(axis=0)
-        novelty = np.concatenate([[0], rise])  # (n_frames,)
-        n = len(novelty) - 7
+        strength = np.concatenate([[0], rise])  # (n_frames,)
+        n = len(strength) - 7
         wanted = [
-            first + int(novelty[first : min(first + 43, n)].argmax())
+            first + int(strength[first : min(first + 43, n)].argmax())
             for first in range(0, n, 43)
             if min(first + 43, n) - first >= 21.5
         ]
@@ -80,7 +80,7 @@ def test_they_are_nams(store, folder):
 
 
 @pytest.mark.parametrize(
-    ("novelty", "n", "length", "wanted"),
+    ("strength", "n", "length", "wanted"),
     [
         ([0, 1, 0, 2, 0, 0], 6, 3, [1, 3]),
         ([0, 1, 0, 0, 0, 0], 6, 3, [1]),  # nothing rises in the second
@@ -88,12 +88,12 @@ def test_they_are_nams(store, folder):
         ([0, 1, 0, 9], 4, 3, [1]),  # one of three is none
         ([0, 3], 2, 9, [1]),  # unless there is no other
         ([1, 1, 1, 1], 4, 2, [0, 2]),  # the first of equals
-        ([1, 2], 4, 2, [1]),  # a novelty that ends early
+        ([1, 2], 4, 2, [1]),  # the onsets end early
         ([0, 1, 5], 2, 2, [1]),  # and one that ends late
     ],
 )
-def test_one_row_a_segment(novelty, n, length, wanted):
-    assert onset_rows(np.array(novelty, float), n, length).tolist() == wanted
+def test_one_row_a_segment(strength, n, length, wanted):
+    assert onset_rows(np.array(strength, float), n, length).tolist() == wanted
 
 
 def test_the_sample_is_what_begins_at_the_onsets(store):
@@ -131,7 +131,7 @@ def test_a_dictionary_from_onsets(store, tmp_path):
         mcls.learn_dict(store.path, tmp_path / "e.h5", sampling="onset", **{**options, "size": 100})
 
 
-def test_without_novelty_it_says_what_to_extract(store, tmp_path):
+def test_without_onsets_it_says_what_to_extract(store, tmp_path):
     with pytest.raises(ConfigError, match="extract it too, with --feature onset:hop_length=1024"):
         Onsets(store, store.feature("slow"), 1.0)
     with pytest.raises(ConfigError, match="segment length is 0 s"):
@@ -140,7 +140,7 @@ def test_without_novelty_it_says_what_to_extract(store, tmp_path):
         mcls.learn_dict(store.path, tmp_path / "d.h5", feature="mel", sampling="peaks")
 
 
-def test_whole_tracks_and_two_novelties_are_refused(tmp_path):
+def test_whole_tracks_and_two_onset_features_are_refused(tmp_path):
     def rows(name, feature, rate):
         step = Step("feature", feature, {"n_fft": 1024, "hop_length": 512, "of": name})
         return NewRows(name, (step,), rate, 1, [2], [np.zeros((2, 1), np.float32)])

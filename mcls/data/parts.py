@@ -116,7 +116,7 @@ def resolve_parts(store: Store, *, split: Split) -> Parts:
     for i, source in source_of.items():
         values[i] = "train" if source >= 0 and values[source] == "train" else ""
     leaks = find_leaks(values, groups, store.tracks.get("sha1"))
-    _refuse_straddling(leaks, split.group)
+    _check_groups(leaks, split.group)
     notes = []
     if leaks.audio:
         first = store.track_ids[leaks.audio[0][0]]
@@ -222,7 +222,7 @@ def optional_column(store: Store, name: str | None, *, default: str) -> list[str
     return store.column(name)
 
 
-def _refuse_straddling(leaks: Leaks, column: str | None) -> None:
+def _check_groups(leaks: Leaks, column: str | None) -> None:
     if leaks.groups:
         first = min(leaks.groups)
         raise DataError(

@@ -205,9 +205,9 @@ def find_leaks(
     return Leaks(
         {
             name: {part: [parts[row] for row in rows].count(part) for part in _parts(parts, rows)}
-            for name, rows in _straddling(parts, groups).items()
+            for name, rows in _in_several_parts(parts, groups).items()
         },
-        list(_straddling(parts, sha1s).values()),
+        list(_in_several_parts(parts, sha1s).values()),
     )
 
 
@@ -215,7 +215,7 @@ def _parts(parts: Sequence[str], rows: list[int]) -> list[str]:
     return list(dict.fromkeys(parts[row] for row in rows))
 
 
-def _straddling(parts: Sequence[str], names: Sequence[str] | None) -> dict[str, list[int]]:
+def _in_several_parts(parts: Sequence[str], names: Sequence[str] | None) -> dict[str, list[int]]:
     rows_of: dict[str, list[int]] = {}
     for row, name in enumerate(names or ()):
         if name and parts[row]:

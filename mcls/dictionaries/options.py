@@ -10,7 +10,7 @@ from mcls.options import option
 class Learning:
     """Which rows a dictionary is learnt from, by which method, after which preprocessing.
 
-    `sampling` draws rows from all of a track, or from those with the largest novelty in each
+    `sampling` draws rows from all of a track, or from those with the strongest onset in each
     segment. For standardize, whiten and whiten_eps see
     `mcls.dictionaries.preprocessing.Preprocessing`.
     """

@@ -84,7 +84,7 @@ def learn_dict(
     Raises
     ------
     ConfigError
-        If a setting is wrong, onset sampling finds no novelty in the store, or `out` is another
+        If a setting is wrong, the store has no onset feature for onset sampling, or `out` is another
         dictionary.
     DataError
         If the split cannot be used, or there are fewer rows than atoms.
