@@ -84,8 +84,8 @@ def learn_dict(
     Raises
     ------
     ConfigError
-        If a setting is wrong, the store has no onset feature for onset sampling, or `out` is another
-        dictionary.
+        If a setting is wrong, the store has no onset feature for onset sampling, or `out` is
+        another dictionary.
     DataError
         If the split cannot be used, or there are fewer rows than atoms.
     """
