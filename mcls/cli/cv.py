@@ -10,7 +10,7 @@ import click
 
 from mcls.cli.options import FILE, json_option, options_from, origins, overwrite_option
 from mcls.cli.progress import done_line, progress_bar
-from mcls.cli.tables import show_table
+from mcls.cli.tables import mean_and_sd, show_table
 from mcls.cli.train import figure
 from mcls.stages.options import Folds
 
@@ -61,7 +61,7 @@ def command(
 def _use_own_table(
     table: Mapping[str, Any], options: dict[str, Any], said_by: dict[str, str], recipe: Path
 ) -> dict[str, str]:
-    """Let the recipe's table [cv] set what nothing else has; return what it set."""
+    """Set options that were not given from the recipe's table [cv]; return those that were."""
     from mcls.disk.recipe import stage_arguments
     from mcls.stages.cross_validate import cross_validate
 
@@ -79,7 +79,9 @@ def _show(path: Path, summary: dict[str, Any]) -> None:
         figures = [figure(report["metrics"][name])[0] for name in metrics]
         rows.append([fold, str(report["n_tracks"]), *figures])
     if folds:
-        spread = [_spread(summary["across_folds"][name][kind]) for name, kind in headline.items()]
+        spread = [
+            mean_and_sd(summary["across_folds"][name][kind]) for name, kind in headline.items()
+        ]
         rows.append(["mean ± sd", "", *spread])
     pooled = [" ".join(_pooled(figure(metrics[name]))) for name in metrics]
     rows.append(["pooled" if folds else "test", str(summary["n_tracks"]), *pooled])
@@ -89,13 +91,6 @@ def _show(path: Path, summary: dict[str, Any]) -> None:
         click.echo(f"note: {note}")
     first = "fold" if folds else "part"
     show_table([first, "tracks", *(f"{name} ({kind})" for name, kind in headline.items())], rows)
-
-
-def _spread(spread: dict[str, Any] | None) -> str:
-    if spread is None:
-        return "n/a"
-    sd = "" if spread["sd"] is None else f" ± {spread['sd']:.3f}"
-    return f"{spread['mean']:.3f}{sd}"
 
 
 def _pooled(cells: list[str]) -> list[str]:

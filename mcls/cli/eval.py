@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mcls.cli.options import FILE, Name, json_option
-from mcls.cli.tables import show_table
+from mcls.cli.tables import mean_and_sd, show_table
 
 if TYPE_CHECKING:
     from mcls.evaluation import Estimate, Evaluation
@@ -163,7 +163,7 @@ def _show_folds(evaluated: "RunEvaluation") -> None:
     spread: dict[str, Any] = {
         name: evaluated.across_folds[name][kind] for name, kind in headlines.items()
     }
-    rows.append(["mean ± sd", *(_plus_minus(one) for one in spread.values()), ""])
+    rows.append(["mean ± sd", *(mean_and_sd(one) for one in spread.values()), ""])
     show_table(["fold", *(f"{n} ({kind})" for n, kind in headlines.items()), "tracks"], rows)
 
 
@@ -182,10 +182,3 @@ def _cells(estimate: "Estimate | None") -> list[str]:
         return ["n/a", ""]
     ends = "" if estimate.low is None else f"{estimate.low:.3f} to {estimate.high:.3f}"
     return [f"{estimate.value:.3f}", ends]
-
-
-def _plus_minus(spread: dict[str, Any] | None) -> str:
-    if spread is None:
-        return "n/a"
-    sd = "" if spread["sd"] is None else f" ± {spread['sd']:.3f}"
-    return f"{spread['mean']:.3f}{sd}"

@@ -88,7 +88,7 @@ def command(
         what = f"wrote {out}: {done.n_tracks} tracks, {audio} of audio"
         done_line(f"{what}, {done.n_computed} computed", started)
     else:
-        say(f"{out} is complete: {done.n_tracks} tracks; nothing to do")
+        say(f"{out} is up to date: {done.n_tracks} tracks; nothing to do")
     if done.failed and not skip_errors:
         click.echo(
             f"error: {len(done.failed)} tracks failed; the others are in {out}. "

@@ -61,4 +61,4 @@ def command(store: Path, out: Path, as_json: bool, **options: Any) -> None:
     if learnt.computed:
         done_line(f"wrote {out}", started)
     else:
-        say(f"{out} is there already; nothing to do")
+        say(f"{out} is up to date; nothing to do")

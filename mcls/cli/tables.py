@@ -1,7 +1,8 @@
-"""Tables on stdout: fitted to a terminal; elsewhere as wide as they need to be."""
+"""Tables on stdout, fitted to the terminal; without a terminal they are as wide as needed."""
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import click
 
@@ -12,7 +13,7 @@ _WIDE = 2000
 def show_table(
     columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str = "", left: int = 1
 ) -> None:
-    """Print a table; the first `left` columns are text, the others figures."""
+    """Print a table; the first `left` columns are text, the others are numbers."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -31,3 +32,11 @@ def show_table(
         click.echo(click.style(title, bold=True))
     for line in captured.get().splitlines():
         click.echo(line.rstrip())
+
+
+def mean_and_sd(spread: Mapping[str, Any] | None) -> str:
+    """Write the mean and the standard deviation over folds."""
+    if spread is None:
+        return "n/a"
+    sd = "" if spread["sd"] is None else f" ± {spread['sd']:.3f}"
+    return f"{spread['mean']:.3f}{sd}"

@@ -72,12 +72,12 @@ def command(ctx: click.Context, store: Path, run: Path, as_json: bool, **options
     if trained.computed:
         done_line(f"wrote {trained.path}", started)
     else:
-        say(f"{trained.path} was made by this command already")
+        say(f"{trained.path} is up to date; nothing to do")
 
 
 def show_summary(path: Path, summary: dict[str, Any]) -> None:
-    """Print what was trained on what, and the figures of valid and test."""
-    kind = "labels, any number per track" if summary["multi_label"] else "labels"
+    """Print the model, the data, and the metrics of valid and test."""
+    kind = "labels, several per track" if summary["multi_label"] else "labels"
     click.echo(
         f"{path}: {summary['model']} on {summary['rows']} rows, {summary['n_labels']} {kind}"
     )
@@ -95,7 +95,7 @@ def show_summary(path: Path, summary: dict[str, Any]) -> None:
     for note in summary["notes"]:
         click.echo(f"note: {note}")
     if not summary["metrics"]:
-        click.echo("no valid or test part: nothing is measured")
+        click.echo("there is no valid or test part, so no metrics were computed")
         return
     names = list(
         dict.fromkeys(n for report in summary["metrics"].values() for n in report["metrics"])
@@ -113,7 +113,7 @@ def show_summary(path: Path, summary: dict[str, Any]) -> None:
 
 
 def figure(metric: dict[str, Any] | None) -> list[str]:
-    """Return a metric's headline figure and its interval as text."""
+    """Return the main value of a metric and its interval as text."""
     found = metric[metric["headline"]] if metric else None
     if found is None:
         return ["n/a", ""]
