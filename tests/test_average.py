@@ -279,7 +279,7 @@ def test_a_damaged_model_in_a_chain_is_an_error(members):
     rows = np.zeros((1, 16), np.float32)
     assert score_rows(rows, step).shape == (1, 3)
     cut = step.arrays["model"][:-40]
-    with pytest.raises(FormatError, match="scores of 'svm' in the chain: damaged"):
+    with pytest.raises(FormatError, match="scores of 'svm' in the chain: corrupt"):
         score_rows(rows, replace(step, arrays={"model": cut}))
     with pytest.raises(FormatError, match="reads rows of 16 numbers"):
         score_rows(rows[:, :9], step)

@@ -119,7 +119,7 @@ def test_changed_columns_are_taken_over_without_computing(folder, tmp_path):
 
 def test_other_settings_are_refused_by_name(folder, tmp_path):
     run(folder, tmp_path / "s.h5")
-    with pytest.raises(ConfigError, match=r"n_mfcc is 5, asked for 6.*--overwrite"):
+    with pytest.raises(ConfigError, match=r"n_mfcc is 5 there and 6 here.*--overwrite"):
         extract(folder, tmp_path / "s.h5", features=["mfcc:n_mfcc=6"], sr=SR)
     extract(folder, tmp_path / "s.h5", features=["mfcc:n_mfcc=6"], sr=SR, overwrite=True)
     assert Store(tmp_path / "s.h5").feature().n_dims == 6
@@ -151,7 +151,7 @@ def test_native_rates_must_be_one(folder, tmp_path, rng):
     soundfile.write(folder / "a" / "other.wav", rng.normal(0, 0.1, 44100), 44100)
     done = extract(folder, tmp_path / "s.h5", features=["mfcc"], sr=None)
     assert [failure["track_id"] for failure in done.failed] == ["a/other"]
-    assert "say --sr" in done.failed[0]["reason"]
+    assert "pass --sr" in done.failed[0]["reason"]
 
 
 def test_augmented_copies_are_marked_and_deterministic(folder, tmp_path):

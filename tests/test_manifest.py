@@ -66,19 +66,22 @@ def test_delimiters_byte_order_mark_and_blank_lines(tmp_path, name, text):
     [
         ("", ":1: the file is empty"),
         ("path,labels\n", "a header but no tracks"),
-        ("file,labels\na.wav,x\n", r":1: no column 'path' in the header \(file, labels\)"),
+        ("file,labels\na.wav,x\n", r":1: there is no column 'path' in the header \(file, labels\)"),
         ("path,labels\na.wav,x\nb.wav\n", r":3: 1 cells, expected 2 \(path, labels\)"),
         ("path,labels\na.wav,x,y\n", ":2: 3 cells, expected 2"),
-        ("path,labels\na.wav,x\n ,y\n", ":3: empty path"),
-        ("path,track_id\na.wav,x\nb.wav,\n", ":3: empty track_id"),
-        ("path,track_id\na.wav,x\nb.wav,x\n", ":3: duplicate track_id 'x', first at .*:2"),
+        ("path,labels\na.wav,x\n ,y\n", ":3: the path is empty"),
+        ("path,track_id\na.wav,x\nb.wav,\n", ":3: the track_id is empty"),
+        (
+            "path,track_id\na.wav,x\nb.wav,x\n",
+            ":3: duplicate track_id 'x'; it .*first at .*:2",
+        ),
         ("path\na.wav\na.wav\n", ":3: duplicate track_id 'a.wav'"),
         (",path\n0,a.wav\n", ":1: column 1 has no name .*index=False"),
-        ("path,x,x\na.wav,1,2\n", ":1: column 'x' is there twice"),
+        ("path,x,x\na.wav,1,2\n", ":1: column 'x' occurs twice"),
         ("path,a/b\na.wav,1\n", ":1: column 'a/b' cannot be stored"),
-        ('path,x\n"a.wav,1\nb.wav,2\n', ":2: not a CSV line"),
-        (b"path,x\na.wav,ok\nb.wav,\xe9\n", ":3: byte 0xe9 is not UTF-8; save as UTF-8"),
-        ("path\na.wav\n".encode("utf-16"), ":1: the file is UTF-16; save as UTF-8"),
+        ('path,x\n"a.wav,1\nb.wav,2\n', ":2: this is not a line of CSV"),
+        (b"path,x\na.wav,ok\nb.wav,\xe9\n", ":3: byte 0xe9 is not UTF-8; save the file as UTF-8"),
+        ("path\na.wav\n".encode("utf-16"), ":1: the file is UTF-16; save it as UTF-8"),
         ("path,x\na\0.wav,1\n", ":2: path .* zero byte"),
     ],
 )
@@ -90,11 +93,11 @@ def test_errors_name_file_and_line(tmp_path, text, message):
 
 
 def test_missing_manifest_and_column(tmp_path):
-    with pytest.raises(DataError, match=r"no\.csv: no such file"):
+    with pytest.raises(DataError, match=r"no\.csv: the file does not exist"):
         open_source(tmp_path / "no.csv")
     manifest = read_manifest(write(tmp_path / "t.csv", "path,genre\na.wav,x\n"))
     with pytest.raises(
-        DataError, match="no column 'labels'; the columns are track_id, path, genre"
+        DataError, match="no column 'labels'; its columns are track_id, path, genre"
     ):
         manifest.column("labels")
     assert manifest.optional_column("labels", default="labels") is None
@@ -167,9 +170,9 @@ def test_class_folders(tmp_path):
         "labels": ["jazz & blues", "rock", "rock", "rock"],
     }
     assert manifest.notes == [
-        "no audio in folder 'papers': not a class",
-        "1 audio files beside the class folders were left out",
-        "3 other files were left out (not audio: 1 .jpg, 1 .pdf, 1 .txt)",
+        "folder 'papers' has no audio and is not a class",
+        "1 audio files beside the class folders were ignored",
+        "3 other files were ignored (not audio: 1 .jpg, 1 .pdf, 1 .txt)",
     ]
     assert manifest.where(1) == str(tmp_path / "rock/a.WAV")
 
@@ -183,7 +186,7 @@ def test_class_folders_that_are_none(tmp_path):
     touch(tmp_path / "rock/readme.txt")
     with pytest.raises(DataError, match=r"no audio in 1 class folders \(not audio: 1 .txt\)"):
         open_source(tmp_path)
-    with pytest.raises(DataError, match="drop --audio-root"):
+    with pytest.raises(DataError, match="leave out --audio-root"):
         open_source(tmp_path, audio_root=tmp_path)
     touch(tmp_path / "rock|pop/a.wav")
     with pytest.raises(DataError, match=r"'\|' in its name"):

@@ -135,7 +135,7 @@ def test_a_wrong_about_is_refused(run, key, value):
 @pytest.mark.parametrize(
     "name", ["run.toml", "about.json", "chain.h5", "model.skops", "metrics.json"]
 )
-def test_a_damaged_file_is_named(run, name):
+def test_a_corrupt_file_is_named(run, name):
     (run / name).write_bytes(b"\x00\xff nonsense")
     with pytest.raises(FormatError, match=name):
         opened = open_run(run)
@@ -159,10 +159,10 @@ def test_a_model_that_would_call_something_is_refused(tmp_path, model, function)
         read_model(tmp_path / "model.skops")
 
 
-def test_a_model_cut_short_is_damaged(run):
+def test_a_model_cut_short_is_corrupt(run):
     whole = (run / "model.skops").read_bytes()
     (run / "model.skops").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(FormatError, match="damaged"):
+    with pytest.raises(FormatError, match="corrupt"):
         open_run(run).model()
 
 

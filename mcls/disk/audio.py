@@ -1,10 +1,10 @@
-"""Audio files: decoded in blocks, averaged to mono, resampled; a reason where that cannot be done.
+"""Decode audio files in blocks, average them to mono and resample them.
 
-soundfile reads wav, flac, ogg (vorbis, opus), mp3 and more; PyAV reads what it cannot (m4a, aac,
-wma, webm). What a file is is decided by its content, never by its name. Memory is bounded by the
-block, whatever the file is or says of itself.
+soundfile reads wav, flac, ogg (vorbis, opus), mp3 and more; PyAV reads the others (m4a, aac, wma,
+webm). The format is recognised by the content of a file, never by its name. Memory is bounded by
+the size of a block, whatever the file contains.
 
-Every reason is short and does not hold the path: the caller knows which file it asked for.
+The messages of the errors are short reasons without the path, which the caller adds.
 """
 
 import io
@@ -22,21 +22,21 @@ import soxr
 
 from mcls.errors import ConfigError, DataError
 
-#: Samples per channel that are decoded at once, of up to eight channels; a file of half a minute is
-#: one block.
+#: Samples per channel that are decoded at once, for up to eight channels; files of up to half a
+#: minute are one block.
 BLOCK = 1 << 21
 #: Samples per channel that are averaged at once.
 _PIECE = 1 << 15
-#: The rates that are believed; a header beyond is damaged.
+#: The accepted sampling rates in Hz; a header with another one is corrupt.
 MIN_SR, MAX_SR = 1000, 768_000
-#: The largest sample that is believed: far beyond floats in integer scale, far below where powers
+#: The largest accepted sample: far above floats in integer scale, far below the values whose powers
 #: overflow.
 MAX_SAMPLE = 1e12
 
 
 @dataclass(frozen=True)
 class Excerpt:
-    """A stretch of a track: so many seconds from an offset in seconds, or from the centre."""
+    """An excerpt of a track: its length and offset in seconds, or its centre."""
 
     seconds: float
     offset: float | Literal["center"] = 0.0
@@ -51,7 +51,7 @@ def parse_excerpt(text: str | None) -> Excerpt | None:
     Raises
     ------
     ConfigError
-        If it is not one of these, or not a stretch.
+        If the text is none of these.
 
     Examples
     --------
@@ -67,13 +67,15 @@ def parse_excerpt(text: str | None) -> Excerpt | None:
     except ValueError:
         seconds, offset = 0.0, 0.0
     if not (0 < seconds < float("inf")) or (offset != "center" and not 0 <= offset < float("inf")):
-        raise ConfigError(f"excerpt {text!r}: write SECONDS, SECONDS@OFFSET or SECONDS@center")
+        raise ConfigError(
+            f"excerpt is {text!r}; expected SECONDS, SECONDS@OFFSET or SECONDS@center"
+        )
     return Excerpt(seconds, offset)
 
 
 @dataclass(frozen=True)
 class AudioInfo:
-    """What a file's header says: rate in Hz, seconds, channels. It may be wrong."""
+    """The sampling rate, seconds and channels in the header of a file, which may be wrong."""
 
     sr: int
     seconds: float
@@ -81,7 +83,7 @@ class AudioInfo:
 
 
 class AudioFile:
-    """An audio file opened for one pass.
+    """An audio file opened for reading once.
 
     Parameters
     ----------
@@ -91,14 +93,14 @@ class AudioFile:
     Raises
     ------
     DataError
-        With the reason it cannot be read.
+        If it cannot be read; the message is the reason.
 
     Attributes
     ----------
     sr : int
-        Its rate in Hz.
+        The sampling rate in Hz.
     n_channels : int
-        Channels.
+        The number of channels.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -132,17 +134,17 @@ class AudioFile:
             self._libav.close()
 
     def blocks(self, excerpt: Excerpt | None = None) -> Iterator[np.ndarray]:
-        """Decode to mono.
+        """Yield the audio in blocks of mono samples.
 
         Parameters
         ----------
         excerpt : Excerpt or None
-            Decode this stretch only; what lies beyond the end of the file is not made up.
+            Decode this excerpt only, as far as the file goes.
 
         Yields
         ------
         np.ndarray, shape (n,), float32
-            The mean of the channels, at the file's own rate.
+            The mean of the channels, at the sampling rate of the file.
 
         Raises
         ------
@@ -159,21 +161,21 @@ class AudioFile:
             if not np.isfinite(loudest):
                 raise DataError("samples are NaN or infinite")
             if loudest > MAX_SAMPLE:
-                raise DataError(f"samples of {loudest:.1g}; audio is within -1 and 1")
+                raise DataError(f"a sample is {loudest:.1g}; expected -1 to 1")
             if len(y):
                 any_left = True
                 yield y
         if not any_left:
-            beyond = f" from {start / self.sr:g} s on" if start else ""
-            raise DataError(f"no samples in it{beyond}")
+            beyond = f" after {start / self.sr:g} s" if start else ""
+            raise DataError(f"there are no samples{beyond}")
 
     @property
     def n_samples(self) -> int:
-        """Samples per channel, by the header."""
+        """Samples per channel according to the header."""
         return self._file.frames if self._file is not None else self._libav.n_samples
 
     def _stretch(self, excerpt: Excerpt | None) -> tuple[int, int | None]:
-        """Return the first sample and how many; None: to the end."""
+        """Return the first sample and the number of samples; None: up to the end."""
         if excerpt is None:
             return 0, None
         n = round(excerpt.seconds * self.sr)
@@ -200,12 +202,12 @@ class AudioFile:
                 left = None if left is None else left - len(block)
                 yield block
         except soundfile.SoundFileError as error:
-            if not decoded:  # a file cut short is used as far as it goes
+            if not decoded:  # a truncated file is used as far as it goes
                 raise DataError(_reason(error)) from error
 
 
 def _libav_errors() -> tuple[type[Exception], ...]:
-    """Return what PyAV raises for damaged files: its own and Python's errors of every kind."""
+    """Return the exceptions that PyAV raises for corrupt files."""
     import av
 
     usual = (ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, OSError)
@@ -213,7 +215,7 @@ def _libav_errors() -> tuple[type[Exception], ...]:
 
 
 class _Handle(io.BufferedReader):
-    """A file whose seek beyond its beginning fails without an exception, as libav expects."""
+    """A file whose failed seeks return -1 instead of an exception, as libav expects."""
 
     def seek(self, offset: int, whence: int = 0) -> int:
         try:
@@ -223,7 +225,7 @@ class _Handle(io.BufferedReader):
 
 
 class _Libav:
-    """What PyAV decodes: the first audio stream of a container."""
+    """The first audio stream of a container, decoded by PyAV."""
 
     def __init__(self, path: Path, first_error: str) -> None:
         import av
@@ -275,7 +277,7 @@ def probe(path: str | Path) -> AudioInfo:
     Raises
     ------
     DataError
-        With the reason it cannot be read.
+        If it cannot be read; the message is the reason.
     """
     with AudioFile(path) as file:
         return AudioInfo(file.sr, file.n_samples / file.sr, file.n_channels)
@@ -284,26 +286,26 @@ def probe(path: str | Path) -> AudioInfo:
 def audio_blocks(
     path: str | Path, *, sr: int | None = 22050, excerpt: Excerpt | None = None
 ) -> Iterator[np.ndarray]:
-    """Decode a file to mono at a rate, block by block.
+    """Decode a file to mono at a sampling rate, block by block.
 
     Parameters
     ----------
     path : path
         The file.
     sr : int or None
-        Rate in Hz; None keeps the file's.
+        Sampling rate in Hz; None keeps the rate of the file.
     excerpt : Excerpt or None
-        Decode this stretch only.
+        Decode this excerpt only.
 
     Yields
     ------
     np.ndarray, shape (n,), float32
-        Blocks of any length; resampled as librosa's ``soxr_hq``.
+        Blocks of any length, resampled like ``soxr_hq`` of librosa.
 
     Raises
     ------
     DataError
-        With the reason it cannot be read.
+        If it cannot be read; the message is the reason.
     """
     with AudioFile(path) as file:
         yield from resampled(file.blocks(excerpt), file.sr, sr)
@@ -337,14 +339,14 @@ def read_audio(
     Returns
     -------
     y : np.ndarray, shape (n_samples,), float32
-        Audio, equal to ``librosa.load``'s.
+        The audio, equal to that of ``librosa.load``.
     sr : int
-        Its rate in Hz.
+        The sampling rate in Hz.
 
     Raises
     ------
     DataError
-        With the reason it cannot be read.
+        If it cannot be read; the message is the reason.
     """
     with AudioFile(path) as file:
         blocks = list(resampled(file.blocks(excerpt), file.sr, sr))
@@ -352,7 +354,7 @@ def read_audio(
 
 
 def _check_regular(path: Path) -> None:
-    """Refuse what would hang or is no file, before it is opened."""
+    """Refuse pipes, folders and empty files before they are opened."""
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
@@ -373,7 +375,7 @@ def _check_regular(path: Path) -> None:
 def _mono(block: np.ndarray) -> np.ndarray:
     """Average channels: ``(n, n_channels)`` float32 or int16 to ``(n,)`` float32 in [-1, 1].
 
-    By matrix products, which beat a strided mean, of pieces that stay in the cache.
+    Matrix products of pieces that fit into the cache are faster than a strided mean.
     """
     n, n_channels = block.shape
     scale = 1 / 32768 if block.dtype == np.int16 else 1.0
@@ -381,7 +383,7 @@ def _mono(block: np.ndarray) -> np.ndarray:
     if n_channels == 1:
         return np.multiply(block[:, 0], weights[0], dtype=np.float32)
     y = np.empty(n, np.float32)
-    with np.errstate(all="ignore"):  # infinite samples are told from the result
+    with np.errstate(all="ignore"):  # infinite samples are found in the result
         for start in range(0, n, _PIECE):
             piece = block[start : start + _PIECE].astype(np.float32, copy=False)
             np.matmul(piece, weights, out=y[start : start + _PIECE])
@@ -389,7 +391,7 @@ def _mono(block: np.ndarray) -> np.ndarray:
 
 
 def _reason(error: object) -> str:
-    """Return the last, telling part of a library's message, without the path."""
+    """Return the last part of the message of a library, without the path."""
     text = " ".join(str(error).split())
     text = text.rpartition("': ")[2] or text
     return text.removesuffix(".")[:200]

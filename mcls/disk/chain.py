@@ -19,7 +19,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from mcls.disk.hdf5 import DAMAGE, member, members
+from mcls.disk.hdf5 import CORRUPT, member, members
 from mcls.errors import FormatError
 from mcls.registry import entries
 from mcls.settings import canonical
@@ -167,7 +167,7 @@ def read_ids(group: h5py.Group) -> tuple[str, ...]:
     dataset = member(group, _IDS, h5py.Dataset)
     try:
         return tuple(dataset.asstr()[:])
-    except DAMAGE as error:
+    except CORRUPT as error:
         raise FormatError(
             f"{group.file.filename}: {_IDS} is not a list of names ({error})"
         ) from error

@@ -1,9 +1,9 @@
-"""A folder of class folders: the simplest data set there is.
+"""Find the audio in a folder of class folders, the simplest form of a data set.
 
-Every folder in it is a class, and its name is the label of the audio in it, however deep. Left
-alone, counted and said: files that are not audio by their suffix, audio beside the class folders,
-folders without audio. Left alone in silence: whatever begins with a dot. Links are followed; a
-loop of links ends where it began.
+Every subfolder is a class, and its name is the label of all audio files in it, at any depth. The
+notes report the files and folders that are ignored: files that are not audio by their suffix, audio
+beside the class folders, and folders without audio. Hidden files and folders, whose names begin
+with a dot, are not reported. Symbolic links are followed, but no folder is visited twice.
 """
 
 import os
@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from mcls.errors import DataError
 
-#: File names that may be audio.
+#: The suffixes of audio files.
 AUDIO_SUFFIXES = frozenset(
     {".wav", ".w64", ".rf64", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc"}
     | {".au", ".caf", ".m4a", ".mp4", ".aac", ".ac3", ".wma", ".webm", ".mka", ".ape", ".wv"}
@@ -26,16 +26,16 @@ def scan_class_folders(folder: Path) -> tuple[list[str], list[str], list[str]]:
     Parameters
     ----------
     folder : Path
-        Its folders are the classes.
+        The folder; its subfolders are the classes.
 
     Returns
     -------
     paths : list of str
         Relative to `folder`, with ``/``, class by class, sorted.
     labels : list of str
-        The class of each.
+        The class of every path.
     notes : list of str
-        What was left alone.
+        Notes about the files and folders that are ignored.
 
     Raises
     ------
@@ -66,19 +66,21 @@ def scan_class_folders(folder: Path) -> tuple[list[str], list[str], list[str]]:
         labels += [name] * len(found)
     if not paths:
         raise DataError(
-            f"{folder}: no audio in {len(classes)} class folders{_listed(others)}; looked for "
-            f"{' '.join(sorted(AUDIO_SUFFIXES))}"
+            f"{folder} has no audio in {len(classes)} class folders{_listed(others)}; "
+            f"expected files named {' '.join(sorted(AUDIO_SUFFIXES))}"
         )
     _check_utf8(folder, paths)
     if any("|" in name for name in classes):
-        raise DataError(f"{folder}: a class folder has '|' in its name, which joins labels; rename")
+        raise DataError(
+            f"{folder}: a class folder has '|' in its name, which separates labels; rename it"
+        )
     notes = []
     if empty:
-        notes.append(f"no audio in folder {', '.join(map(repr, empty))}: not a class")
+        notes.append(f"folder {', '.join(map(repr, empty))} has no audio and is not a class")
     if loose:
-        notes.append(f"{loose} audio files beside the class folders were left out")
+        notes.append(f"{loose} audio files beside the class folders were ignored")
     if others:
-        notes.append(f"{sum(others.values())} other files were left out{_listed(others)}")
+        notes.append(f"{sum(others.values())} other files were ignored{_listed(others)}")
     return paths, labels, notes
 
 
@@ -95,11 +97,10 @@ def _is_audio(name: str) -> bool:
 
 
 def audio_below(folder: Path, others: Counter[str]) -> Iterator[str]:
-    """Yield the audio files below a folder, relative to it; count the suffixes of other files.
+    """Yield the audio files below a folder, relative to it, and count the suffixes of other files.
 
-    Files and folders that begin with a dot are passed over in silence. Links to
-    folders are followed, but no folder is entered twice, nor one that holds this one, so a loop of
-    links ends.
+    Hidden files and folders are ignored. Links to folders are followed, but no folder is visited
+    twice, nor a parent of this one, so that loops of links end.
     """
     above = [parent.stat() for parent in folder.absolute().parents]
     entered = {(status.st_dev, status.st_ino) for status in above}

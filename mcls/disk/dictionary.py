@@ -1,4 +1,4 @@
-"""Dictionary files: the chain from the audio to the codes, and a report of the learning."""
+"""Dictionary files: the chain from the audio to the codes, and a report on the learning."""
 
 import json
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ KIND, FORMAT = "dictionary", 1
 
 @dataclass(frozen=True)
 class DictionaryFile:
-    """A dictionary as it is kept.
+    """A dictionary file that has been read.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ class DictionaryFile:
     chain : Chain
         From the audio to this dictionary, which is the last step.
     report : dict
-        What the learning measured: usage, perplexity, history, ...
+        The measurements of the learning: usage, perplexity, history, ...
     key : str
         16 hex digits: two commands with the same key make the same dictionary.
     """
@@ -38,7 +38,7 @@ class DictionaryFile:
 
     @property
     def step(self) -> Step:
-        """The dictionary itself: settings, arrays, the tracks it was learnt from."""
+        """The step of the dictionary: settings, arrays and the tracks it was learnt from."""
         return self.chain[-1]
 
 
@@ -50,8 +50,8 @@ def write_dictionary(path: Path, chain: Chain, report: dict[str, Any], key: str)
     DataError
         If it cannot be written.
     """
-    said = canonical(report)
-    room = chain_room(chain) + len(said)
+    text = canonical(report)
+    room = chain_room(chain) + len(text)
     try:
         with (
             written_whole(path) as temporary,
@@ -61,7 +61,7 @@ def write_dictionary(path: Path, chain: Chain, report: dict[str, Any], key: str)
             file.attrs["format"] = FORMAT
             file.attrs["version"] = __version__
             file.attrs["key"] = key
-            file.attrs["report"] = said
+            file.attrs["report"] = text
             write_chain(file, chain)
     except OSError as error:
         raise DataError(f"{path} could not be written: {error}") from error
@@ -75,7 +75,7 @@ def read_dictionary(path: str | Path) -> DictionaryFile:
     DataError
         If there is no such file.
     FormatError
-        If it is not one, or is damaged.
+        If it is not one, or is corrupt.
     """
     path = Path(path)
     with open_hdf5(path, KIND, FORMAT) as file:
@@ -84,7 +84,7 @@ def read_dictionary(path: str | Path) -> DictionaryFile:
             report = json.loads(file.attrs["report"])
             key = str(file.attrs["key"])
         except (KeyError, ValueError) as error:
-            raise FormatError(f"{path}: the report is damaged ({error})") from error
+            raise FormatError(f"{path}: the report is corrupt ({error})") from error
     if not chain or chain[-1].kind != "dictionary" or "atoms" not in chain[-1].arrays:
         raise FormatError(f"{path}: its chain does not end in a dictionary")
     return DictionaryFile(path, chain, report, key)

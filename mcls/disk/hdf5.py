@@ -1,6 +1,6 @@
-"""HDF5 files: of ours, for which there is room; and of strangers.
+"""Write HDF5 files that fit on the disk, and read HDF5 files that may come from strangers.
 
-What is not stored in a stranger's very file is refused, never followed.
+Data that a file does not hold itself, but links to, is refused and never followed.
 """
 
 import errno
@@ -15,28 +15,28 @@ import h5py
 
 from mcls.errors import DataError, FormatError
 
-#: What h5py raises where a file's own structures are wrong.
-DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, MemoryError)
+#: The exceptions that h5py raises if the structures of a file are corrupt.
+CORRUPT = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, MemoryError)
 
 
 @contextmanager
 def new_hdf5(path: Path, room: int) -> Iterator[h5py.File]:
-    """Make a file, after its room on the disk has been taken.
+    """Create a file after its space on the disk has been allocated.
 
-    Where a disk is full in the midst of its work the HDF5 library crashes. So the room is taken
-    first, and what was not needed of it is given back at the end.
+    The HDF5 library crashes if the disk becomes full while it writes. So the space is allocated
+    first, and the part that was not needed is released at the end.
 
     Parameters
     ----------
     path : Path
-        The file to make.
+        The file to create.
     room : int
-        Bytes it will have, at most.
+        The largest size in bytes that the file may get.
 
     Raises
     ------
     OSError
-        If there is no room, or the file cannot be made.
+        If the disk has no space left, or the file cannot be created.
     """
     _take_room(path, room)
     with h5py.File(path, "w") as file:
@@ -48,7 +48,7 @@ def new_hdf5(path: Path, room: int) -> Iterator[h5py.File]:
 
 
 def _take_room(path: Path, n_bytes: int) -> None:
-    """Make a file as long as it will be at most; nothing where the file system cannot."""
+    """Allocate the space of a file, if the file system can do so."""
     with path.open("ab") as file:
         try:
             os.posix_fallocate(file.fileno(), 0, n_bytes)
@@ -57,23 +57,23 @@ def _take_room(path: Path, n_bytes: int) -> None:
                 raise
 
 
-def said(error: Exception) -> str:
-    """Return what the system said, out of what HDF5 made of it."""
+def system_message(error: Exception) -> str:
+    """Return the operating system's message, which HDF5 wraps in its own."""
     found = re.search(r"error message = '([^']+)'", str(error))
     return found[1] if found else getattr(error, "strerror", None) or str(error)
 
 
 def open_hdf5(path: Path, kind: str, version: int) -> h5py.File:
-    """Open a file for reading and check what it says it is.
+    """Open a file for reading and check its kind and format.
 
     Parameters
     ----------
     path : Path
         The file.
     kind : str
-        What its attribute ``kind`` must be: ``features``, ``dictionary``, ``chain``.
+        The expected attribute ``kind``: ``features``, ``dictionary`` or ``chain``.
     version : int
-        What its attribute ``format`` must be.
+        The expected attribute ``format``.
 
     Raises
     ------
@@ -87,14 +87,14 @@ def open_hdf5(path: Path, kind: str, version: int) -> h5py.File:
     try:
         file = h5py.File(path, "r")
     except OSError as error:
-        raise FormatError(f"{path} is not an HDF5 file, or is damaged ({error})") from error
+        raise FormatError(f"{path} is not an HDF5 file, or is corrupt ({error})") from error
     try:
         found, found_version = str(file.attrs.get("kind")), file.attrs.get("format")
         if found == kind and int(found_version or 0) == version:
             return file
-    except DAMAGE as error:
+    except CORRUPT as error:
         file.close()
-        raise FormatError(f"{path} is damaged ({error})") from error
+        raise FormatError(f"{path} is corrupt ({error})") from error
     file.close()
     if found != kind:
         raise FormatError(f"{path} is of kind {found!r}; expected {kind!r}")
@@ -102,7 +102,7 @@ def open_hdf5(path: Path, kind: str, version: int) -> h5py.File:
 
 
 def member(parent: h5py.Group, name: str, kind: type[h5py.HLObject]) -> Any:
-    """Return a member of a group that is stored in this very file.
+    """Return a member of a group, if it is stored in this file itself.
 
     Raises
     ------
@@ -122,12 +122,15 @@ def member(parent: h5py.Group, name: str, kind: type[h5py.HLObject]) -> Any:
             raise FormatError(f"{path}: {where} keeps its data in another file")
         size = item.size * item.dtype.itemsize if item.size else 0
         if size > Path(path).stat().st_size and item.chunks is None:
-            raise FormatError(f"{path}: {where} declares {size} bytes; the file is shorter")
+            raise FormatError(f"{path}: {where} declares {size} bytes, but the file is shorter")
         if item.chunks is not None and size > 64 * Path(path).stat().st_size:
-            raise FormatError(f"{path}: {where} declares {size} bytes, which is beyond belief")
+            raise FormatError(
+                f"{path}: {where} declares {size} bytes, which is more than 64 times the "
+                "size of the file"
+            )
     return item
 
 
 def members(parent: h5py.Group) -> list[str]:
-    """Return the names in a group, without opening any."""
+    """Return the names of the members of a group, without opening them."""
     return [name.decode() if isinstance(name, bytes) else name for name in parent.id]

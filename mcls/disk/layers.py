@@ -1,7 +1,7 @@
-"""Layers of a dictionary that have learnt, kept while those above them learn.
+"""Trained layers of a deep dictionary, kept on disk while the layers above them are trained.
 
-One HDF5 file a layer, ``layer-1.h5`` and so on, whole or not there: a dataset per array, and as
-attributes the numbers (JSON), the key of what is being made and a digest of all of it.
+Every layer is one HDF5 file (``layer-1.h5``, ``layer-2.h5``, ...): a dataset per array and, as
+attributes, the numbers (JSON), the key of the dictionary that is being made, and a digest.
 """
 
 import json
@@ -13,43 +13,43 @@ import h5py
 import numpy as np
 
 from mcls.disk.chain import Step, chain_digest
-from mcls.disk.hdf5 import DAMAGE, member, members, new_hdf5, open_hdf5
+from mcls.disk.hdf5 import CORRUPT, member, members, new_hdf5, open_hdf5
 from mcls.disk.workspace import written_whole
 from mcls.errors import DataError, MclsError
 
 KIND, FORMAT = "layer", 1
 
-#: Arrays by name, and numbers that JSON can hold.
-Layer = tuple[Mapping[str, np.ndarray], Mapping[str, Any]]
+#: The arrays of a layer by name, and numbers that JSON can hold.
+LayerState = tuple[Mapping[str, np.ndarray], Mapping[str, Any]]
 
-#: Bytes of HDF5's own for a file, and for an array in it.
+#: Bytes that HDF5 itself needs for a file, and for each array in it.
 _OVERHEAD = 1 << 14
 
 
 class LayerFiles:
-    """The layers in a folder that belong to one key; others are as if they were not there.
+    """The layer files of one key in a folder; files of other keys are ignored.
 
     Parameters
     ----------
     folder : Path
-        Where they are.
+        The folder of the files.
     key : str
-        Names all that decides what the layers are.
+        The digest of everything that determines the layers.
     """
 
     def __init__(self, folder: Path, key: str) -> None:
         self.folder = folder
         self.key = key
 
-    def read(self) -> list[Layer]:
-        """Return the layers from the first on, up to one that is missing, damaged or foreign."""
-        layers: list[Layer] = []
+    def read(self) -> list[LayerState]:
+        """Return the layers up to the first that is missing, corrupt or of another key."""
+        layers: list[LayerState] = []
         while (layer := self._read(len(layers) + 1)) is not None:
             layers.append(layer)
         return layers
 
-    def write(self, i: int, layer: Layer) -> None:
-        """Keep layer `i`, counted from 1.
+    def write(self, i: int, layer: LayerState) -> None:
+        """Write layer `i`, counted from 1.
 
         Raises
         ------
@@ -57,36 +57,36 @@ class LayerFiles:
             If it cannot be written.
         """
         arrays, numbers = layer
-        said = json.dumps(numbers, allow_nan=False)
-        room = len(said) + sum(array.nbytes + _OVERHEAD for array in arrays.values()) + _OVERHEAD
+        text = json.dumps(numbers, allow_nan=False)
+        room = len(text) + sum(array.nbytes + _OVERHEAD for array in arrays.values()) + _OVERHEAD
         path = self._path(i)
         try:
             with written_whole(path) as temporary, new_hdf5(temporary, room) as file:
                 file.attrs["kind"] = KIND
                 file.attrs["format"] = FORMAT
                 file.attrs["key"] = self.key
-                file.attrs["numbers"] = said
-                file.attrs["digest"] = self._digest(i, arrays, said)
+                file.attrs["numbers"] = text
+                file.attrs["digest"] = self._digest(i, arrays, text)
                 for name, array in arrays.items():
                     file.create_dataset(name, data=array)
         except OSError as error:
             raise DataError(f"{path} could not be written: {error.strerror or error}") from error
 
-    def _read(self, i: int) -> Layer | None:
+    def _read(self, i: int) -> LayerState | None:
         try:
             with open_hdf5(self._path(i), KIND, FORMAT) as file:
-                said = str(file.attrs["numbers"])
+                text = str(file.attrs["numbers"])
                 names = members(file)
                 arrays = {name: member(file, name, h5py.Dataset)[()] for name in names}
-                if file.attrs["digest"] != self._digest(i, arrays, said):
+                if file.attrs["digest"] != self._digest(i, arrays, text):
                     return None
-            return arrays, json.loads(said)
-        except (MclsError, *DAMAGE):
-            return None  # it is learnt again, and written over
+            return arrays, json.loads(text)
+        except (MclsError, *CORRUPT):
+            return None  # it is trained again, and overwritten
 
     def _path(self, i: int) -> Path:
         return self.folder / f"layer-{i}.h5"
 
-    def _digest(self, i: int, arrays: Mapping[str, np.ndarray], said: str) -> str:
-        about = {"key": self.key, "layer": i, "numbers": said}
+    def _digest(self, i: int, arrays: Mapping[str, np.ndarray], text: str) -> str:
+        about = {"key": self.key, "layer": i, "numbers": text}
         return chain_digest((Step("dictionary", KIND, about, arrays=dict(arrays)),))

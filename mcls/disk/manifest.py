@@ -1,19 +1,19 @@
-"""Manifests: one line of text per track, or a folder of class folders.
+"""Manifests: CSV files with a line per track, or folders of class folders.
 
-A manifest is CSV with commas, tabs or semicolons (whichever makes the header hold ``path``), in
-UTF-8, with or without a byte order mark. The columns:
+A manifest is CSV in UTF-8, separated by commas, tabs or semicolons, with or without a byte order
+mark. The columns are:
 
 ``path``
     The audio file, relative to the manifest or to `audio_root`; or absolute.
 ``track_id``
-    The track's name, unique. Where there is no such column it is the path without its suffix; if
-    that would give two tracks one name (``a.wav`` and ``a.mp3``), both keep their suffix.
-anything else
-    Labels, splits, groups, notes. Cells are text; white space around them is dropped, except
-    around a path.
+    The unique name of the track. Without this column it is the path without its suffix; if two
+    tracks would have the same name (``a.wav`` and ``a.mp3``), both keep their suffix.
+any other
+    Labels, splits, groups, notes. Cells are text; white space around them is removed, except around
+    a path.
 
-Reading a manifest does not look for the audio: ``mcls data check`` does, and ``mcls extract``
-reports what it cannot open. Every error names the file and the line.
+Reading a manifest does not check that the audio exists: ``mcls data check`` does, and ``mcls
+extract`` reports the files that it cannot open. Every error names the file and the line.
 """
 
 import csv
@@ -34,22 +34,22 @@ _DELIMITERS = (",", "\t", ";")
 
 @dataclass
 class Manifest:
-    """The tracks of a data set and what is known of each.
+    """The tracks of a data set, with their labels and other columns.
 
     Parameters
     ----------
     columns : dict of str to list of str
-        Always begins with ``track_id`` and ``path``; all lists have one entry per track.
+        The columns, ``track_id`` and ``path`` first, with one entry per track.
     root : Path
-        What relative paths are relative to.
+        The folder that relative paths refer to.
     source : Path
         The file or folder that was read.
     lines : list of int or None
         The line of `source` on which each track begins; None for a folder.
     notes : list of str
-        What was left aside while reading, for the user.
+        Notes for the user about files that were ignored.
     header : list of str
-        The columns in the order of the file, so that it can be written as it was.
+        The columns in the order of the file, so that it can be written in this order again.
     """
 
     columns: dict[str, list[str]]
@@ -64,7 +64,7 @@ class Manifest:
 
     @property
     def track_ids(self) -> list[str]:
-        """The name of every track."""
+        """The ``track_id`` of every track."""
         return self.columns["track_id"]
 
     def paths(self) -> list[Path]:
@@ -78,11 +78,11 @@ class Manifest:
         Raises
         ------
         DataError
-            If there is none of that name; the message lists the columns.
+            If there is no such column; the message lists the columns.
         """
         if name not in self.columns:
             raise DataError(
-                f"{self.source}: no column {name!r}; the columns are {', '.join(self.columns)}"
+                f"{self.source} has no column {name!r}; its columns are {', '.join(self.columns)}"
             )
         return self.columns[name]
 
@@ -92,14 +92,14 @@ class Manifest:
         Raises
         ------
         DataError
-            If another column than the default is asked for and absent.
+            If a column other than the default is requested and absent.
         """
         if not name or name == "none" or (name == default and name not in self.columns):
             return None
         return self.column(name)
 
     def where(self, track: int) -> str:
-        """Return where a track stands: ``tracks.csv:7``, or its file in a folder."""
+        """Return the line of a track, as ``tracks.csv:7``, or its file in a folder."""
         if self.lines is None:
             return str(self.source / self.columns["path"][track])
         return f"{self.source}:{self.lines[track]}"
@@ -117,7 +117,7 @@ class Manifest:
         return parse_labels(values, allow_empty=allow_empty, where=where)
 
     def missing(self) -> list[int]:
-        """Return the tracks whose audio is not a file, ascending."""
+        """Return the indices of the tracks whose audio file does not exist."""
         return [track for track, path in enumerate(self.paths()) if not path.is_file()]
 
 
@@ -127,12 +127,14 @@ def open_source(path: str | Path, *, audio_root: str | Path | None = None) -> Ma
     Raises
     ------
     DataError
-        If there is no such file or folder, or it cannot be used.
+        If it does not exist or cannot be used.
     """
     path = Path(path)
     if path.is_dir():
         if audio_root is not None:
-            raise DataError(f"{path} is a folder, so it is the audio root; drop --audio-root")
+            raise DataError(
+                f"{path} is a folder, which is its own audio root; leave out --audio-root"
+            )
         return manifest_from_folder(path)
     return read_manifest(path, audio_root=audio_root)
 
@@ -145,7 +147,7 @@ def read_manifest(path: str | Path, *, audio_root: str | Path | None = None) -> 
     path : path
         The manifest.
     audio_root : path or None
-        What its paths are relative to. None means the manifest's own folder.
+        The folder that its paths are relative to; None: the folder of the manifest.
 
     Raises
     ------
@@ -181,12 +183,12 @@ def read_manifest(path: str | Path, *, audio_root: str | Path | None = None) -> 
 
 
 def manifest_from_folder(folder: str | Path) -> Manifest:
-    """Read a folder of class folders: the label of a track is the class folder it is in.
+    """Read a folder of class folders; the label of a track is the name of its class folder.
 
     Parameters
     ----------
     folder : path
-        Its folders are the classes; see `mcls.disk.class_folders`.
+        The folder; its subfolders are the classes (see `mcls.disk.class_folders`).
 
     Returns
     -------
@@ -207,11 +209,11 @@ def manifest_from_folder(folder: str | Path) -> Manifest:
 
 
 def write_manifest(manifest: Manifest, path: str | Path) -> None:
-    """Write a manifest as CSV, or as TSV if the name ends in ``.tsv``; whole or not at all.
+    """Write a manifest as CSV, or as TSV if the name ends in ``.tsv``.
 
-    Relative paths are rewritten if `path` is in another folder than ``manifest.root``, so that the
-    new file finds the same audio. Names that reading would make again by itself get no
-    ``track_id`` column.
+    The file appears whole or not at all. Relative paths are rewritten if `path` is in another
+    folder than ``manifest.root``, so that the new file refers to the same audio. The column
+    ``track_id`` is left out if it would be derived from the paths anyway.
 
     Raises
     ------
@@ -249,7 +251,7 @@ def is_written(manifest: Manifest, path: Path) -> bool:
 
 
 def track_ids_of(paths: Sequence[str]) -> list[str]:
-    """Name tracks after their paths without suffix; those that clash keep their suffix.
+    """Return paths without suffixes as names of tracks; names that clash keep their suffix.
 
     Examples
     --------
@@ -266,17 +268,17 @@ def _read_text(path: Path) -> str:
     try:
         raw = path.read_bytes()
     except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
+        raise DataError(f"{path}: the file does not exist") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
     if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise DataError(f"{path}:1: the file is UTF-16; save as UTF-8")
+        raise DataError(f"{path}:1: the file is UTF-16; save it as UTF-8")
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         raise DataError(
-            f"{path}:{line}: byte 0x{raw[error.start]:02x} is not UTF-8; save as UTF-8"
+            f"{path}:{line}: byte 0x{raw[error.start]:02x} is not UTF-8; save the file as UTF-8"
         ) from None
 
 
@@ -299,12 +301,12 @@ def _parse(path: Path, text: str) -> tuple[list[int], list[str], list[list[str]]
         lines.append(line)
         rows.append(row)
     if not rows:
-        raise DataError(f"{path}: a header but no tracks")
+        raise DataError(f"{path} has a header but no tracks")
     return lines, header, rows
 
 
 def _delimiter(path: Path, text: str) -> str:
-    """Return the delimiter that makes the header hold ``path``; else the one of the suffix."""
+    """Return the delimiter with which the header has a column ``path``."""
     usual = _usual_delimiter(path)
     for delimiter in (usual, *_DELIMITERS):
         try:
@@ -330,23 +332,25 @@ def _records(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[
                 yield line, row
             line = reader.line_num + 1
     except csv.Error as error:
-        raise DataError(f"{path}:{line}: not a CSV line ({error}); is a quote open?") from None
+        raise DataError(
+            f"{path}:{line}: this is not a line of CSV ({error}); is a quotation mark missing?"
+        ) from None
 
 
 def _check_header(where: str, header: list[str]) -> None:
     if "path" not in header:
         raise DataError(
-            f"{where}: no column 'path' in the header ({', '.join(header)}); "
+            f"{where}: there is no column 'path' in the header ({', '.join(header)}); "
             "name the column with the audio files 'path'"
         )
     twice = [name for name, times in Counter(header).items() if times > 1]
     if "" in header:
         raise DataError(
             f"{where}: column {header.index('') + 1} has no name "
-            "(from pandas: write with to_csv(index=False))"
+            "(in pandas, write the file with to_csv(index=False))"
         )
     if twice:
-        raise DataError(f"{where}: column {twice[0]!r} is there twice")
+        raise DataError(f"{where}: column {twice[0]!r} occurs twice")
     odd = [name for name in header if "/" in name or name in (".", "..") or "\0" in name]
     if odd:
         raise DataError(f"{where}: column {odd[0]!r} cannot be stored; rename it without '/'")
@@ -355,7 +359,7 @@ def _check_header(where: str, header: list[str]) -> None:
 def _check_filled(manifest: Manifest, column: str) -> None:
     for track, cell in enumerate(manifest.columns[column]):
         if not cell.strip():
-            raise DataError(f"{manifest.where(track)}: empty {column}")
+            raise DataError(f"{manifest.where(track)}: the {column} is empty")
         if "\0" in cell:
             raise DataError(f"{manifest.where(track)}: {column} {cell!r} has a zero byte")
 
@@ -365,14 +369,14 @@ def _check_unique(manifest: Manifest) -> None:
     for track, name in enumerate(manifest.track_ids):
         if name in seen:
             raise DataError(
-                f"{manifest.where(track)}: duplicate track_id {name!r}, "
+                f"{manifest.where(track)}: duplicate track_id {name!r}; it occurs "
                 f"first at {manifest.where(seen[name])}"
             )
         seen[name] = track
 
 
 def _relocated(manifest: Manifest, folder: Path) -> list[str]:
-    """Return the paths as `folder` sees them."""
+    """Return the paths relative to `folder`."""
     old, new = manifest.root.resolve(), folder.resolve()
     if old == new:
         return manifest.columns["path"]

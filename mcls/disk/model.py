@@ -1,8 +1,8 @@
-"""The classifier of a run on disk: skops, held to a list of types.
+"""The classifier of a run as a skops file, restricted to a list of types.
 
 A pickle can run any code when it is read. skops writes a schema that names the type of every
-object; only the types listed here are made, so a file from a stranger can be wrong but cannot run
-code.
+object. Only the types listed here are created, so a file from a stranger can be wrong but cannot
+run code.
 """
 
 import io
@@ -17,7 +17,7 @@ import numpy as np
 from mcls.errors import FormatError
 from mcls.registry import entries
 
-#: What the classifiers consist of besides themselves: all a model file may name.
+#: The types that a model file may name besides the classifiers of mcls.
 _PIECES = {
     *("builtins.dict", "builtins.list", "builtins.str", "builtins.tuple"),
     *("numpy.ndarray", "numpy.bool", "numpy.float64", "numpy.int64"),
@@ -39,12 +39,12 @@ def write_model(path: Path, model: Any) -> None:
 
 
 def read_model(path: Path) -> Any:
-    """Read a classifier, making objects of the types mcls's classifiers consist of and no others.
+    """Read a classifier; only types that the classifiers of mcls consist of are created.
 
     Raises
     ------
     FormatError
-        If the file is damaged, or names any other type.
+        If the file is corrupt, or names any other type.
     """
     try:
         return model_of(path.read_bytes(), path)
@@ -53,14 +53,14 @@ def read_model(path: Path) -> Any:
 
 
 def model_of(content: bytes, where: Path | str) -> Any:
-    """Return the classifier that the bytes of a file hold; see `read_model`.
+    """Return the classifier in the bytes of a file; see `read_model`.
 
     Parameters
     ----------
     content : bytes
-        Of a file that `write_model` wrote.
+        The content of a file that `write_model` wrote.
     where : path or str
-        Where they are from, for messages.
+        The origin of the content, for messages.
     """
     from skops.io import loads
 
@@ -72,21 +72,21 @@ def model_of(content: bytes, where: Path | str) -> Any:
         if named - trusted:
             foreign = ", ".join(sorted(named - trusted))
             raise FormatError(
-                f"{where}: refused, it names types that mcls does not make: {foreign}"
+                f"{where}: refused, as it names types that mcls does not use: {foreign}"
             )
         model = loads(content, trusted=sorted(trusted))
     except FormatError:
         raise
-    except Exception as error:  # skops and numpy raise whatever a damaged file leads them to
-        raise FormatError(f"{where}: damaged ({type(error).__name__}: {error})") from error
+    except Exception as error:  # skops and numpy raise many kinds of exceptions for corrupt files
+        raise FormatError(f"{where}: corrupt ({type(error).__name__}: {error})") from error
     if f"{type(model).__module__}.{type(model).__qualname__}" not in own:
-        raise FormatError(f"{where}: holds a {type(model).__name__}, not a classifier of mcls")
+        raise FormatError(f"{where}: contains a {type(model).__name__}, not a classifier of mcls")
     _check_trees(model, where, model.n_features_in_)
     return model
 
 
 def _named_types(node: Any) -> Iterator[str]:
-    """Yield the full name of every type and function a skops file asks for."""
+    """Yield the full name of every type and function that a skops file names."""
     if isinstance(node, dict):
         if "__class__" in node or "__module__" in node:
             yield f"{node.get('__module__')}.{node.get('__class__')}"
@@ -100,7 +100,7 @@ def _named_types(node: Any) -> Iterator[str]:
 
 
 def _check_trees(thing: Any, where: Path | str, n_dims: int) -> None:
-    """Refuse decision trees that point outside themselves: scikit-learn follows them unchecked."""
+    """Refuse decision trees with invalid node indices, which scikit-learn does not check."""
     if isinstance(thing, list | tuple):
         for item in thing:
             _check_trees(item, where, n_dims)
@@ -114,6 +114,6 @@ def _check_trees(thing: Any, where: Path | str, n_dims: int) -> None:
         inside = [(child > here) & (child < len(here)) for child in (left, right)]
         inside.append((feature >= 0) & (feature < n_dims))
         if len(here) == 0 or not np.all(leaf | np.logical_and.reduce(inside)):
-            raise FormatError(f"{where}: damaged (a decision tree points outside itself)")
+            raise FormatError(f"{where}: corrupt (a decision tree points outside itself)")
     elif hasattr(thing, "get_params"):
         _check_trees(vars(thing), where, n_dims)

@@ -1,13 +1,13 @@
-"""predictions.csv: what a classifier said of every track, beside what is true.
+"""predictions.csv: the scores and the true labels of tracks.
 
-A line per track::
+There is a line per track::
 
     track_id,part,fold,labels,score:jazz,score:rock
     one,test,,rock,0.25,0.75
 
-``labels`` is the truth, several joined by ``|``; ``score:<label>`` is higher where the label is
-likelier. ``part`` and ``fold`` may be missing or empty, and further columns are ignored, so that a
-table somebody else has made can be evaluated too.
+``labels`` are the true labels, joined by ``|``; ``score:<label>`` is higher if the label is more
+likely. ``part`` and ``fold`` may be missing or empty, and other columns are ignored, so that tables
+of other programs can be evaluated too.
 """
 
 import csv
@@ -26,24 +26,24 @@ _SCORE = "score:"
 
 @dataclass(frozen=True)
 class Predictions:
-    """Truth and scores of some tracks.
+    """True labels and scores of tracks.
 
     Parameters
     ----------
     track_ids : list of str
-        The tracks. A track may come more than once, in different parts or folds.
+        The tracks. A track may occur more than once, in different parts or folds.
     parts : list of str
-        ``train``, ``valid`` or ``test``; empty if there is no saying.
+        ``train``, ``valid`` or ``test``; empty if unknown.
     folds : list of str
         The fold held out as test when the track was scored; empty without folds.
     names : list of str
         The labels.
     truth : np.ndarray, shape (n_tracks, n_labels), bool
-        What each track is.
+        The true labels of every track.
     scores : np.ndarray, shape (n_tracks, n_labels), float64
-        Higher = likelier.
+        The scores; higher is more likely.
     multi_label : bool
-        Whether a track may have any number of labels, rather than exactly one.
+        Whether a track may have any number of labels instead of exactly one.
     """
 
     track_ids: list[str]
@@ -63,7 +63,7 @@ class Predictions:
         Raises
         ------
         DataError
-            If there are none; the message says what there is.
+            If there are none; the message names the parts that exist.
         """
         keep = [
             i
@@ -96,10 +96,10 @@ class Predictions:
 
 
 def join_predictions(several: Sequence[Predictions]) -> Predictions:
-    """Put predictions with the same labels one below the other."""
+    """Join predictions of the same labels into one table."""
     first = several[0]
     if any(other.names != first.names for other in several):
-        raise DataError("predictions with different labels cannot be put into one table")
+        raise DataError("predictions with different labels cannot be joined")
     return Predictions(
         [i for one in several for i in one.track_ids],
         [part for one in several for part in one.parts],
@@ -112,7 +112,7 @@ def join_predictions(several: Sequence[Predictions]) -> Predictions:
 
 
 def write_predictions(path: Path | str, predictions: Predictions) -> None:
-    """Write predictions; what is read back is equal to the last bit.
+    """Write predictions; they are read back exactly.
 
     Parameters
     ----------
@@ -151,7 +151,7 @@ def read_predictions(path: Path | str) -> Predictions:
     Raises
     ------
     DataError
-        If there is no such file.
+        If the file does not exist.
     FormatError
         With the file and the line, if it cannot be used.
     """
@@ -169,18 +169,18 @@ def read_predictions(path: Path | str) -> Predictions:
     for line, row in rows:
         where = f"{path}:{line}"
         if len(row) != len(header):
-            raise FormatError(f"{where}: {len(row)} cells where the header has {len(header)}")
+            raise FormatError(f"{where}: {len(row)} cells, expected {len(header)} as in the header")
         cells = {name: row[i].strip() for name, i in columns.items()}
         key = cells["track_id"], cells.get("part", ""), cells.get("fold", "")
         if not key[0]:
             raise FormatError(f"{where}: the track_id is empty")
         if key in read:
-            raise FormatError(f"{where}: track {key[0]!r} is in line {read[key]} already")
+            raise FormatError(f"{where}: track {key[0]!r} is already in line {read[key]}")
         read[key] = line
         truth.append(_truth(where, cells["labels"], place))
         scores.append([_score(where, name, row[i]) for name, i in labels])
     if not read:
-        raise FormatError(f"{path}: there are no tracks in it, only a header")
+        raise FormatError(f"{path}: expected at least one track below the header")
     matrix = np.array(truth, dtype=bool)
     return Predictions(
         [track_id for track_id, _, _ in read],
@@ -213,7 +213,7 @@ def _columns(path: Path, header: list[str]) -> dict[str, int]:
     names = [name.strip() for name in header]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise FormatError(f"{path}:1: column {twice[0]!r} comes twice")
+        raise FormatError(f"{path}:1: column {twice[0]!r} occurs twice")
     columns = {name: i for i, name in enumerate(names)}
     for needed in ("track_id", "labels"):
         if needed not in columns:

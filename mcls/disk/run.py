@@ -1,17 +1,17 @@
-"""The run folder: what `train` leaves, enough to score a raw audio file somewhere else.
+"""Run folders: everything that `train` writes, sufficient to predict audio files elsewhere.
 
 ============== =====================================================================
-run.toml       every setting of the run, with where it came from; a recipe of `train`
+run.toml       every setting of the run and its origin; it can be used as a recipe
 chain.h5       the steps from the audio to the model's rows, with their arrays; the train tracks
 model.skops    the classifier; for a net model.safetensors (`mcls.disk.tensors`)
-history.csv    for a net: figures per epoch
+history.csv    the training history of a net, a row per epoch
 predictions.csv scores of the valid and the test part (`mcls.disk.predictions`)
-metrics.json   figures on them
+metrics.json   the metrics of these parts
 about.json     labels, aggregation, split id, versions, machine, seconds
 ============== =====================================================================
 
-A run folder appears whole or not at all. Nothing in it is pickled (see `mcls.disk.model`), so a
-folder from a stranger can be wrong but cannot run code.
+A run folder appears whole or not at all. Nothing in it is pickled (see `mcls.disk.model`): a folder
+from a stranger can be wrong but cannot run code.
 """
 
 import json
@@ -39,28 +39,28 @@ from mcls.disk.tensors import write_tensors
 from mcls.disk.workspace import written_whole
 from mcls.errors import ConfigError, FormatError
 
-#: What makes a folder a run, in the order in which it is written. See `run_files`.
+#: The files of every run folder, in the order in which they are written. See `run_files`.
 FILES = ("run.toml", "chain.h5", "model.skops", "predictions.csv", "metrics.json", "about.json")
 
-#: In place of model.skops, where the model is a net.
+#: The file of the model in place of model.skops, if the model is a net.
 NET_FILE = "model.safetensors"
 
 FORMAT = 1
 
-#: What `predict` needs to know, kept in about.json.
+#: The entries of about.json that `predict` needs.
 _KEYS = {"format": int, "labels": list, "multi_label": bool, "aggregate": str, "threshold": float}
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run folder that has been opened. Arrays and the classifier are read when asked for.
+    """An opened run folder. Arrays and the model are read on demand.
 
     Parameters
     ----------
     path : Path
         The folder.
     settings : dict
-        The table of run.toml.
+        The content of run.toml.
     about : dict
         about.json: ``labels`` (names, in the order of the scores), ``multi_label``,
         ``aggregate``, ``threshold`` and how the run was made.
@@ -72,7 +72,7 @@ class Run:
 
     @property
     def labels(self) -> list[str]:
-        """Names of the labels, in the order of the scores."""
+        """The names of the labels, in the order of the scores."""
         return list(self.about["labels"])
 
     @property
@@ -86,13 +86,13 @@ class Run:
             return read_chain(file)
 
     def learnt_from(self) -> tuple[str, ...]:
-        """Return the ``track_id`` of every track of the train part; older runs say none."""
+        """Return the ``track_id`` of every track of the train part, if the run records them."""
         with _opened(self.path / "chain.h5") as file:
             return read_ids(file)
 
     @property
     def net_file(self) -> Path | None:
-        """Where the net is, if the model is one."""
+        """The file of the net; None if the model is a classifier."""
         path = self.path / NET_FILE
         return path if path.is_file() else None
 
@@ -117,7 +117,7 @@ def open_run(path: Path | str) -> Run:
     Raises
     ------
     FormatError
-        If it is not one, or a file in it is missing or damaged.
+        If it is not one, or a file in it is missing or corrupt.
     """
     path = Path(path)
     if not path.is_dir():
@@ -125,7 +125,7 @@ def open_run(path: Path | str) -> Run:
     missing = [name for name in run_files(path) if not (path / name).is_file()]
     if missing:
         raise FormatError(
-            f"{path}: not a run folder that `mcls train` made: no {', '.join(missing)}"
+            f"{path}: not a run folder of `mcls train`, as it has no {', '.join(missing)}"
         )
     about = _read_json(path / "about.json")
     for key, kind in _KEYS.items():
@@ -133,7 +133,9 @@ def open_run(path: Path | str) -> Run:
         if not isinstance(value, (int, float) if kind is float else kind):
             raise FormatError(f"{path / 'about.json'}: {key!r} is {value!r}, not a {kind.__name__}")
     if about["format"] != FORMAT:
-        raise FormatError(f"{path}: a run of format {about['format']}; this mcls reads {FORMAT}")
+        raise FormatError(
+            f"{path}: the run has format {about['format']}; this version of mcls reads {FORMAT}"
+        )
     if not all(isinstance(name, str) for name in about["labels"]) or len(about["labels"]) < 2:
         raise FormatError(f"{path / 'about.json'}: labels are not a list of names")
     try:
@@ -166,25 +168,25 @@ def written_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
 
 
 def refuse_other(path: Path, *, overwrite: bool) -> None:
-    """Refuse to write where something else is.
+    """Refuse to replace anything that is not a run, or a run without `overwrite`.
 
     Raises
     ------
     ConfigError
-        If `path` is a file or a folder of something else, or a run and not to be overwritten.
+        If `path` is a file, a folder with other files, or a run and `overwrite` is false.
     """
     if not path.exists():
         return
     if not path.is_dir():
-        raise ConfigError(f"{path}: is a file; a run is a folder")
+        raise ConfigError(f"{path} is a file, but a run is a folder; choose another name")
     inside = sorted(item.name for item in path.iterdir())
     if inside and "run.toml" not in inside:
         raise ConfigError(
-            f"{path}: is a folder with other things in it ({', '.join(inside[:3])}), not a run; "
+            f"{path} is a folder with other things in it ({', '.join(inside[:3])}), not a run; "
             "choose another name"
         )
     if inside and not overwrite:
-        raise ConfigError(f"{path}: exists; --overwrite replaces it")
+        raise ConfigError(f"{path} exists; choose another name, or pass --overwrite to replace it")
 
 
 def write_parts(
@@ -199,7 +201,7 @@ def write_parts(
     metrics: Mapping[str, Any],
     about: Mapping[str, Any],
 ) -> None:
-    """Write all of a run but predictions.csv into `folder` (see `written_folder`)."""
+    """Write all files of a run except predictions.csv into `folder`."""
     write_settings(folder / "run.toml", command, settings, origins)
     with new_hdf5(folder / "chain.h5", chain_room(chain) + ids_room(learnt_from)) as file:
         file.attrs["kind"] = "chain"
@@ -217,18 +219,18 @@ def write_parts(
 def write_settings(
     path: Path, command: str, settings: Mapping[str, Any], origins: Mapping[str, str]
 ) -> None:
-    """Write settings as a recipe: one table, a key per option, its origin as a comment.
+    """Write settings as a recipe: one table, a key per option, and its origin as a comment.
 
-    An option that is None is left out of the table and stands in a comment.
+    An option that is None is mentioned in a comment only.
     """
     lines = [
-        f"# Every setting of the run and where it came from. Again: mcls -c THIS {command} ...",
+        f"# Every setting of the run and its origin. To repeat the run: mcls -c THIS {command} ...",
         "",
     ]
     lines.append(f"[{command}]")
     for key, value in settings.items():
-        said = f"# {key} is not set" if value is None else f"{key} = {toml_value(value)}"
-        lines.append(f"{said}  # {origins.get(key, 'default')}")
+        entry = f"# {key} is not set" if value is None else f"{key} = {toml_value(value)}"
+        lines.append(f"{entry}  # {origins.get(key, 'default')}")
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
@@ -251,7 +253,7 @@ def toml_value(value: Any) -> str:
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write JSON people can read; NaN is refused."""
+    """Write indented JSON; NaN is refused."""
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
     path.write_text(text + "\n", encoding="utf-8")
 

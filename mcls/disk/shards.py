@@ -78,16 +78,16 @@ class Shards:
 
 
 def refuse_other_settings(path: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
-    """Raise a ConfigError that names the settings in which two commands differ."""
+    """Raise a ConfigError that names the settings that differ."""
     old, new = _flat(old), _flat(json.loads(canonical(new)))
     differ = [
-        f"{key} is {old.get(key, 'not there')}, asked for {new.get(key, 'nothing')}"
+        f"{key} is {old.get(key, 'not set')} there and {new.get(key, 'not set')} here"
         for key in sorted({*old, *new})
         if old.get(key) != new.get(key)
     ]
     shown = "; ".join(differ[:5]) + ("; ..." if len(differ) > 5 else "")
     raise ConfigError(
-        f"{path} was made with other settings ({shown}); use another output, or --overwrite"
+        f"{path} was made with other settings ({shown}); choose another output, or pass --overwrite"
     )
 
 
@@ -96,17 +96,17 @@ def pack(
     sources: Sequence[tuple[Store, int]],
     contents: StoreContents,
 ) -> None:
-    """Write one store from the tracks of several.
+    """Write one store from tracks of several stores.
 
     Parameters
     ----------
     out : Path
         The file to write; it appears whole.
     sources : sequence of (store, track)
-        Where the rows of each track of the output are, in the output's order. All stores have the
-        same features; at least one track.
+        The store and the index of every track of the output, at least one. All stores have the
+        same features.
     contents : StoreContents
-        The columns and the rest.
+        The columns, the failed tracks and the settings.
 
     Raises
     ------
@@ -139,7 +139,7 @@ def _span(rows: StoredRows, track: int) -> _Span:
 
 
 def _blocks(spans: Sequence[_Span], at_most: int = 1 << 22) -> Iterator[np.ndarray]:
-    """Read spans in order; neighbours in one file are read at once, up to `at_most` numbers."""
+    """Read spans in order, adjacent spans of one file together, at most `at_most` values each."""
     i = 0
     while i < len(spans):
         rows, start, stop = spans[i]

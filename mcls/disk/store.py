@@ -12,8 +12,8 @@ Layout::
 
 The file holds no date, so the same rows give the same bytes. ``rows`` is memory-mapped straight
 from the file: a `Store` holds no HDF5 handle, can be pickled and may be shared by processes. If the
-file is replaced after it was opened, its rows are refused: the offsets would be another file's.
-Nothing outside the file is ever followed.
+file is replaced after it was opened, reading its rows is an error, as the offsets would be those of
+another file. Links to other files are never followed.
 """
 
 import json
@@ -28,7 +28,7 @@ import numpy as np
 
 from mcls import __version__
 from mcls.disk.chain import Chain, chain_digest, read_chain, write_chain
-from mcls.disk.hdf5 import DAMAGE, member, members, new_hdf5, open_hdf5, said
+from mcls.disk.hdf5 import CORRUPT, member, members, new_hdf5, open_hdf5, system_message
 from mcls.disk.stored_rows import StoredRows, stamp_of
 from mcls.disk.workspace import written_whole
 from mcls.errors import ConfigError, DataError, FormatError, suggest
@@ -36,14 +36,14 @@ from mcls.settings import canonical
 
 KIND, FORMAT = "features", 1
 _DTYPES = ("float32", "float16", "int16")
-#: Columns that extraction measures, with the type they are kept in.
+#: Columns that extraction measures, and the type in which they are stored.
 MEASURED = {"seconds": np.float64, "sample_rate": np.int64}
 
 Columns = Mapping[str, Sequence[Any]]
 
 
 class Store:
-    """A store opened for reading; every claim of the file is checked before it is believed.
+    """A store opened for reading; everything that the file declares is checked.
 
     Parameters
     ----------
@@ -53,20 +53,20 @@ class Store:
     Raises
     ------
     FormatError
-        If it is not a store, is damaged or points outside itself.
+        If it is not a store, is corrupt or points outside itself.
 
     Attributes
     ----------
     tracks : dict of str to list
-        The columns; text but for the measured ones.
+        The columns: text, except for those that extraction measures.
     features : dict of str to StoredRows
-        By name.
+        The features by name.
     failed : list of dict
         ``track_id``, ``path`` and ``reason`` of each track without rows.
     settings : dict
-        What the command that made it was asked for.
+        The settings of the command that made it.
     split_note : str
-        How the split was made, if mcls made it.
+        A description of the split, if mcls made it.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -78,18 +78,18 @@ class Store:
                 self.tracks = _read_columns(file, "tracks", self.path)
                 failed = _read_columns(file, "failed", self.path)
                 self.features = _read_features(file, self.n_tracks, self.path)
-            except DAMAGE as error:
-                raise FormatError(f"{self.path} is damaged ({error})") from error
+            except CORRUPT as error:
+                raise FormatError(f"{self.path} is corrupt ({error})") from error
         self.failed = rows_of(failed)
 
     @property
     def n_tracks(self) -> int:
-        """Tracks with rows."""
+        """The number of tracks with rows."""
         return len(self.tracks["track_id"])
 
     @property
     def track_ids(self) -> list[str]:
-        """The name of every track."""
+        """The ``track_id`` of every track."""
         return self.tracks["track_id"]
 
     def column(self, name: str) -> list[str]:
@@ -117,7 +117,8 @@ class Store:
         if name is None:
             if len(self.features) != 1:
                 raise ConfigError(
-                    f"{self.path} holds {', '.join(self.features)}; say which with --feature"
+                    f"{self.path} contains the features {', '.join(self.features)}; "
+                    "choose one with --feature"
                 )
             return next(iter(self.features.values()))
         if name not in self.features:
@@ -129,20 +130,20 @@ class Store:
 
 @dataclass
 class NewRows:
-    """The rows of one feature, to be written.
+    """The rows of one feature to write.
 
     Parameters
     ----------
     name : str
         The feature's name in the store.
     chain : Chain
-        How the rows were made.
+        The steps that made the rows.
     frame_rate : float or None
         Rows per second.
     n_dims : int
-        Numbers per row.
+        Dimensions per row.
     lengths : sequence of int
-        Rows per track.
+        The number of rows of every track.
     blocks : iterable of np.ndarray
         The rows of all tracks in order, in blocks of any size.
     dtype : str
@@ -160,7 +161,7 @@ class NewRows:
 
 @dataclass
 class StoreContents:
-    """What goes into a store besides rows."""
+    """The columns and settings of a store to write."""
 
     tracks: Columns
     failed: Columns = field(default_factory=lambda: {"track_id": [], "path": [], "reason": []})
@@ -176,14 +177,14 @@ def write_store(path: str | Path, contents: StoreContents, features: Sequence[Ne
     path : path
         The file to write; replaced if it is there.
     contents : StoreContents
-        Columns, failed tracks, settings.
+        The columns, the failed tracks and the settings.
     features : sequence of NewRows
-        Written one after the other.
+        The features, written one after the other.
 
     Raises
     ------
     DataError
-        If rows and lengths do not fit, or the file cannot be written.
+        If rows and lengths do not agree, or the file cannot be written.
     """
     try:
         room = _room(contents, features)
@@ -200,7 +201,7 @@ def write_store(path: str | Path, contents: StoreContents, features: Sequence[Ne
             for feature in features:
                 _write_feature(group, feature)
     except (OSError, RuntimeError) as error:
-        raise DataError(f"{path} could not be written: {said(error)}") from error
+        raise DataError(f"{path} could not be written: {system_message(error)}") from error
 
 
 def rows_of(columns: Columns) -> list[dict[str, Any]]:
@@ -209,7 +210,7 @@ def rows_of(columns: Columns) -> list[dict[str, Any]]:
 
 
 def write_columns(group: h5py.Group, columns: Columns) -> None:
-    """Write columns as datasets: measured ones as numbers, others as UTF-8."""
+    """Write columns as datasets: numbers if extraction measured them, else UTF-8."""
     for name, values in columns.items():
         if name in MEASURED:
             group.create_dataset(name, data=np.asarray(values, MEASURED[name]))
@@ -219,12 +220,12 @@ def write_columns(group: h5py.Group, columns: Columns) -> None:
 
 
 def _storable(text: str) -> str:
-    """Return text that HDF5 can hold: bytes of strange file names and zeros are written out."""
+    """Return text that HDF5 can hold: bytes that are not UTF-8 and zero bytes are escaped."""
     return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
 
 
 def _room(contents: StoreContents, features: Sequence[NewRows]) -> int:
-    """Return at least as many bytes as the file will have."""
+    """Return an upper bound of the size of the file in bytes."""
     columns = [*contents.tracks.values(), *contents.failed.values()]
     texts = [str(value) for values in columns for value in values]
     groups, rows = len(columns) + 4, 0
@@ -255,7 +256,7 @@ def _write_feature(parent: h5py.Group, new: NewRows) -> None:
         rows[done : done + len(block)] = block
         done += len(block)
     if done != shape[0]:
-        raise DataError(f"feature {new.name!r}: {done} rows for lengths that add up to {shape[0]}")
+        raise DataError(f"feature {new.name!r}: {done} rows, but lengths that add up to {shape[0]}")
 
 
 def _read_columns(file: h5py.File, name: str, path: Path) -> dict[str, list[Any]]:
@@ -297,10 +298,10 @@ def _read_feature(name: str, group: h5py.Group, n_tracks: int, path: Path) -> St
     if rows.ndim != 2 or rows.dtype.name not in _DTYPES or rows.dtype.byteorder == ">":
         raise FormatError(f"{where}: rows are {rows.dtype} {rows.shape}; expected 2-d {_DTYPES}")
     if rows.chunks is not None:
-        raise FormatError(f"{where}: rows are in chunks and cannot be memory-mapped")
+        raise FormatError(f"{where}: rows are stored in chunks and cannot be memory-mapped")
     size, start = rows.size * rows.dtype.itemsize, rows.id.get_offset()
     if size and (start is None or start + size > path.stat().st_size):
-        raise FormatError(f"{where}: rows of {size} bytes do not fit in the file; it is cut short")
+        raise FormatError(f"{where}: rows of {size} bytes do not fit in the file; it is truncated")
     if offsets.shape != (n_tracks + 1,) or offsets.dtype != np.int64:
         raise FormatError(f"{where}: offsets are {offsets.dtype} {offsets.shape}")
     at = offsets[()]
@@ -311,7 +312,7 @@ def _read_feature(name: str, group: h5py.Group, n_tracks: int, path: Path) -> St
     try:
         settings, digest = json.loads(group.attrs["settings"]), str(group.attrs["digest"])
     except (KeyError, ValueError, TypeError) as error:
-        raise FormatError(f"{where}: settings are damaged ({error})") from error
+        raise FormatError(f"{where}: settings are corrupt ({error})") from error
     if digest != chain_digest(chain):
         raise FormatError(f"{where}: the chain does not match its digest; the file was changed")
     if not chain or settings != chain[-1].settings:

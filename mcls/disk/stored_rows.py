@@ -13,22 +13,22 @@ from mcls.errors import DataError
 
 @dataclass(frozen=True)
 class StoredRows:
-    """The rows of one feature.
+    """The rows of one feature of an opened store.
 
     Attributes
     ----------
     name : str
         The feature's name in the store.
     settings : dict
-        Of the last step of its chain.
+        The settings of the last step of its chain.
     digest : str
-        Names the chain, learnt arrays included.
+        The digest of the chain, learnt arrays included.
     frame_rate : float or None
-        Rows per second; None where a row is a whole track.
+        Rows per second; None if a row is a whole track.
     chain : Chain
         Every step from the audio to these rows.
     offsets : np.ndarray, shape (n_tracks + 1,), int64
-        Where each track begins.
+        The first row of every track, and the number of rows.
     rows : np.ndarray, shape (n_rows, n_dims)
         Read-only memory map.
     """
@@ -47,7 +47,7 @@ class StoredRows:
 
     @property
     def rows(self) -> np.ndarray:
-        """All rows, memory-mapped."""
+        """All rows, as a memory map."""
         if self.shape[0] * self.shape[1] == 0:
             return np.empty(self.shape, self.dtype)
         with self._open() as file:
@@ -55,18 +55,18 @@ class StoredRows:
 
     @property
     def n_dims(self) -> int:
-        """Numbers per row."""
+        """Dimensions per row."""
         return self.shape[1]
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def track(self, i: int) -> np.ndarray:
-        """Return the rows of track `i`, read (not mapped), ``(n, n_dims)``."""
+        """Read and return the rows of track `i`, ``(n, n_dims)``."""
         return self.read(int(self.offsets[i]), int(self.offsets[i + 1]))
 
     def read(self, start: int, stop: int) -> np.ndarray:
-        """Return rows `start` to `stop`, read from the file: nothing stays resident."""
+        """Read and return rows `start` to `stop` without the memory map."""
         width = self.n_dims * self.dtype.itemsize
         with self._open() as file:
             file.seek(self.start + start * width)
@@ -74,18 +74,18 @@ class StoredRows:
             return np.fromfile(file, self.dtype, count).reshape(stop - start, self.n_dims)
 
     def _open(self) -> BinaryIO:
-        """Open the file, if it is still the one that was checked."""
+        """Open the file and check that it was not replaced since it was opened first."""
         try:
             file = self.path.open("rb")
         except OSError as error:
-            raise DataError(f"{self.path} cannot be read any more: {error.strerror}") from error
+            raise DataError(f"{self.path} can no longer be read: {error.strerror}") from error
         if stamp_of(file.fileno()) != self.stamp:
             file.close()
-            raise DataError(f"{self.path} was replaced while it was being read; start again")
+            raise DataError(f"{self.path} was replaced while it was read; run the command again")
         return file
 
 
 def stamp_of(file: Path | int) -> tuple[int, int]:
-    """Return what tells a file from another that has taken its name: size and time."""
+    """Return size and modification time, which differ if the file is replaced."""
     status = os.stat(file)  # noqa: PTH116  # takes an open file, too
     return status.st_size, status.st_mtime_ns

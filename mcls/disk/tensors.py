@@ -1,4 +1,4 @@
-"""Tensors and a JSON object in one safetensors file: no pickle, whole or not at all."""
+"""Read and write tensors and a JSON object in one safetensors file, without pickle."""
 
 import json
 from collections.abc import Mapping
@@ -11,21 +11,21 @@ from mcls.errors import DataError, FormatError
 if TYPE_CHECKING:
     import torch
 
-#: The one key of the file's own metadata, which is text to text.
+#: The key of the file's metadata that holds the JSON object.
 _KEY = "mcls"
 
 
 def write_tensors(path: Path, tensors: Mapping[str, "torch.Tensor"], about: Any) -> None:
-    """Write tensors and what JSON can hold.
+    """Write tensors and a JSON object; the file appears whole or not at all.
 
     Parameters
     ----------
     path : Path
         The file; replaced if it is there.
     tensors : mapping of str to torch.Tensor
-        On any device.
+        The tensors, on any device.
     about : JSON-like
-        NaN is refused; all other numbers come back as they are.
+        The object. NaN is refused; all other numbers are read back unchanged.
 
     Raises
     ------
@@ -44,12 +44,12 @@ def write_tensors(path: Path, tensors: Mapping[str, "torch.Tensor"], about: Any)
 
 
 def read_tensors(path: Path) -> tuple[dict[str, "torch.Tensor"], dict[str, Any]]:
-    """Read what `write_tensors` wrote.
+    """Read the tensors and the object that `write_tensors` wrote.
 
     Raises
     ------
     FormatError
-        If the file is missing, damaged or somebody else's.
+        If the file is missing, corrupt or was not written by mcls.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -61,9 +61,9 @@ def read_tensors(path: Path) -> tuple[dict[str, "torch.Tensor"], dict[str, Any]]
             tensors = {name: file.get_tensor(name).clone() for name in names}
         about = json.loads(metadata[_KEY])
     except (OSError, SafetensorError, ValueError) as error:
-        raise FormatError(f"{path}: not a safetensors file, or damaged ({error})") from error
+        raise FormatError(f"{path}: not a safetensors file, or corrupt ({error})") from error
     except KeyError as error:
         raise FormatError(f"{path}: a safetensors file that mcls did not write") from error
     if not isinstance(about, dict):
-        raise FormatError(f"{path}: what it says of itself is not a JSON object")
+        raise FormatError(f"{path}: its metadata is not a JSON object")
     return tensors, about

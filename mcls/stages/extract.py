@@ -1,8 +1,8 @@
-"""Extract: audio files to a store of rows.
+"""Extract features of audio files into a store.
 
-Tracks are worked off in shards by processes; a track that cannot be read is kept with its reason
-and stops nothing. The finished file has the same bytes for any number of jobs and whatever
-happened on the way.
+Worker processes compute the tracks and write them to shards. A track that cannot be read is
+recorded with the reason, and the others are computed. The finished file has the same bytes for any
+number of jobs, interrupted or not.
 """
 
 import time
@@ -35,26 +35,26 @@ from mcls.stages.options import Extraction
 
 @dataclass(frozen=True)
 class Extracted:
-    """What `extract` did.
+    """The result of `extract`.
 
     Attributes
     ----------
     path : Path
         The store.
     n_tracks : int
-        Tracks in it.
+        The number of tracks in it.
     n_computed : int
-        Of these, how many were computed by this call; 0: there was nothing to do.
+        The number of tracks that this call computed; 0 if the store was complete.
     failed : list of dict
-        ``track_id``, ``path``, ``reason`` of each track that is not in it.
+        ``track_id``, ``path`` and ``reason`` of every track that is not in it.
     seconds : float
-        Of audio in it.
+        Seconds of audio in it.
     spent : float
-        Seconds the call took.
+        Seconds that the call took.
     split_note : str
-        How the split was made, if mcls made it.
+        A description of the split, if mcls made it.
     notes : list of str
-        What the user should know.
+        Notes for the user.
     """
 
     path: Path
@@ -129,7 +129,7 @@ def extract(
     old = _open_old(out, asked, overwrite)
     items = _items(manifest, copies if changes else 0)
     with Workspace(out, digest(asked)) as work:
-        if old is None:  # unless another process has made it meanwhile
+        if old is None:  # another process may have made it meanwhile
             old = _open_old(out, asked, overwrite)
         shards = Shards(work, asked, overwrite=overwrite)
         columns, split_note, notes = _columns(manifest, items, old, extraction)
@@ -173,7 +173,7 @@ def extract(
 
 
 def _open_old(out: Path, asked: dict[str, Any], overwrite: bool) -> Store | None:
-    """Open what an earlier call made, if its rows are the ones asked for."""
+    """Open the store if it exists; refuse one that was made with other settings."""
     if not out.exists() or overwrite:
         return None
     old = Store(out)
@@ -196,7 +196,7 @@ def _columns(
     old: Store | None,
     extraction: Extraction,
 ) -> tuple[dict[str, dict[str, str]], str, list[str]]:
-    """Return the columns by name and track, the split's note, and notes for the user."""
+    """Return the columns by name and track, a description of the split, and notes."""
     notes = list(manifest.notes)
     columns = dict(manifest.columns)
     split_note = ""
@@ -245,7 +245,7 @@ Found = dict[str, tuple[Store, int]]
 
 
 def _found(stores: Sequence[Store], items: Sequence[Item]) -> Found:
-    """Return where the rows of each finished track are."""
+    """Return the store and the index of every finished track."""
     wanted = {item.track_id for item in items}
     return {
         track_id: (store, track)
@@ -256,14 +256,16 @@ def _found(stores: Sequence[Store], items: Sequence[Item]) -> Found:
 
 
 def _refuse_other_rates(found: Found, failed: dict[str, str]) -> None:
-    """Without ``--sr``, tracks of another rate than most cannot be in one store."""
+    """Let the tracks fail whose sampling rate is not that of most tracks."""
     rates = {i: store.tracks["sample_rate"][track] for i, (store, track) in found.items()}
     counts = Counter(rates.values())
     most = min(counts, key=lambda rate: (-counts[rate], rate), default=0)
     for track_id, rate in rates.items():
         if rate != most:
             del found[track_id]
-            failed[track_id] = f"its rate is {rate} Hz, that of most tracks {most} Hz; say --sr"
+            failed[track_id] = (
+                f"its sampling rate is {rate} Hz, that of most tracks {most} Hz; pass --sr"
+            )
 
 
 def _contents(
@@ -291,7 +293,7 @@ def _contents(
 
 
 def _same(old: Store, new: StoreContents) -> bool:
-    """Whether a store already holds these tracks, columns and failures."""
+    """Return whether a store already holds these tracks, columns and failures."""
     return (
         old.tracks == new.tracks
         and old.failed == rows_of(new.failed)

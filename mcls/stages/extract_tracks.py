@@ -1,4 +1,4 @@
-"""The part of extraction that workers do: tracks to a shard."""
+"""The work of the worker processes of `extract`: compute tracks and write them to a shard."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -15,15 +15,15 @@ from mcls.features.augmentations import Augmentation, augment
 from mcls.features.extractor import Change, Extractor, TrackRows
 from mcls.parallel.pool import Task
 
-#: Tracks and bytes of audio files in a task, at most: what a kill can cost.
+#: The most tracks and bytes of audio files in a task, which is what a kill can cost.
 _TASK_TRACKS, _TASK_BYTES = 64, 1 << 26
-#: Bytes of rows that a worker holds before it writes a shard.
+#: Bytes of rows in memory after which a worker writes a shard.
 _HELD_BYTES = 1 << 27
 
 
 @dataclass(frozen=True)
 class Item:
-    """A track to extract; `copy` 0 is the recording itself, others are augmented."""
+    """A track to extract; copy 0 is the recording itself, other copies are augmented."""
 
     track_id: str
     path: Path
@@ -31,7 +31,7 @@ class Item:
 
 
 def shares(items: Sequence[Item], jobs: int) -> list[list[Item]]:
-    """Cut the work into tasks: several per job, none too large."""
+    """Divide the tracks into tasks, several per job and none too large."""
     at_most = max(1, min(_TASK_TRACKS, -(-len(items) // (8 * jobs))))
     shares: list[list[Item]] = []
     room = 0
