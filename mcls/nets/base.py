@@ -1,4 +1,4 @@
-"""The base class of all nets, which documents the settings that they share."""
+"""The base class of nets, which documents the settings that they share."""
 
 from collections.abc import Callable
 from typing import ClassVar
@@ -7,7 +7,7 @@ from torch import nn
 
 
 class Net(nn.Module):
-    """Segments in, logits out.
+    """Base class of nets, which turn segments into logits.
 
     Parameters
     ----------
