@@ -1,12 +1,18 @@
 """Messages on stderr; ``--quiet`` and ``--verbose`` decide how many are shown."""
 
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mcls.errors import ConfigError, MclsError
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
 _LEVEL = "mcls.messages.level"
+_CONSOLE = "mcls.messages.console"
 
 QUIET, NORMAL, VERBOSE = -1, 0, 1
 
@@ -24,8 +30,26 @@ def level() -> int:
 
 def say(text: str) -> None:
     """Print a line on stderr unless ``--quiet`` was given. Errors are always printed."""
-    if level() > QUIET:
+    if level() == QUIET:
+        return
+    ctx = click.get_current_context(silent=True)
+    console = None if ctx is None else ctx.meta.get(_CONSOLE)
+    if console is None:
         click.echo(text, err=True)
+    else:
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def lines_above(console: "Console") -> Iterator[None]:
+    """Print lines above the progress bar that a console shows, as long as it shows it."""
+    ctx = click.get_current_context(silent=True)
+    meta = {} if ctx is None else ctx.meta
+    meta[_CONSOLE] = console
+    try:
+        yield
+    finally:
+        del meta[_CONSOLE]
 
 
 class Failure(click.ClickException):

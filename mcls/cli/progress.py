@@ -4,8 +4,9 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from shutil import get_terminal_size
 
-from mcls.cli.messages import QUIET, VERBOSE, level, say
+from mcls.cli.messages import QUIET, VERBOSE, level, lines_above, say
 from mcls.parallel.progress import Progress
 
 #: Seconds between two lines of progress where there is no terminal.
@@ -14,10 +15,18 @@ _EVERY = 10.0
 
 @contextmanager
 def progress_bar(doing: str, unit: str = "tracks") -> Iterator[Progress]:
-    """Give a stage its progress callback ``(done, total, seconds of audio)``.
+    """Yield the progress callback of a stage, ``(done, total, seconds of audio)``.
 
     On a terminal a bar shows how much is done, the rate (for audio also in times real time) and the
-    time left. Elsewhere nothing is shown, or with ``--verbose`` a line every ten seconds.
+    time left; lines that are printed meanwhile appear above it. Elsewhere nothing is shown, or with
+    ``--verbose`` a line every ten seconds.
+
+    Parameters
+    ----------
+    doing : str
+        Description of the stage.
+    unit : str
+        Name of what is counted, in the plural.
     """
     if level() == QUIET or not sys.stderr.isatty():
         yield _lines(doing, unit) if level() == VERBOSE else lambda done, total, seconds: None
@@ -33,15 +42,18 @@ def progress_bar(doing: str, unit: str = "tracks") -> Iterator[Progress]:
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
     )
-    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Bar(*columns, console=console, transient=True) as bar, lines_above(console):
         task = bar.add_task(doing, total=None, rate="")
-        started = time.monotonic()
+        first: list[float] = []  # what is done when the work begins, and when that is
 
         def show(done: int, total: int, seconds: float) -> None:
-            spent = max(time.monotonic() - started, 1e-3)
-            rate = f"{done / spent:.1f} {unit}/s"
+            if not first:
+                first[:] = done, seconds, time.monotonic()
+            spent = max(time.monotonic() - first[2], 1e-3)
+            rate = f"{(done - first[0]) / spent:.1f} {unit}/s"
             if seconds:
-                rate += f", {seconds / spent:.0f} x real time"
+                rate += f", {(seconds - first[1]) / spent:.0f} x real time"
             bar.update(task, completed=done, total=total, rate=rate)
 
         yield show
@@ -60,43 +72,61 @@ def _lines(doing: str, unit: str) -> Progress:
     return show
 
 
-class EpochTable:
-    """A line on stderr per epoch of a training; above the bar, where there is one."""
+#: Columns of an epoch's line that are always shown: the names in history.csv, and ours.
+_FIRST = {"epoch": "epoch", "train_loss": "train loss", "valid_loss": "valid loss"}
+_LAST = {"lr": "lr", "seconds": "seconds"}
 
-    #: Columns that are shown; the others are for history.csv.
-    _SHOWN = ("epoch", "train_loss", "valid_", "lr", "seconds")
+
+class EpochTable:
+    """Prints a line on stderr per epoch of a training, no longer than the terminal is wide.
+
+    Where not all columns fit, metrics are left out from the last one on; history.csv has them all.
+    """
 
     def __init__(self) -> None:
-        self._columns: list[str] = []
+        self._columns: dict[str, str] = {}
 
     def __call__(self, row: Mapping[str, float]) -> None:
-        """Print a row; the names of the columns come before the first."""
-        columns = [name for name in row if name.startswith(self._SHOWN)]
-        if columns != self._columns:
-            self._columns = columns
-            names = [name.replace("_", " ") for name in columns]
-            say("  ".join(f"{name:>{_width(name)}}" for name in names))
-        cells = (_cell(name, row[name]).rjust(_width(name)) for name in columns)
+        """Print a row, and the names of the columns above the first."""
+        if not self._columns:
+            self._columns = self._fitting(row)
+            say("  ".join(f"{name:>{_width(name)}}" for name in self._columns.values()))
+        cells = (_cell(key, row[key]).rjust(_width(name)) for key, name in self._columns.items())
         say("  ".join(cells))
+
+    def _fitting(self, row: Mapping[str, float]) -> dict[str, str]:
+        """Return the columns that fit on a line, in order."""
+        first = {key: name for key, name in _FIRST.items() if key in row}
+        metrics = {
+            key: key.removeprefix("valid_")
+            for key in row
+            if key.startswith("valid_") and key not in first
+        }
+        width = get_terminal_size().columns if sys.stderr.isatty() else 1000
+        while True:
+            columns = {**first, **metrics, **_LAST}
+            if not metrics or sum(_width(name) + 2 for name in columns.values()) - 2 <= width:
+                return columns
+            metrics.popitem()
 
 
 def _width(name: str) -> int:
     return max(len(name), 7)
 
 
-def _cell(name: str, value: float) -> str:
-    if name == "epoch":
+def _cell(key: str, value: float) -> str:
+    if key == "epoch":
         return str(int(value))
-    return f"{value:.3g}" if name == "lr" else f"{value:.4f}"
+    return f"{value:.3g}" if key in ("lr", "seconds") else f"{value:.4f}"
 
 
 def done_line(text: str, started: float) -> None:
-    """Say on stderr what was written and how long it took; `started` is ``time.monotonic()``."""
+    """Print on stderr what was written and how long it took since `started`, a monotonic time."""
     say(f"{text} in {spell_seconds(time.monotonic() - started)}")
 
 
 def spell_seconds(seconds: float) -> str:
-    """Write a duration as people say it.
+    """Return a duration with a unit that suits it.
 
     Examples
     --------

@@ -59,10 +59,10 @@ def command(ctx: click.Context, store: Path, run: Path, as_json: bool, **options
     from mcls.stages.train import train
 
     started = time.monotonic()
-    watch = EpochTable()
-    with progress_bar("train", unit="") as progress:
+    table = EpochTable()
+    with progress_bar("train", unit="steps") as progress:
         trained = train(
-            store, run, progress=progress, on_epoch=watch, origins=origins(ctx), **options
+            store, run, progress=progress, on_epoch=table, origins=origins(ctx), **options
         )
     if as_json:
         said = {"run": str(trained.path), "computed": trained.computed, **trained.summary}
@@ -73,6 +73,9 @@ def command(ctx: click.Context, store: Path, run: Path, as_json: bool, **options
         done_line(f"wrote {trained.path}", started)
     else:
         say(f"{trained.path} is up to date; nothing to do")
+    for note in trained.summary["notes"]:
+        if note.startswith("hint: "):
+            say(note)
 
 
 def show_summary(path: Path, summary: dict[str, Any]) -> None:
@@ -93,7 +96,8 @@ def show_summary(path: Path, summary: dict[str, Any]) -> None:
             if key in about:
                 click.echo(f"{option} found {about[key]:.4g}")
     for note in summary["notes"]:
-        click.echo(f"note: {note}")
+        if not note.startswith("hint: "):  # hints are printed on stderr
+            click.echo(f"note: {note}")
     if not summary["metrics"]:
         click.echo("there is no valid or test part, so no metrics were computed")
         return

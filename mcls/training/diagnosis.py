@@ -12,8 +12,8 @@ from mcls.training.task import TrainingTask
 
 #: A loss must fall below this share of the loss of a constant prediction to count as learning.
 _LEARNT = 0.98
-#: An AUC from which on a net has learnt something, whatever its loss is.
-_LEARNT_AUC = 0.6
+#: Standard errors by which the AUC of a net that has learnt exceeds 0.5, whatever its loss.
+_ERRORS = 2.0
 
 
 def check_losses(
@@ -110,26 +110,40 @@ def hints(task: TrainingTask, history: Sequence[Mapping[str, float]], kept: int)
     kept : int
         The epoch whose weights are kept, counted from 1.
     """
-    part = "train" if task.valid is None else "valid"
-    targets = task.batches.tracks.targets if task.valid is None else task.valid.tracks.targets
-    row = history[kept - 1]
-    constant, loss = _constant_loss(task, targets), row[f"{part}_loss"]
     name = task.training.optimizer.partition(":")[0]
-    if loss >= _LEARNT * constant and row.get("valid_auc", 0.5) < _LEARNT_AUC:
+    if _at_chance(task, history, kept):
+        part = "train" if task.valid is None else "valid"
+        loss = history[kept - 1][f"{part}_loss"]
         return [
-            f"the net stays at chance level: its {part} loss of {loss:.4g} is no better than that "
-            f"of the same prediction for every track ({constant:.4g}). Try another learning rate "
-            f"(--optimizer {name}:lr=... or --find-lr), more epochs, or a wider net with less "
+            f"the net stays at chance level: its {part} loss is {loss:.4g}, no better than "
+            "with the same prediction for every track. Try another learning rate "
+            f"(--find-lr, or --optimizer {name}:lr=...), more --epochs, or a wider net with less "
             "dropout (-p width=... -p dropout=...)"
         ]
     if task.valid is not None and kept == 1 and len(history) > 1:
         return [
             f"the first of {len(history)} epochs is the best on the valid part "
-            f"({task.training.monitor}); the net learns too fast or overfits. Try a lower learning "
-            f"rate (--optimizer {name}:lr=...), a smaller net, augmentation (--augment) or more "
-            "tracks"
+            f"({task.training.monitor}): the net learns too fast or overfits. Try a lower learning "
+            f"rate (--optimizer {name}:lr=...), a smaller net, --augment, or more tracks"
         ]
     return []
+
+
+def _at_chance(task: TrainingTask, history: Sequence[Mapping[str, float]], kept: int) -> bool:
+    """Say whether the kept epoch is no better than the same prediction for every track."""
+    if task.valid is None:
+        if task.training.l1 or task.training.augment:
+            return False  # the train loss is not that of the tracks alone
+        targets = task.batches.tracks.targets
+        return history[kept - 1]["train_loss"] >= _LEARNT * _constant_loss(task, targets)
+    targets, n = task.valid.tracks.targets, len(task.valid.tracks)
+    pairs = targets.sum(axis=0) * (n - targets.sum(axis=0))
+    error = float(np.sqrt((n + 1) / (12 * pairs[pairs > 0])).mean()) if pairs.any() else 0.0
+    row = history[kept - 1]
+    return (
+        row["valid_loss"] >= _LEARNT * _constant_loss(task, targets)
+        and row.get("valid_auc", 0.5) <= 0.5 + _ERRORS * error
+    )
 
 
 def _constant_loss(task: TrainingTask, targets: np.ndarray) -> float:

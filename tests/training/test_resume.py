@@ -138,6 +138,33 @@ def test_a_state_comes_back_and_a_stranger_s_is_refused(tmp_path, rng):
 
 
 @pytest.mark.slow
+def test_sigterm_exits_143_and_the_same_command_goes_on(store, tmp_path, train):
+    given = {"epochs": 4000, "batch_size": 2, "frames": 10, "patience": 4000}
+    words = ["train", str(store), str(tmp_path / "killed"), "--model", "mlp", "-p", "layers=16"]
+    words += ["--device", "cpu", *(f"--{k.replace('_', '-')}={v}" for k, v in given.items())]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mcls", *words], env=environment, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob(".killed.work/*/state.safetensors")):
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert "run the same command again to continue" in said
+    assert "Traceback" not in said
+    (kept,) = tmp_path.glob(".killed.work/*/state.safetensors")
+    n_done = len(read_checkpoint(kept).history)
+    assert 1 <= n_done < 4000
+    rows = []
+    with pytest.raises(Killed):
+        train("killed", on_epoch=rows.append, progress=kill_at(n_done + 1, 0, 4000), **given)
+    assert [row["epoch"] for row in rows] == [n_done + 1]
+
+
+@pytest.mark.slow
 def test_kill_9_and_the_same_command_again(store, tmp_path, train):
     words = ["train", str(store), "RUN", "--model", "mlp", "-p", "layers=64x64", "--device", "cpu"]
     words += ["--frames", "10", "--epochs", "80", "--batch-size", "2", "--patience", "80"]

@@ -15,7 +15,6 @@ from mcls.disk.run import open_run
 from mcls.disk.store import Store
 from mcls.errors import ConfigError, MclsError
 from mcls.evaluation.aggregate import score_tracks
-from mcls.training import logs
 from mcls.training.lr_finder import steepest
 
 
@@ -234,32 +233,19 @@ def test_what_does_not_fit_is_refused_before_anything_is_made(train, tmp_path, g
     assert list(tmp_path.iterdir()) == []
 
 
+def test_every_step_of_mixed_precision_uses_the_weights_of_the_step_before(train):
+    given = {"optimizer": "sgd:lr=0.1", "split": "alone", "epochs": 1}
+    runs = [train(precision, precision=precision, **given) for precision in ("32", "bf16")]
+    losses = [float(history(run)[0]["train_loss"]) for run in runs]
+    assert losses[1] == pytest.approx(losses[0], rel=0.02)
+
+
 @pytest.mark.parametrize("precision", ["bf16"])
 def test_mixed_precision_trains_and_scores_are_wide(train, precision):
     run = train("run", precision=precision, epochs=10, optimizer="adam:lr=0.01")
     weights = fitted_model(open_run(run)).tensors().values()
     assert {tensor.dtype for tensor in weights} == {torch.float32}
     assert mcls.evaluate(run, ["auc"], part="test")["auc"].macro.value > 0.9
-
-
-def test_tensorboard_that_is_not_there_is_said(train, tmp_path, monkeypatch):
-    monkeypatch.setattr(logs, "find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match="pip install tensorboard"):
-        train("run", tensorboard=tmp_path / "log")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_tensorboard_has_the_figures_of_the_history(train, tmp_path):
-    reader = "tensorboard.backend.event_processing.event_accumulator"
-    events = pytest.importorskip(reader).EventAccumulator(str(tmp_path / "log"))
-    rows = history(train("run", epochs=3, find_lr=True, tensorboard=tmp_path / "log"))
-    events.Reload()
-    assert set(events.Tags()["scalars"]) == set(rows[0])
-    for name in rows[0]:
-        logged = events.Scalars(name)
-        assert [one.step for one in logged] == [1, 2, 3]
-        expected = [float(row[name]) for row in rows]
-        np.testing.assert_allclose([one.value for one in logged], expected, rtol=1e-6)
 
 
 def test_the_rate_may_be_found(train):
@@ -307,6 +293,13 @@ def test_two_processes_share_a_training(train, store):
     assert all(
         np.array_equal(scores[n], s) for n, s in zip(told.track_ids, told.scores, strict=True)
     )
+
+
+@pytest.mark.slow
+def test_an_error_in_one_of_several_processes_is_the_error_of_the_training(train, tmp_path):
+    with pytest.raises(MclsError, match=r"the loss is nan in epoch \d+, step \d+: .*:lr=1e\+19"):
+        train("run", devices=2, optimizer="sgd:lr=1e20", epochs=9)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow
