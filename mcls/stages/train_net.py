@@ -1,4 +1,4 @@
-"""Train a net on the rows of a plan: what is to be trained on what, and what is kept of it."""
+"""Train the net of a plan: prepare the task, train it, and describe the result."""
 
 import csv
 from collections.abc import Callable, Mapping, Sequence
@@ -29,18 +29,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class NetResult:
-    """A net, and how it came to be.
+    """A trained net and the facts of its training.
 
     Parameters
     ----------
     model : TrainedNet
-        With the weights that are kept.
+        The net with the weights that are kept.
     n_rows : int
-        Of the train part.
+        Number of rows of the train part.
     about : dict
-        JSON-like: which epoch is kept, of how many, the rows of a segment, ...
+        JSON-like facts: the epoch that is kept, the number of epochs, the rows of a segment, ...
     notes : list of str
-        What a reader of the scores should know.
+        Notes for readers of the scores, and hints, which start with ``hint:``.
     history : list of dict
         A row of figures per epoch.
     """
@@ -62,7 +62,7 @@ def train_net(
     on_epoch: OnEpoch | None = None,
     on_step: OnStep | None = None,
 ) -> NetResult:
-    """Train the net of a plan; a training that was killed goes on.
+    """Train the net of a plan, or continue a training that was interrupted.
 
     Parameters
     ----------
@@ -71,14 +71,14 @@ def train_net(
     pieces : Path
         The folder for the state of the training, which is kept if the process is killed.
     plan : Plan
-        Of a net.
+        The plan of a run with a net.
     stored : mapping of int to StoredRows
-        The steps of the chain that the store has the rows of.
+        Rows that the store has, by their step of the chain.
     encoded : callable
         Returns the rows of a track at the end of the chain, and their frame rate.
     on_epoch, on_step : callable or None
-        Told ``(row of the history)`` after each epoch, ``(steps done, steps in all)`` after each
-        step.
+        Called with the row of the history after each epoch, and with the number of steps done and
+        of all steps after each step.
 
     Raises
     ------
@@ -87,7 +87,7 @@ def train_net(
     DataError
         If the labels of the train part cannot be learnt.
     MclsError
-        If the training diverges.
+        If the loss becomes NaN or infinite.
     """
     from mcls.training.diagnosis import hints
     from mcls.training.fit import check_device, fit
@@ -108,7 +108,7 @@ def train_net(
     if training.test_shift >= n_dims:
         raise ConfigError(
             f"test_shift={training.test_shift}; expected 0 to {n_dims - 1}, as rows have {n_dims} "
-            "dims"
+            "dimensions"
         )
     net = _first_net(plan, standardise.shape(n_frames, n_dims), len(outputs))
     spec = NetSpec(
@@ -177,7 +177,7 @@ def train_net(
 
 
 def write_history(path: Path, history: Sequence[Mapping[str, float]]) -> None:
-    """Write a row per epoch; a figure that an epoch does not have is left empty."""
+    """Write a CSV file with a row per epoch; missing values are empty."""
     columns = list(dict.fromkeys(key for row in history for key in row))
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns, lineterminator="\n")
@@ -186,7 +186,7 @@ def write_history(path: Path, history: Sequence[Mapping[str, float]]) -> None:
 
 
 def _outputs(plan: Plan) -> tuple[list[int], list[int]]:
-    """Return the labels that the net tells apart, and those that all train tracks have."""
+    """Return the labels that the net has outputs for, and those that all train tracks have."""
     truth = _truth(plan, plan.parts.of("train"))
     known = np.asarray(truth.any(axis=0))
     always = np.asarray(truth.all(axis=0))
@@ -199,12 +199,14 @@ def _outputs(plan: Plan) -> tuple[list[int], list[int]]:
             )
         always = np.zeros_like(known)
     if not (known & ~always).any():
-        raise DataError("every label is on all train tracks or on none: nothing to tell apart")
+        raise DataError(
+            "every label is on all train tracks or on none, so there is nothing to learn"
+        )
     return np.flatnonzero(known & ~always).tolist(), np.flatnonzero(always).tolist()
 
 
 def _first_net(plan: Plan, sizes: tuple[int, int], n_outputs: int) -> "nn.Module":
-    """Return the net before its first step, with the layers that the plan begins with."""
+    """Return the net with its initial weights, those of ``--init`` included."""
     from mcls.chain.init_weights import copy_layers
     from mcls.nets import build_net
 
@@ -213,7 +215,8 @@ def _first_net(plan: Plan, sizes: tuple[int, int], n_outputs: int) -> "nn.Module
     if plan.init is not None:
         if not hasattr(net, "load_layers"):
             raise ConfigError(
-                f"--init: {name} takes no layers of a dictionary; use --model mlp, or give a run"
+                f"--init: {name} cannot start from the layers of a dictionary; use --model mlp, or "
+                "give a run"
             )
         layers = layer_arrays(plan.init)
         cast(Any, net).load_layers([w for w, _ in layers], [b for _, b in layers])
@@ -223,7 +226,7 @@ def _first_net(plan: Plan, sizes: tuple[int, int], n_outputs: int) -> "nn.Module
 
 
 def _batches(plan: Plan, train: Tracks, n_frames: int, standardise: "Standardise") -> Batches:
-    """Return the batches of the train part; augmentations know mean and deviation of each dim."""
+    """Return the batches of the train part, with its statistics for augmentations."""
     training = plan.training
     assert training is not None
     n_dims = train.array().shape[1]
@@ -245,7 +248,7 @@ def _batches(plan: Plan, train: Tracks, n_frames: int, standardise: "Standardise
 
 
 def _learnt_from(plan: Plan) -> tuple[str, ...]:
-    """Return the train tracks, and those that layers to begin with had seen before."""
+    """Return the train tracks and those that the layers of ``--init`` were learnt from."""
     seen = [plan.store.track_ids[i] for i in plan.parts.of("train")]
     for step in (*([] if plan.init is None else [plan.init]), *plan.inherited):
         seen += step.learnt_from
@@ -260,10 +263,10 @@ def _truth(plan: Plan, tracks: np.ndarray) -> np.ndarray:
 def _source(
     plan: Plan, stored: Mapping[int, StoredRows], encoded: Callable[[int], RowsAndRate]
 ) -> tuple[Callable[[str, list[int]], Tracks], float | None]:
-    """Return what gives the tracks of a part, and the frame rate.
+    """Return a function that returns the tracks of a part, and the frame rate.
 
-    Rows that the store has are read from its memory map; rows that are encoded in passing are
-    encoded once and held in memory.
+    Rows that the store has are read from its memory map; others are encoded once and kept in
+    memory.
     """
     whole = stored.get(len(plan.chain) - 1)
     first = int(plan.parts.of("train")[0])
@@ -289,14 +292,14 @@ def _source(
 
 
 def _segment_rows(plan: Plan, lengths: np.ndarray, frame_rate: float | None) -> int:
-    """Return how many rows a segment has."""
+    """Return the number of rows of a segment."""
     training = plan.training
     assert training is not None
     if plan.init is not None:
         context = int(plan.init.settings["context"])
         if training.segment is not None or training.frames not in (None, context):
             raise ConfigError(
-                f"--init was learnt from {context} frames at a time, and so the net reads "
+                f"--init was learnt from {context} frames at a time, so the net reads "
                 f"segments of {context}; leave --segment and --frames out"
             )
         return context
@@ -305,8 +308,8 @@ def _segment_rows(plan: Plan, lengths: np.ndarray, frame_rate: float | None) -> 
     if training.segment is not None:
         if frame_rate is None:
             raise ConfigError(
-                f"--segment {training.segment:g}: a row is a whole track here and has no length "
-                "in seconds; leave it out, or say how many rows with --frames"
+                f"--segment {training.segment:g}: a row is a whole track here and has no duration "
+                "in seconds; leave --segment out, or give a number of rows with --frames"
             )
         return max(1, round(training.segment * frame_rate))
     if frame_rate is None:
@@ -316,7 +319,7 @@ def _segment_rows(plan: Plan, lengths: np.ndarray, frame_rate: float | None) -> 
 
 
 def _standardise(plan: Plan, train: Tracks) -> "Standardise":
-    """Return what comes before the net, learnt from the train part."""
+    """Return the standardisation of the input, learnt from the train part."""
     import torch
 
     from mcls.training.model import Standardise
@@ -343,12 +346,12 @@ def _standardise(plan: Plan, train: Tracks) -> "Standardise":
         assert learnt.mean_ is not None and learnt.scale_ is not None
         mean, scale = learnt.mean_, learnt.scale_
     if not (np.isfinite(mean).all() and np.isfinite(scale).all()):
-        raise DataError(f"{plan.store.path}: rows of the train part hold NaN or infinite numbers")
+        raise DataError(f"{plan.store.path}: rows of the train part contain NaN or infinite values")
     return Standardise(torch.tensor(mean), torch.tensor(scale))
 
 
 def _of(family: str, spec: str) -> Callable[..., Any]:
-    """Return the function that a spec names, with its settings."""
+    """Return the function that ``NAME:key=value,...`` names, with its settings."""
     name, given = split_spec(spec)
     entry: Entry = find(family, name)
     return partial(entry.load(), **resolve(entry, given))

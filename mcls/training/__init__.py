@@ -1,23 +1,27 @@
-"""Training of nets: rows in, a net with weights out.
+"""Training of nets: from rows to a net with weights.
 
-======================== =======================================================================
-`options`                every option of the training, checked
-`segments`               tracks of a store cut into segments; whole batches from the memory map
-`segment_augmentations`  what may be done to a batch of segments
-`losses`, `optimizers`,  families of the registry, one file each
+=========================== =====================================================================
+`options`                   all options of the training, checked
+`segments`                  segments cut out of the tracks of a store, in whole batches
+`segment_augmentations`     augmentations of a batch of segments
+`losses`, `optimizers`,     families of the registry
 `schedules`
-`model`                  the trained net: scores of tracks, hidden layers; needs torch alone
-`learner`                one epoch: a LightningModule
-`batch_size`,            what to begin with, by trial
-`range_test`, `trial`
-`fit`                    all epochs: from the first weights to the kept ones
-`state`                  what a killed training goes on from
-`watch`                  figures that say how the training goes
-======================== =======================================================================
+`model`                     the trained net: scores of tracks and hidden layers
+`task`                      everything that a training consists of, in one object
+`fit`                       a whole training, from a checkpoint or the initial weights
+`loop`                      the training loop: steps and epochs
+`device_batches`            batches on the device of the training
+`processes`                 several processes that train one net, a device each
+`validation`                what is measured after each epoch
+`checkpoint`                the file that an interrupted training goes on from
+`diagnosis`                 errors and hints of a training that goes wrong
+`logs`                      TensorBoard, Weights & Biases, MLflow
+`batch_size`, `lr_finder`,  a batch size and a learning rate, found by trial
+`trial_step`
+`interpret`, `grad_cam`     filters, attributions and Grad-CAM of a trained net
+=========================== =====================================================================
 
-Nothing is drawn from a generator that lives on from batch to batch. What a batch holds follows from
-(seed, epoch, step), and what dropout leaves out from (seed, epoch, device), so neither the number
-of loader workers nor a kill in between can change it.
-
-Lightning is imported by `learner` and `fit` only, so that scoring with a net starts without it.
+No random generator lives on from batch to batch. A batch follows from (seed, epoch, step) and the
+dropout of an epoch from (seed, epoch, process), so neither the number of workers nor an
+interruption changes a training.
 """

@@ -1,7 +1,7 @@
-"""The batch size to train with: what the device holds, or what is fastest on a CPU.
+"""Find a batch size: the largest that fits into a GPU's memory, or the fastest on a CPU.
 
-Sizes are powers of two, up to an epoch. Each is tried by whole steps of a copy of the net on
-segments of the train part.
+Sizes are powers of two, up to the segments of an epoch. Each is tried with whole training steps of
+a copy of the net, on segments of the train part.
 """
 
 import math
@@ -14,41 +14,41 @@ import torch
 
 from mcls.errors import ConfigError
 from mcls.training.task import TrainingTask
-from mcls.training.trial_step import trial_of
+from mcls.training.trial_step import trial_step
 
-#: The smallest size that is tried: of one segment, batch norms may have nothing to measure.
+#: The smallest size that is tried: with one segment, a batch norm may have one number per map.
 _LEAST = 2
-#: Seconds that a size is tried on a CPU, or one step, whichever is longer.
+#: Seconds for which a size is tried on a CPU; at least one step.
 _TRIED = 0.3
-#: How much faster per segment a larger batch must be to be worth it.
+#: Factor by which a larger batch must be faster per segment to count as faster.
 _GAIN = 1.05
-#: Sizes in a row that are not worth it, after which larger ones are not tried.
+#: Sizes in a row that are not faster, after which larger ones are not tried.
 _IN_VAIN = 2
 
-#: Does a step with so many segments; may be asked again and again.
+#: Computes a training step with the given number of segments.
 Step = Callable[[int], object]
 
 
 def find_batch_size(task: TrainingTask, device: torch.device | str) -> int:
-    """Return a batch size for a task, over all of its devices. The net of the task stays as it is.
+    """Return a batch size over all devices of a training; its net is not changed.
 
     Parameters
     ----------
     task : TrainingTask
-        What is to be trained.
+        What to train.
     device : torch.device or str
-        One of the devices.
+        The device to try it on.
 
     Returns
     -------
     int
-        On CUDA the largest that does not run out of memory. On a CPU the one with the most segments
-        per second, which depends on the machine, and on what else runs there.
+        On CUDA the largest that fits into memory. On a CPU the one with the most segments per
+        second, which depends on the machine and its load.
 
     Raises
     ------
     ConfigError
-        If not even two segments fit.
+        If not even two segments fit into memory.
     """
     device, devices = torch.device(device), task.training.devices
     limit = task.batches.n_segments // devices
@@ -75,7 +75,7 @@ def largest(step: Step, limit: int) -> int:
 def fastest(step: Step, limit: int, clock: Callable[[], float] = time.perf_counter) -> int:
     """Return the power of two up to `limit` with the most segments per second.
 
-    Of sizes that are as fast, but for 5 %, the smallest: it makes the most of an epoch.
+    Of sizes that are equally fast within 5 %, the smallest is returned: it makes most steps.
 
     Raises
     ------
@@ -103,7 +103,7 @@ def _none_fits() -> NoReturn:
 
 
 def _seconds(step: Step, size: int, clock: Callable[[], float]) -> float:
-    """Return how long a step takes at best; others that use the machine only make it longer."""
+    """Return the seconds of the fastest step; the load of the machine only makes steps longer."""
     least, began = math.inf, clock()
     while True:
         started = clock()
@@ -115,12 +115,12 @@ def _seconds(step: Step, size: int, clock: Callable[[], float]) -> float:
 
 
 def _fits(step: Step, size: int) -> bool:
-    """Do a step, and say whether memory was enough."""
+    """Say whether memory is enough for a step."""
     try:
         step(size)
     except (torch.OutOfMemoryError, MemoryError):
         return False
-    except RuntimeError as error:  # what torch says on a CPU
+    except RuntimeError as error:  # the message of torch on a CPU
         if "not enough memory" not in str(error) and "can't allocate memory" not in str(error):
             raise
         return False
@@ -131,8 +131,8 @@ def _fits(step: Step, size: int) -> bool:
 
 
 def _step_of(task: TrainingTask, device: torch.device) -> Step:
-    """Return what makes a step with so many segments: those of a batch, over and over."""
-    step, _ = trial_of(task, device)
+    """Return a function that computes a step, with the segments of one batch repeated."""
+    step, _ = trial_step(task, device)
     some = task.batches[0, 0]
 
     def sized(size: int) -> None:

@@ -1,4 +1,4 @@
-"""Grad-CAM: where in a track the maps of a layer are that speak for a label."""
+"""Grad-CAM: the regions of a track in which the maps of a layer support a label."""
 
 from dataclasses import dataclass
 
@@ -13,14 +13,14 @@ from mcls.training.model import TrainedNet
 
 @dataclass(frozen=True)
 class Maps:
-    """A hidden layer that still has places.
+    """A hidden layer whose output has a time axis.
 
     Parameters
     ----------
     layer : str
-        Its name.
+        Name of the layer.
     n_frames, n_dims : int
-        Places of one of its maps of a segment; 1 dim where the layer has maps over time alone.
+        Size of its maps of a segment; `n_dims` is 1 if the maps have a time axis only.
     """
 
     layer: str
@@ -29,7 +29,7 @@ class Maps:
 
 
 def layers_with_maps(model: TrainedNet) -> list[Maps]:
-    """Return the hidden layers with two or more frames, in the net's order."""
+    """Return the hidden layers with two or more frames, in the order of the net."""
     sizes: dict[str, torch.Size] = {}
     names: tuple[str, ...] = tuple(model.net.hidden)  # type: ignore[arg-type]  # the contract
     hooks = [
@@ -51,15 +51,15 @@ def layers_with_maps(model: TrainedNet) -> list[Maps]:
 
 
 def chosen_maps(model: TrainedNet, layer: str | None = None) -> Maps:
-    """Return the layer whose maps are looked at.
+    """Return the layer whose maps are shown.
 
     Parameters
     ----------
     model : TrainedNet
-        On any device.
+        A net on any device.
     layer : str or None
-        Its name; None: the last layer with two or more frames and dims, or where there is none the
-        last with two or more frames.
+        Name of the layer. None takes the last layer with two or more frames and dimensions, or if
+        there is none the last one with two or more frames.
 
     Raises
     ------
@@ -83,41 +83,40 @@ def chosen_maps(model: TrainedNet, layer: str | None = None) -> Maps:
 
 
 def grad_cam(model: TrainedNet, rows: np.ndarray, output: int, layer: str) -> np.ndarray:
-    """Return how much the maps of a layer speak for a label, at every number of a track.
+    """Return the support of a layer's maps for a label, for every value of a track.
 
-    Each map counts as much as its gradient, the mean over its places, says; what then speaks
-    against the label is 0. The sum over maps is drawn out to the size of a segment, in straight
-    lines from place to place.
+    Maps are weighted by their mean gradient and summed; negative values become 0. The result is
+    interpolated linearly to the size of a segment.
 
     Parameters
     ----------
     model : TrainedNet
-        On any device.
+        A net on any device.
     rows : np.ndarray, shape (n_rows, n_dims)
-        Of a track.
+        Rows of a track.
     output : int
-        Which logit.
+        Index of the logit.
     layer : str
-        One of `layers_with_maps`.
+        Name of one of `layers_with_maps`.
 
     Returns
     -------
     np.ndarray, shape (n_rows, n_dims), float32
-        0 or more. All dims are alike where the layer has maps over time alone.
+        0 or more; the same for all dimensions if the layer's maps have a time axis only.
 
     References
     ----------
     Selvaraju, Cogswell, Das, Vedantam, Parikh & Batra (2017), Grad-CAM: visual explanations from
     deep networks via gradient-based localization.
 
-    Differs from the paper: a track has several segments, so maps are not scaled to a maximum of 1
-    each; any hidden layer may be asked for, not the last convolution alone.
+    Differs from the paper: maps are not scaled to a maximum of 1, since a track has several
+    segments; any hidden layer can be shown, not only the last convolution.
     """
     return over_track(model, rows, lambda x: _of_segments(model, x, output, layer))
 
 
 def _of_segments(model: TrainedNet, x: np.ndarray, output: int, layer: str) -> np.ndarray:
-    """Return the same for segments ``(n, n_frames, n_dims)``."""
+    """Return Grad-CAM of segments ``(n, n_frames, n_dims)``."""
     net = model.net
     kept: list[torch.Tensor] = []
     hook = net.get_submodule(layer).register_forward_hook(lambda _, __, made: kept.append(made))
@@ -139,5 +138,5 @@ def _of_segments(model: TrainedNet, x: np.ndarray, output: int, layer: str) -> n
 
 
 def _with_dims(maps: torch.Tensor) -> torch.Tensor:
-    """Return maps over time alone as maps of one dim; others as they are."""
+    """Return maps with a time axis only as maps of one dimension; others unchanged."""
     return maps.unsqueeze(3) if maps.ndim == 3 else maps

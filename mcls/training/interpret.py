@@ -1,4 +1,4 @@
-"""What a trained net looks for: its first filters, where in a track it saw a label, and when."""
+"""Interpretation of a trained net: its first filters, attributions and scores over time."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,23 +12,23 @@ from mcls.errors import ConfigError
 from mcls.training.model import TrainedNet
 from mcls.training.segments import cut, grid
 
-#: Segments that pass through a net at once.
+#: Batch size.
 _BATCH = 16
 
-#: What a layer with weights is called in torch's graph of gradients.
+#: Names of layers with weights in the graph of gradients of torch.
 _WEIGHTED = ("Convolution", "Addmm", "MmBackward", "Bmm", "Lstm", "Gru", "Rnn")
 
 
 @dataclass(frozen=True)
 class Filters:
-    """Filters of one layer that read the segment itself.
+    """The filters of a layer that reads the segment itself.
 
     Parameters
     ----------
     layer : str
-        Its name in the net.
+        Name of the layer.
     weights : np.ndarray, shape (n, n_frames, n_dims)
-        On the standardised segment.
+        Weights, applied to the standardised segment.
     """
 
     layer: str
@@ -36,15 +36,15 @@ class Filters:
 
 
 def first_filters(model: TrainedNet) -> list[Filters]:
-    """Return the filters of every layer before which there is no other with weights.
+    """Return the filters of every layer that has no layer with weights before it.
 
-    A batch norm of the input does not count as one. Where segments are whitened first, filters
-    are brought back to the standardised numbers that the whitening reads.
+    A batch norm of the input does not count as a layer with weights. If segments are whitened
+    first, filters are transformed back to the standardised input.
 
     Raises
     ------
     ConfigError
-        If there is none that reads frames and dims.
+        If no layer reads frames and dimensions.
     """
     spec, whitening = model.spec, model.standardise.whitening
     kinds = (nn.Conv1d, nn.Conv2d, nn.Linear)
@@ -78,12 +78,14 @@ def first_filters(model: TrainedNet) -> list[Filters]:
         if patches is not None:
             filters.append(Filters(name, patches.numpy()))
     if not filters:
-        raise ConfigError(f"{spec.net}: it has no filters that read frames and dims of a segment")
+        raise ConfigError(
+            f"{spec.net}: it has no filters that read frames and dimensions of a segment"
+        )
     return filters
 
 
 def _patches(weights: torch.Tensor, n_frames: int, n_dims: int) -> torch.Tensor | None:
-    """Return weights as ``(n, frames, dims)``; None where they are on something else."""
+    """Return weights as ``(n, n_frames, n_dims)``, or None if they do not read the segment."""
     n = len(weights)
     if weights.ndim == 2:
         return (
@@ -99,7 +101,7 @@ def _patches(weights: torch.Tensor, n_frames: int, n_dims: int) -> torch.Tensor 
 
 
 def _comes_after_weights(x: torch.Tensor) -> bool:
-    """Say whether a layer with weights has had a part in some numbers."""
+    """Return whether a tensor was computed by a layer with weights."""
     left, known = [x.grad_fn], set()
     while left:
         step = left.pop()
@@ -113,27 +115,27 @@ def _comes_after_weights(x: torch.Tensor) -> bool:
 
 
 def attribution(model: TrainedNet, rows: np.ndarray, output: int, *, steps: int = 16) -> np.ndarray:
-    """Return how much each number of a track adds to a logit, beyond the mean of the train part.
+    """Return the attribution of a logit to each value of a track, by integrated gradients.
 
-    Integrated gradients: gradient times input, where the gradient is the mean over points on the
-    way from the mean input to the segment. What the numbers of a segment add sums up to its logit
-    less that of the mean input.
+    The attribution is gradient times input, relative to the mean of the train part, with the
+    gradient averaged over points on the line from the mean input to the segment. The attributions
+    of a segment sum up to its logit minus that of the mean input.
 
     Parameters
     ----------
     model : TrainedNet
-        On any device.
+        A net on any device.
     rows : np.ndarray, shape (n_rows, n_dims)
-        Of a track.
+        Rows of a track.
     output : int
-        Which logit.
+        Index of the logit.
     steps : int
-        Points on the way, 1 or more; 1: the gradient half-way.
+        Number of points on the line, 1 or more; with 1 the gradient at its middle is taken.
 
     Returns
     -------
     np.ndarray, shape (n_rows, n_dims), float32
-        The mean, where two segments meet.
+        Mean over the segments that a row is part of.
 
     References
     ----------
@@ -144,7 +146,7 @@ def attribution(model: TrainedNet, rows: np.ndarray, output: int, *, steps: int 
 
 
 def mean_segment(model: TrainedNet) -> np.ndarray:
-    """Return the mean input, of a row or of every place in a segment."""
+    """Return the mean input: of a row, or of every value of a segment."""
     mean = model.standardise.mean.cpu().numpy()
     return mean.reshape(model.spec.n_frames, -1) if model.standardise.joined else mean
 
@@ -152,21 +154,21 @@ def mean_segment(model: TrainedNet) -> np.ndarray:
 def over_track(
     model: TrainedNet, rows: np.ndarray, explain: Callable[[np.ndarray], np.ndarray]
 ) -> np.ndarray:
-    """Return for each number of a track what is said of it in its segments.
+    """Explain the segments of a track and average the results per row.
 
     Parameters
     ----------
     model : TrainedNet
-        Segments are cut as it cuts them.
+        The net; it defines how segments are cut.
     rows : np.ndarray, shape (n_rows, n_dims)
-        Of a track.
+        Rows of a track.
     explain : callable
-        From some segments, ``(n, n_frames, n_dims)``, to a number for each of theirs.
+        Function from segments ``(n, n_frames, n_dims)`` to an array of the same shape.
 
     Returns
     -------
     np.ndarray, shape (n_rows, n_dims), float32
-        The mean, where two segments meet.
+        Mean over the segments that a row is part of.
     """
     spec, n = model.spec, len(rows)
     offsets = grid(n, spec.n_frames)
@@ -205,9 +207,9 @@ def _integrated(
 
 
 def scores_over_time(model: TrainedNet, rows: np.ndarray, hop: int) -> np.ndarray:
-    """Return scores of segments that begin every `hop` rows, ``(n_segments, n_classes)``.
+    """Return the scores of segments that begin every `hop` rows, ``(n_segments, n_classes)``.
 
-    A track shorter than a segment gives one.
+    A track shorter than a segment gives one row.
     """
     n_frames = model.spec.n_frames
     starts = range(0, max(1, len(rows) - n_frames + 1), hop)

@@ -1,9 +1,9 @@
-"""Losses: how far the logits of some segments are from their labels, a number per segment.
+"""Losses: they measure how far the logits of segments are from their labels.
 
 A loss is a function of ``logits`` and ``targets``, both ``(batch, n_labels)`` float32, and of
-``share`` ``(n_labels,)``, the share of the train tracks that have each label. Targets are 0 or 1,
-or between if segments were mixed. The fact ``scores`` says what makes a score of a logit:
-``softmax``, ``sigmoid``, or nothing (``margin``).
+``share`` ``(n_labels,)``, the share of the train tracks that have each label; it returns one number
+per segment. Targets are 0 or 1, or between if segments were mixed. The fact ``scores`` names the
+function from a logit to a score: ``softmax``, ``sigmoid``, or none (``margin``).
 """
 
 from typing import Literal
@@ -26,18 +26,18 @@ def cross_entropy(
     label_smoothing: float = 0.0,
     weight: Weight = "none",
 ) -> torch.Tensor:
-    """Cross-entropy of the softmax: the negative log likelihood of the one true label.
+    """Softmax cross-entropy: the negative log-likelihood of the true label.
 
     Parameters
     ----------
     logits, targets : torch.Tensor, shape (batch, n_labels)
-        Of segments.
+        Logits and labels of segments.
     share : torch.Tensor, shape (n_labels,)
         Share of the train tracks that have each label.
     label_smoothing : float
-        Part of the target that is spread over all labels, in [0, 1).
+        Label smoothing: fraction of the target that is spread over all labels, in [0, 1).
     weight : {'none', 'balanced'}
-        ``balanced``: a rare label weighs as much as a frequent one.
+        Weights of the labels; ``balanced`` weighs a label by the inverse of its frequency.
     """
     targets = _smoothed(targets, label_smoothing, 1 / targets.shape[1])
     if weight == "balanced":
@@ -54,19 +54,19 @@ def bce(
     label_smoothing: float = 0.0,
     positive_weight: float | Literal["balanced"] = 1.0,
 ) -> torch.Tensor:
-    """Binary cross-entropy of each label, from logits; the mean over labels.
+    """Binary cross-entropy of each label, averaged over the labels.
 
     Parameters
     ----------
     logits, targets : torch.Tensor, shape (batch, n_labels)
-        Of segments.
+        Logits and labels of segments.
     share : torch.Tensor, shape (n_labels,)
         Share of the train tracks that have each label.
     label_smoothing : float
-        Part of the targets that is drawn towards 0.5, in [0, 1).
+        Label smoothing: fraction by which targets are moved towards 0.5, in [0, 1).
     positive_weight : float or 'balanced'
-        What a present label weighs, an absent one weighing 1. ``balanced``: absent / present
-        tracks of the label.
+        Weight of a label that is present; one that is absent weighs 1. ``balanced`` takes the ratio
+        of the label's absent to its present tracks.
     """
     targets = _smoothed(targets, label_smoothing, 0.5)
     if positive_weight == "balanced":
@@ -84,28 +84,28 @@ def bce(
 def hinge(
     logits: torch.Tensor, targets: torch.Tensor, share: torch.Tensor, *, margin: float = 1.0
 ) -> torch.Tensor:
-    """Hinge: each label against the rest, as a linear SVM has it; the mean over labels.
+    """Hinge loss of each label against the rest, as in a linear SVM, averaged over labels.
 
     Parameters
     ----------
     logits, targets : torch.Tensor, shape (batch, n_labels)
-        Of segments.
+        Logits and labels of segments.
     share : torch.Tensor, shape (n_labels,)
         Unused.
     margin : float
-        From which logit on there is nothing to lose.
+        Logit above which the loss is 0.
     """
     return functional.relu(margin - (2 * targets - 1) * logits).mean(dim=1)
 
 
 @register("losses", "l2", scores="sigmoid")
 def l2(logits: torch.Tensor, targets: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
-    """Squared distance between each label's probability (the sigmoid) and its target.
+    """Squared error between the probability (sigmoid) of each label and its target.
 
     Parameters
     ----------
     logits, targets : torch.Tensor, shape (batch, n_labels)
-        Of segments.
+        Logits and labels of segments.
     share : torch.Tensor, shape (n_labels,)
         Unused.
     """
@@ -114,12 +114,12 @@ def l2(logits: torch.Tensor, targets: torch.Tensor, share: torch.Tensor) -> torc
 
 @register("losses", "l1", scores="sigmoid")
 def l1(logits: torch.Tensor, targets: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
-    """Absolute distance between each label's probability (the sigmoid) and its target.
+    """Absolute error between the probability (sigmoid) of each label and its target.
 
     Parameters
     ----------
     logits, targets : torch.Tensor, shape (batch, n_labels)
-        Of segments.
+        Logits and labels of segments.
     share : torch.Tensor, shape (n_labels,)
         Unused.
     """
@@ -135,18 +135,19 @@ def focal(
     gamma: float = 2.0,
     alpha: float | None = 0.25,
 ) -> torch.Tensor:
-    """Focal loss: binary cross-entropy in which what is easy counts little.
+    """Focal loss: binary cross-entropy that gives easy examples a small weight.
 
     Parameters
     ----------
     logits, targets : torch.Tensor, shape (batch, n_labels)
-        Of segments.
+        Logits and labels of segments.
     share : torch.Tensor, shape (n_labels,)
         Unused.
     gamma : float
-        How little; 0 is binary cross-entropy.
+        Focusing parameter: higher means smaller weights; 0 is binary cross-entropy.
     alpha : float or None
-        What a present label weighs, an absent one weighing 1 - alpha; none weighs both as 1.
+        Weight of a label that is present; one that is absent weighs 1 - alpha; none: both
+        weigh 1.
 
     References
     ----------

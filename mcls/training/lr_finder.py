@@ -1,4 +1,4 @@
-"""The rate to begin with, by a range test: raise it step by step and see where the loss falls."""
+"""Find a learning rate by a range test: raise it step by step and see where the loss falls."""
 
 from collections.abc import Sequence
 
@@ -7,42 +7,42 @@ import torch
 
 from mcls.errors import MclsError
 from mcls.training.task import TrainingTask
-from mcls.training.trial_step import trial_of
+from mcls.training.trial_step import trial_step
 
-#: Steps of the test, and the rates between which they rise.
+#: Steps of the test, and the lowest and highest learning rate.
 _STEPS, _LOWEST, _HIGHEST = 100, 1e-6, 1.0
-#: Steps over which a slope is measured: a loss differs from batch to batch, too.
+#: Steps over which a slope is measured, since the loss also differs from batch to batch.
 _WINDOW = 15
-#: The steepest slope is looked for among so many before the lowest loss, two decades: further from
-#: it, slopes are those of chance.
+#: Steps before the lowest loss (two decades) in which the steepest slope is searched; further away
+#: slopes are due to chance.
 _NEAR = 33
-#: The test ends with a loss so many times that of the first steps.
+#: The test ends when the loss is this many times that of the first steps.
 _BLOWN = 4.0
 
 
 def find_rate(task: TrainingTask, device: torch.device | str) -> float:
-    """Return the rate at which the loss falls most steeply. The net of the task stays as it is.
+    """Return the learning rate at which the loss falls most steeply; the net is not changed.
 
     Parameters
     ----------
     task : TrainingTask
-        What is to be trained.
+        What to train.
     device : torch.device or str
-        Where to try.
+        The device to try it on.
 
     Raises
     ------
     MclsError
-        If the loss falls nowhere.
+        If the loss falls at no learning rate.
 
     References
     ----------
     Smith (2017), Cyclical learning rates for training neural networks.
 
-    Differs from the paper: it reads a range off the accuracy of whole trainings; here a step is
-    made with each rate, and one rate is taken.
+    Differs from the paper: the paper reads a range from the accuracy of whole trainings; here one
+    step is made with each learning rate, and one learning rate is returned.
     """
-    step, optimizer = trial_of(task, torch.device(device))
+    step, optimizer = trial_step(task, torch.device(device))
     torch.manual_seed(task.seed)
     rates = np.geomspace(_LOWEST, _HIGHEST, _STEPS)
     losses: list[float] = []
@@ -56,24 +56,25 @@ def find_rate(task: TrainingTask, device: torch.device | str) -> float:
     found = steepest(rates[: len(losses)], losses)
     if found is None:
         raise MclsError(
-            "--find-lr: the loss fell at no rate by more than it differs from batch to batch; use "
-            "a larger --batch-size, or give a rate, as in --optimizer adam:lr=1e-4"
+            "--find-lr: at no learning rate did the loss fall by more than it differs from batch "
+            "to batch; use a larger --batch-size, or give a learning rate, as in "
+            "--optimizer adam:lr=1e-4"
         )
     return found
 
 
 def steepest(rates: np.ndarray, losses: Sequence[float]) -> float | None:
-    """Return the rate around which the loss falls most steeply, or None if it falls nowhere.
+    """Return the learning rate around which the loss falls most steeply, or None.
 
-    Slopes are those of straight lines through 15 steps, in the two decades before the mean over so
-    many steps is lowest. It must be lower than in the first steps by two standard errors.
+    Slopes are those of lines fitted to 15 steps, in the two decades before the lowest mean over 15
+    steps. None is returned unless that mean is two standard errors below that of the first steps.
 
     Parameters
     ----------
     rates : np.ndarray, shape (n,)
-        Growing by the same factor from step to step.
+        Learning rates, growing by a constant factor.
     losses : sequence of float
-        With each of them.
+        The loss at each of them.
     """
     if len(losses) < _WINDOW:
         return None

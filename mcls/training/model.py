@@ -1,8 +1,7 @@
-"""A trained net: rows of a track in, scores of its segments out. Needs torch, not Lightning.
+"""A trained net: from the rows of a track to the scores of its segments.
 
 All segments of a track, and no others, pass through the net together. So the score of a track
-depends on the track alone: not on which tracks are scored beside it, in what order, by how many
-processes or devices.
+depends on the track alone, and not on the other tracks, their order or the number of processes.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,14 +21,14 @@ from mcls.training.segments import Short, cut, grid, step_of
 
 FORMAT = 1
 
-#: Numbers that pass through a net at once; a longer track passes in pieces.
+#: Values that pass through a net at once; a longer track passes in pieces.
 _BLOCK = 1 << 23
 
-#: Numbers of a segment that are believed.
+#: Largest number of values of a segment that a file may claim.
 _LARGEST = 1 << 28
 
-#: By what a score is made of a logit: score of a label that no train track has, of one that all
-#: have, and from which score on a label counts as present.
+#: For each function from a logit to a score: the score of a label that no train track has, that of
+#: one that all have, and the threshold from which on a label counts as present.
 _SCORES = {
     "softmax": (0.0, 1.0, 0.5),
     "sigmoid": (0.0, 1.0, 0.5),
@@ -39,32 +38,32 @@ _SCORES = {
 
 @dataclass(frozen=True)
 class NetSpec:
-    """What a net is, but for its weights.
+    """The description of a net: everything but its weights.
 
     Parameters
     ----------
     net : str
-        In the registry.
+        Its name in the registry.
     settings : dict
-        Of the net, all of them.
+        All settings of the net.
     n_frames, n_dims : int
-        Rows of a segment, and numbers of a row.
+        Rows of a segment, and dimensions of a row.
     outputs : tuple of int
-        The label that each logit stands for.
+        The label of each logit.
     always : tuple of int
-        Labels that every train track has, and that no logit stands for.
+        Labels that every train track has; they have no logit.
     multi_label : bool
         Whether a track may have several labels.
     loss : str
-        In the registry.
+        Name of the loss in the registry.
     short : {'loop', 'pad'}
-        What is done with a track that is shorter than a segment.
+        How a track that is shorter than a segment is extended.
     learnt_from : tuple of str
         ``track_id`` of every train track.
     overlap : float
-        Share of a segment that the next one has, too, when a track is scored; in [0, 1).
+        Overlap of adjacent segments when a track is scored, as a fraction of a segment, in [0, 1).
     test_shift : int
-        A segment's score is the mean over itself moved up and down by as many as these dims.
+        The score of a segment is the mean over shifts of up to this many dimensions up and down.
     """
 
     net: str
@@ -82,21 +81,21 @@ class NetSpec:
 
     @property
     def step(self) -> int:
-        """Rows from the beginning of a segment to that of the next."""
+        """Hop between segments, in rows."""
         return step_of(self.n_frames, self.overlap)
 
 
 class Standardise(nn.Module):
-    """What comes before a net: the mean subtracted, the deviation divided by, maybe whitened.
+    """The standardisation of a net's input, with optional whitening.
 
     Parameters
     ----------
     mean, scale : torch.Tensor, shape (1,), (n_dims,) or (n_frames * n_dims,)
-        Of all numbers, of each dim, or of each number of a segment.
+        Mean and standard deviation, of all values, of each dimension or of each value of a segment.
     whitening : torch.Tensor, shape (n_frames * n_dims, n_kept), or None
-        What the standardised numbers are multiplied with.
+        Matrix by which the standardised values are multiplied.
     joined : bool
-        Whether the frames of a segment become one long row first.
+        Whether the frames of a segment are joined to one long row first.
     """
 
     mean: torch.Tensor
@@ -118,12 +117,12 @@ class Standardise(nn.Module):
         self.joined = joined
 
     def shape(self, n_frames: int, n_dims: int) -> tuple[int, int]:
-        """Return frames and dims of what comes out.
+        """Return the frames and dimensions of the output.
 
         Raises
         ------
         ConfigError
-            If the segments do not fit.
+            If the segments do not fit the statistics.
         """
         if self.joined:
             n_frames, n_dims = 1, n_frames * n_dims
@@ -136,12 +135,12 @@ class Standardise(nn.Module):
             or (self.whitening is not None and len(self.whitening) != n_dims)
         ):
             raise ConfigError(
-                f"rows of {n_dims} numbers for a standardising of {len(self.mean)} numbers"
+                f"rows of {n_dims} dimensions do not fit a standardisation of {len(self.mean)}"
             )
         return n_frames, kept
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Segments ``(batch, 1, n_frames, n_dims)`` of any type to float32 ones."""
+        """Standardise segments ``(batch, 1, n_frames, n_dims)`` of any type; float32."""
         x = x.float()
         if self.joined:
             x = x.flatten(2).unsqueeze(2)  # (batch, 1, 1, n_frames * n_dims)
@@ -150,27 +149,27 @@ class Standardise(nn.Module):
 
 
 class TrainedNet:
-    """A net with its weights, used as the classifiers are.
+    """A net with its weights, used like a classifier.
 
     Parameters
     ----------
     spec : NetSpec
-        What it is.
+        Its description.
     net : nn.Module
-        Of the registry.
+        A net of the registry.
     standardise : Standardise
-        What comes before it.
+        The standardisation of its input.
 
     Attributes
     ----------
     classes_ : np.ndarray, int64
-        The labels it gives scores of, ascending.
+        The labels that it scores, ascending.
     multi_label_ : bool
         Whether a track may have several labels.
     n_features_in_ : int
-        Numbers of a row.
+        Dimensions of a row.
     threshold, lowest : float
-        From which score on a label counts as present; the score of a label it never saw.
+        Score from which on a label counts as present; score of a label that it never saw.
     """
 
     def __init__(self, spec: NetSpec, net: nn.Module, standardise: Standardise) -> None:
@@ -185,7 +184,7 @@ class TrainedNet:
 
     @property
     def device(self) -> torch.device:
-        """Where it computes."""
+        """The device that it computes on."""
         return self.standardise.mean.device
 
     def to(self, device: torch.device | str) -> "TrainedNet":
@@ -195,23 +194,23 @@ class TrainedNet:
         return self
 
     def logits(self, rows: np.ndarray) -> torch.Tensor:
-        """Return logits of the segments of a track, ``(n_segments, n_outputs)``, on the device.
+        """Return the logits of the segments of a track, ``(n_segments, n_outputs)``.
 
         Parameters
         ----------
         rows : np.ndarray, shape (n_rows, n_dims)
-            One row or more.
+            One or more rows.
         """
         with _evaluating(self.net):
             return torch.cat([self.net(x).float() for x in self._segments(rows)])
 
     def scores_of(self, tracks: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Return scores of the segments of each track, ``(n_segments, n_classes)`` float64."""
+        """Return the scores of the segments of each track, ``(n_segments, n_classes)`` float64."""
         return [np.mean([*self._scores_of_moved(rows)], axis=0) for rows in tracks]
 
     def scores_of_logits(self, logits: torch.Tensor) -> np.ndarray:
         """Return scores ``(n, n_classes)`` float64 from logits ``(n, n_outputs)``."""
-        logits = logits.double().cpu()  # on the CPU in 64 bits, wherever the net is
+        logits = logits.double().cpu()  # in 64 bits on the CPU, whatever the device
         if self.kind == "softmax":
             logits = logits.softmax(dim=1)
         elif self.kind == "sigmoid":
@@ -221,15 +220,15 @@ class TrainedNet:
         return scores
 
     def hidden(self, rows: np.ndarray, layers: Sequence[str]) -> np.ndarray:
-        """Return activations of hidden layers, side by side, a row per segment.
+        """Return the concatenated activations of hidden layers, a row per segment.
 
         Parameters
         ----------
         rows : np.ndarray, shape (n_rows, n_dims)
-            One row or more.
+            One or more rows.
         layers : sequence of str
-            Out of the net's ``hidden``. Of maps the maximum over the segment is taken; with
-            ``:mean`` after the name the mean.
+            Names of the net's ``hidden`` layers. Maps are reduced to their maximum over the
+            segment, or to their mean if the name ends with ``:mean``.
 
         Returns
         -------
@@ -264,23 +263,23 @@ class TrainedNet:
         return torch.cat([torch.cat(kept[name]) for name in layers], dim=1).numpy()
 
     def tensors(self) -> dict[str, torch.Tensor]:
-        """Return all that was learnt, by name."""
+        """Return everything that was learnt, by name."""
         found = {f"net.{name}": tensor for name, tensor in self.net.state_dict().items()}
         found |= {f"input.{name}": tensor for name, tensor in self.standardise.state_dict().items()}
         return found
 
     def about(self) -> dict[str, Any]:
-        """Return what JSON can hold: all but the tensors."""
+        """Return the description of the net as JSON can hold it."""
         return {"format": FORMAT, **asdict(self.spec), "joined": self.standardise.joined}
 
     def _scores_of_moved(self, rows: np.ndarray) -> Iterator[np.ndarray]:
-        """Yield scores of the segments, moved by -test_shift, ..., test_shift dims."""
+        """Yield the scores of the segments, shifted by -test_shift, ..., test_shift dimensions."""
         for by in range(-self.spec.test_shift, self.spec.test_shift + 1):
             moved = move_dims(rows, by) if by else rows
             yield self.scores_of_logits(self.logits(moved))
 
     def _segments(self, rows: np.ndarray) -> Iterator[torch.Tensor]:
-        """Yield the standardised segments of a track in pieces, ``(n, 1, n_frames, n_dims)``."""
+        """Yield batches of standardised segments of a track, ``(n, 1, n_frames, n_dims)``."""
         n_frames = self.spec.n_frames
         offsets = grid(len(rows), n_frames, self.spec.overlap)
         size = max(1, _BLOCK // (n_frames * self.spec.n_dims))
@@ -296,15 +295,15 @@ class TrainedNet:
 
 
 def read_net(tensors: Mapping[str, torch.Tensor], about: Mapping[str, Any]) -> TrainedNet:
-    """Rebuild a net from what `TrainedNet.tensors` and `TrainedNet.about` gave.
+    """Rebuild a net from the results of `TrainedNet.tensors` and `TrainedNet.about`.
 
-    The net is laid out without memory first, so that a file's claims are checked before anything
+    The net is built without memory first, so that the claims of a file are checked before anything
     is allocated for them.
 
     Raises
     ------
     FormatError
-        If they are not those of a net of mcls.
+        If they do not describe a net of mcls.
     """
     try:
         if about["format"] != FORMAT:
@@ -327,11 +326,11 @@ def read_net(tensors: Mapping[str, torch.Tensor], about: Mapping[str, Any]) -> T
         if min(labels) < 0 or len(set(labels)) < len(labels):
             raise FormatError(f"a net of labels {labels}")
         if not 1 <= spec.n_frames * spec.n_dims <= _LARGEST:
-            raise FormatError(f"segments of {spec.n_frames} rows of {spec.n_dims} numbers")
+            raise FormatError(f"segments of {spec.n_frames} rows of {spec.n_dims} dimensions")
         if not 0 <= spec.overlap < 1:
             raise FormatError(f"segments that overlap by {spec.overlap} of their rows")
         if not 0 <= spec.test_shift < spec.n_dims:
-            raise FormatError(f"{spec.n_dims} dims that are moved by {spec.test_shift}")
+            raise FormatError(f"a test shift of {spec.test_shift} for {spec.n_dims} dimensions")
         own = {
             name.partition(".")[2]: t for name, t in tensors.items() if name.startswith("input.")
         }
@@ -356,22 +355,23 @@ def read_net(tensors: Mapping[str, torch.Tensor], about: Mapping[str, Any]) -> T
 
 
 def chosen_layers(net: nn.Module, wanted: Sequence[str]) -> list[str]:
-    """Return the hidden layers that some words mean: a name, a number from 1 on, or ``all``.
+    """Return the names of the hidden layers that are given by name, number (from 1) or ``all``.
 
-    After each may stand ``:mean`` or ``:max``, what is taken of maps; the maximum goes without
-    saying.
+    ``:mean`` or ``:max`` after a name says how maps are reduced; the default is the maximum.
 
     Raises
     ------
     ConfigError
-        If there is no such layer, or something else is to be taken of it.
+        If there is no such layer, or no such reduction.
     """
     known: tuple[str, ...] = tuple(net.hidden)  # type: ignore[arg-type]  # part of a net's contract
     found: list[str] = []
     for given in wanted or [known[-1]]:
         word, colon, over = given.partition(":")
         if colon and over not in ("max", "mean"):
-            raise ConfigError(f"layer {given!r}: {over!r} of its maps; expected max or mean")
+            raise ConfigError(
+                f"layer {given!r}: cannot reduce maps by {over!r}; expected max or mean"
+            )
         if word == "all":
             chosen = list(known)
         elif word in known:
@@ -388,7 +388,7 @@ def chosen_layers(net: nn.Module, wanted: Sequence[str]) -> list[str]:
 
 @contextmanager
 def _evaluating(net: nn.Module) -> Iterator[None]:
-    """No gradients, no dropout, full precision; the net is left in the mode it was in."""
+    """Disable gradients, dropout and reduced precision; the mode of the net is restored."""
     training = net.training
     net.eval()
     exact = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)

@@ -1,8 +1,9 @@
-"""Optimizers: how a gradient becomes a step. The rate is set by the schedule, see `schedules`.
+"""Optimizers: they turn a gradient into a step.
 
-An optimizer is a function from parameters to a torch optimizer, ``lr`` being the rate that the
-schedule scales. ``weight_decay`` adds an L2 penalty to the gradient, except in ``adamw``, where it
-shrinks the weights apart from the gradient.
+An optimizer is a function from parameters to a torch optimizer; the schedule scales its learning
+rate ``lr`` (see `schedules`). ``weight_decay`` adds an L2 penalty to the gradient, except in
+``adamw``, where it shrinks the weights separately. On a GPU a step of SGD, Adam or AdamW is one
+fused kernel.
 """
 
 from collections.abc import Iterable
@@ -15,6 +16,12 @@ from mcls.registry import register
 Parameters = Iterable[nn.Parameter]
 
 
+def _on_gpu(parameters: Parameters) -> tuple[list[nn.Parameter], bool | None]:
+    """Return the parameters, and True if all are on a GPU; None leaves the choice to torch."""
+    given = list(parameters)
+    return given, all(p.is_cuda for p in given) or None
+
+
 @register("optimizers", "sgd")
 def sgd(
     parameters: Parameters, *, lr: float = 0.01, weight_decay: float = 0.0
@@ -24,54 +31,62 @@ def sgd(
     Parameters
     ----------
     parameters : iterable of nn.Parameter
-        To learn.
+        Parameters to optimise.
     lr : float
-        Rate.
+        Learning rate.
     weight_decay : float
-        Of the L2 penalty.
+        Weight of the L2 penalty.
     """
-    return optim.SGD(parameters, lr=lr, weight_decay=weight_decay)
+    given, fused = _on_gpu(parameters)
+    return optim.SGD(given, lr=lr, weight_decay=weight_decay, fused=fused)
 
 
 @register("optimizers", "momentum")
 def momentum(
     parameters: Parameters, *, lr: float = 0.01, momentum: float = 0.9, weight_decay: float = 0.0
 ) -> torch.optim.Optimizer:
-    """Gradient descent with momentum.
+    """Stochastic gradient descent with momentum.
 
     Parameters
     ----------
     parameters : iterable of nn.Parameter
-        To learn.
+        Parameters to optimise.
     lr : float
-        Rate.
+        Learning rate.
     momentum : float
-        Share of the last step that is taken again, in [0, 1).
+        Momentum: fraction of the last step that is added to this one, in [0, 1).
     weight_decay : float
-        Of the L2 penalty.
+        Weight of the L2 penalty.
     """
-    return optim.SGD(parameters, lr=lr, momentum=momentum, weight_decay=weight_decay)
+    given, fused = _on_gpu(parameters)
+    return optim.SGD(given, lr=lr, momentum=momentum, weight_decay=weight_decay, fused=fused)
 
 
 @register("optimizers", "nesterov")
 def nesterov(
     parameters: Parameters, *, lr: float = 0.01, momentum: float = 0.9, weight_decay: float = 0.0
 ) -> torch.optim.Optimizer:
-    """Gradient descent with Nesterov's momentum: the gradient is taken a step ahead.
+    """Stochastic gradient descent with Nesterov momentum.
 
     Parameters
     ----------
     parameters : iterable of nn.Parameter
-        To learn.
+        Parameters to optimise.
     lr : float
-        Rate.
+        Learning rate.
     momentum : float
-        Share of the last step that is taken again, in (0, 1).
+        Momentum: fraction of the last step that is added to this one, in (0, 1).
     weight_decay : float
-        Of the L2 penalty.
+        Weight of the L2 penalty.
     """
+    given, fused = _on_gpu(parameters)
     return optim.SGD(
-        parameters, lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=momentum > 0
+        given,
+        lr=lr,
+        momentum=momentum,
+        weight_decay=weight_decay,
+        nesterov=momentum > 0,
+        fused=fused,
     )
 
 
@@ -85,22 +100,22 @@ def rmsprop(
     momentum: float = 0.0,
     weight_decay: float = 0.0,
 ) -> torch.optim.Optimizer:
-    """Steps divided by the running root mean square of the gradient.
+    """RMSProp: steps divided by the running root mean square of the gradient.
 
     Parameters
     ----------
     parameters : iterable of nn.Parameter
-        To learn.
+        Parameters to optimise.
     lr : float
-        Rate.
+        Learning rate.
     alpha : float
-        Of the running mean of squares, in [0, 1).
+        Decay of the running mean of squared gradients, in [0, 1).
     eps : float
-        Added to the root.
+        Added to the root, for numerical stability.
     momentum : float
-        Share of the last step that is taken again, in [0, 1).
+        Momentum: fraction of the last step that is added to this one, in [0, 1).
     weight_decay : float
-        Of the L2 penalty.
+        Weight of the L2 penalty.
 
     References
     ----------
@@ -120,13 +135,13 @@ def adagrad(
     Parameters
     ----------
     parameters : iterable of nn.Parameter
-        To learn.
+        Parameters to optimise.
     lr : float
-        Rate.
+        Learning rate.
     eps : float
-        Added to the root.
+        Added to the root, for numerical stability.
     weight_decay : float
-        Of the L2 penalty.
+        Weight of the L2 penalty.
 
     References
     ----------
@@ -144,20 +159,20 @@ def adadelta(
     eps: float = 1e-6,
     weight_decay: float = 0.0,
 ) -> torch.optim.Optimizer:
-    """Steps as large as earlier ones were against their gradients: no rate to choose.
+    """Adadelta: step sizes from running averages of past gradients and updates.
 
     Parameters
     ----------
     parameters : iterable of nn.Parameter
-        To learn.
+        Parameters to optimise.
     lr : float
-        Rate; 1 is the paper's method.
+        Learning rate; 1 is the method of the paper.
     rho : float
-        Of the running means, in [0, 1).
+        Decay of the running averages, in [0, 1).
     eps : float
-        Added under both roots.
+        Added under both roots, for numerical stability.
     weight_decay : float
-        Of the L2 penalty.
+        Weight of the L2 penalty.
 
     References
     ----------
@@ -176,26 +191,28 @@ def adam(
     eps: float = 1e-8,
     weight_decay: float = 0.0,
 ) -> torch.optim.Optimizer:
-    """Momentum, divided by the running root mean square of the gradient.
+    """Adam: step sizes from running averages of the gradient and of its square.
 
     Parameters
     ----------
     parameters : iterable of nn.Parameter
-        To learn.
+        Parameters to optimise.
     lr : float
-        Rate.
+        Learning rate.
     beta1, beta2 : float
-        Of the running means of the gradient and of its square, in [0, 1).
+        Decay of the running averages of the gradient and of its square, in [0, 1).
     eps : float
-        Added to the root.
+        Added to the root, for numerical stability.
     weight_decay : float
-        Of the L2 penalty.
+        Weight of the L2 penalty.
 
     References
     ----------
     Kingma & Ba (2015), Adam: a method for stochastic optimization.
     """
-    return optim.Adam(parameters, lr=lr, betas=(beta1, beta2), eps=eps, weight_decay=weight_decay)
+    given, fused = _on_gpu(parameters)
+    betas = (beta1, beta2)
+    return optim.Adam(given, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, fused=fused)
 
 
 @register("optimizers", "adamw")
@@ -208,23 +225,25 @@ def adamw(
     eps: float = 1e-8,
     weight_decay: float = 0.01,
 ) -> torch.optim.Optimizer:
-    """Adam with weight decay apart from the gradient.
+    """AdamW: Adam with decoupled weight decay.
 
     Parameters
     ----------
     parameters : iterable of nn.Parameter
-        To learn.
+        Parameters to optimise.
     lr : float
-        Rate.
+        Learning rate.
     beta1, beta2 : float
-        Of the running means of the gradient and of its square, in [0, 1).
+        Decay of the running averages of the gradient and of its square, in [0, 1).
     eps : float
-        Added to the root.
+        Added to the root, for numerical stability.
     weight_decay : float
-        Share of a weight that is taken off per step, times the rate.
+        Weight decay: a step shrinks a weight by this fraction times the learning rate.
 
     References
     ----------
     Loshchilov & Hutter (2019), Decoupled weight decay regularization.
     """
-    return optim.AdamW(parameters, lr=lr, betas=(beta1, beta2), eps=eps, weight_decay=weight_decay)
+    given, fused = _on_gpu(parameters)
+    betas = (beta1, beta2)
+    return optim.AdamW(given, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, fused=fused)

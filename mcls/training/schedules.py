@@ -1,11 +1,12 @@
-"""Schedules: what the optimizer's rate is multiplied with, as a function of the time.
+"""Learning rate schedules: factors of the optimizer's learning rate over the training.
 
-A schedule is a pure function of the time (`When`) and of the valid part's values so far, so it has
-no state to save, and its curve can be drawn before anything is trained (`rates`). A rate of 0 ends
-the training.
+A schedule is a pure function of the position in the training (`When`) and of the validation results
+so far, so it has no state to save, and its curve can be drawn before anything is trained (`rates`).
+A factor of 0 ends the training.
 
-The fact ``per`` says when the rate may change: with every ``step`` or every ``epoch``. With
-``reloads_best`` a drop of the rate means going back to the best weights, with a fresh optimizer.
+The fact ``per`` says whether the learning rate may change every ``step`` or every ``epoch``. With
+``reloads_best`` the training returns to the best weights, with a fresh optimizer, whenever the
+learning rate falls.
 """
 
 import math
@@ -22,18 +23,18 @@ from mcls.settings import resolve, split_spec
 
 @dataclass(frozen=True)
 class When:
-    """A moment of the training.
+    """A position in the training.
 
     Parameters
     ----------
     step : int
-        Steps done before, over all epochs.
+        Steps done so far, over all epochs.
     n_steps : int
         Steps of the whole training.
     steps_per_epoch : int
         Steps of an epoch.
     values : tuple of float
-        What the valid part gave after each finished epoch; higher is better.
+        Monitored validation metric after each finished epoch; higher is better.
     """
 
     step: int
@@ -43,7 +44,7 @@ class When:
 
     @property
     def epoch(self) -> int:
-        """Epochs done before."""
+        """Epochs done so far."""
         return self.step // self.steps_per_epoch
 
 
@@ -69,7 +70,7 @@ def schedule_of(spec: str) -> tuple[Schedule, dict[str, object]]:
 def rates(
     spec: str, n_steps: int, *, steps_per_epoch: int = 1, values: Sequence[float] = ()
 ) -> np.ndarray:
-    """Return what the rate is multiplied with at every step.
+    """Return the factor of the learning rate at every step.
 
     Parameters
     ----------
@@ -80,8 +81,7 @@ def rates(
     steps_per_epoch : int
         Steps of an epoch.
     values : sequence of float
-        What the valid part gave after each epoch, higher is better; for schedules that wait for a
-        plateau.
+        Validation metric after each epoch, higher is better; for schedules that wait for a plateau.
 
     Returns
     -------
@@ -102,22 +102,22 @@ def rates(
 
 @register("schedules", "constant", per="epoch")
 def constant(when: When) -> float:
-    """Leave the rate as it is."""
+    """Keep the learning rate constant."""
     return 1.0
 
 
 @register("schedules", "step", per="epoch")
 def step(when: When, *, every: int = 30, factor: float = 0.1) -> float:
-    """Multiply the rate by a factor every so many epochs.
+    """Multiply the learning rate by a factor every few epochs.
 
     Parameters
     ----------
     when : When
-        The moment.
+        The position in the training.
     every : int
-        Epochs.
+        Number of epochs between the steps.
     factor : float
-        Above 0.
+        Factor of the learning rate, above 0.
     """
     _check("step", every=every >= 1, factor=factor > 0)
     return factor ** (when.epoch // every)
@@ -125,14 +125,14 @@ def step(when: When, *, every: int = 30, factor: float = 0.1) -> float:
 
 @register("schedules", "exponential", per="epoch")
 def exponential(when: When, *, factor: float = 0.95) -> float:
-    """Multiply the rate by a factor every epoch.
+    """Multiply the learning rate by a factor every epoch.
 
     Parameters
     ----------
     when : When
-        The moment.
+        The position in the training.
     factor : float
-        Above 0.
+        Factor of the learning rate, above 0.
     """
     _check("exponential", factor=factor > 0)
     return factor**when.epoch
@@ -140,14 +140,14 @@ def exponential(when: When, *, factor: float = 0.95) -> float:
 
 @register("schedules", "inverse-time", per="step")
 def inverse_time(when: When, *, half: float = 10.0) -> float:
-    """Let the rate fall as 1 / (1 + epochs / half).
+    """Decrease the learning rate as 1 / (1 + epochs / half).
 
     Parameters
     ----------
     when : When
-        The moment.
+        The position in the training.
     half : float
-        Epochs after which it is half of what it was.
+        Epochs after which the learning rate is half of its first value.
     """
     _check("inverse-time", half=half > 0)
     return 1 / (1 + when.step / when.steps_per_epoch / half)
@@ -157,18 +157,18 @@ def inverse_time(when: When, *, half: float = 10.0) -> float:
 def cosine_restarts(
     when: When, *, period: float = 10.0, grow: float = 2.0, lowest: float = 0.0
 ) -> float:
-    """Let the rate fall along half a cosine, then begin anew: warm restarts.
+    """Decrease the learning rate along half a cosine, then restart (SGDR).
 
     Parameters
     ----------
     when : When
-        The moment.
+        The position in the training.
     period : float
         Epochs until the first restart.
     grow : float
-        How much longer each period is than the one before, 1 or more.
+        Factor by which each period is longer than the one before, 1 or more.
     lowest : float
-        Part of the rate that is left at the end of a period, in [0, 1].
+        Learning rate at the end of a period, as a fraction of the first, in [0, 1].
 
     References
     ----------
@@ -179,24 +179,24 @@ def cosine_restarts(
     while since >= period:
         since -= period
         period *= grow
-    tiny = np.finfo(float).tiny  # at the very end, too, the training goes on
+    tiny = np.finfo(float).tiny  # a factor of 0 would end the training
     return max(tiny, lowest + (1 - lowest) * (1 + math.cos(math.pi * since / period)) / 2)
 
 
 @register("schedules", "cyclic", per="step")
 def cyclic(when: When, *, period: float = 8.0, lowest: float = 0.1, decay: float = 1.0) -> float:
-    """Let the rate rise and fall in triangles.
+    """Raise and lower the learning rate in triangles.
 
     Parameters
     ----------
     when : When
-        The moment.
+        The position in the training.
     period : float
-        Epochs from low over high to low.
+        Epochs of a triangle, from the lowest point over the highest to the lowest.
     lowest : float
-        Part of the rate at the lowest point, in (0, 1].
+        Learning rate at the lowest point, as a fraction of the highest, in (0, 1].
     decay : float
-        What the height of a triangle is multiplied with after each period, in (0, 1].
+        Factor of the height of the triangles after each period, in (0, 1].
 
     References
     ----------
@@ -209,22 +209,22 @@ def cyclic(when: When, *, period: float = 8.0, lowest: float = 0.1, decay: float
 
 @register("schedules", "one-cycle", per="step")
 def one_cycle(when: When, *, warm: float = 0.3, first: float = 0.04, last: float = 1e-4) -> float:
-    """Let the rate rise once and fall once, along half cosines, over the whole training.
+    """Raise and lower the learning rate once, along half cosines, over the whole training.
 
     Parameters
     ----------
     when : When
-        The moment.
+        The position in the training.
     warm : float
-        Part of the training in which it rises, in (0, 1).
+        Fraction of the training in which the learning rate rises, in (0, 1).
     first, last : float
-        Part of the rate at the first and at the last step, in (0, 1].
+        Learning rate at the first and at the last step, as a fraction of the highest, in (0, 1].
 
     References
     ----------
     Smith & Topin (2019), Super-convergence.
 
-    Differs from the paper: the momentum is left as it is.
+    Differs from the paper: the momentum is constant.
     """
     _check("one-cycle", warm=0 < warm < 1, first=0 < first <= 1, last=0 < last <= 1)
     place = when.step / max(1, when.n_steps - 1)
@@ -239,20 +239,20 @@ def one_cycle(when: When, *, warm: float = 0.3, first: float = 0.04, last: float
 def plateau(
     when: When, *, factor: float = 0.5, patience: int = 5, gain: float = 0.0, lowest: float = 1e-4
 ) -> float:
-    """Multiply the rate by a factor when the valid part has not got better for some epochs.
+    """Multiply the learning rate by a factor when validation has stopped improving.
 
     Parameters
     ----------
     when : When
-        The moment.
+        The position in the training.
     factor : float
-        In (0, 1).
+        Factor of the learning rate, in (0, 1).
     patience : int
-        Epochs without a gain, 1 or more.
+        Epochs without improvement before the learning rate falls, 1 or more.
     gain : float
-        How much better counts as better.
+        Smallest change of the monitored metric that counts as an improvement.
     lowest : float
-        Part of the rate below which it does not fall.
+        Lowest learning rate, as a fraction of the first.
     """
     _check("plateau", factor=0 < factor < 1, patience=patience >= 1, lowest=0 <= lowest <= 1)
     return max(lowest, factor ** _plateaus(when.values, patience, gain))
@@ -260,18 +260,18 @@ def plateau(
 
 @register("schedules", "ladder", per="epoch", needs_valid=True, reloads_best=True)
 def ladder(when: When, *, rungs: int = 5, factor: float = 0.2, patience: int = 3) -> float:
-    """At a plateau go back to the best weights and divide the rate; end after the last rung.
+    """At a plateau return to the best weights and reduce the learning rate.
 
     Parameters
     ----------
     when : When
-        The moment.
+        The position in the training.
     rungs : int
-        How many rates, 1 or more; after the last the training ends.
+        Number of learning rates, 1 or more; the training ends after the last one.
     factor : float
-        From one rung to the next, in (0, 1).
+        Factor from one learning rate to the next, in (0, 1).
     patience : int
-        Epochs without a gain, 1 or more.
+        Epochs without improvement before the learning rate falls, 1 or more.
 
     References
     ----------
@@ -284,7 +284,7 @@ def ladder(when: When, *, rungs: int = 5, factor: float = 0.2, patience: int = 3
 
 
 def _plateaus(values: Sequence[float], patience: int, gain: float) -> int:
-    """Count how often `patience` epochs in a row were no better than the best before them."""
+    """Count the times that `patience` epochs in a row brought no improvement."""
     best, waited, found = -math.inf, 0, 0
     for value in values:
         if value > best + gain:

@@ -1,8 +1,8 @@
-"""Augmentations of segments: what is done to a batch in training, after the random crop.
+"""Augmentations of segments, applied to a batch in training after the random crop.
 
-An augmentation is a function of a `Batch` and a generator that returns a batch. It works on whole
-batches of numbers as they are in the store, for instance in dB; ``mean`` and ``scale`` say what is
-ordinary there. They are applied in the order in which they are given.
+An augmentation is a function of a `Batch` and a random generator that returns a batch. It works on
+whole batches in the units of the store, for instance dB; ``mean`` and ``scale`` are the statistics
+of the train rows in these units. Augmentations are applied in the given order.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,16 +18,16 @@ from mcls.settings import resolve, split_spec
 
 @dataclass(frozen=True)
 class Batch:
-    """Segments with their labels.
+    """A batch of segments with their labels.
 
     Parameters
     ----------
     x : np.ndarray, shape (batch, n_frames, n_dims), float32
-        In the units of the store. An augmentation may write into it.
+        Segments in the units of the store. An augmentation may write into them.
     y : np.ndarray, shape (batch, n_labels), float32
-        0 or 1; between where segments were mixed.
+        Labels, 0 or 1; between if segments were mixed.
     mean, scale : np.ndarray, shape (n_dims,), float32
-        Mean and standard deviation of the train rows; 0 and 1 where none were learnt.
+        Mean and standard deviation of the train rows; 0 and 1 if none were learnt.
     """
 
     x: np.ndarray
@@ -64,51 +64,51 @@ def specaugment(
     dims: float = 0.15,
     masks: int = 2,
 ) -> Batch:
-    """Hide stretches of frames and of dims behind the mean.
+    """SpecAugment: replace random bands of frames and of dimensions by the mean.
 
     Parameters
     ----------
     batch : Batch
         Segments.
     rng : np.random.Generator
-        Draws widths and places, for each segment its own.
+        Draws the widths and positions for each segment.
     frames, dims : float
-        Widest mask, as a part of the segment's frames and of its dims, in [0, 1].
+        Largest width of a mask, as a fraction of the frames and of the dimensions, in [0, 1].
     masks : int
-        How many of each.
+        Number of masks along each axis.
 
     References
     ----------
     Park et al. (2019), SpecAugment: a simple data augmentation method for automatic speech
     recognition.
 
-    Differs from the paper: time is not warped.
+    Differs from the paper: there is no time warping.
     """
     if not (0 <= frames <= 1 and 0 <= dims <= 1 and masks >= 0):
         raise ConfigError(
-            f"specaugment: frames={frames}, dims={dims}, masks={masks}; expected parts in [0, 1] "
-            "and 0 masks or more"
+            f"specaugment: frames={frames}, dims={dims}, masks={masks}; expected fractions in "
+            "[0, 1] and 0 masks or more"
         )
     n, n_frames, n_dims = batch.x.shape
     for _ in range(masks):
-        hidden = _stretches(rng, n, n_frames, frames)[:, :, None]
-        hidden = hidden | _stretches(rng, n, n_dims, dims)[:, None, :]
+        hidden = _random_bands(rng, n, n_frames, frames)[:, :, None]
+        hidden = hidden | _random_bands(rng, n, n_dims, dims)[:, None, :]
         np.copyto(batch.x, batch.mean, where=hidden)
     return batch
 
 
 @register("segment-augmentations", "mixup")
 def mixup(batch: Batch, rng: np.random.Generator, *, alpha: float = 0.2) -> Batch:
-    """Mix each segment, and its labels, with another of the batch.
+    """Mixup: mix each segment and its labels with another segment of the batch.
 
     Parameters
     ----------
     batch : Batch
         Segments.
     rng : np.random.Generator
-        Draws partners and shares, for each segment its own.
+        Draws the other segment and the weight for each segment.
     alpha : float
-        The share is drawn from Beta(alpha, alpha), above 0.
+        Parameter of the distribution Beta(alpha, alpha) of the weights, above 0.
 
     References
     ----------
@@ -126,14 +126,14 @@ def mixup(batch: Batch, rng: np.random.Generator, *, alpha: float = 0.2) -> Batc
 
 @register("segment-augmentations", "roll")
 def roll(batch: Batch, rng: np.random.Generator) -> Batch:
-    """Begin each segment somewhere else in it; what stood before comes after the end.
+    """Rotate each segment in time by a random number of frames.
 
     Parameters
     ----------
     batch : Batch
         Segments.
     rng : np.random.Generator
-        Draws the place.
+        Draws the rotation of each segment.
     """
     n, n_frames, _ = batch.x.shape
     start = rng.integers(0, n_frames, (n, 1))
@@ -143,16 +143,16 @@ def roll(batch: Batch, rng: np.random.Generator) -> Batch:
 
 @register("segment-augmentations", "shift")
 def shift(batch: Batch, rng: np.random.Generator, *, dims: int = 2) -> Batch:
-    """Move each segment up or down some dims; a shift of pitch where they are log frequencies.
+    """Shift each segment by a few dimensions: a pitch shift if the axis is log-frequency.
 
     Parameters
     ----------
     batch : Batch
         Segments.
     rng : np.random.Generator
-        Draws the shift.
+        Draws the shift of each segment.
     dims : int
-        Farthest shift; what comes in from outside is the outermost dim.
+        Largest shift up or down; the outermost dimension is repeated at the edge.
     """
     n, _, n_dims = batch.x.shape
     if not 0 <= dims < n_dims:
@@ -162,16 +162,16 @@ def shift(batch: Batch, rng: np.random.Generator, *, dims: int = 2) -> Batch:
 
 @register("segment-augmentations", "gain")
 def gain(batch: Batch, rng: np.random.Generator, *, low: float = -6.0, high: float = 6.0) -> Batch:
-    """Add one number to all of a segment: a gain in dB, where rows are in dB.
+    """Add a random offset to each segment: a gain, if the rows are in dB.
 
     Parameters
     ----------
     batch : Batch
         Segments.
     rng : np.random.Generator
-        Draws the number.
+        Draws the offset of each segment.
     low, high : float
-        Between these, in the unit of the rows.
+        Smallest and largest offset, in the units of the rows.
     """
     if low > high:
         raise ConfigError(f"gain: low={low} is above high={high}")
@@ -181,7 +181,7 @@ def gain(batch: Batch, rng: np.random.Generator, *, low: float = -6.0, high: flo
 
 @register("segment-augmentations", "noise")
 def noise(batch: Batch, rng: np.random.Generator, *, amount: float = 0.1) -> Batch:
-    """Add Gaussian noise to every number.
+    """Add Gaussian noise to every value.
 
     Parameters
     ----------
@@ -190,7 +190,7 @@ def noise(batch: Batch, rng: np.random.Generator, *, amount: float = 0.1) -> Bat
     rng : np.random.Generator
         Draws the noise.
     amount : float
-        Its deviation, as a part of the dim's own.
+        Standard deviation of the noise, relative to that of each dimension.
     """
     drawn = rng.standard_normal(batch.x.shape, dtype=np.float32)
     np.add(batch.x, drawn * (np.float32(amount) * batch.scale), out=batch.x)
@@ -201,30 +201,31 @@ def noise(batch: Batch, rng: np.random.Generator, *, amount: float = 0.1) -> Bat
 def pca_jitter(
     batch: Batch, rng: np.random.Generator, *, amount: float = 0.1, components: int = 0
 ) -> Batch:
-    """Shift each segment along the principal components of the dims: by one spectrum, all frames.
+    """Add a random combination of principal components to all frames of a segment.
 
-    A segment becomes a little louder, darker or brighter, in the ways in which frames differ from
-    one another. The components are those of the frames of the batch, which are of the train part.
+    A segment becomes a little louder, darker or brighter, in the ways in which frames vary.
+    The components are those of the frames of the batch.
 
     Parameters
     ----------
     batch : Batch
         Segments.
     rng : np.random.Generator
-        Draws the shift, for each segment and component its own.
+        Draws the offset along each component for each segment.
     amount : float
-        Deviation of the shift, as a part of the frames' own along each component; 0 or more.
+        Standard deviation of the offset, relative to that of the frames; 0 or
+        more.
     components : int
-        How many, those of largest variance first; 0: all.
+        Number of components, by decreasing variance; 0 takes all.
 
     References
     ----------
     Krizhevsky, Sutskever & Hinton (2012), ImageNet classification with deep convolutional neural
-    networks: of the colours of pixels.
+    networks: applied to the colours of pixels.
 
-    Differs from the paper: the shift along a component is in proportion to the deviation along it,
-    not to the variance, which would make it depend on the unit of the rows. The components are not
-    those of the whole train part.
+    Differs from the paper: the offset along a component is proportional to the standard deviation,
+    not to the variance, so that it does not depend on the units of the rows; the components are
+    those of a batch, not of the whole train part.
     """
     if amount < 0 or components < 0:
         raise ConfigError(
@@ -236,7 +237,7 @@ def pca_jitter(
     deviations = np.sqrt(np.maximum(variances, 0))
     if components:
         deviations[: max(0, n_dims - components)] = 0
-    # what is drawn is turned to the components and back, so that their signs do not matter
+    # rotated to the components and back, so that the signs of the components do not matter
     drawn = rng.standard_normal((n, n_dims), dtype=np.float32) @ directions
     moved = (np.float32(amount) * drawn * deviations) @ directions.T
     np.add(batch.x, moved[:, None, :], out=batch.x)
@@ -244,14 +245,14 @@ def pca_jitter(
 
 
 def move_dims(x: np.ndarray, by: np.ndarray | int) -> np.ndarray:
-    """Return `x` with its last axis moved: what was dim 0 becomes dim `by`.
+    """Return `x` with its last axis moved: dimension 0 becomes dimension `by`.
 
     Parameters
     ----------
     x : np.ndarray, shape (..., n_dims)
-        What comes in from outside is the outermost dim.
+        Values; the outermost dimension is repeated at the edge.
     by : np.ndarray or int
-        Dims up (above 0) or down; broadcast against the other axes of `x`.
+        Dimensions up (above 0) or down; broadcast against the other axes of `x`.
 
     Examples
     --------
@@ -263,8 +264,8 @@ def move_dims(x: np.ndarray, by: np.ndarray | int) -> np.ndarray:
     return np.take_along_axis(x, index.reshape((1,) * (x.ndim - index.ndim) + index.shape), axis=-1)
 
 
-def _stretches(rng: np.random.Generator, n: int, length: int, widest: float) -> np.ndarray:
-    """Return bool ``(n, length)``: in each row a stretch of up to `widest` of it, somewhere."""
+def _random_bands(rng: np.random.Generator, n: int, length: int, widest: float) -> np.ndarray:
+    """Return masks ``(n, length)``: a band of up to `widest` of the length in each row."""
     width = np.floor(rng.uniform(0, widest * length + 1, n)).clip(max=length)
     start = np.floor(rng.uniform(0, length - width + 1))
     place = np.arange(length)

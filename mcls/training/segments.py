@@ -1,8 +1,8 @@
 """Segments of tracks: a fixed grid for scoring, random crops in whole batches for training.
 
 Rows are read from the memory map of the store (or from memory), a whole batch at once. A batch
-follows from (seed, epoch, step) alone: `Batches` keeps no generator, so any number of loader
-workers may ask it for any batch, in any order.
+follows from (seed, epoch, step) alone: `Batches` keeps no random generator, so any number of
+threads may ask it for any batch, in any order.
 """
 
 import copy
@@ -18,22 +18,22 @@ from mcls.training.segment_augmentations import Augment, Batch
 
 Short = Literal["loop", "pad"]
 
-#: What a generator is for, so that no two are the same; `learner` has the third.
+#: Purposes of random generators, so that no two are the same; `loop` has the third.
 _ORDER, _AUGMENT = 1, 2
 
 
 @dataclass(frozen=True)
 class Tracks:
-    """Rows of some tracks, with their labels.
+    """The rows of some tracks and their labels.
 
     Parameters
     ----------
     rows : StoredRows or np.ndarray, shape (n_rows, n_dims)
-        Of these tracks and maybe of others.
+        Rows of these tracks, and maybe of others.
     starts, stops : np.ndarray, shape (n_tracks,), int64
-        Where the rows of each track are.
+        First row of each track, and the row after its last one.
     targets : np.ndarray, shape (n_tracks, n_labels), float32
-        0 or 1.
+        Labels, 0 or 1.
     """
 
     rows: StoredRows | np.ndarray
@@ -51,7 +51,7 @@ class Tracks:
 
     @property
     def lengths(self) -> np.ndarray:
-        """Rows of each track."""
+        """Number of rows of each track."""
         return self.stops - self.starts
 
     def array(self) -> np.ndarray:
@@ -78,7 +78,7 @@ class Tracks:
 
 
 def step_of(n_frames: int, overlap: float) -> int:
-    """Return rows from the beginning of a segment to that of the next, when a track is scored.
+    """Return the hop between the segments of a track that is scored, in rows.
 
     Examples
     --------
@@ -89,18 +89,18 @@ def step_of(n_frames: int, overlap: float) -> int:
 
 
 def grid(n_rows: int, n_frames: int, overlap: float = 0.0) -> np.ndarray:
-    """Return where the segments of a track begin when it is scored.
+    """Return the first rows of the segments of a track that is scored.
 
-    They lie side by side, or overlap; a last one that would not be whole ends with the track.
+    Segments are adjacent or overlap; the last one ends with the track.
 
     Parameters
     ----------
     n_rows : int
-        Of the track.
+        Rows of the track.
     n_frames : int
         Rows of a segment.
     overlap : float
-        Share of a segment that the next one has, too, in [0, 1).
+        Overlap of adjacent segments, as a fraction of a segment, in [0, 1).
 
     Examples
     --------
@@ -122,31 +122,31 @@ def cut(
     short: Short = "loop",
     mean: np.ndarray | float = 0.0,
 ) -> np.ndarray:
-    """Cut one segment out of each of some tracks.
+    """Cut segments out of tracks, one of each.
 
     Parameters
     ----------
     rows : np.ndarray, shape (n_rows, n_dims)
-        Of all tracks.
+        Rows of all tracks.
     starts, stops : np.ndarray, shape (batch,)
-        Where the track of each segment is.
+        First row of the track of each segment, and the row after its last one.
     offsets : np.ndarray, shape (batch,)
-        Where the segment begins in it.
+        First row of the segment, counted from the start of its track.
     n_frames : int
         Rows of a segment.
     short : {'loop', 'pad'}
-        What comes after the end of a track that is too short.
+        Continuation of a track that is too short: the track again, or `mean`.
     mean : np.ndarray, shape (n_dims,), or float
-        What to pad with.
+        Value to pad with.
 
     Returns
     -------
     np.ndarray, shape (batch, n_frames, n_dims)
-        In the type of the rows.
+        Segments in the data type of the rows.
     """
     lengths = stops - starts
     if lengths.min(initial=n_frames) >= n_frames:
-        return _stretches(rows, starts + offsets, n_frames)
+        return _adjacent_rows(rows, starts + offsets, n_frames)
     place = offsets[:, None] + np.arange(n_frames)
     segments = rows.take(starts[:, None] + place % lengths[:, None], axis=0)
     if short == "pad":
@@ -155,12 +155,12 @@ def cut(
     return segments
 
 
-def _stretches(rows: np.ndarray, first: np.ndarray, n_frames: int) -> np.ndarray:
-    """Copy stretches of rows, ``(len(first), n_frames, n_dims)``, each as one piece of memory."""
+def _adjacent_rows(rows: np.ndarray, first: np.ndarray, n_frames: int) -> np.ndarray:
+    """Copy runs of adjacent rows, ``(len(first), n_frames, n_dims)``, each as one block."""
     if not rows.flags.c_contiguous or len(rows) < n_frames:
         return rows.take(first[:, None] + np.arange(n_frames), axis=0)
     n_rows, n_dims = rows.shape
-    every = np.lib.stride_tricks.as_strided(  # all there are, overlapping; nothing is copied
+    every = np.lib.stride_tricks.as_strided(  # all possible runs, as a view
         rows, (n_rows - n_frames + 1, n_frames * n_dims), rows.strides, writeable=False
     )
     return every[first].reshape(len(first), n_frames, n_dims)
@@ -169,30 +169,30 @@ def _stretches(rows: np.ndarray, first: np.ndarray, n_frames: int) -> np.ndarray
 class Batches:
     """Random segments in whole batches: ``batches[epoch, step]``.
 
-    An epoch takes of each track as many segments as fit into it side by side (or `crops`), spread
-    over the track: each lies at random in its own part of it. So no part of a long track is left
-    out for long, and rows without neighbours (segments of one row) come exactly once per epoch.
+    An epoch takes as many segments of each track as fit into it side by side (or `crops`). The
+    track is divided into as many parts, and each segment begins at a random place of its own part,
+    so segments are spread over the track, and segments of one row come exactly once per epoch.
 
     Parameters
     ----------
     tracks : Tracks
-        To learn from.
+        Tracks to learn from.
     n_frames, batch_size : int
-        Rows of a segment; segments of a batch, at most: all batches of an epoch are equally large
-        but for one segment.
+        Rows of a segment, and the largest number of segments of a batch: the batches of an epoch
+        differ by one segment at most.
     seed : int
-        Of everything drawn.
+        Random seed.
     crops : int or None
         Segments per track and epoch.
     short : {'loop', 'pad'}
         See `cut`.
     balance : bool
-        Draw tracks so that labels are met equally often, instead of each track once: a track's
-        chance is the sum of 1 / (tracks that have the label) over its labels.
+        Draw tracks so that all labels are equally frequent: the probability of a track is
+        proportional to the sum of 1 / (tracks that have the label) over its labels.
     augment : sequence of callable
-        What is done to each batch, in order.
+        Augmentations of each batch, in order.
     mean, scale : np.ndarray, shape (n_dims,), or None
-        Of the train rows; None: 0 and 1.
+        Mean and standard deviation of the train rows; None: 0 and 1.
     """
 
     def __init__(
@@ -220,7 +220,7 @@ class Batches:
         self.augment = tuple(augment)
         self.mean = np.zeros(n_dims, np.float32) if mean is None else mean
         self.scale = np.ones(n_dims, np.float32) if scale is None else scale
-        #: Which part of each batch this process takes: its number, and how many there are.
+        #: The number of this process, and the number of processes that share each batch.
         self.shard = (0, 1)
         self.n_crops = (
             np.maximum(1, tracks.lengths // n_frames)
@@ -229,16 +229,16 @@ class Batches:
         )
         self.ends = np.cumsum(self.n_crops)
         self.n_steps = -(-self.n_segments // batch_size)
-        self.chances = _chances(tracks.targets) if balance else None
+        self.probabilities = _probabilities(tracks.targets) if balance else None
         self._ordered: tuple[int, np.ndarray] | None = None
 
     @property
     def n_segments(self) -> int:
-        """Segments of an epoch."""
+        """Number of segments of an epoch."""
         return int(self.ends[-1])
 
     def resized(self, batch_size: int) -> "Batches":
-        """Return the same segments in batches of another size."""
+        """Return batches of another size, of the same segments."""
         other = copy.copy(self)
         other.n_steps = -(-self.n_segments // batch_size)
         return other
@@ -252,12 +252,12 @@ class Batches:
         Parameters
         ----------
         at : (int, int)
-            Epoch and step of the epoch.
+            Epoch, and step within the epoch.
 
         Returns
         -------
         x : np.ndarray, shape (batch, 1, n_frames, n_dims)
-            In the units and the type of the rows; float32 if anything was done to it.
+            Segments in the units and the data type of the rows; float32 if they were augmented.
         y : np.ndarray, shape (batch, n_labels), float32
         """
         epoch, step = at
@@ -291,11 +291,11 @@ class Batches:
         if ordered is None or ordered[0] != epoch:
             rng = np.random.default_rng([self.seed, _ORDER, epoch])
             places = np.maximum(1, self.tracks.lengths - self.n_frames + 1)
-            if self.chances is None:
+            if self.probabilities is None:
                 track = np.repeat(np.arange(len(self.tracks)), self.n_crops)
                 part = np.arange(self.n_segments) - (self.ends - self.n_crops)[track]
             else:
-                track = rng.choice(len(self.tracks), self.n_segments, p=self.chances)
+                track = rng.choice(len(self.tracks), self.n_segments, p=self.probabilities)
                 part = rng.integers(0, self.n_crops[track])
             spread = (part + rng.random(self.n_segments)) * (places / self.n_crops)[track]
             offset = np.minimum(spread.astype(np.int64), (places - 1)[track])
@@ -304,12 +304,12 @@ class Batches:
         return ordered[1]
 
 
-def _chances(targets: np.ndarray) -> np.ndarray:
+def _probabilities(targets: np.ndarray) -> np.ndarray:
     having = targets.sum(axis=0, dtype=np.float64)
     weights = targets @ np.divide(1, having, out=np.zeros_like(having), where=having > 0)
     if not weights.any():
         raise ConfigError("balance: no train track has a label")
     bare = weights == 0
-    if bare.any():  # tracks without labels are one more kind
+    if bare.any():  # tracks without labels count as one more label
         weights[bare] = 1 / bare.sum()
     return weights / weights.sum()

@@ -1,4 +1,4 @@
-"""Steps for trial, of a copy of a net: nothing of the training itself is touched by them."""
+"""Training steps of a copy of a net, to try a batch size or a learning rate."""
 
 import copy
 from collections.abc import Callable
@@ -9,19 +9,19 @@ import torch
 from mcls.training.loop import autocast
 from mcls.training.task import TrainingTask
 
-#: Makes a step with a batch; returns its loss.
+#: Computes a training step with a batch and returns its loss.
 Step = Callable[[np.ndarray, np.ndarray], torch.Tensor]
 
 
-def trial_of(task: TrainingTask, device: torch.device) -> tuple[Step, torch.optim.Optimizer]:
-    """Return what makes whole steps (forward, backward, the optimizer's), and its optimizer.
+def trial_step(task: TrainingTask, device: torch.device) -> tuple[Step, torch.optim.Optimizer]:
+    """Return a function that computes a whole training step, and its optimizer.
 
     Parameters
     ----------
     task : TrainingTask
-        What is to be trained. Its net stays as it is.
+        What to train; its net is not changed.
     device : torch.device
-        Where to compute.
+        The device to compute on.
     """
     net = copy.deepcopy(task.model.net).to(device).train()
     if device.type == "cuda":

@@ -1,4 +1,4 @@
-"""Figures that say how a training goes: the valid part measured, gradients, dead units."""
+"""What is measured after each epoch: the valid part, gradient norms and dead units."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from mcls.registry import entries
 from mcls.training.model import TrainedNet
 from mcls.training.segments import Tracks
 
-#: What a nonlinearity's outputs lie between, and how near to an end is at it.
+#: The range of a nonlinearity's outputs, and the distance from an end that counts as saturated.
 _ENDS: dict[type[nn.Module], tuple[float | None, float | None, float]] = {
     nn.ReLU: (0.0, None, 0.0),
     nn.Sigmoid: (0.0, 1.0, 0.01),
@@ -30,20 +30,20 @@ Loss = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 
 @dataclass(frozen=True)
 class Validation:
-    """The valid part, and what is measured on it after each epoch.
+    """The valid part and the metric that is monitored on it.
 
     Parameters
     ----------
     tracks : Tracks
-        With a column per logit for targets.
+        Tracks of the valid part, with a column of targets per logit.
     truth : np.ndarray, shape (n_tracks, n_labels), bool
-        All labels.
+        True labels.
     names : list of str
-        Of all labels.
+        Names of all labels.
     how : {'mean', 'vote', 'max'}
-        From segments to tracks.
+        Aggregation from segments to tracks.
     monitor : str
-        ``loss``, or a metric.
+        ``loss`` or a metric: it selects the best epoch.
     """
 
     tracks: Tracks
@@ -58,7 +58,7 @@ class Validation:
         Raises
         ------
         DataError
-            If the monitored one cannot be measured.
+            If the monitored metric cannot be computed.
         """
         targets = torch.from_numpy(self.tracks.targets).to(model.device)
         losses, scores = [], []
@@ -72,9 +72,8 @@ class Validation:
             found |= self._metrics(tracks, model.multi_label_)
         if self.monitor not in found:
             raise DataError(
-                f"{self.monitor} cannot be measured on the {len(self.tracks)} tracks of the valid "
-                "part, so it cannot decide which epoch is kept; use --monitor loss, or more valid "
-                "tracks"
+                f"{self.monitor} cannot be computed on the {len(self.tracks)} tracks of the valid "
+                "part, so it cannot select the best epoch; use --monitor loss, or more valid tracks"
             )
         return {f"valid_{name}": value for name, value in found.items()}
 
@@ -111,7 +110,7 @@ def mean_norms(norms: Sequence[Mapping[str, torch.Tensor]]) -> dict[str, float]:
 
 
 def gradient_norms(net: nn.Module) -> dict[str, torch.Tensor]:
-    """Return the length of the gradient of each layer group, a child of the net each."""
+    """Return the gradient norm of each child of the net."""
     found = {}
     for name, child in net.named_children():
         gradients = [p.grad for p in child.parameters() if p.grad is not None]
@@ -121,15 +120,15 @@ def gradient_norms(net: nn.Module) -> dict[str, torch.Tensor]:
 
 
 def dead_shares(net: nn.Module, x: torch.Tensor) -> dict[str, float]:
-    """Return which share of each hidden layer's units says the same whatever comes in.
+    """Return the share of dead units of each hidden layer, as ``dead_NAME``.
 
-    A unit is dead if its outputs for all of a batch are at an end of its nonlinearity: 0 for
-    rectified units, within 0.01 of an end for saturating ones.
+    A unit is dead if its outputs for a whole batch are at the same end of its nonlinearity: at 0
+    for rectified units, within 0.01 of an end for saturating ones.
 
     Parameters
     ----------
     net : nn.Module
-        With ``hidden``.
+        A net with the attribute ``hidden``, the names of its hidden layers.
     x : torch.Tensor, shape (batch, 1, n_frames, n_dims)
         Standardised segments.
     """

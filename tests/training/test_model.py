@@ -171,7 +171,7 @@ def test_written_and_read_it_is_the_same_net(tracks, tmp_path):
         ({"net": "nothing"}, "there is no 'nothing'"),
         ({"settings": {**SETTINGS["cnn1d"], "width": 0.1}}, "not a net.*RuntimeError"),
         ({"settings": {"breadth": 1}}, "unknown setting"),
-        ({"n_dims": 7}, "rows of 7 numbers"),
+        ({"n_dims": 7}, "rows of 7 dimensions"),
         ({"outputs": [0, 0, 1]}, "labels"),
         ({"outputs": [-1, 0, 1]}, "labels"),
         ({"loss": "none"}, "there is no 'none'"),
@@ -246,7 +246,9 @@ def test_the_mean_of_maps_is_taken_on_request(tracks):
     np.testing.assert_allclose(found[:, :n], expected[0].mean(axis=2), atol=1e-6)
     n_last = expected[1].shape[1]
     np.testing.assert_allclose(found[:, -n_last:], expected[1].max(axis=2), atol=1e-6)
-    with pytest.raises(ConfigError, match="layer 'all:sum': 'sum' of its maps; expected max or"):
+    with pytest.raises(
+        ConfigError, match="layer 'all:sum': cannot reduce maps by 'sum'; expected max or"
+    ):
         chosen_layers(model.net, ["all:sum"])
 
 
