@@ -107,5 +107,5 @@ def test_another_net_of_the_same_name_is_another_run(train, parts):
     given = {"model": "pons-tf", "settings": BOTH, "frames": 10, **STILL}
     train("both", init=parts, **given)
     changed = train("time", model="pons-time", settings=TIME, frames=10, seed=1, overwrite=True)
-    with pytest.raises(ConfigError, match="was another"):
+    with pytest.raises(ConfigError, match="store, split or dictionary differs"):
         train("both", init=[changed, parts[1]], **given)

@@ -177,7 +177,7 @@ def test_written_and_read_it_is_the_same_net(tracks, tmp_path):
         ({"loss": "none"}, "there is no 'none'"),
         ({"n_frames": 1 << 40}, "segments of"),
         ({"overlap": 1.0}, "overlap by 1.0"),
-        ({"test_shift": 5000}, "moved by 5000"),
+        ({"test_shift": 5000}, "a test shift of 5000"),
         ({"n_frames": 1 << 20}, "not a net"),
         ({"settings": {"padding": "same", "width": 1e5}}, "not a net"),
     ],
