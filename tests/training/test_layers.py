@@ -66,7 +66,7 @@ def test_another_dictionary_of_the_same_name_is_another_run(train, store, tmp_pa
     train("run", init=tmp_path / "dbn.h5", epochs=1, settings=[])
     (tmp_path / "dbn.h5").unlink()
     learn(store, tmp_path / "dbn.h5", seed=1)
-    with pytest.raises(ConfigError, match="dictionary store, split or dictionary differs"):
+    with pytest.raises(ConfigError, match="store, split or dictionary differs"):
         train("run", init=tmp_path / "dbn.h5", epochs=1, settings=[])
 
 
