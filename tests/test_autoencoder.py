@@ -224,7 +224,7 @@ def test_what_is_wrong_is_said(rows):
     once = iter([rows])
     with pytest.raises(DataError, match="none the next time"):
         model().fit_batches(lambda: once)
-    with pytest.raises(DataError, match="numbers after"):
+    with pytest.raises(DataError, match="rows of 3 numbers, expected 12"):
         model().fit_batches(lambda: [rows, rows[:, :3]])
 
 

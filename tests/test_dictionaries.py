@@ -1,5 +1,6 @@
-"""The contract that every registered dictionary keeps; what each one computes has its own tests."""
+"""The contract of dictionaries (see `mcls.dictionaries`), checked for every registered method."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -13,16 +14,17 @@ from mcls.settings import resolve
 
 METHODS = sorted(entries("dictionaries"))
 
-#: Those that measure rows of the valid part.
+#: Methods by the facts that they are registered with; see `mcls.dictionaries`.
 WATCHING = [name for name in METHODS if find("dictionaries", name).facts.get("watches_valid")]
+RESUMING = [name for name in METHODS if find("dictionaries", name).facts.get("resumes")]
 
-#: Whose own tests run scikit-learn's checks, some of them for several settings.
+#: Methods whose own tests run scikit-learn's checks, some of them for several settings.
 OWN_CHECKS = {"kmeans", "sparse-coding", "psd", "autoencoder", "rbm", "sparse-rbm", "dbn"}
 
 #: Settings that make a method small, where `n_atoms` and `n_epochs` do not.
 SMALL: dict[str, dict[str, Any]] = {"dbn": {"layers": (10, 16), "n_epochs": (2,)}}
 
-#: What rows a method asks for, where it does not take any.
+#: The rows that a method needs, where it does not take any.
 ROWS: dict[str, Callable[[np.ndarray], np.ndarray]] = {"nmf": np.abs}
 
 N_ATOMS, N_DIMS = 16, 12
@@ -69,6 +71,15 @@ def test_defaults_make_one(method):
 def test_scikit_learns_contract(method):
     entry = find("dictionaries", method)
     check_estimator(entry.load()(n_atoms=8, random_state=0))
+
+
+def test_facts_are_those_of_the_contract(method):
+    facts = find("dictionaries", method).facts
+    assert set(facts) <= {"encoder", "watches_valid", "resumes"}
+    assert facts["encoder"] in entries("encoders")
+    takes = inspect.signature(find("dictionaries", method).load().fit_batches).parameters
+    assert method not in WATCHING or "valid" in takes
+    assert method not in RESUMING or {"kept", "keep"} <= set(takes)
 
 
 def test_arrays_are_what_encoders_need(method, learnt):
@@ -136,6 +147,19 @@ def test_the_valid_part_is_only_watched(method):
     for name, array in alone.arrays().items():
         assert watching.arrays()[name].tobytes() == array.tobytes(), name
     assert len(watching.history_[-1]) > len(alone.history_[-1])
+
+
+@pytest.mark.parametrize("method", RESUMING)
+def test_layers_learnt_before_are_not_learnt_again(method):
+    source, kept = source_of(rows_for(method), 130), []
+    whole = small(method).fit_batches(source, keep=lambda i, snapshot: kept.append((i, snapshot)))
+    assert [layer for layer, _ in kept] == list(range(1, len(kept) + 1))
+    learnt: list[int] = []
+    first = [kept[0][1]]
+    again = small(method).fit_batches(source, kept=first, keep=lambda i, _: learnt.append(i))
+    assert learnt == [layer for layer, _ in kept[1:]]
+    for name, array in whole.arrays().items():
+        assert again.arrays()[name].tobytes() == array.tobytes(), name
 
 
 @pytest.mark.parametrize("odd", [np.nan, np.inf])

@@ -69,7 +69,7 @@ def test_feed_forward_keeps_the_largest(rows, arrays):
 
 
 def test_feed_forward_needs_weights(rows, arrays):
-    with pytest.raises(ConfigError, match="learns no weights"):
+    with pytest.raises(ConfigError, match="has no weights"):
         encode("feed-forward", rows, {"atoms": arrays["atoms"]})
 
 

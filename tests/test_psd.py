@@ -265,7 +265,7 @@ def test_what_is_wrong_is_said(planted):
         model(learning_rate=1e30, n_epochs=2).fit(planted[0])
     holed = planted[0].copy()
     holed[3000] = np.nan
-    with pytest.raises(DataError, match="see that the rows are finite"):
+    with pytest.raises(DataError, match="the rows must be finite"):
         model().fit_batches(lambda: [holed])
     with pytest.raises(ConfigError, match=r"device=nowhere.*use cpu"):
         model(device="nowhere").fit(planted[0])

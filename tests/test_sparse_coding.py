@@ -157,7 +157,7 @@ def test_bad_settings_are_named_at_once(planted):
         model(n_atoms=0, penalty=2, forget=-1).fit(planted[0])
     with pytest.raises(DataError, match="no rows"):
         model().fit_batches(list)
-    with pytest.raises(DataError, match="numbers after"):
+    with pytest.raises(DataError, match="rows of 4 numbers, expected 3"):
         model().fit_batches(lambda: [np.ones((2, 3)), np.ones((2, 4))])
 
 

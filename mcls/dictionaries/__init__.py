@@ -1,17 +1,33 @@
-"""Dictionaries: rows in, atoms out. One file a method.
+"""Dictionaries: rows in, atoms out. One file per method.
 
-A method is a scikit-learn transformer (see `mcls.dictionaries.learner`) with three methods more:
+A method is a scikit-learn transformer in a file of this folder, registered by one decorator:
 
-* ``fit_batches(source)`` learns from rows that need not fit in memory: each call of ``source()``
-  yields all of them, preprocessed, in arrays ``(n, n_dims)`` float32, in the same order. A method
-  registered with ``watches_valid=True`` takes ``fit_batches(source, valid=source or None)`` and
-  measures the valid part's rows, from which it never learns.
-  One registered with ``resumes=True`` learns layer by layer, and goes on from those it is given.
-* ``arrays()`` returns what encoding needs, by name; ``atoms`` ``(n_atoms, n_dims)`` is among them.
-* ``encoder_settings()``, where it is not empty: the settings of the encoder the method is
-  registered with (``encoder="lasso"``), so that by default rows are encoded as they were learnt.
+    @register("dictionaries", "kmeans", encoder="hard")
+    class KMeans(Dictionary): ...
 
-``transform`` gives the codes of that encoder. ``history_`` is a list with a dict of named numbers
-per pass over the rows; ``usage_`` ``(n_atoms,)``, where there is one, says how much each atom is
-used. With ``device`` among its settings a method computes where torch is told to.
+`mcls.dictionaries.learner` has the two base classes; most methods derive from one of them. The
+arguments of the decorator are facts that ``learn-dict`` and ``encode`` read:
+
+* ``encoder``, always: the name of the encoder whose codes ``transform`` gives. ``train`` and
+  ``encode`` use it unless another is named.
+* ``watches_valid=True``: ``fit_batches(source, valid=source or None)`` measures the rows of the
+  valid part after every epoch, as ``valid_...`` in ``history_``, and never learns from them.
+* ``resumes=True``: the method learns layer by layer. ``fit_batches(source, kept=[...], keep=call)``
+  calls ``keep(layer, snapshot)`` after each layer, counted from 1. Given the snapshots of the first
+  layers as ``kept``, it learns the others only, to the same bytes.
+
+A method provides
+
+* ``fit``, ``transform`` and, where it can go on learning, ``partial_fit``: scikit-learn's contract
+  (``check_estimator`` passes), with ``components_`` ``(n_atoms, n_dims)`` and ``random_state``;
+* ``fit_batches(source)``: learns from rows that need not fit in memory. Each call of ``source()``
+  yields all rows, preprocessed, in arrays ``(n, n_dims)`` float32, in the same order;
+* ``arrays()``: the arrays that encoders need, by name; always ``atoms`` ``(n_atoms, n_dims)``;
+* ``encoder_settings()``: the settings of its encoder with which it gives the codes of
+  ``transform``; left out if there are none;
+* ``history_``: a list with a dict of named numbers for each pass over the rows;
+* ``usage_`` ``(n_atoms,)``, optional: the use of each atom, at least 0;
+* ``device`` among its settings if it can compute on a GPU.
+
+tests/test_dictionaries.py checks this contract for every registered method.
 """

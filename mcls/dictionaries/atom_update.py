@@ -1,4 +1,4 @@
-"""The other half of dictionary learning: what codes say about atoms, and better atoms from it.
+"""The atom update of dictionary learning, by block coordinate descent.
 
 With codes Z of rows X, all that the atoms need to know is A = Z^T Z and B = Z^T X (Mairal et al.
 2009, algorithm 1): they are added up row by row, and block coordinate descent then minimises
@@ -20,7 +20,7 @@ def update_atoms(atoms: np.ndarray, a: np.ndarray, b: np.ndarray) -> None:
     Parameters
     ----------
     atoms : np.ndarray, shape (n_atoms, n_dims), float32
-        Of norm 1 before and after. Atoms that no code has used stay as they are.
+        Atoms of norm 1, before and after. Atoms that no code has used stay as they are.
     a : np.ndarray, shape (n_atoms, n_atoms), float32
         Sum of the codes' outer products with themselves.
     b : np.ndarray, shape (n_atoms, n_dims), float32

@@ -1,6 +1,6 @@
-"""The sparse auto-encoder: hidden units that are seldom active, and from which rows are rebuilt.
+"""The sparse auto-encoder: hidden units that are rarely active and reconstruct the row.
 
-Units h = f(x W + biases) of each row x, and the row rebuilt from them, h D + offsets. What falls is
+The units of a row x are h = f(x W + biases), its reconstruction is h D + offsets. The objective is
 
     mean over rows of 0.5 ||x - h D - offsets||^2  +  0.5 weight_decay (||W||^2 + ||D||^2)
 
@@ -8,11 +8,11 @@ plus, with ``sparsity="kl"``, weight times the sum over units of
 
     KL(target || mean) = target log(target / mean) + (1 - target) log((1 - target) / (1 - mean))
 
-where `mean` is the unit's mean over the minibatch; with ``sparsity="k"`` instead, only the k units
-of each row that are largest by absolute value are kept, the others are 0. Tied, D is W. With noise,
-units are of the row with Gaussian noise added, while the row itself is to be rebuilt.
+where `mean` is the unit's mean over the minibatch. With ``sparsity="k"`` instead, only the k units
+of each row that are largest by absolute value are kept, the others are 0. When tied, D is W. With
+noise, the units see the row with Gaussian noise added and reconstruct the row without it.
 
-On the CPU the same seed and rows give the same bytes, by however many threads.
+On the CPU the same seed and rows give the same bytes, for any number of threads.
 """
 
 from typing import Any, Literal
@@ -36,48 +36,47 @@ class AutoEncoder(TorchLearner):
     Parameters
     ----------
     n_atoms : int
-        Number of units.
+        Number of hidden units.
     nonlinearity : {'sigmoid', 'relu', 'tanh', 'linear'}
-        Of the units; rows are rebuilt linearly.
+        Nonlinearity of the hidden units; reconstructions are linear.
     sparsity : {'kl', 'k', 'none'}
-        How units are kept seldom: by the divergence of their mean from the target (sigmoid only),
-        by keeping the k largest of each row, or not.
+        Sparsity rule: KL divergence from the target (sigmoid only), the k largest, or none.
     target : float
-        With kl: the mean that units are to have, in (0, 1).
+        Target mean activation of each unit, in (0, 1) (sparsity kl).
     weight : float
-        With kl: weight of the divergence, 0 or more.
+        Weight of the KL divergence, at least 0 (sparsity kl).
     n_active : int
-        With k: units kept of each row.
+        Active units per row (sparsity k).
     tied : bool
-        Whether rows are rebuilt with the encoder's own weights.
+        Use the encoder's weights, transposed, for the reconstruction.
     noise : float
-        Deviation of the Gaussian noise that is added to rows while learning; 0: none.
+        Standard deviation of the Gaussian noise added to rows while learning (0: none).
     weight_decay : float
-        Weight of the squared weights, 0 or more.
+        Weight of the squared weights in the objective, at least 0.
     batch_size : int
-        Rows in a minibatch.
+        Rows per minibatch.
     n_epochs : int
-        How often every row is seen.
+        Number of passes over the rows.
     learning_rate : float
-        Of Adam; it falls linearly to 0 over all epochs.
+        Initial learning rate of Adam; it falls linearly to 0 over all epochs.
     device : str
-        Where to compute: ``cpu``, or a torch device such as ``cuda``.
+        Torch device to compute on: cpu, cuda or cuda:1.
     random_state : int or None
-        Seed of the first weights, of the order of rows and of the noise.
+        Random seed.
 
     Attributes
     ----------
     components_ : np.ndarray, shape (n_atoms, n_dims), float32
-        D: what each unit adds to the row rebuilt.
+        D: the contribution of each unit to the reconstruction.
     offsets_ : np.ndarray, shape (n_dims,)
-        Added to every row rebuilt.
+        Added to every reconstruction.
     weights_, biases_ : np.ndarray, shapes (n_atoms, n_dims), (n_atoms,)
         The encoder.
     history_ : list of dict
         For each epoch, means over the rows of the ``objective``, of ``reconstruction``
-        0.5 ||x - rebuilt||^2 and of the units' absolute ``activation``; with ``valid_`` in front,
-        the same of the valid part's rows, with the parameters at the end of the epoch and without
-        noise.
+        0.5 ||x - h D - offsets||^2 and of the units' absolute ``activation``; with ``valid_`` in
+        front, the same of the valid part's rows, with the parameters at the end of the epoch and
+        without noise.
     usage_ : np.ndarray, shape (n_atoms,)
         Mean absolute value of each unit over the last epoch's rows.
     n_steps_ : int
@@ -88,9 +87,9 @@ class AutoEncoder(TorchLearner):
     A. Ng, "Sparse autoencoder", lecture notes CS294A, Stanford 2011.
     A. Makhzani, B. Frey, "k-sparse autoencoders", arXiv 1312.5663, 2013.
     P. Vincent et al., "Stacked denoising autoencoders", JMLR 11, 2010.
-    Differs from them: means are those of a minibatch and steps are Adam's (Ng: all rows, L-BFGS); k
-    is the same from the first step on and in `transform`, and counts absolute values (Makhzani:
-    falls to k, more units at test time, signed values).
+    Differs from them: means are those of a minibatch and steps are Adam's (Ng: all rows, L-BFGS);
+    k is the same from the first step on and in `transform`, and ranks absolute values (Makhzani:
+    decreases to k, keeps more units at test time, ranks signed values).
 
     Examples
     --------
@@ -145,7 +144,7 @@ class AutoEncoder(TorchLearner):
         return {"nonlinearity": self.nonlinearity, "n_active": n_active}
 
     def inverse_transform(self, X: np.ndarray) -> np.ndarray:
-        """Return the rows that some codes stand for.
+        """Return the reconstructions of some codes.
 
         Parameters
         ----------
@@ -163,7 +162,7 @@ class AutoEncoder(TorchLearner):
         if self.sparsity == "kl" and self.nonlinearity != "sigmoid":
             bad.append(
                 f"sparsity=kl needs units between 0 and 1, not nonlinearity={self.nonlinearity}; "
-                "take sigmoid, or sparsity=k"
+                "use nonlinearity=sigmoid, or sparsity=k"
             )
         if not 0 < self.target < 1:
             bad.append(f"target={self.target} must be between 0 and 1")

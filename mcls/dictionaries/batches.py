@@ -24,16 +24,16 @@ def draw(batches: RowBatches, n: int, rng: np.random.RandomState) -> tuple[np.nd
     batches : iterable of np.ndarray, shape (n_rows, n_dims)
         The rows.
     n : int
-        How many to draw.
+        Number of rows to draw.
     rng : np.random.RandomState
-        What draws them.
+        Generator of the random numbers.
 
     Returns
     -------
     sample : np.ndarray, shape (at most n, n_dims), float32
         In a random order.
     n_rows : int
-        How many rows there were.
+        Number of rows seen.
 
     Raises
     ------
@@ -46,7 +46,9 @@ def draw(batches: RowBatches, n: int, rng: np.random.RandomState) -> tuple[np.nd
         if kept is None:
             kept = rows[:0]
         if rows.shape[1:] != kept.shape[1:]:
-            raise DataError(f"rows of {rows.shape[1:]} numbers after rows of {kept.shape[1:]}")
+            raise DataError(
+                f"a batch has rows of {rows.shape[1]} numbers, expected {kept.shape[1]} as before"
+            )
         n_rows += len(rows)
         drawn = rng.uniform(size=len(rows))
         usable = np.flatnonzero(np.einsum("ij,ij->i", rows, rows) > 0)

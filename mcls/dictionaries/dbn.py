@@ -1,4 +1,4 @@
-"""Deep belief networks: RBMs one upon the other, each learnt from the units of the one below.
+"""Deep belief networks: stacked RBMs, each learnt from the hidden units of the one below.
 
 The layers are learnt one after another. While one is, the layers below it turn each batch of rows
 into mean activations, anew in every epoch: so memory grows neither with the rows nor with the
@@ -25,59 +25,59 @@ _BLOCK, _TOGETHER = 8192, 1024
 
 @register("dictionaries", "dbn", encoder="dbn", watches_valid=True, resumes=True)
 class DBN(Dictionary):
-    """Deep belief network: a stack of RBMs, learnt greedily from below.
+    """Deep belief network: a stack of RBMs, learnt greedily layer by layer.
 
-    Its number of atoms is that of its last layer; `learn-dict --size` says nothing to it. A setting
-    that is a list holds one value for all layers, or one for each.
+    The number of atoms is that of the last layer; `learn-dict --size` has no effect. A setting that
+    is a list holds one value for all layers, or one for each.
 
     Parameters
     ----------
     layers : tuple of int
-        Hidden units of each layer, from below: 1024x1024x512.
+        Hidden units of each layer, from the lowest: 1024x1024x512.
     visible : {'gaussian', 'binary', 'relu'}
-        What rows are: numbers of variance 1, numbers within [0, 1], or numbers of 0 or more.
+        Type of the visible units: real numbers of variance 1, numbers in [0, 1], or >= 0.
     hidden : {'binary', 'relu'}
-        Hidden units of every layer; each is visible to the layer above.
+        Type of the hidden units of every layer: binary (sigmoid) or rectified linear.
     algorithm : {'cd', 'pcd'}
-        Contrastive divergence or persistent chains, see `rbm`.
+        Contrastive divergence (cd) or persistent contrastive divergence (pcd).
     n_gibbs : int
-        Turns of Gibbs sampling a step.
+        Steps of Gibbs sampling per minibatch.
     batch_size : int
-        Rows in a minibatch.
+        Rows per minibatch.
     n_epochs : tuple of int
-        How often every row is seen by a layer that learns.
+        Number of passes over the rows, for all layers or for each.
     learning_rate : tuple of float
-        Step along the mean slope of a minibatch.
+        Learning rate of the first epoch, for all layers or for each.
     rate_decay : float
         Factor of the learning rate from one epoch to the next, in (0, 1].
     rate_floor : float
-        The learning rate falls no lower.
+        Minimum learning rate.
     momentum : float
-        Share of the last step that is made again, in the first fifth of a layer's epochs.
+        Momentum in the first fifth of a layer's epochs, in [0, 1).
     final_momentum : float
-        The same in later epochs.
+        Momentum in the later epochs, in [0, 1).
     weight_cost : tuple of float
-        Weights shrink by this times the learning rate, a step.
+        Weight decay (L2 penalty of the weights), for all layers or for each.
     sparsity : {'none', 'lee', 'bias'}
-        How hidden units are held near a mean activity, see `rbm`.
+        Rule that keeps the mean activation of hidden units near the target; see `rbm`.
     target : float
-        The mean activation wanted, above 0; for binary hidden units below 1.
+        Target mean activation, above 0; for binary hidden units below 1.
     sparsity_cost : float
-        Weight of the sparsity, beside the likelihood.
+        Weight of the sparsity rule relative to the likelihood.
     device : str
-        Where to compute: ``cpu``, or a torch device such as ``cuda``.
+        Torch device to compute on: cpu, cuda or cuda:1.
     random_state : int or None
-        Seed of the weights, of the order of rows and of all samples.
+        Random seed.
 
     Attributes
     ----------
     rbms_ : list of RBM
-        The layers, from below.
+        The layers, from the lowest.
     components_ : np.ndarray, shape (layers[-1], n_dims), float32
-        What each unit of the last layer looks for, were all layers linear: the product of the
-        layers' weights. It is for pictures; codes are computed layer by layer.
+        The product of the layers' weights: the pattern of each unit of the last layer if all layers
+        were linear. It is for plots; codes are computed layer by layer.
     history_ : list of dict
-        Of each epoch: the ``layer``, from 1, and what `RBM` records.
+        For each epoch: the ``layer``, from 1, and the numbers that `RBM` records.
     usage_ : np.ndarray, shape (layers[-1],)
         Mean activation of each unit of the last layer over its last epoch's rows.
 
@@ -163,10 +163,10 @@ class DBN(Dictionary):
             Yields rows of the same kind, some of which are measured after every epoch; nothing is
             learnt from them.
         kept : sequence of Snapshot
-            Layers from below that have learnt already, from the same rows by the same settings:
-            they are taken as they are.
+            Snapshots of the lowest layers, learnt before from the same rows with the same settings;
+            they are restored, not learnt again.
         keep : callable or None
-            Told ``(layer, snapshot)`` of each layer that has learnt, from 1, before the next.
+            Called with ``(layer, snapshot)`` after each layer, counted from 1.
 
         Raises
         ------
@@ -229,7 +229,7 @@ class DBN(Dictionary):
     def _wrong(self) -> list[str]:
         n = len(self.layers)
         bad = [
-            f"{name}={getattr(self, name)} must hold one value, or {n}, one for each of the layers"
+            f"{name}={getattr(self, name)} must hold one value, or {n}, one for each layer"
             for name, values in self._lists().items()
             if len(values) != n
         ]

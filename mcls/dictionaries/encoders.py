@@ -39,7 +39,7 @@ def hard(rows: np.ndarray, arrays: Arrays) -> np.ndarray:
 
 @register("encoders", "triangle")
 def triangle(rows: np.ndarray, arrays: Arrays) -> np.ndarray:
-    """max(0, mean distance - distance): half of the atoms are active, the nearer the more.
+    """Triangle: max(0, mean distance - distance); about half of the atoms are active.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def triangle(rows: np.ndarray, arrays: Arrays) -> np.ndarray:
 def soft_threshold(
     rows: np.ndarray, arrays: Arrays, *, alpha: float = 0.5, split_signs: bool = False
 ) -> np.ndarray:
-    """max(0, row · atom - alpha), with atoms of norm 1.
+    """Soft threshold: max(0, row · atom - alpha), with atoms of norm 1.
 
     Parameters
     ----------
@@ -76,9 +76,9 @@ def soft_threshold(
     arrays : mapping of str to np.ndarray
         The dictionary's; ``atoms`` is read and scaled to norm 1.
     alpha : float
-        Threshold, 0 or more.
+        Threshold, at least 0.
     split_signs : bool
-        Append max(0, -row · atom - alpha), so that there are two codes per atom.
+        Append max(0, -row · atom - alpha): two codes per atom.
 
     References
     ----------
@@ -101,7 +101,7 @@ def lasso(
     split_signs: bool = False,
     tol: float = 1e-3,
 ) -> np.ndarray:
-    """Sparse codes: least squares plus penalty times the row's norm times the codes' absolute sum.
+    """Sparse codes by the lasso: least squares with an L1 penalty relative to the row's norm.
 
     Parameters
     ----------
@@ -110,13 +110,13 @@ def lasso(
     arrays : mapping of str to np.ndarray
         The dictionary's; ``atoms`` is read.
     penalty : float
-        Weight of the codes' absolute sum, in (0, 1), for a row of norm 1: higher is sparser.
+        Weight of the L1 penalty, in (0, 1), for a row of norm 1; higher is sparser.
     positive : bool
-        Whether codes must not be negative.
+        Restrict codes to values of 0 or more.
     split_signs : bool
-        Give positive and negative parts side by side, two codes per atom, none negative.
+        Split each code into its positive and negative part: two codes per atom, both >= 0.
     tol : float
-        How far codes may miss the optimality conditions, in parts of the penalty.
+        Tolerance of the optimality conditions, as a share of the penalty.
     """
     from mcls.dictionaries import lasso as solver  # compiled: costs half a second to import
 
@@ -126,7 +126,7 @@ def lasso(
 
 @register("encoders", "nmf")
 def nmf(rows: np.ndarray, arrays: Arrays, *, penalty: float = 1e-4, tol: float = 0.5) -> np.ndarray:
-    """How much of each atom a row holds: least squares by codes that are not negative.
+    """Non-negative codes: least squares with codes of 0 or more, as in NMF.
 
     Parameters
     ----------
@@ -135,9 +135,9 @@ def nmf(rows: np.ndarray, arrays: Arrays, *, penalty: float = 1e-4, tol: float =
     arrays : mapping of str to np.ndarray
         The dictionary's; ``atoms`` is read.
     penalty : float
-        Weight of the codes' sum, above 0, for a row of norm 1: higher is sparser, and faster.
+        Weight of the L1 penalty, above 0, for a row of norm 1; higher is sparser and faster.
     tol : float
-        How far codes may miss the optimality conditions, in parts of the penalty.
+        Tolerance of the optimality conditions, as a share of the penalty.
     """
     from mcls.dictionaries import lasso as solver  # compiled: costs half a second to import
 
@@ -153,7 +153,7 @@ def omp(
     tol: float = 0.0,
     split_signs: bool = False,
 ) -> np.ndarray:
-    """Sparse codes by orthogonal matching pursuit: at most so many atoms, the best one by one.
+    """Sparse codes by orthogonal matching pursuit: adds the best atom one by one.
 
     Parameters
     ----------
@@ -162,11 +162,11 @@ def omp(
     arrays : mapping of str to np.ndarray
         The dictionary's; ``atoms`` is read.
     n_nonzero : int
-        How many atoms a code uses at most.
+        Maximum number of atoms per code.
     tol : float
-        A row is done when what is left of it has at most this part of its norm, in [0, 1).
+        Stop when the residual's norm is at most this share of the row's, in [0, 1).
     split_signs : bool
-        Give positive and negative parts side by side, two codes per atom, none negative.
+        Split each code into its positive and negative part: two codes per atom, both >= 0.
     """
     from mcls.dictionaries import omp as solver  # compiled: costs half a second to import
 
@@ -183,7 +183,7 @@ def threshold(
     positive: bool = False,
     split_signs: bool = False,
 ) -> np.ndarray:
-    """Shrink row · atom towards 0 by penalty times the row's norm: the lasso without its search.
+    """Soft thresholding of row · atom, relative to the row's norm: one step of the lasso.
 
     It equals the lasso where atoms are orthonormal. Unlike soft-threshold it scales with the row.
 
@@ -196,9 +196,9 @@ def threshold(
     penalty : float
         Threshold, in (0, 1), for a row of norm 1.
     positive : bool
-        Whether negative codes become 0.
+        Set negative codes to 0.
     split_signs : bool
-        Give positive and negative parts side by side, two codes per atom, none negative.
+        Split each code into its positive and negative part: two codes per atom, both >= 0.
     """
     likeness = rows @ arrays["atoms"].T
     weights = np.float32(penalty) * np.linalg.norm(rows, axis=1)[:, None]
@@ -216,7 +216,7 @@ def feed_forward(
     n_active: int | None = None,
     split_signs: bool = False,
 ) -> np.ndarray:
-    """f(row · weights + biases): the hidden units of an RBM, an auto-encoder or a trained encoder.
+    """Feed-forward: f(row · weights + biases), the hidden units of an RBM or an auto-encoder.
 
     Parameters
     ----------
@@ -226,11 +226,11 @@ def feed_forward(
         The dictionary's; ``weights`` ``(n_atoms, n_dims)``, ``biases`` ``(n_atoms,)`` and, where
         there are any, ``gains`` ``(n_atoms,)`` that multiply the codes are read.
     nonlinearity : {'sigmoid', 'relu', 'tanh', 'linear'}
-        f.
+        Nonlinearity f.
     n_active : int or None
-        Keep so many codes of each row, the largest by absolute value, and set the others to 0.
+        Keep this many codes per row, the largest by absolute value; set the others to 0.
     split_signs : bool
-        Give positive and negative parts side by side, two codes per atom, none negative.
+        Split each code into its positive and negative part: two codes per atom, both >= 0.
 
     Raises
     ------
@@ -238,7 +238,10 @@ def feed_forward(
         If the dictionary has no ``weights``.
     """
     if "weights" not in arrays:
-        raise ConfigError("encoder feed-forward: this dictionary's method learns no weights for it")
+        raise ConfigError(
+            "encoder feed-forward: this dictionary has no weights; expected one of psd, rbm, "
+            "sparse-rbm or autoencoder"
+        )
     codes = rows @ arrays["weights"].T
     codes += arrays["biases"]
     if nonlinearity == "sigmoid":
@@ -263,7 +266,7 @@ def dbn(
     layer: int | Literal["last", "all"] = "last",
     nonlinearity: Literal["sigmoid", "relu"] = "sigmoid",
 ) -> np.ndarray:
-    """Mean activations of a deep belief network's units, computed layer by layer.
+    """Mean activations of the units of a deep belief network, computed layer by layer.
 
     Parameters
     ----------
@@ -273,9 +276,9 @@ def dbn(
         The dictionary's; ``weights_1`` ``(n_units, n_dims)``, ``biases_1`` ``(n_units,)``,
         ``weights_2`` and so on are read.
     layer : int or {'last', 'all'}
-        Which layer's activations, from 1; or those of all layers side by side.
+        Layer whose activations are the codes, from 1; or last, or all layers side by side.
     nonlinearity : {'sigmoid', 'relu'}
-        Of every layer.
+        Nonlinearity of every layer.
 
     Raises
     ------
@@ -288,12 +291,12 @@ def dbn(
     """
     n_layers = sum(name.startswith("weights_") for name in arrays)
     if not n_layers:
-        raise ConfigError("encoder dbn: this dictionary's method learns no layers for it")
+        raise ConfigError("encoder dbn: this dictionary has no layers; use it with dbn")
     wanted = {"last": [n_layers], "all": range(1, n_layers + 1)}.get(str(layer), [layer])
     if not set(wanted) <= set(range(1, n_layers + 1)):
         raise ConfigError(
-            f"encoder dbn: layer={layer}, and the dictionary has {n_layers}; write a number from 1 "
-            f"to {n_layers}, or last, or all"
+            f"encoder dbn: layer={layer}, and the dictionary has {n_layers}; expected 1 to "
+            f"{n_layers}, or last, or all"
         )
     codes = rows
     found = []

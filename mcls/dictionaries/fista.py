@@ -49,17 +49,17 @@ def fista(
     Parameters
     ----------
     rows : np.ndarray, shape (n_rows, n_dims)
-        What to encode.
+        The rows to encode.
     atoms : np.ndarray, shape (n_atoms, n_dims)
         The dictionary; usually of unit norm.
     penalty : float
-        Weight of the codes' absolute sum, above 0, for a row of norm 1.
+        Weight of the L1 penalty, above 0, for a row of norm 1.
     positive : bool
-        Whether codes must not be negative.
+        Restrict codes to values of 0 or more.
     tol : float
-        How far the optimality conditions may be missed, in parts of the penalty.
+        Tolerance of the optimality conditions, as a share of the penalty.
     max_iter : int
-        Steps after which a row is given up, with a warning.
+        Maximum number of steps per row; rows that need more cause a warning.
     device : str
         A torch device: ``cuda``, ``cuda:1``, ``cpu``.
 
@@ -127,7 +127,7 @@ def solve(
     -------
     codes : torch.Tensor, shape (n_rows, n_atoms)
     missed : int
-        How many rows missed the tolerance.
+        Number of rows that missed the tolerance.
     """
     done = correlations.new_zeros(correlations.shape)
     which = correlations.new_ones(len(correlations)).nonzero()[:, 0]

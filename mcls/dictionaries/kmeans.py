@@ -24,22 +24,21 @@ _AT_ONCE = 4  # atoms whose candidates are drawn together
 
 @register("dictionaries", "kmeans", encoder="hard")
 class KMeans(ClusterMixin, Dictionary):
-    """K-means by Lloyd's algorithm over batches: exact, and memory does not grow with the rows.
+    """K-means: exact Lloyd's algorithm over batches, in memory that does not grow with the rows.
 
-    Seeded by k-means++ and brought to rest on a first sample, then run on all rows. An atom that
-    loses its last row starts anew at the row that is worst explained, so there are always as many
-    atoms as were asked for.
+    The atoms start by k-means++ and converge on a sample first, then on all rows. An atom that
+    loses its last row restarts at the row farthest from its atom, so the number of atoms stays.
 
     Parameters
     ----------
     n_atoms : int
-        Atoms.
+        Number of atoms.
     max_iter : int
-        Passes over all rows, at most.
+        Maximum number of passes over the rows.
     tol : float
-        Stop when a pass lowers the inertia by less than this share.
+        Stop when a pass lowers the inertia by less than this share of it.
     random_state : int or None
-        Seed of the first atoms.
+        Random seed.
 
     Attributes
     ----------
@@ -165,7 +164,7 @@ class KMeans(ClusterMixin, Dictionary):
         return codes
 
     def _compared(self, rows: np.ndarray) -> np.ndarray:
-        """Return rows as they are compared with the atoms."""
+        """Return rows in the form that is compared with the atoms."""
         return rows
 
     def _moved(self, sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -174,9 +173,9 @@ class KMeans(ClusterMixin, Dictionary):
         Parameters
         ----------
         sums : np.ndarray, shape (n_atoms, n_dims), float64
-            Of the rows nearest to each atom.
+            Sums of the rows nearest to each atom.
         counts : np.ndarray, shape (n_atoms,)
-            How many they are.
+            Numbers of these rows.
         """
         means = sums / np.maximum(counts, 1)[:, None]
         return np.where(counts[:, None] > 0, means, self.components_).astype(np.float32)
@@ -259,7 +258,7 @@ def nearest(rows: np.ndarray, atoms: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 
 class _Worst:
-    """The rows furthest from their atoms, to start atoms anew from."""
+    """The rows farthest from their atoms, to restart atoms from."""
 
     def __init__(self, n: int) -> None:
         self.n = n
@@ -312,8 +311,8 @@ def _sample(source: Source, size: int, rng: np.random.RandomState) -> tuple[np.n
 def _plus_plus(rows: np.ndarray, n_atoms: int, rng: np.random.RandomState) -> np.ndarray:
     """Choose first atoms: rows drawn by their squared distance to those chosen before.
 
-    Of 2 + log(n_atoms) rows drawn, the one that lowers the sum of the distances most is taken. The
-    rows for `_AT_ONCE` atoms are drawn together, since one product then serves them all.
+    The best of 2 + log(n_atoms) rows drawn, by the sum of the distances left, is taken. The rows
+    for `_AT_ONCE` atoms are drawn together, since one product then serves them all.
     """
     n_trials = 2 + int(np.log(n_atoms))
     n_rows, n_dims = rows.shape

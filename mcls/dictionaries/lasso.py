@@ -43,20 +43,20 @@ def lasso(
     Parameters
     ----------
     rows : np.ndarray, shape (n_rows, n_dims)
-        What to encode.
+        The rows to encode.
     atoms : np.ndarray, shape (n_atoms, n_dims)
         The dictionary; usually of unit norm.
     penalty : float
-        Weight of the codes' absolute sum, above 0, for a row of norm 1.
+        Weight of the L1 penalty, above 0, for a row of norm 1.
     positive : bool
-        Whether codes must not be negative.
+        Restrict codes to values of 0 or more.
     tol : float
-        How far the optimality conditions may be missed, in parts of the penalty.
+        Tolerance of the optimality conditions, as a share of the penalty.
 
     Returns
     -------
     np.ndarray, shape (n_rows, n_atoms), float32
-        The codes. The same row has the same code in whatever company, by however many threads.
+        The codes. The same row has the same code in whatever company, for any number of threads.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What dictionaries have in common: scikit-learn's contract, and learning by minibatches.
+"""Base classes of dictionaries: scikit-learn's contract, and learning by minibatches.
 
 A method that learns in its own way is a `Dictionary`; one that goes through the rows a number of
 times, a minibatch at a time, is a `MinibatchLearner` and says only how it starts, what an epoch
@@ -19,8 +19,8 @@ from mcls.errors import ConfigError
 class Dictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Base of all dictionaries: a transformer of float32 rows with `components_`.
 
-    A subclass has ``fit_batches(source)`` and ``_codes(rows)``, and where there is something to
-    check, ``_wrong()`` and ``_check_rows(rows)``.
+    A subclass has ``fit_batches(source)`` and ``_codes(rows)``; ``_wrong()`` and
+    ``_check_rows(rows)`` are optional checks of the settings and of the rows.
     """
 
     registered_as: ClassVar[str]
@@ -92,7 +92,7 @@ class Dictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         """Refuse rows in memory that cannot be learnt from; by default none."""
 
     def _wrong(self) -> list[str]:
-        """Return what is wrong with the settings, beside counts, as sentences."""
+        """Return the errors in the settings, beside counts, as sentences."""
         return []
 
     def _check_settings(self) -> None:
@@ -119,10 +119,10 @@ class MinibatchLearner(Dictionary):
     * ``_start(source, rng)``: set what learning begins with, after one pass over a source; it may
       also have ``_start_held(X, rng)`` from the rows in memory of ``fit``, and ``_start_part(X,
       rng)`` from the first ones of ``partial_fit``;
-    * ``_epoch(batches, left)``: learn from every minibatch, and return what was measured. `left`
-      is the number of epochs that follow; None where that is not known, in ``partial_fit``;
-    * ``_measure(batches)``: what to measure of rows that are not learnt from, if it is registered
-      with ``watches_valid``; ``_watched(valid)``: the source of those rows.
+    * ``_epoch(batches, left)``: learn from every minibatch, and return the measures. `left` is the
+      number of epochs that follow, or None if it is not known, in ``partial_fit``;
+    * ``_measure(batches)``: the measures of rows of the valid part, if it is registered with
+      ``watches_valid``; ``_watched(valid)``: the source of those rows.
     """
 
     n_atoms: int

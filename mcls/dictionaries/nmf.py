@@ -1,4 +1,4 @@
-"""Non-negative matrix factorisation: a spectrum is a sum of parts, each more or less loud."""
+"""Non-negative matrix factorisation: a spectrum is a sum of parts with levels of 0 or more."""
 
 from collections.abc import Iterator
 from typing import Any, Self
@@ -32,25 +32,25 @@ class NMF(Dictionary):
     Parameters
     ----------
     n_atoms : int
-        Atoms.
+        Number of atoms.
     batch_size : int
-        Rows in a minibatch.
+        Rows per minibatch.
     n_epochs : int
-        How often every row is seen.
+        Number of passes over the rows.
     forget : float
-        Weight of what was learnt before a minibatch, in (0, 1].
+        Weight of earlier minibatches in the statistics, in (0, 1].
     penalty : float
-        Weight of the codes' sum in the encoder nmf, above 0, for a row of norm 1.
+        Weight of the L1 penalty of the encoder nmf, above 0, for a row of norm 1.
     random_state : int or None
-        Seed of the first atoms and of the order of rows.
+        Random seed.
 
     Attributes
     ----------
     components_ : np.ndarray, shape (n_atoms, n_dims), float32
         The atoms, of norm 1.
     history_ : list of dict
-        After each epoch, of up to 1000 rows drawn from all: the ``error``, the share of their
-        squared norm that their codes leave.
+        For each epoch, on a sample of up to 1000 rows: the ``error``, the share of their squared
+        norm that their codes do not explain.
     usage_ : np.ndarray, shape (n_atoms,)
         Share of those rows that use each atom.
 
@@ -106,7 +106,7 @@ class NMF(Dictionary):
         rng = check_random_state(self.random_state)
         measured, _ = draw(_not_negative(source()), _MEASURED, rng)
         if not len(measured):
-            raise DataError("nmf: every row is zero, there is nothing to learn from")
+            raise DataError("nmf: every row is zero; expected rows with sound in them")
         self.n_features_in_ = measured.shape[1]
         self._learner = self._new_learner(rng)
         self.history_ = []

@@ -29,18 +29,18 @@ _ROUNDING = np.float32(1e-6)
 
 
 def omp(rows: np.ndarray, atoms: np.ndarray, *, n_nonzero: int = 8, tol: float = 0.0) -> np.ndarray:
-    """Return the codes that orthogonal matching pursuit finds for some rows.
+    """Return the codes of some rows by orthogonal matching pursuit.
 
     Parameters
     ----------
     rows : np.ndarray, shape (n_rows, n_dims)
-        What to encode.
+        The rows to encode.
     atoms : np.ndarray, shape (n_atoms, n_dims)
         The dictionary, of unit norm.
     n_nonzero : int
-        How many atoms a code uses at most.
+        Maximum number of atoms per code.
     tol : float
-        A row is done when what is left of it has at most this part of its norm, in [0, 1).
+        Stop when the residual's norm is at most this share of the row's, in [0, 1).
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""What comes before the atoms: frames joined, dimensions standardised, correlations removed.
+"""Preprocessing of rows: join frames, standardise dimensions, whiten.
 
 Nothing here grows with the data: mean and covariance are summed over batches in float64.
 """
@@ -94,7 +94,7 @@ class Preprocessing:
             else:
                 squares += np.einsum("ij,ij->j", centred, centred, dtype=np.float64)
         if shift is None:
-            raise ConfigError("there are no rows to learn from")
+            raise ConfigError("there are no rows to learn from; expected at least one")
         offset = total / count
         mean = shift + offset
         self.mean_ = mean.astype(np.float32)

@@ -1,4 +1,4 @@
-"""Predictive sparse decomposition: sparse codes, and a quick encoder that learns to predict them.
+"""Predictive sparse decomposition: sparse codes, and a fast encoder that learns to predict them.
 
 Atoms D of norm 1, codes z and an encoder p(x) = gains * tanh(x W + biases) are learnt together. For
 each row x of a minibatch the code minimises
@@ -16,7 +16,7 @@ when every atom meets the optimality conditions; with r = D (x - z D) - pull (z 
 
     |r_j - penalty sign(z_j)| <= tol penalty  where z_j is not 0,   |r_j| <= (1 + tol) penalty else
 
-On the CPU the same seed and rows give the same bytes, by however many threads.
+On the CPU the same seed and rows give the same bytes, for any number of threads.
 """
 
 from typing import Any, Literal
@@ -45,25 +45,25 @@ class PSD(TorchLearner):
     n_atoms : int
         Number of atoms.
     penalty : float
-        Weight of the codes' absolute sum, above 0: higher is sparser. It is not relative to the
-        row's norm; rows are thought of as standardised or whitened, each number of variance 1.
+        Weight of the L1 penalty, above 0; higher is sparser. It is not relative to the row's norm:
+        rows should be standardised or whitened, each number of variance 1.
     pull : float
-        Weight of the squared distance between code and prediction while codes are sought: the first
-        paper's prediction term; 0: codes do not wait for the encoder, as in the second.
+        Weight of the squared distance between code and prediction while solving for the codes. It
+        is the first paper's prediction term; with 0, codes ignore the encoder, as in the second.
     nonlinearity : {'tanh', 'relu'}
-        Of the encoder; with relu no code is negative.
+        Nonlinearity of the encoder; with relu no code is negative.
     batch_size : int
-        Rows in a minibatch.
+        Rows per minibatch.
     n_epochs : int
-        How often every row is seen.
+        Number of passes over the rows.
     learning_rate : float
-        Of Adam; it falls linearly to 0 over all epochs.
+        Initial learning rate of Adam; it falls linearly to 0 over all epochs.
     tol : float
-        How far codes may miss the optimality conditions, in parts of the penalty.
+        Tolerance of the optimality conditions, as a share of the penalty.
     device : str
-        Where to compute: ``cpu``, or a torch device such as ``cuda``.
+        Torch device to compute on: cpu, cuda or cuda:1.
     random_state : int or None
-        Seed of the first atoms and of the order of rows.
+        Random seed.
 
     Attributes
     ----------
@@ -81,7 +81,7 @@ class PSD(TorchLearner):
     n_steps_ : int
         Minibatches learnt from.
     n_replaced_ : int
-        Atoms that started anew because a whole epoch did not use them.
+        Atoms restarted because a whole epoch did not use them.
 
     References
     ----------
@@ -266,7 +266,7 @@ class Solver:
     penalty, pull, positive, tol
         As of `PSD`; `positive`: no code may be negative.
     compiled : bool or None
-        Whether by coordinate descent on the CPU; None: where the atoms are there.
+        Use coordinate descent, compiled for the CPU; None: if the atoms are on the CPU.
     """
 
     def __init__(

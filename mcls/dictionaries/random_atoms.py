@@ -1,4 +1,4 @@
-"""Random atoms: what a dictionary gives before anything is learnt."""
+"""Random atoms: the baseline for dictionaries that learn."""
 
 from typing import Any, Literal, Self
 
@@ -13,7 +13,7 @@ from mcls.registry import register
 
 @register("dictionaries", "random", encoder="soft-threshold")
 class RandomAtoms(Dictionary):
-    """Atoms drawn at random: the control that every learnt dictionary is measured against.
+    """Random atoms: the baseline that every learnt dictionary is compared with.
 
     It is encoded by soft-threshold: a code depends on one atom alone, so a table of methods under
     this encoder compares atoms and nothing else. Triangle codes depend on all other atoms too.
@@ -21,13 +21,13 @@ class RandomAtoms(Dictionary):
     Parameters
     ----------
     n_atoms : int
-        Atoms.
+        Number of atoms.
     kind : {'rows', 'gaussian'}
-        rows: rows of the train part, scaled to norm 1; gaussian: directions drawn evenly.
+        Kind of atom: rows of the train part, scaled to norm 1, or Gaussian random directions.
     alpha : float
-        Threshold of the encoder soft-threshold, 0 or more.
+        Threshold of the encoder soft-threshold, at least 0.
     random_state : int or None
-        Seed of the draw.
+        Random seed.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What an RBM's units mean: the numbers they may take, their means, the energy of a row."""
+"""The units of an RBM: their range, their means, and the free energy of a row."""
 
 import numpy as np
 from scipy.special import expit
@@ -13,7 +13,7 @@ _ROWS = 128
 
 
 def means(drive: np.ndarray, kind: str) -> np.ndarray:
-    """Return what units of a kind are on average, for their input with the bias in it."""
+    """Return the means of units of a kind, given their input with the bias added."""
     if kind == "binary":
         return np.asarray(expit(drive))
     return np.maximum(drive, 0) if kind == "relu" else drive
@@ -25,9 +25,9 @@ def visible_biases_for(mean: np.ndarray, kind: str) -> np.ndarray:
     Parameters
     ----------
     mean : np.ndarray, shape (n_visible,)
-        Of the rows.
+        Mean of the rows.
     kind : {'gaussian', 'binary', 'relu'}
-        Of the visible units; for binary ones means are kept within 0.001 and 0.999.
+        Type of the visible units; for binary ones means are clipped to [0.001, 0.999].
 
     Examples
     --------
@@ -48,9 +48,9 @@ def check_rows(rows: np.ndarray, kind: str, name: str) -> None:
     rows : np.ndarray, shape (n_rows, n_visible)
         The rows.
     kind : {'gaussian', 'binary', 'relu'}
-        Of the visible units.
+        Type of the visible units.
     name : str
-        Of the method, for the message.
+        Name of the method, for the message.
 
     Raises
     ------
@@ -60,16 +60,16 @@ def check_rows(rows: np.ndarray, kind: str, name: str) -> None:
     """
     low, high = (rows.min(), rows.max()) if rows.size else (0.0, 0.0)
     if not (np.isfinite(low) and np.isfinite(high)):  # a NaN is the lowest and the highest
-        raise DataError(f"{name}: a row holds NaN or infinity; rows must be finite: leave it out")
-    way_out = "scale the feature, without standardising or whitening it, or use visible=gaussian"
+        raise DataError(f"{name}: a row holds NaN or infinity, and rows must be finite; remove it")
+    way_out = "scale the feature without standardising or whitening it, or use visible=gaussian"
     if kind == "binary" and (low < 0 or high > 1):
         raise DataError(
-            f"{name}: visible=binary needs rows within [0, 1], and they reach from {low:.4g} to "
+            f"{name}: visible=binary needs rows within [0, 1], but they range from {low:.4g} to "
             f"{high:.4g}; {way_out}"
         )
     if kind == "relu" and low < 0:
         raise DataError(
-            f"{name}: visible=relu needs rows of 0 or more, and they go down to {low:.4g}; "
+            f"{name}: visible=relu needs rows of 0 or more, but their minimum is {low:.4g}; "
             f"{way_out}"
         )
 
@@ -90,11 +90,11 @@ def free_energy(
         Visible units.
     weights : np.ndarray, shape (n_hidden, n_visible)
     biases : np.ndarray, shape (n_hidden,)
-        Of the hidden units.
+        Biases of the hidden units.
     visible_biases : np.ndarray, shape (n_visible,)
     visible : {'gaussian', 'binary'}
-        What the visible units are. There is none for relu units: they stand for many binary ones,
-        and their noisy form has no energy of its own.
+        Type of the visible units. relu units have no free energy: they stand for many binary
+        units, and their noisy form has no energy of its own.
 
     Returns
     -------
@@ -129,7 +129,7 @@ def reconstruction_errors(
     visible: str,
     hidden: str,
 ) -> np.ndarray:
-    """Return how far each row is from what the means of its hidden units say it is.
+    """Return the squared error of each row's reconstruction by the means of its hidden units.
 
     Parameters
     ----------
@@ -137,10 +137,10 @@ def reconstruction_errors(
         Visible units.
     weights : np.ndarray, shape (n_hidden, n_visible)
     biases : np.ndarray, shape (n_hidden,)
-        Of the hidden units.
+        Biases of the hidden units.
     visible_biases : np.ndarray, shape (n_visible,)
     visible, hidden : {'gaussian', 'binary', 'relu'}
-        What the units are.
+        Types of the units.
 
     Returns
     -------

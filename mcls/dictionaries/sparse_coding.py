@@ -1,4 +1,4 @@
-"""Sparse coding: atoms that explain each row by few of them, learnt from minibatches.
+"""Sparse coding: each row is a sum of few atoms, which are learnt from minibatches.
 
 Online dictionary learning of Mairal et al. (2009). It minimises, over atoms D of norm 1 and codes
 Z, the mean over rows of the lasso's objective (see `lasso`), every row scaled to norm 1. Each
@@ -6,7 +6,7 @@ minibatch is coded with the present atoms; its codes are added to two statistics
 forget; one pass of block coordinate descent on them gives the next atoms. So memory does not grow
 with the rows, and each minibatch costs the same.
 
-On the CPU the same seed and rows give the same bytes, by however many threads.
+On the CPU the same seed and rows give the same bytes, for any number of threads.
 """
 
 from typing import Any
@@ -21,7 +21,7 @@ from mcls.dictionaries.usage import perplexity
 from mcls.parallel.threads import one_blas_thread
 from mcls.registry import register
 
-#: An atom that no code has used for this many rows per atom is given another start.
+#: An atom that no code has used for this many rows per atom is restarted.
 _IDLE = 10
 
 
@@ -34,21 +34,21 @@ class SparseCoding(MinibatchLearner):
     n_atoms : int
         Number of atoms.
     penalty : float
-        Weight of the codes' absolute sum, in (0, 1), for a row of norm 1: higher is sparser.
+        Weight of the L1 penalty, in (0, 1), for a row of norm 1; higher is sparser.
     positive : bool
-        Whether codes must not be negative.
+        Restrict codes to values of 0 or more.
     batch_size : int
-        Rows in a minibatch.
+        Rows per minibatch.
     n_epochs : int
-        How often every row is seen.
+        Number of passes over the rows.
     forget : float
-        How fast old codes lose weight: at step t by the factor ``(1 - 1/t) ** forget``; 0 never.
+        Exponent of the forgetting factor ``(1 - 1/t) ** forget`` at step t (0: never forget).
     tol : float
-        How far codes may miss the optimality conditions, in parts of the penalty.
+        Tolerance of the optimality conditions, as a share of the penalty.
     device : str
-        Where codes are computed: ``cpu``, or a torch device such as ``cuda``.
+        Torch device to compute codes on: cpu, cuda or cuda:1.
     random_state : int or None
-        Seed of the first atoms, of the order of rows and of new starts.
+        Random seed.
 
     Attributes
     ----------
@@ -63,7 +63,7 @@ class SparseCoding(MinibatchLearner):
     n_steps_ : int
         Minibatches seen.
     n_replaced_ : int
-        Atoms given another start because no code used them.
+        Atoms restarted because no code used them.
 
     References
     ----------

@@ -8,7 +8,7 @@ from mcls.registry import register
 
 @register("dictionaries", "spherical-kmeans", encoder="soft-threshold")
 class SphericalKMeans(KMeans):
-    """Spherical K-means: K-means of directions, so that loud rows do not outweigh quiet ones.
+    """Spherical K-means: clusters directions, so loud rows do not outweigh quiet ones.
 
     Rows are scaled to norm 1 and belong to the atom of the largest cosine. An atom moves to the
     direction of the sum of its rows and of itself (the damped update). Otherwise all is as in
@@ -22,15 +22,15 @@ class SphericalKMeans(KMeans):
     Parameters
     ----------
     n_atoms : int
-        Atoms.
+        Number of atoms.
     alpha : float
-        Threshold of the encoder soft-threshold, 0 or more.
+        Threshold of the encoder soft-threshold, at least 0.
     max_iter : int
-        Passes over all rows, at most.
+        Maximum number of passes over the rows.
     tol : float
-        Stop when a pass lowers the inertia by less than this share.
+        Stop when a pass lowers the inertia by less than this share of it.
     random_state : int or None
-        Seed of the first atoms.
+        Random seed.
 
     Attributes
     ----------

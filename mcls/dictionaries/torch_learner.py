@@ -1,8 +1,8 @@
-"""What dictionaries learnt by gradients have in common: epochs of minibatches, steps of Adam.
+"""Base of dictionaries that are learnt by gradients: epochs of minibatches, steps of Adam.
 
-A method says what its parameters are, what they begin as, and what a minibatch tells of their
-slopes; see `TorchLearner`. Gradients are written out, for they are a few lines. The arrays live in
-numpy between calls, so that a model can be pickled, copied and read anywhere.
+A subclass gives the initial parameters and the gradients of a minibatch; see `TorchLearner`.
+Gradients are written out, because they are a few lines. The arrays live in numpy between calls, so
+that a model can be pickled, copied and read anywhere.
 """
 
 import math
@@ -45,7 +45,7 @@ class TorchLearner(MinibatchLearner):
     Attributes
     ----------
     history_ : list of dict
-        What was measured in each epoch, means over the rows.
+        The measures of each epoch, means over the rows.
     usage_ : np.ndarray, shape (n_atoms,)
         The mean over the last epoch's rows of each atom's activity.
     n_steps_ : int
@@ -55,7 +55,7 @@ class TorchLearner(MinibatchLearner):
     learning_rate: float
     device: str
 
-    #: What to try where learning fails, in words.
+    #: Advice in the error when learning diverges.
     _advice: ClassVar[str] = "a lower learning_rate, or rows that are standardised"
 
     fit = Dictionary.fit  # rows in memory are learnt from as from a source
@@ -86,7 +86,7 @@ class TorchLearner(MinibatchLearner):
         """Do what follows a step; by default nothing."""
 
     def _renew(self, idle: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """Let idle atoms start anew, and return which did; by default none."""
+        """Restart idle atoms, and return their indices; by default none."""
         return idle[:0]
 
     def _encode(self, p: TensorDict, x: torch.Tensor) -> torch.Tensor:
@@ -116,8 +116,8 @@ class TorchLearner(MinibatchLearner):
     def _epoch(self, batches: RowBatches, *, left: int | None = None) -> dict[str, float]:
         """Learn from every minibatch.
 
-        Where it is known how many follow, the rate falls linearly to 0 over all of them; and before
-        another epoch, atoms that no row used may start anew from rows of the last minibatch.
+        If `left` is known, the learning rate falls linearly to 0 over all epochs, and before the
+        next epoch, atoms that no row used may restart from rows of the last minibatch.
         """
         p, moments = to_device(self._arrays, self.device), to_device(self._moments, self.device)
         total: dict[str, Any] = {}
@@ -168,8 +168,8 @@ class TorchLearner(MinibatchLearner):
     def _fail_unless(self, sound: bool) -> None:
         if not sound:
             raise DataError(
-                f"{self.registered_as}: learning diverged at minibatch {self.n_steps_}: its "
-                f"numbers are not finite; try {self._advice}, and see that the rows are finite"
+                f"{self.registered_as}: learning diverged at minibatch {self.n_steps_} (its "
+                f"numbers are NaN or infinite); try {self._advice}; the rows must be finite"
             )
 
 

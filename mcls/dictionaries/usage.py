@@ -1,4 +1,4 @@
-"""How evenly atoms are used."""
+"""The perplexity of a dictionary: the number of atoms in effective use."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ def perplexity(usage: np.ndarray) -> float:
     Parameters
     ----------
     usage : np.ndarray, shape (n_atoms,)
-        How much each atom is used, 0 or more; only the proportions matter.
+        Use of each atom, at least 0; only the proportions matter.
 
     Returns
     -------
