@@ -1,26 +1,24 @@
-"""The trainer of nets against bare loops: the same net, optimizer and threads, in one run.
+"""Time the training of nets against bare loops: the same net, optimizer and threads, in one run.
 
     python benchmarks/training.py [SECTION ...] [--repeats 7] [--threads 1] [--device cpu]
         [--net fcn4 ...] [--width 0.05]
 
-Sections (one function each, below ``SECTIONS``; all of them without a name):
+Sections (one function each, in ``SECTIONS``; without a name all are run):
 
-* **reading**: random segments in batches with their labels, from a store, against the same numbers
-  taken out of a bare ``np.memmap`` of a ``.npy`` by a loop of slices, as a user writes it, and by
-  one ``take``. All draw where the segments begin; ours gives each part of a track once an epoch,
-  and its order is drawn anew each time. The files are in the page cache.
-* **steps**: the whole trainer against a loop of torch that takes its batches, standardised, from a
-  list in memory. The trainer's time is that from the end of its first epoch to the end of its
-  last, over the steps in between: gathering, standardising, figures, states on disk and all.
-* **throughput**: steps and segments per second of the nets of ``--net``, each on segments of its
-  published size, in single precision and bf16, on ``--device``; which share of the rate of one
-  large matrix product that is; and whether gathering alone would be slower (loader-bound) or not.
-  Beside it a plain loop that computes the mel spectrogram on the fly, from waveforms in memory, as
-  reference code of the field does. On CUDA the nets have their published width, on the CPU a
-  twentieth of it, but for ``--width``.
+* **reading**: random segments in batches with their labels, from a store, against the same values
+  from a bare ``np.memmap`` of a ``.npy`` file, by a loop of slices and by one ``take``. All draw
+  random positions; ours also draws a new order every epoch. The files are in the page cache.
+* **steps**: the whole training loop against a loop of torch whose batches are standardised and in
+  memory beforehand. Our time is measured from the end of the first epoch to the end of the last
+  one, divided by the steps between; it includes batches, standardisation, metrics and checkpoints.
+* **throughput**: steps and segments per second of the nets of ``--net`` on segments of their
+  published size, in single precision and bf16, on ``--device``; the fraction of the rate of one
+  large matrix product; and whether batches alone would take longer (loader-bound) or not. For
+  comparison, a plain loop computes the mel spectrogram on the fly, from waveforms in memory. On
+  CUDA the nets have their published width, on a CPU a twentieth of it, unless ``--width`` is given.
 
-The sides take turns; times are medians of the repeats; ratios are between medians. On a machine
-that others use as well ``--clock cpu`` counts the seconds that the process had, of all its threads.
+The sides take turns; times are medians of the repeats, and ratios are between medians. On a busy
+machine ``--clock cpu`` counts the CPU seconds of all threads of the process.
 """
 
 import argparse
@@ -66,8 +64,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--clock", default="wall", choices=CLOCKS)
-    parser.add_argument("--net", action="append", choices=NETS, help="in throughput; all of them")
-    parser.add_argument("--width", type=float, help="of the nets in throughput; 0.05, on CUDA 1")
+    parser.add_argument("--net", action="append", choices=NETS, help="nets to time in throughput; default: all")
+    parser.add_argument("--width", type=float, help="width of the nets in throughput; default: 0.05, on CUDA 1")
     options = parser.parse_args()
     for unknown in set(options.sections) - set(SECTIONS):
         parser.error(f"no section {unknown}; there are {', '.join(SECTIONS)}")
