@@ -1,4 +1,4 @@
-"""``mcls encode``: rows to rows."""
+"""``mcls encode``: encode and pool the rows of a store."""
 
 import json
 import time
@@ -16,37 +16,53 @@ from mcls.cli.progress import done_line, progress_bar
 @click.argument("store", type=FILE)
 @click.argument("out", type=FILE)
 @click.option(
-    "--with", "dicts", type=FILE, multiple=True, help="Dictionary, or run of a net; repeatable."
+    "--with",
+    "dicts",
+    type=FILE,
+    multiple=True,
+    help="Dictionary or run to encode with; repeatable.",
 )
 @click.option(
-    "--layer", "layers", multiple=True, help="Of a net: name, number or all; or scores; repeatable."
+    "--layer",
+    "layers",
+    multiple=True,
+    help="Hidden layer of the net (name, number or all), or scores; repeatable.",
 )
-@click.option("--feature", help="Which feature, without a dictionary.")
-@click.option("--encoder", type=Name("encoders", spec=True), help="Default: the method's own.")
+@click.option("--feature", help="Feature of the store to pool, without a dictionary.")
 @click.option(
-    "--pool", type=Name("poolers", spec=True), multiple=True, help="Pool so; repeatable, in order."
+    "--encoder",
+    type=Name("encoders", spec=True),
+    help="Encoder (default: the one that the dictionary was learnt with).",
 )
-@click.option("--name", help="Of the new feature.")
+@click.option(
+    "--pool",
+    type=Name("poolers", spec=True),
+    multiple=True,
+    help="Pooler, such as max@1s; repeatable, applied in order.",
+)
+@click.option("--name", help="Name of the new feature.")
+@click.option("--jobs", type=click.IntRange(1), default=1, help="Number of worker processes.")
 @overwrite_option
 @json_option
 def command(store: Path, out: Path, as_json: bool, **options: Any) -> None:
     """Encode rows with dictionaries or nets, and pool them.
 
-    The codes of several dictionaries stand side by side, and so do the
-    hidden layers of a net: a row per segment. Of the maps of a layer the
-    maximum over the segment is taken, or the mean, as in --layer all:mean.
-    --layer scores takes what runs say, of nets or classifiers: a row per
-    track.
-    Poolers are applied in the order they are given; @ gives a window in
-    seconds.
+    The codes of several dictionaries are concatenated. A net gives one row
+    per segment: the activations of its hidden layers, concatenated.
+    Feature maps are reduced to their maximum over the segment, or to their
+    mean with --layer all:mean. --layer scores gives the scores of runs, of
+    nets or classifiers: one row per track.
+
+    Poolers are applied in the order given, over the whole track or over
+    windows, whose length in seconds follows an @.
 
     \b
     Examples:
       mcls encode mfcc.h5 vectors.h5 --with vq.h5 --pool histogram
       mcls encode mel.h5 v.h5 --with d.h5 --encoder triangle --pool max@1s --pool mean
       mcls encode mfcc.h5 stats.h5 --pool meanstd
-      mcls encode mel.h5 deep.h5 --with runs/mlp --layer all --pool meanstd@5s
-      mcls encode all.h5 said.h5 --with runs/svm --with runs/mlp --layer scores
+      mcls encode mel.h5 deep.h5 --with runs/mlp --layer all --pool meanstd@5s --jobs 4
+      mcls encode all.h5 scores.h5 --with runs/svm --with runs/mlp --layer scores
     """
     from mcls.stages.encode import encode
 

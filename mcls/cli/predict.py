@@ -1,4 +1,4 @@
-"""``mcls predict``: scores of audio files from a run folder alone."""
+"""``mcls predict``: score audio files with a run folder alone."""
 
 import csv
 import json
@@ -24,10 +24,16 @@ if TYPE_CHECKING:
 @click.argument("run", type=FILE)
 @click.argument("sources", type=FILE, nargs=-1, required=True, metavar="AUDIO|FOLDER|STORE...")
 @click.option("--top", type=click.IntRange(1), help="Show this many labels per track.")
-@click.option("--windows", is_flag=True, help="Scores over time too.")
-@click.option("--window", type=click.FloatRange(0, min_open=True), default=3.0, help="Its seconds.")
-@click.option("--feature", help="Which feature, if a store has several.")
-@click.option("--csv", "as_csv", is_flag=True, help="Print CSV: a line per track or window.")
+@click.option("--windows", is_flag=True, help="Score windows of each track as well.")
+@click.option(
+    "--window",
+    type=click.FloatRange(0, min_open=True),
+    default=3.0,
+    help="Length of the windows in seconds.",
+)
+@click.option("--feature", help="Feature to use, if a store has several.")
+@click.option("--jobs", type=click.IntRange(1), default=1, help="Number of worker processes.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV with one line per track or window.")
 @json_option
 def command(
     run: Path,
@@ -36,14 +42,16 @@ def command(
     windows: bool,
     window: float,
     feature: str | None,
+    jobs: int,
     as_csv: bool,
     as_json: bool,
 ) -> None:
     """Score audio files with a trained run.
 
-    Needs the run folder and the audio, nothing else. A file that cannot be
-    read is named on stderr, stops nothing, and makes the exit code 1.
-    Scores are the classifier's own: higher is likelier.
+    Only the run folder and the audio are needed. Files that cannot be read
+    are listed on stderr, the others are scored, and the exit code is 1.
+    Higher scores are likelier; whether they are probabilities or margins
+    depends on the model.
 
     \b
     Example:
@@ -58,7 +66,12 @@ def command(
     started = time.monotonic()
     with progress_bar("predict") as progress:
         found = predict(
-            run, sources, feature=feature, windows=window if windows else None, progress=progress
+            run,
+            sources,
+            feature=feature,
+            windows=window if windows else None,
+            jobs=jobs,
+            progress=progress,
         )
     if as_json:
         click.echo(json.dumps(_as_dict(found, top), indent=2, ensure_ascii=False))
@@ -77,48 +90,48 @@ def _show(found: "Predicted", top: int | None) -> None:
     """Print a table: a line per track and label, or per window."""
     rows = []
     for track in found.tracks:
-        for span, scores in _stretches(track):
+        for span, scores in _whole_and_windows(track):
             name, when = ("", "{:.2f}–{:.2f}".format(*span)) if span else (track.name, "")
             for label, score in _best(found, scores, top):
                 rows.append([name, when, label, f"{score:.3f}"])
                 name, when = "", ""
     columns = ["track", "seconds", "label", "score"]
-    if not _timed(found):
+    if not _has_windows(found):
         columns.remove("seconds")
         rows = [[row[0], *row[2:]] for row in rows]
     show_table(columns, rows, left=len(columns) - 1)
 
 
-def _stretches(track: "Scored") -> Iterator[tuple[tuple[float, ...], "np.ndarray"]]:
-    """Yield the whole track and its windows: start and stop (nothing for the whole), scores."""
+def _whole_and_windows(track: "Scored") -> Iterator[tuple[tuple[float, ...], "np.ndarray"]]:
+    """Yield the scores of a track, with an empty tuple, and of its windows, with their times."""
     yield (), track.scores
     for window in track.windows:
         yield (window.start, window.stop), window.scores
 
 
-def _timed(found: "Predicted") -> bool:
+def _has_windows(found: "Predicted") -> bool:
     return any(track.windows for track in found.tracks)
 
 
 def _best(found: "Predicted", scores: "np.ndarray", top: int | None) -> list[tuple[str, float]]:
-    """Return the labels to show; without `top` those the classifier decides for."""
+    """Return the labels to show: the `top` likeliest, or those that are predicted."""
     if top is not None:
         return found.top(scores, top)
-    chosen = set(found.chosen(scores))
-    ranked = [pair for pair in found.top(scores, len(found.labels)) if pair[0] in chosen]
+    predicted = set(found.predicted(scores))
+    ranked = [pair for pair in found.top(scores, len(found.labels)) if pair[0] in predicted]
     return ranked or [("(none)", float(scores.max()))]
 
 
 def _show_csv(found: "Predicted", top: int | None) -> None:
     """Print a line per track or window with all scores; with `top`, a line per label."""
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    times = ["start", "stop"] if _timed(found) else []
+    times = ["start", "stop"] if _has_windows(found) else []
     if top is None:
         writer.writerow(["track", *times, *(f"score:{label}" for label in found.labels)])
     else:
         writer.writerow(["track", *times, "rank", "label", "score"])
     for track in found.tracks:
-        for span, scores in _stretches(track):
+        for span, scores in _whole_and_windows(track):
             when = [f"{time:.3f}" for time in span] or [""] * len(times)
             if top is None:
                 writer.writerow([track.name, *when, *(f"{score:.9g}" for score in scores)])
@@ -128,18 +141,18 @@ def _show_csv(found: "Predicted", top: int | None) -> None:
 
 
 def _as_dict(found: "Predicted", top: int | None) -> dict[str, Any]:
-    """Return everything as JSON has it."""
+    """Return the results as JSON can hold them."""
 
-    def stretch(scores: "np.ndarray") -> dict[str, Any]:
+    def result(scores: "np.ndarray") -> dict[str, Any]:
         ranked = found.top(scores, top or len(found.labels))
-        return {"labels": found.chosen(scores), "scores": dict(ranked)}
+        return {"labels": found.predicted(scores), "scores": dict(ranked)}
 
     tracks = []
     for track in found.tracks:
-        entry = {"track": track.name, **stretch(track.scores)}
+        entry = {"track": track.name, **result(track.scores)}
         if track.windows:
             entry["windows"] = [
-                {"start": w.start, "stop": w.stop, **stretch(w.scores)} for w in track.windows
+                {"start": w.start, "stop": w.stop, **result(w.scores)} for w in track.windows
             ]
         tracks.append(entry)
     return {

@@ -1,8 +1,9 @@
-"""Encode: rows to rows, by dictionaries, trained nets and poolers."""
+"""Encode: turn the rows of a store into other rows, with dictionaries, trained nets and poolers."""
 
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +13,23 @@ from mcls.chain.build import build_chain
 from mcls.chain.match import encoded_track, stored_steps
 from mcls.disk.chain import Chain, chain_digest
 from mcls.disk.shards import Shards, pack, refuse_other_settings
-from mcls.disk.store import NewRows, Store, StoreContents, write_store
+from mcls.disk.store import NewRows, Store, StoreContents, StoredRows, write_store
 from mcls.disk.workspace import Workspace
-from mcls.errors import ConfigError
+from mcls.errors import ConfigError, DataError
+from mcls.parallel.pool import Pool, Task
 from mcls.parallel.progress import Progress
 from mcls.settings import digest
 
-#: Bytes of rows that are held before a shard is written.
-_HELD_BYTES = 1 << 26
+#: Tracks in a task, at most.
+_TASK_TRACKS = 64
+
+#: Bytes of rows, and seconds, after which a worker writes what it holds to a shard.
+_HELD_BYTES, _HELD_SECONDS = 1 << 26, 60
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """What `encode` made.
+    """The result of `encode`.
 
     Attributes
     ----------
@@ -33,9 +38,9 @@ class Encoded:
     feature : str
         The name of its feature.
     n_tracks, n_rows, n_dims : int
-        Its size.
+        Numbers of tracks, rows and dimensions.
     computed : bool
-        False if it was there already.
+        False if the store was there already.
     """
 
     path: Path
@@ -56,6 +61,7 @@ def encode(
     pool: Sequence[str] = (),
     layers: Sequence[str] = (),
     name: str | None = None,
+    jobs: int = 1,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Encoded:
@@ -66,14 +72,16 @@ def encode(
     store : path
         A store.
     out : path
-        The store to make. If it is there and the same, nothing is done; if a call was
-        interrupted, it goes on.
+        The store to make. If it is there and was made with the same settings, nothing is done; if
+        an earlier call was interrupted, this one continues from its finished shards.
     dicts, feature, encoder, pool, layers
         See `build_chain`.
     name : str or None
-        Of the feature in `out`; None: ``mfcc-kmeans`` and the like.
+        Name of the feature in `out`; None: ``mfcc-kmeans`` and the like.
+    jobs : int
+        Number of worker processes; 1 computes in this process. The rows do not depend on it.
     overwrite : bool
-        Replace a store that was made otherwise.
+        Replace a store that was made with other settings.
     progress : callable or None
         ``progress(tracks done, tracks in all, seconds of audio)``.
 
@@ -84,10 +92,12 @@ def encode(
     Raises
     ------
     ConfigError
-        If a setting is wrong or does not fit, or `out` was made otherwise.
+        If a setting is wrong or does not fit, or `out` was made with other settings.
     DataError
         If a file cannot be read or written.
     """
+    if jobs < 1:
+        raise ConfigError(f"jobs={jobs}; expected 1 or more")
     source, out = Store(store), Path(out)
     if not dicts and not pool:
         raise ConfigError("nothing to do: give a dictionary (--with) or a pooler (--pool)")
@@ -98,34 +108,67 @@ def encode(
     made = _made(out, asked, source, overwrite)
     if made is not None and not work.is_there:
         return made
-    stored = stored_steps(source, chain)
     with work:
         made = _made(out, asked, source, overwrite)
         if made is not None:
             return made
         shards = Shards(work, asked, overwrite=overwrite)
-        ready = {i: (shard, t) for shard in shards.stores() for t, i in enumerate(shard.track_ids)}
-        waiting = [t for t, i in enumerate(source.track_ids) if i not in ready]
-        names = iter(shards.new_names(len(waiting)))
-        held: list[tuple[int, np.ndarray]] = []
-        started, rate = time.monotonic(), None
-        for done, track in enumerate(waiting, 1):
-            rows, rate = encoded_track(stored, chain, track)
-            held.append((track, rows))
-            full = sum(some.nbytes for _, some in held) > _HELD_BYTES
-            if full or time.monotonic() - started > 60 or done == len(waiting):
-                _write_shard(next(names), source, name, chain, rate, held)
-                held, started = [], time.monotonic()
-            if progress is not None:
-                progress(done, len(waiting), 0.0)
-        ready = {i: (shard, t) for shard in shards.stores() for t, i in enumerate(shard.track_ids)}
-        failed = {
-            key: [failure[key] for failure in source.failed]
-            for key in ("track_id", "path", "reason")
-        }
-        contents = StoreContents(source.tracks, failed, asked, source.split_note)
-        pack(out, [ready[i] for i in source.track_ids], contents)
+        done = {i for shard in shards.stores() for i in shard.track_ids}
+        waiting = [t for t, i in enumerate(source.track_ids) if i not in done]
+        size = max(1, min(_TASK_TRACKS, -(-len(waiting) // (8 * jobs))))
+        starts = range(0, len(waiting), size)
+        tasks = [
+            Task(waiting[start : start + size], path)
+            for start, path in zip(starts, shards.new_names(len(waiting)), strict=False)
+        ]
+        compute = partial(
+            encode_shard,
+            track_ids=source.track_ids,
+            stored=stored_steps(source, chain),
+            chain=chain,
+            name=name,
+        )
+        n_done = 0
+        with Pool(jobs if jobs > 1 else 0) as team:
+            for task, n_tracks in team.map(compute, tasks):
+                for i, reason in task.failed.items():
+                    raise DataError(f"track {source.track_ids[task.items[i]]!r}: {reason}")
+                n_done += n_tracks
+                if progress is not None:
+                    progress(n_done, len(waiting), 0.0)
+        _pack(out, source, shards, asked)
     return _encoded(Store(out), computed=True)
+
+
+def encode_shard(
+    task: Task,
+    *,
+    track_ids: Sequence[str],
+    stored: Mapping[int, StoredRows],
+    chain: Chain,
+    name: str,
+) -> int:
+    """Encode the tracks of a task into shards; runs in a worker. Returns the number of tracks."""
+    out = task.out
+    assert out is not None
+    held: list[tuple[str, np.ndarray]] = []
+    n_shards, started, rate = 0, time.monotonic(), None
+
+    def write() -> None:
+        nonlocal held, n_shards, started
+        suffix = f"-{n_shards}" if n_shards else ""
+        _write_shard(out.with_stem(out.stem + suffix), name, chain, rate, held)
+        held, n_shards, started = [], n_shards + 1, time.monotonic()
+
+    for track in task.each():
+        rows, rate = encoded_track(stored, chain, track)
+        held.append((track_ids[track], rows))
+        full = sum(some.nbytes for _, some in held) > _HELD_BYTES
+        if full or time.monotonic() - started > _HELD_SECONDS:
+            write()
+    if held:
+        write()
+    return len(task.items) - len(task.failed)
 
 
 def _made(out: Path, asked: Mapping[str, Any], source: Store, overwrite: bool) -> Encoded | None:
@@ -140,17 +183,26 @@ def _made(out: Path, asked: Mapping[str, Any], source: Store, overwrite: bool) -
 
 def _write_shard(
     path: Path,
-    source: Store,
     name: str,
     chain: Chain,
     frame_rate: float | None,
-    held: Sequence[tuple[int, np.ndarray]],
+    held: Sequence[tuple[str, np.ndarray]],
 ) -> None:
-    tracks = {"track_id": [source.track_ids[track] for track, _ in held]}
+    tracks = {"track_id": [track_id for track_id, _ in held]}
     lengths = [len(rows) for _, rows in held]
     blocks = (rows for _, rows in held)
     new = NewRows(name, chain, frame_rate, held[0][1].shape[1], lengths, blocks)
     write_store(path, StoreContents(tracks), [new])
+
+
+def _pack(out: Path, source: Store, shards: Shards, asked: Mapping[str, Any]) -> None:
+    """Write the finished shards as one store, with the tracks in the order of the source."""
+    ready = {i: (shard, t) for shard in shards.stores() for t, i in enumerate(shard.track_ids)}
+    failed = {
+        key: [failure[key] for failure in source.failed] for key in ("track_id", "path", "reason")
+    }
+    contents = StoreContents(source.tracks, failed, dict(asked), source.split_note)
+    pack(out, [ready[i] for i in source.track_ids], contents)
 
 
 def _encoded(store: Store, *, computed: bool) -> Encoded:

@@ -1,14 +1,15 @@
-"""Scores of audio files, or of the tracks of a store, from a run folder alone.
+"""Predict: score audio files, or the tracks of a store, with a run folder alone.
 
-The chain in the run folder makes the rows: its feature steps read the audio, its learnt steps carry
-their arrays. So a track scored here has the score it had when the run was made.
+The chain in the run folder makes the rows: its feature steps read the audio, and its learnt steps
+carry their arrays. So a track gets the same score here as when the run was made.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -20,18 +21,19 @@ from mcls.chain.step import RowsAndRate, RowsByStep, apply_chain
 from mcls.disk.chain import Chain
 from mcls.disk.class_folders import audio_below
 from mcls.disk.run import Run, open_run
-from mcls.disk.store import Store
+from mcls.disk.store import Store, StoredRows
 from mcls.errors import ConfigError, DataError, FormatError
 from mcls.evaluation.aggregate import score_tracks
+from mcls.parallel.pool import Pool, Task
 from mcls.parallel.progress import Progress
 
-#: Reads the rows at the beginning of a chain; returns them and the seconds of audio.
-Read = Callable[[], tuple[RowsByStep, float]]
+#: Tracks in the task of a worker, at most.
+_TASK_TRACKS = 64
 
 
 @dataclass(frozen=True)
 class Window:
-    """A stretch of a track, in seconds from its beginning, with its scores."""
+    """An excerpt of a track, in seconds from its beginning, with its scores."""
 
     start: float
     stop: float
@@ -45,11 +47,11 @@ class Scored:
     Parameters
     ----------
     name : str
-        The file as it was named, or the ``track_id`` in a store.
+        The path as it was given, or the ``track_id`` in a store.
     scores : np.ndarray, shape (n_labels,)
-        Higher = likelier.
+        Scores of the labels; higher is likelier.
     windows : list of Window
-        In order, if they were asked for.
+        In the order of time, if they were asked for.
     """
 
     name: str
@@ -59,20 +61,20 @@ class Scored:
 
 @dataclass(frozen=True)
 class Predicted:
-    """What `predict` found.
+    """The result of `predict`.
 
     Parameters
     ----------
     labels : list of str
         In the order of the scores.
     multi_label : bool
-        Whether a track may have several.
+        Whether a track may have several labels.
     threshold : float
-        Where a label counts as present.
+        The score from which a label is predicted, where a track may have several.
     tracks : list of Scored
-        In the order asked for.
+        In the order of the sources.
     failed : list of (str, str)
-        What could not be scored, and why.
+        The tracks that could not be scored, and the reasons.
     """
 
     labels: list[str]
@@ -81,8 +83,8 @@ class Predicted:
     tracks: list[Scored]
     failed: list[tuple[str, str]]
 
-    def chosen(self, scores: np.ndarray) -> list[str]:
-        """Return the label of the highest score, or with several per track all above threshold."""
+    def predicted(self, scores: np.ndarray) -> list[str]:
+        """Return the label of the highest score, or all above the threshold if several may hold."""
         if not self.multi_label:
             return [self.labels[int(np.argmax(scores))]]
         return [self.labels[i] for i in np.flatnonzero(scores >= self.threshold)]
@@ -99,6 +101,7 @@ def predict(
     *,
     feature: str | None = None,
     windows: float | None = None,
+    jobs: int = 1,
     progress: Progress | None = None,
 ) -> Predicted:
     """Score audio files, folders of audio files, or the tracks of a store.
@@ -110,94 +113,164 @@ def predict(
     sources : sequence of paths
         Audio files, folders (all audio files below them) and stores.
     feature : str or None
-        Of a store: which rows to take, if several would do.
+        The feature of a store to use, if several fit.
     windows : float or None
-        Also score stretches of about so many seconds. Rows that have a time are taken by their
-        time; where a row is a whole track, each stretch is treated as a track of its own.
+        Also score windows of about this many seconds. Rows that have a time are cut by their time;
+        where a row is a whole track, each window is treated as a track of its own.
+    jobs : int
+        Number of worker processes; 1 computes in this process.
     progress : callable or None
         ``progress(tracks done, tracks in all, seconds of audio)``.
 
     Returns
     -------
     Predicted
-        A file that cannot be scored is in ``failed`` and stops nothing.
+        A file that cannot be scored is in ``failed``; the others are scored all the same.
 
     Raises
     ------
+    ConfigError
+        If `jobs` is below 1, or windows are asked for where rows are whole tracks.
     FormatError
-        If `run` is not a run folder, or a store is damaged.
+        If `run` is not a run folder, or a store is corrupt.
     DataError
-        If there is nothing to score, or a store's rows were made otherwise than the run's.
+        If there is nothing to score, or the rows of a store were made with other settings.
     """
+    if jobs < 1:
+        raise ConfigError(f"jobs={jobs}; expected 1 or more")
     opened = open_run(run)
     scorer = Scorer(opened, windows)
     tracks = list(_tracks(opened, sources, scorer.chain, feature))
     if not tracks:
         raise DataError(f"no audio files in {', '.join(str(source) for source in sources)}")
-    scored: list[Scored] = []
-    failed: list[tuple[str, str]] = []
+    size = 1 if jobs == 1 else max(1, min(_TASK_TRACKS, -(-len(tracks) // (8 * jobs))))
+    tasks = [
+        Task([*enumerate(tracks)][start : start + size]) for start in range(0, len(tracks), size)
+    ]
+    found: dict[int, Scored | str] = {}
     seconds = 0.0
-    for done, (name, read) in enumerate(tracks, start=1):
-        try:
-            given, heard = read()
-            scored.append(scorer.score(name, given))
-            seconds += heard
-        except (DataError, OSError) as error:
-            failed.append((name, str(error)))
-        if progress is not None:
-            progress(done, len(tracks), seconds)
-    threshold = float(opened.about["threshold"])
-    return Predicted(opened.labels, opened.multi_label, threshold, scored, failed)
+    with Pool(jobs if jobs > 1 else 0) as team:
+        for task, (scored, some_seconds) in team.map(partial(score_task, scorer=scorer), tasks):
+            found |= scored
+            found |= {task.items[i][0]: reason for i, reason in task.failed.items()}
+            seconds += some_seconds
+            if progress is not None:
+                progress(len(found), len(tracks), seconds)
+    results = [(tracks[i].name, found[i]) for i in range(len(tracks))]
+    return Predicted(
+        opened.labels,
+        opened.multi_label,
+        float(opened.about["threshold"]),
+        [one for _, one in results if isinstance(one, Scored)],
+        [(name, one) for name, one in results if isinstance(one, str)],
+    )
 
 
 class Scorer:
-    """From the rows at the beginning of a run's chain to scores."""
+    """Scores tracks from the rows of the first steps of a run's chain."""
 
     def __init__(self, run: Run, windows: float | None) -> None:
+        self.path = run.path
         self.chain = run.chain()
         self.model = fitted_model(run)
         self.n_labels = len(run.labels)
-        self.how = run.about["aggregate"]
+        self.aggregate = run.about["aggregate"]
         self.windows = windows
         if len(self.model.classes_) > self.n_labels or max(self.model.classes_) >= self.n_labels:
             raise FormatError(f"{run.path}: the classifier knows more labels than about.json names")
 
-    def score(self, name: str, given: RowsByStep) -> Scored:
+    def __reduce__(self) -> tuple[Callable[..., "Scorer"], tuple[Any, ...]]:
+        """Send a worker no arrays and tensors: it reads the run folder itself, once."""
+        return _worker_scorer, (self.path, self.windows)
+
+    def score(self, name: str, known: RowsByStep) -> Scored:
         """Score a track."""
-        rows, rate = apply_chain(self.chain, given)
+        rows, rate = apply_chain(self.chain, known)
         expected = self.model.n_features_in_
         if rows.shape[1] != expected:
             raise FormatError(f"rows of {rows.shape[1]} numbers for a classifier of {expected}")
         if len(rows) == 0:
             raise DataError("no rows")
-        windows = [] if self.windows is None else self._windows(given, rows, rate)
+        windows = [] if self.windows is None else self._windows(known, rows, rate)
         return Scored(name, self._scores([rows])[0], windows)
 
     def _scores(self, tracks: list[np.ndarray]) -> np.ndarray:
-        found = score_tracks(self.model, tracks, n_labels=self.n_labels, how=self.how)
+        found = score_tracks(self.model, tracks, n_labels=self.n_labels, how=self.aggregate)
         return np.array(list(found))
 
-    def _windows(self, given: RowsByStep, rows: np.ndarray, rate: float | None) -> list[Window]:
+    def _windows(self, known: RowsByStep, rows: np.ndarray, rate: float | None) -> list[Window]:
         assert self.windows is not None
         if rate is not None:
             spans = _spans(len(rows), rate, self.windows)
             cut = [rows[start:stop] for start, stop in spans]
             times = [(start / rate, stop / rate) for start, stop in spans]
         else:
-            first, first_rate = next(iter(given.values()))
-            if first_rate is None or any(timed[1] is None for timed in given.values()):
+            first, first_rate = next(iter(known.values()))
+            if first_rate is None or any(rate is None for _, rate in known.values()):
                 raise ConfigError("rows that are whole tracks have no windows; score the audio")
             times = [
                 (start / first_rate, stop / first_rate)
                 for start, stop in _spans(len(first), first_rate, self.windows)
             ]
-            cut = [apply_chain(self.chain, _between(given, *span))[0] for span in times]
+            cut = [apply_chain(self.chain, _between(known, *span))[0] for span in times]
         scores = self._scores(cut)
         return [Window(*span, scores[i]) for i, span in enumerate(times)]
 
 
+@lru_cache(maxsize=1)
+def _worker_scorer(path: Path, windows: float | None) -> Scorer:
+    """Return the scorer of a worker, which serves one call of `predict`."""
+    return Scorer(open_run(path), windows)
+
+
+@dataclass(frozen=True)
+class _AudioFile:
+    """An audio file to score."""
+
+    name: str
+    path: Path
+    reader: FeatureReader
+
+    def read(self) -> tuple[RowsByStep, float]:
+        """Return the rows of the feature steps, and the seconds of audio."""
+        return self.reader.read(self.path)
+
+
+@dataclass(frozen=True)
+class _StoredTrack:
+    """A track of a store to score."""
+
+    name: str
+    index: int
+    stored: Mapping[int, StoredRows]
+
+    def read(self) -> tuple[RowsByStep, float]:
+        """Return the rows in the store; no audio is read."""
+        return rows_of_track(self.stored, self.index), 0.0
+
+
+_Track = _AudioFile | _StoredTrack
+
+
+def score_task(task: Task, *, scorer: Scorer) -> tuple[dict[int, Scored | str], float]:
+    """Score the tracks of a task; runs in a worker.
+
+    Returns the result or the error of each track by its index, and the seconds of audio.
+    """
+    found: dict[int, Scored | str] = {}
+    seconds = 0.0
+    for i, track in task.each():
+        try:
+            known, some_seconds = track.read()
+            found[i] = scorer.score(track.name, known)
+            seconds += some_seconds
+        except (DataError, OSError) as error:
+            found[i] = str(error)
+    return found, seconds
+
+
 def _spans(n_rows: int, rate: float, seconds: float) -> list[tuple[int, int]]:
-    """Cut rows into stretches; a last shorter one stays if it is at least half, or the only one."""
+    """Cut rows into windows; a shorter last one stays if it is half as long, or the only one."""
     length = max(1, round(seconds * rate))
     spans = [(start, min(start + length, n_rows)) for start in range(0, n_rows, length)]
     if len(spans) > 1 and spans[-1][1] - spans[-1][0] < length / 2:
@@ -205,10 +278,10 @@ def _spans(n_rows: int, rate: float, seconds: float) -> list[tuple[int, int]]:
     return spans
 
 
-def _between(given: RowsByStep, start: float, stop: float) -> dict[int, RowsAndRate]:
-    """Return the rows of a stretch of time; at least one of each."""
+def _between(known: RowsByStep, start: float, stop: float) -> dict[int, RowsAndRate]:
+    """Return the rows between two times; at least one of each step."""
     cut: dict[int, RowsAndRate] = {}
-    for i, (rows, rate) in given.items():
+    for i, (rows, rate) in known.items():
         assert rate is not None
         first = min(round(start * rate), len(rows) - 1)
         cut[i] = (rows[first : max(first + 1, round(stop * rate))], rate)
@@ -217,30 +290,23 @@ def _between(given: RowsByStep, start: float, stop: float) -> dict[int, RowsAndR
 
 def _tracks(
     run: Run, sources: Sequence[Path | str], chain: Chain, feature: str | None
-) -> Iterator[tuple[str, Read]]:
-    """Yield a name per track and a function that reads its rows."""
-    audio: FeatureReader | None = None
+) -> Iterator[_Track]:
+    """Yield the tracks to score."""
+    reader: FeatureReader | None = None
     for source in map(Path, sources):
         if source.is_file() and h5py.is_hdf5(source):
-            yield from _stored_tracks(Store(source), chain, feature)
+            store = Store(source)
+            stored = rows_for_run(store, chain, feature)
+            for i, name in enumerate(store.track_ids):
+                yield _StoredTrack(name, i, stored)
             continue
-        if audio is None:
-            audio = FeatureReader(chain, run.about.get("sample_rate"))
+        if reader is None:
+            reader = FeatureReader(chain, run.about.get("sample_rate"))
         if source.is_dir():
-            found = sorted(source / name for name in audio_below(source, Counter()))
-            if not found:
+            paths = sorted(source / name for name in audio_below(source, Counter()))
+            if not paths:
                 raise DataError(f"{source}: no audio files in it")
         else:
-            found = [source]
-        for path in found:
-            yield str(path), partial(audio.read, path)
-
-
-def _stored_tracks(store: Store, chain: Chain, feature: str | None) -> Iterator[tuple[str, Read]]:
-    steps = rows_for_run(store, chain, feature)
-
-    def read(i: int) -> tuple[RowsByStep, float]:
-        return rows_of_track(steps, i), 0.0
-
-    for i, name in enumerate(store.track_ids):
-        yield name, partial(read, i)
+            paths = [source]
+        for path in paths:
+            yield _AudioFile(str(path), path, reader)
