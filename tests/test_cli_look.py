@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -113,7 +115,7 @@ def test_info_of_a_store(things: Path) -> None:
     shown = output("info", things / "mfcc.h5").splitlines()
     assert shown[0].startswith(f"{things / 'mfcc.h5'}: store, 18 tracks, 36.0 s of audio, ")
     assert shown[3].split() == ["mfcc", "mfcc", "180", "5", "4", "float32"]
-    assert shown[4] == "mfcc: mfcc: n_mfcc=4, sr=22050"
+    assert "mfcc               n_mfcc=4, sr=22050" in shown
     table = [line.split() for line in shown]
     assert ["label", "train", "test"] in table
     assert ["live", "3", "3"] in table
@@ -133,7 +135,7 @@ def test_info_of_a_store_as_json(things: Path) -> None:
 def test_info_of_a_dictionary(things: Path) -> None:
     shown = output("info", things / "vq.h5")
     assert shown.startswith(f"{things / 'vq.h5'}: dictionary, mfcc > kmeans, ")
-    assert "kmeans learnt from 12 tracks" in shown
+    assert "kmeans was learnt from 12 tracks" in shown
     assert "perplexity" in shown
     said = json.loads(output("info", things / "vq.h5", "--json"))
     assert said["chain"][-1]["learnt_from"] == 12
@@ -141,13 +143,34 @@ def test_info_of_a_dictionary(things: Path) -> None:
 
 def test_info_of_a_run(things: Path) -> None:
     shown = output("info", things / "run")
-    assert shown.startswith(f"{things / 'run'}: run, 2 labels, one label per track, ")
-    assert "chain: mfcc > kmeans > histogram" in shown
-    assert "scored: 6 test" in shown
-    assert "labels: calm, wild" in shown
+    assert shown.startswith(f"{things / 'run'}: run, knn, 2 labels, one label per track, ")
+    table = {" ".join(line.split()[:2]): line.split()[2:] for line in shown.splitlines()}
+    value = json.loads((things / "run" / "metrics.json").read_text())["test"]["metrics"]["auc"]
+    low, high = value["macro"]["low"], value["macro"]["high"]
+    assert table["test auc"] == [
+        f"{value['macro']['value']:.3f}",
+        f"{low:.3f}",
+        "to",
+        f"{high:.3f}",
+    ]
+    assert re.search("^features +mfcc > kmeans > histogram$", shown, re.M)
+    assert "12 train, 0 valid, 6 test" in shown
+    assert re.search("^labels +calm, wild$", shown, re.M)
+    assert "{" not in shown
+    assert re.search(r"^trained 20\d\d-\d\d-\d\d \d\d:\d\d by mcls ", shown, re.M)
     said = json.loads(output("info", things / "run", "--json"))
     assert said["settings"]["train"]["model"] == "knn"
     assert said["predictions"]["parts"] == {"test": 6}
+    assert set(said["metrics"]["test"]["auc"]) == {"value", "low", "high"}
+
+
+def test_info_of_a_run_with_corrupt_metrics(things: Path, tmp_path: Path) -> None:
+    shutil.copytree(things / "run", tmp_path / "run")
+    for text in ("{", "[]", '{"test": {"metrics": {"auc": {}}}}'):
+        (tmp_path / "run" / "metrics.json").write_text(text)
+        result = run("info", tmp_path / "run")
+        assert result.exit_code == 1
+        assert "metrics.json is corrupt" in result.stderr
 
 
 def test_info_of_predictions(things: Path) -> None:

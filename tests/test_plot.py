@@ -304,7 +304,7 @@ def test_use_is_sorted_and_its_title_says_the_perplexity(bands: Path) -> None:
     shares = np.array([0.6, 0.2, 0.1, 0.1])
     assert ax.patches[0].get_data().values.tolist() == shares.tolist()
     perplexity = np.exp(-np.sum(shares * np.log(shares)))
-    assert ax.get_title() == f"use: perplexity {perplexity:.3g} of 4"
+    assert ax.get_title() == f"usage: perplexity {perplexity:.3g} of 4 atoms"
     assert ax.get_yscale() == "log"
     assert curve.lines[0].get_xydata().tolist() == [[1, 2], [2, 1]]
 
@@ -312,7 +312,7 @@ def test_use_is_sorted_and_its_title_says_the_perplexity(bands: Path) -> None:
 def test_atoms_without_use_are_counted(tmp_path: Path) -> None:
     path = write_dict(tmp_path / "d.h5", np.eye(N_MELS), usage=[0.5, 0.5] + [0.0] * 14)
     page, _ = plot_dictionary(path)
-    assert page.subfigs[1].axes[0].get_title() == "use: perplexity 2 of 16, 14 unused"
+    assert page.subfigs[1].axes[0].get_title() == "usage: perplexity 2 of 16 atoms, 14 unused"
 
 
 # Colours
@@ -429,7 +429,7 @@ def test_confusion_is_that_of_scikit_learn(tmp_path: Path, rng) -> None:
     scores = rng.random((60, 3)) + 0.5 * np.eye(3)[labels]
     folder = write_run(tmp_path / "r", np.eye(3, dtype=bool)[labels], scores, multi_label=False)
     page, shows = plot_run(folder)
-    assert shows == "confusion of 3 labels, 60 test tracks"
+    assert shows == "confusion matrix of 3 labels, 60 test tracks"
     expected = confusion_matrix(labels, scores.argmax(axis=1))
     shares = page.axes[0].images[0].get_array()
     np.testing.assert_allclose(shares, expected / expected.sum(axis=1, keepdims=True))
@@ -463,7 +463,7 @@ def test_the_history_of_a_run_is_drawn_with_the_kept_epoch(tmp_path: Path) -> No
     assert valid.get_ydata().tolist() == [3, 2.5, 2.75]
     assert kept.get_xdata() == [2, 2]
     (folder / "about.json").write_text("no JSON")
-    with pytest.raises(FormatError, match=r"history\.csv or about\.json is damaged"):
+    with pytest.raises(FormatError, match=r"history\.csv or about\.json is corrupt"):
         read_history(folder)
 
 
@@ -553,12 +553,18 @@ def error(*words: object) -> str:
 
 def test_errors_say_what_to_do(bands: Path, store: Path, tmp_path: Path) -> None:
     out = tmp_path / "x.png"
-    assert "end its name in one of .png, .svg, .pdf" in error(bands, "-o", tmp_path / "x.gif")
+    assert "use a name that ends in one of .png, .svg, .pdf" in error(
+        bands, "-o", tmp_path / "x.gif"
+    )
     assert "there is nothing at" in error(tmp_path / "none.h5", "-o", out)
-    assert "does not take 'track'; that is for a store" in error(bands, "-o", out, "--track", "a")
-    assert "does not take 'dict'; that" in error(bands, "-o", out, "--dict", bands)
-    assert "does not take 'top'; that is for a dictionary" in error(store, "-o", out, "--top", 3)
-    assert "'pool' needs a track; say which with --track" in error(
+    assert "takes no option 'track'; it applies to a store" in error(
+        bands, "-o", out, "--track", "a"
+    )
+    assert "takes no option 'dict'; it" in error(bands, "-o", out, "--dict", bands)
+    assert "takes no option 'top'; it applies to a dictionary" in error(
+        store, "-o", out, "--top", 3
+    )
+    assert "'pool' needs a track; give its id with --track" in error(
         store, "-o", out, "--pool", "max"
     )
     assert "no track 'onee'; did you mean 'one'?" in error(store, "-o", out, "--track", "onee")
@@ -571,7 +577,7 @@ def test_errors_say_what_to_do(bands: Path, store: Path, tmp_path: Path) -> None
     assert "there is no predictions.csv in it" in error(empty, "-o", out)
     text = tmp_path / "x.txt"
     text.write_text("hello")
-    assert "nothing to draw; expected a dictionary" in error(text, "-o", out)
+    assert "cannot be plotted; expected a dictionary" in error(text, "-o", out)
     h5py.File(tmp_path / "other.h5", "w").close()
     assert "expected a store or a dictionary" in error(tmp_path / "other.h5", "-o", out)
     assert not out.exists()
@@ -582,7 +588,7 @@ def test_settings_out_of_range_are_refused(bands: Path, store: Path, tmp_path: P
     mfcc = write_dict(tmp_path / "m.h5", np.eye(4), feature=plain)
     with pytest.raises(ConfigError, match="mfcc dimensions, which have no frequency to sort by"):
         plot_dictionary(mfcc, sort="frequency")
-    with pytest.raises(ConfigError, match="there is no order 'usage'"):
+    with pytest.raises(ConfigError, match="sort='usage'; expected frequency, none or use"):
         plot_dictionary(bands, sort="usage")
     with pytest.raises(ConfigError, match="there is no space 'rwa'; did you mean 'raw'"):
         plot_dictionary(bands, space="rwa")
@@ -599,7 +605,7 @@ def test_settings_out_of_range_are_refused(bands: Path, store: Path, tmp_path: P
         plot_run(alike, part="valid")
     deltas = write_dict(tmp_path / "x.h5", np.eye(2 * N_MELS), feature=feature_step(delta=1))
     page, _ = plot_dictionary(deltas)
-    assert page.axes[0].get_ylabel() == "frequency (Hz), then its deltas"
+    assert page.axes[0].get_ylabel() == "frequency (Hz), then deltas"
     page, _ = plot_dictionary(mfcc)
     assert page.axes[0].get_ylabel() == "mfcc dimension"
 

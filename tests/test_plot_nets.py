@@ -17,7 +17,7 @@ from mcls.disk.store import NewRows, Store, StoreContents, write_store
 from mcls.errors import ConfigError, DataError
 from mcls.inspection.net import plot_filters, plot_saliency, plot_taggram
 from mcls.inspection.plot import plot
-from mcls.inspection.saliency import WAYS
+from mcls.inspection.saliency import METHODS
 from mcls.nets import build_net
 from mcls.plots.axes import DimensionAxis
 from mcls.plots.net import FilterBank, draw_filters, spell_height
@@ -147,8 +147,8 @@ def test_filters_that_learnt_one_band_are_drawn_at_its_frequency(net, tmp_path) 
     assert shows == f"{n} filters of the first layer"
     ax = page.subfigs[0].axes[0]
     assert ax.get_ylabel() == "frequency (Hz)"
-    assert ax.get_xlabel() == "time in each patch: 4 frames, 93 ms from tick to tick"
-    assert f"{n} filters, 4 frames x 12 of 12 dims" in ax.get_title(loc="left")
+    assert ax.get_xlabel() == "time within a patch (4 frames = 93 ms between ticks)"
+    assert f"{n} filters, 4 frames x 12 of 12 dimensions" in ax.get_title(loc="left")
     result = run("plot", net, "-o", tmp_path / "f.png", "--filters", "--top", 3)
     assert result.exit_code == 0, result.output
     assert "f.png: 3 filters of the first layer" in result.stderr
@@ -304,14 +304,14 @@ def test_the_picture_of_saliency(net, store, tmp_path) -> None:
     with style():
         page, shows = plot_saliency(net, track="t18", label="low")
     read, seen = page.axes[0], page.axes[2]  # colours beside each
-    assert seen.get_title(loc="left") == "what it adds to the logit of low, beyond a mean input"
+    assert seen.get_title(loc="left") == "integrated gradients of the logit of low"
     assert seen.images[0].get_array().shape == read.images[0].get_array().shape == (N_MELS, 60)
     assert seen.get_ylabel() == "frequency (Hz)"
     assert seen.images[0].norm.vmin == -seen.images[0].norm.vmax
-    assert "speaks for low" in shows
+    assert shows.startswith("saliency of low (")
     result = run("plot", net, "-o", tmp_path / "s.svg", "--saliency", "t18", "--store", store)
     assert result.exit_code == 0, result.output
-    assert "what of t18 speaks for high" in result.stderr
+    assert "saliency of high (" in result.stderr
 
 
 def test_maps_that_all_speak_against_a_label_are_said_to() -> None:
@@ -323,22 +323,22 @@ def test_maps_that_all_speak_against_a_label_are_said_to() -> None:
         model.net.output.weight.fill_(-1)
     rows = np.full((30, 10), -3, np.float32)
     read = Panel("rows", rows, DimensionAxis("dim", 10), 1.0)
-    seen = WAYS["grad-cam"](model, rows, 0, "low", None, read)
+    seen = METHODS["grad-cam"](model, rows, 0, "low", None, read)
     assert not seen.rows.any()
-    assert seen.title.endswith("30 x 10 places in a segment; nothing speaks for it")
+    assert seen.title.endswith("30 x 10 cells per segment; no positive weights")
 
 
 def test_the_picture_of_grad_cam(net, store, tmp_path) -> None:
     with style():
         page, _ = plot_saliency(net, track="t19", label="low", how="grad-cam", layer="conv1")
     seen = page.axes[2]
-    assert seen.get_title(loc="left") == "Grad-CAM of low: maps of conv1, 5 places in a segment"
+    assert seen.get_title(loc="left") == "Grad-CAM of low: conv1, 5 cells per segment"
     assert seen.images[0].get_array().shape == (N_MELS, 60)
     assert seen.images[0].norm.vmin == 0
     out = tmp_path / "g.png"
     result = run("plot", net, "-o", out, "--saliency", "t18", "--how", "grad-cam")
     assert result.exit_code == 0, result.output
-    with pytest.raises(ConfigError, match="--layer is the layer whose maps --how grad-cam shows"):
+    with pytest.raises(ConfigError, match="--layer selects the feature maps for --how grad-cam"):
         plot(net, out, saliency="t18", layer="conv1")
     with pytest.raises(ConfigError, match=r"--how grad-cma: did you mean 'grad-cam'\?"):
         plot(net, out, saliency="t18", how="grad-cma")
@@ -349,9 +349,9 @@ def test_samples_are_a_curve_and_stretches_of_them_add_to_the_logit() -> None:
     rows = np.random.default_rng(6).normal(-3, 2, (900, 1)).astype(np.float32)
     rows[700] = 40  # a click, not to be lost among the others
     read = Panel("samples", rows, DimensionAxis("sample", 1), 1e-3, start=0.0)
-    seen = WAYS["gradients"](model, rows, 1, "low", None, read)
+    seen = METHODS["gradients"](model, rows, 1, "low", None, read)
     added = attribution(model, rows, 1)
-    assert seen.title == "what every 3 ms adds to the logit of low, beyond a mean input"
+    assert seen.title == "integrated gradients of the logit of low, summed over 3 ms"
     assert len(seen.rows) == 300
     assert seen.rows[5] == pytest.approx(added[15:18].sum(), abs=1e-6)
     assert (seen.start, seen.hop) == (pytest.approx(1e-3), pytest.approx(3e-3))
@@ -443,6 +443,6 @@ def test_what_does_not_fit_is_refused(net, classic, store, tmp_path) -> None:
         plot(net, out, saliency="t99")
     with pytest.raises(DataError, match="name the store with --store"):
         plot(net, out, saliency="t18", store=tmp_path / "gone.h5")
-    with pytest.raises(ConfigError, match="which does not take 'filters'; that is for a run"):
+    with pytest.raises(ConfigError, match="which takes no option 'filters'; it applies to a run"):
         plot(store, out, filters=True)
     assert not out.exists()

@@ -1,4 +1,4 @@
-"""``mcls info``: what a file or folder is."""
+"""``mcls info``: describe a file or folder."""
 
 import json
 from pathlib import Path
@@ -16,13 +16,15 @@ _SHOWN = 20
 @click.command()
 @click.argument("path", type=FILE)
 @click.option("--labels", default="labels", help="Column of labels to count.")
-@click.option("--split", default="split", help="Column of parts to count by.")
+@click.option("--split", default="split", help="Column of parts to count the labels by.")
 @json_option
 def command(path: Path, labels: str, split: str, as_json: bool) -> None:
-    """Say what a file or folder is, and what made it.
+    """Describe what a file or folder holds and how it was made.
 
     PATH is a manifest, a folder of class folders, a store, a dictionary,
-    a run, a cross-validation, predictions or an audio file.
+    a run, a cross-validation, predictions or an audio file. For a run this
+    shows the metrics, the data, the model and the features; --json adds
+    every setting.
 
     \b
     Example:
@@ -43,20 +45,15 @@ def _show_store(said: dict[str, Any]) -> None:
     _title(said, f"{said['n_tracks']} tracks", f"{audio} of audio", _size(said["bytes"]))
     rows = []
     for name, feature in said["features"].items():
-        rate = f"{feature['frame_rate']:.5g}" if feature["frame_rate"] else ""
-        rows.append(
-            [
-                name,
-                _spell_chain(feature["chain"]),
-                str(feature["n_rows"]),
-                rate,
-                str(feature["n_dims"]),
-                feature["dtype"],
-            ]
-        )
-    show_table(["feature", "made by", "rows", "rows/s", "dims", "type"], rows, left=2)
+        rate = f"{feature['frame_rate']:.5g}" if feature["frame_rate"] else "per track"
+        sizes = [str(feature["n_rows"]), rate, str(feature["n_dims"]), feature["dtype"]]
+        rows.append([name, feature["steps"], *sizes])
+    columns = ["feature", "steps", "rows", "rows per second", "dimensions", "type"]
+    show_table(columns, rows, left=2)
     for name, feature in said["features"].items():
-        _show_settings(feature["chain"], f"{name}: ")
+        click.echo()
+        show_table([f"settings of {name}", ""], _steps(feature["chain"]), left=2)
+    click.echo()
     _show_columns(said)
     if said["split_note"]:
         click.echo(f"\nsplit: {said['split_note']}")
@@ -68,37 +65,80 @@ def _show_store(said: dict[str, Any]) -> None:
 
 
 def _show_dictionary(said: dict[str, Any]) -> None:
-    _title(said, _spell_chain(said["chain"]), _size(said["bytes"]))
-    _show_settings(said["chain"])
+    _title(said, said["steps"], _size(said["bytes"]))
     for step in said["chain"]:
         if step["learnt_from"]:
-            click.echo(f"{step['name']} learnt from {step['learnt_from']} tracks")
-    if said["report"]:
+            click.echo(f"{step['name']} was learnt from {step['learnt_from']} tracks")
+    click.echo()
+    show_table(["settings", ""], _steps(said["chain"]), left=2)
+    report = {key: value for key, value in said["report"].items() if not _is_long(value)}
+    curve = _learning_curve(said["report"].get("history"))
+    if report or curve:
         click.echo()
-        show_table(["report", ""], _pairs(said["report"]), left=2)
+        show_table(["learning", ""], [*_pairs(report), *curve], left=2)
 
 
 def _show_run(said: dict[str, Any]) -> None:
+    about, settings = said["about"], dict(said["settings"].get("train", {}))
+    model = str(settings.pop("model", "unknown"))
     kind = "any number of labels per track" if said["multi_label"] else "one label per track"
-    _title(said, f"{len(said['labels'])} labels, {kind}", _size(said["bytes"]))
-    click.echo(f"chain: {_spell_chain(said['chain'])}")
-    _show_settings(said["chain"])
-    parts = said["predictions"]["parts"]
-    click.echo("scored: " + ", ".join(f"{n} {part or 'tracks'}" for part, n in parts.items()))
-    click.echo(f"labels: {', '.join(said['labels'])}")
-    for table in said["settings"].values():
+    _title(said, model, f"{len(said['labels'])} labels, {kind}", _size(said["bytes"]))
+    commit = f" (commit {about['commit'][:7]})" if about.get("commit") else ""
+    spent = f" in {spell_seconds(about['seconds'])}" if "seconds" in about else ""
+    click.echo(f"trained {said['made']} by mcls {about.get('mcls', '')}{commit}{spent}")
+    _show_metrics(said["metrics"])
+    summary = about.get("summary", {})
+    counts = summary.get("tracks") or said["predictions"]["parts"]
+    data = {
+        "labels": said["labels"],
+        "tracks": ", ".join(f"{n} {part}" for part, n in counts.items()),
+        "split": summary.get("split"),
+        "store": about.get("store"),
+    }
+    click.echo()
+    show_table(["data", ""], _pairs({key: value for key, value in data.items() if value}), left=2)
+    params = [str(param).partition("=") for param in settings.pop("param", [])]
+    selected = {
+        f"{name.rstrip('_')} (selected)": value
+        for name, value in about.get("chosen", {}).items()
+        if not isinstance(value, list | dict)
+    }
+    training = {key: about[key] for key in _TRAINING if key in about}
+    click.echo()
+    show_table(
+        ["model", model],
+        [*([key, value] for key, _, value in params), *_pairs({**selected, **training})],
+        left=2,
+    )
+    click.echo()
+    show_table(["features", said["steps"]], _steps(said["chain"]), left=2)
+    click.echo()
+    rest = {key: value for key, value in settings.items() if key not in _REPRESENTATION}
+    show_table(["options", ""], _pairs(rest), left=2)
+    for note in about.get("notes", []):
+        click.echo(f"note: {note}")
+
+
+def _show_metrics(metrics: dict[str, dict[str, Any]]) -> None:
+    """Print the value to quote of each metric with its interval, for each part."""
+    rows = []
+    for part, values in metrics.items():
+        for name, one in values.items():
+            value = "undefined" if one["value"] is None else f"{one['value']:.3f}"
+            known = one["low"] is not None and one["high"] is not None
+            interval = f"{one['low']:.3f} to {one['high']:.3f}" if known else ""
+            rows.append([part, name, value, interval])
+    if rows:
         click.echo()
-        show_table(["setting", "value"], _pairs(table), left=2)
-    about = {key: said["about"][key] for key in _ABOUT if key in said["about"]}
-    if about:
-        click.echo()
-        show_table(["about", ""], _pairs(about), left=2)
+        show_table(["part", "metric", "value", "95 % interval"], rows, left=2)
 
 
 def _show_predictions(said: dict[str, Any]) -> None:
     folds = f"{len(said['folds'])} folds" if said["folds"] else ""
     parts = ", ".join(f"{n} {part or 'without a part'}" for part, n in said["parts"].items())
     _title(said, f"{said['n_tracks']} tracks ({parts})", folds)
+    _show_metrics(said.get("metrics", {}))
+    click.echo()
     show_table(["label", "tracks"], [[name, str(n)] for name, n in said["labels"].items()])
 
 
@@ -130,8 +170,11 @@ _SHOW = {
     "audio": _show_audio,
 }
 
-#: What of about.json people want to see.
-_ABOUT = ("split_id", "aggregate", "threshold", "chosen", "seed", "mcls", "commit", "seconds")
+#: Results of training a net in about.json.
+_TRAINING = ("kept_epoch", "epochs", "parameters", "segment_rows", "segment_seconds", "threshold")
+
+#: Settings of a run that its chain shows already.
+_REPRESENTATION = ("feature", "dict", "encoder", "pool")
 
 
 def _title(said: dict[str, Any], *facts: str) -> None:
@@ -159,15 +202,37 @@ def _show_columns(said: dict[str, Any]) -> None:
     show_table(["label", *(part or "no part" for part in shown)], rows)
 
 
-def _show_settings(chain: list[dict[str, Any]], name: str = "") -> None:
-    for step in chain:
-        settings = ", ".join(f"{key}={_text(value)}" for key, value in step["settings"].items())
-        if settings:
-            click.echo(f"{name}{step['name']}: {settings}")
+def _steps(chain: list[dict[str, Any]]) -> list[list[str]]:
+    """Return the name and the settings of each step; settings that are not set are left out."""
+    return [[step["name"], _spell_settings(step["settings"]) or "no settings"] for step in chain]
 
 
-def _spell_chain(chain: list[dict[str, Any]]) -> str:
-    return " > ".join(step["name"] for step in chain)
+def _spell_settings(settings: dict[str, Any]) -> str:
+    """Return settings as ``key=value``, those of nested tables among them."""
+    said = []
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            said.append(_spell_settings(value))
+        elif value is not None:
+            said.append(f"{key}={_text(value)}")
+    return ", ".join(filter(None, said))
+
+
+def _is_long(value: Any) -> bool:
+    """Whether a value has no place in a table, such as a history or a number per atom."""
+    return isinstance(value, dict) or (isinstance(value, list) and len(value) > 3)
+
+
+def _learning_curve(history: Any) -> list[list[str]]:
+    """Return the first and the last value of each quantity that was measured while learning."""
+    if not isinstance(history, list) or not history:
+        return []
+    first, last = history[0], history[-1]
+    return [
+        [key, f"{_text(first[key])} at first, {_text(last[key])} after {len(history)} passes"]
+        for key in last
+        if isinstance(first.get(key), int | float)
+    ]
 
 
 def _pairs(table: dict[str, Any]) -> list[list[str]]:

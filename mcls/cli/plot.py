@@ -1,4 +1,4 @@
-"""``mcls plot``: a dictionary, a store, a track, a run or a recipe to a picture."""
+"""``mcls plot``: plot a dictionary, a store, a track, a run or a recipe to an image file."""
 
 import time
 from pathlib import Path
@@ -13,62 +13,83 @@ from mcls.cli.progress import done_line
 @click.command()
 @click.argument("path", type=FILE)
 @click.option(
-    "-o", "--out", type=FILE, required=True, help="The picture: .png, .svg or .pdf; replaced."
+    "-o",
+    "--out",
+    type=FILE,
+    required=True,
+    help="Image file to write or replace: .png, .svg or .pdf.",
 )
 @click.option(
     "--top",
     type=click.IntRange(min=1),
-    help="Atoms, filters or labels shown, those of most use.",
+    help="Number of atoms, filters or labels to show.",
     show_default=False,
 )
 @click.option(
-    "--sort", type=click.Choice(["use", "frequency", "none"]), help="Order of atoms; else use."
+    "--sort",
+    type=click.Choice(["use", "frequency", "none"]),
+    help="Order of the atoms of a dictionary (default: use).",
 )
 @click.option(
     "--space",
     type=click.Choice(["raw", "standardized", "filter", "preprocessed"]),
-    help="What atoms are brought back to.",
+    help="Space in which the atoms of a dictionary are shown.",
 )
-@click.option("--track", metavar="ID", help="Of a store: the track to show.")
-@click.option("--feature", help="Of a store: the feature to show.")
-@click.option("--dict", "dicts", type=FILE, multiple=True, help="Show the codes by it; repeatable.")
-@click.option("--encoder", type=Name("encoders", spec=True), help="Default: the method's own.")
+@click.option("--track", metavar="ID", help="Track of a store to plot (default: an overview).")
+@click.option("--feature", help="Feature of a store to plot.")
 @click.option(
-    "--pool", type=Name("poolers", spec=True), multiple=True, help="Pool so; repeatable, in order."
+    "--dict", "dicts", type=FILE, multiple=True, help="Dictionary whose codes to plot; repeatable."
 )
-@click.option("--part", help="Of a run: the part; else test.")
-@click.option("--filters", is_flag=True, help="Of a net: its first filters, in ms and Hz.")
-@click.option("--saliency", metavar="TRACK", help="Of a net: what in a track a label is read from.")
-@click.option("--taggram", metavar="TRACK", help="Of a run: labels over the time of a track.")
-@click.option("--label", help="With --saliency: the label; else the likeliest.")
+@click.option(
+    "--encoder",
+    type=Name("encoders", spec=True),
+    help="Encoder (default: the one that the dictionary was learnt with).",
+)
+@click.option(
+    "--pool",
+    type=Name("poolers", spec=True),
+    multiple=True,
+    help="Pooler, such as max@1s; repeatable, applied in order.",
+)
+@click.option("--part", help="Part of a run to plot (default: test).")
+@click.option("--filters", is_flag=True, help="Plot the first filters of a net, in ms and Hz.")
+@click.option(
+    "--saliency", metavar="TRACK", help="Plot the parts of a track that a net's score comes from."
+)
+@click.option("--taggram", metavar="TRACK", help="Plot a run's scores over the time of a track.")
+@click.option("--label", help="Label for --saliency (default: the likeliest).")
 @click.option(
     "--how",
     type=click.Choice(["gradients", "grad-cam"]),
-    help="With --saliency; else gradients.",
+    help="Method of --saliency (default: gradients).",
 )
-@click.option("--layer", metavar="NAME", help="With grad-cam: whose maps; else the last with any.")
+@click.option(
+    "--layer",
+    metavar="NAME",
+    help="Layer for grad-cam (default: the last with feature maps).",
+)
 @click.option(
     "--every",
     type=click.FloatRange(0, min_open=True),
     metavar="SECONDS",
-    help="With --taggram: from score to score.",
+    help="Time between the scores of --taggram.",
 )
-@click.option("--store", type=FILE, help="Where TRACK is, if it is no audio file.")
+@click.option("--store", type=FILE, help="Store that holds TRACK, if it is not an audio file.")
 def command(path: Path, out: Path, **options: Any) -> None:
-    """Draw a dictionary, a store, a track, a run or a recipe.
+    """Plot a dictionary, a store, a track, a run or a recipe.
 
-    A dictionary: its atoms in the feature's own axes, their use, the
-    learning curves. A store: labels, durations and features; with
-    --track, its rows, codes and pooled vector. A run: the confusion
+    Dictionary: the atoms on the axes of the feature, their usage and the
+    learning curves. Store: labels, durations and features, or with --track
+    the rows, codes and pooled vector of a track. Run: the confusion
     matrix, or the AUC of each label; with --filters, --saliency or
-    --taggram, what its model looks for: TRACK is an audio file or the
-    id of a track of the store. A recipe: the learning rate over
-    the epochs that its [train] will have.
+    --taggram the filters, the saliency or the scores over time of its
+    model, where TRACK is an audio file or the id of a track of the store.
+    Recipe: the learning rate schedule of its [train].
 
-    Atoms go back through whitening and scaling: to the feature's
-    units (raw, where rows are frequencies), to standard deviations
-    (standardized, elsewhere), to the weights put on a raw row (filter)
-    or not at all (preprocessed).
+    Atoms are shown in the units of the feature (raw, the default if rows
+    are frequencies), in standard deviations (standardized, the default
+    otherwise), as weights on raw rows (filter), or as they were learnt
+    (preprocessed).
 
     \b
     Examples:
@@ -79,7 +100,7 @@ def command(path: Path, out: Path, **options: Any) -> None:
       mcls plot runs/fcn4 -o why.png --saliency song.wav --label jazz
       mcls plot runs/fcn4 -o where.png --saliency song.wav --how grad-cam
       mcls plot runs/fcn4 -o when.png --taggram song.wav
-      mcls plot fcn4.toml -o rate.png
+      mcls plot fcn4.toml -o schedule.png
     """
     from mcls.inspection.plot import plot
 

@@ -1,4 +1,4 @@
-"""The picture of a dictionary file: which atoms, in which order, in which space."""
+"""Plot a dictionary file."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ import numpy as np
 
 from mcls.chain.dictionary import patches_of
 from mcls.chain.step import axes_of
+from mcls.disk.chain import spell_chain
 from mcls.disk.dictionary import DictionaryFile, read_dictionary
 from mcls.errors import ConfigError
 from mcls.plots.atom_space import atoms_in
@@ -17,19 +18,19 @@ from mcls.plots.page import Figure
 def plot_dictionary(
     path: Path, *, top: int = 100, sort: str = "use", space: str | None = None
 ) -> tuple[Figure, str]:
-    """Draw the atoms of a dictionary, their use and how they were learnt.
+    """Plot the atoms of a dictionary, their usage and the learning curves.
 
     Parameters
     ----------
     path : Path
         A dictionary file.
     top : int
-        How many atoms to show, the most used.
+        Number of atoms to show, the most used first.
     sort : {'use', 'frequency', 'none'}
-        Their order. Without any record of use: by frequency, else none.
+        Order of the atoms. A dictionary without usage is sorted by frequency, or not at all.
     space : {'raw', 'standardized', 'filter', 'preprocessed'} or None
-        See `atoms_in`. None: ``raw`` where dimensions are frequencies, which share a unit, and
-        ``standardized`` elsewhere, also with deltas.
+        See `atoms_in`. None: ``raw`` if dimensions are frequencies, which share a unit, and
+        ``standardized`` otherwise, also with deltas.
 
     Returns
     -------
@@ -55,14 +56,13 @@ def plot_dictionary(
     shown, order = _ordered(kept, as_rows, axes.dimensions, usage, top, sort)
     n = len(atoms)
     count = f"{len(shown)} of {n} atoms" if len(shown) < n else f"{n} atom{'s' * (n > 1)}"
-    through = " > ".join(one.name for one in kept.chain if one.kind != "concat")
     page = draw_dictionary(
         patches[shown],
         axis,
         frame_seconds=axes.hop,
         unit=_unit(space, axes.unit, centred="mean" in step.arrays),
         order=order,
-        title=f"{count}, {through}",
+        title=f"{count}, {spell_chain(kept.chain)}",
         usage=usage,
         perplexity=report.get("perplexity"),
         history=report.get("history", ()),
@@ -78,9 +78,9 @@ def _ordered(
     top: int,
     sort: str,
 ) -> tuple[np.ndarray, str]:
-    """Return which atoms to show, in order, and what the order is."""
+    """Return the atoms to show, in order, and a description of the order."""
     if sort not in ("use", "frequency", "none"):
-        raise ConfigError(f"there is no order {sort!r}; there are: frequency, none, use")
+        raise ConfigError(f"sort={sort!r}; expected frequency, none or use")
     if sort == "frequency" and axis.frequencies is None:
         raise ConfigError(
             f"{kept.path}: its rows are {axis.name}s, which have no frequency to sort by"
@@ -90,7 +90,7 @@ def _ordered(
     chosen = np.arange(len(patches)) if usage is None else in_order(usage, descending=True)
     chosen = chosen[:top]
     if sort == "use":
-        return chosen, "the most used first"
+        return chosen, "most used first"
     chosen = np.sort(chosen)
     if sort == "none":
         return chosen, "in the order of the dictionary"
@@ -98,7 +98,7 @@ def _ordered(
 
 
 def _unit(space: str, unit: str, *, centred: bool) -> str:
-    """Say what the values of atoms are."""
+    """Return the unit of the values of atoms in a space."""
     if space == "filter":
         return "weight"
     if space == "preprocessed":

@@ -1,15 +1,17 @@
-"""What a path is: store, dictionary, run, predictions, manifest or audio, in plain words."""
+"""Describe a store, dictionary, run, cross-validation, predictions, manifest or audio file."""
 
 import csv
+import json
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import h5py
 
 from mcls.disk.audio import probe
-from mcls.disk.chain import Chain
+from mcls.disk.chain import Chain, spell_chain
 from mcls.disk.dictionary import read_dictionary
 from mcls.disk.labels import split_labels
 from mcls.disk.manifest import Manifest, open_source
@@ -20,7 +22,7 @@ from mcls.errors import DataError, FormatError, MclsError
 
 _TABLES = (".csv", ".tsv")
 
-#: Parts in this order, anything else after them.
+#: The order of the parts; any other part comes after them.
 _PARTS = ("train", "valid", "test")
 
 
@@ -30,22 +32,22 @@ def info(path: Path | str, *, labels: str = "labels", split: str = "split") -> d
     Parameters
     ----------
     path : path
-        Anything mcls reads or writes.
+        Any file or folder that mcls reads or writes.
     labels, split : str
-        Columns to count, where there are any.
+        Columns of labels and parts to count, if they exist.
 
     Returns
     -------
     dict
-        JSON-like. ``kind`` says which: ``store``, ``dictionary``, ``run``, ``cross-validation``,
-        ``predictions``, ``manifest`` or ``audio``; the rest depends on it.
+        As JSON can hold it. ``kind`` is ``store``, ``dictionary``, ``run``, ``cross-validation``,
+        ``predictions``, ``manifest`` or ``audio``; the other keys depend on it.
 
     Raises
     ------
     DataError
-        If there is nothing at the path, or it cannot be told what it is.
+        If there is nothing at the path, or its kind is unknown.
     FormatError
-        If it is damaged.
+        If it is corrupt.
     """
     path = Path(path)
     if not path.exists():
@@ -75,6 +77,7 @@ def _folder(path: Path, labels: str, split: str) -> dict[str, Any]:
             "kind": "cross-validation",
             "path": str(path),
             "runs": sorted(run.name for run in path.glob("fold-*") if run.is_dir()),
+            "metrics": _headlines(path),
             **_predictions(read_predictions(path / "predictions.csv")),
         }
     return _manifest(open_source(path), path, labels, split)
@@ -91,6 +94,7 @@ def _hdf5(path: Path, labels: str, split: str) -> dict[str, Any]:
             "kind": "dictionary",
             "path": str(path),
             "bytes": path.stat().st_size,
+            "steps": spell_chain(found.chain),
             "chain": describe_chain(found.chain),
             "report": found.report,
         }
@@ -112,6 +116,7 @@ def _store(store: Store, labels: str, split: str) -> dict[str, Any]:
                 "dtype": str(rows.dtype),
                 "frame_rate": rows.frame_rate,
                 "digest": rows.digest,
+                "steps": spell_chain(rows.chain),
                 "chain": describe_chain(rows.chain),
             }
             for name, rows in store.features.items()
@@ -124,6 +129,8 @@ def _store(store: Store, labels: str, split: str) -> dict[str, Any]:
 
 def _run(path: Path) -> dict[str, Any]:
     run = open_run(path)
+    chain = run.chain()
+    made = datetime.fromtimestamp((path / "about.json").stat().st_mtime)
     return {
         "kind": "run",
         "path": str(path),
@@ -131,10 +138,42 @@ def _run(path: Path) -> dict[str, Any]:
         "settings": run.settings,
         "labels": run.labels,
         "multi_label": run.multi_label,
-        "chain": describe_chain(run.chain()),
+        "steps": spell_chain(chain),
+        "chain": describe_chain(chain),
+        "made": made.isoformat(sep=" ", timespec="minutes"),
+        "metrics": _headlines(path),
         "about": run.about,
         "predictions": _predictions(read_predictions(path / "predictions.csv")),
     }
+
+
+def _headlines(path: Path) -> dict[str, dict[str, Any]]:
+    """Return the value to quote of each metric in metrics.json, by part.
+
+    Raises
+    ------
+    FormatError
+        If the file is corrupt.
+    """
+    file = path / "metrics.json"
+    if not file.is_file():
+        return {}
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        # A run has an evaluation per part, a cross-validation a single one.
+        evaluations = {content["part"]: content} if "metrics" in content else content
+        return {
+            part: {
+                name: {
+                    key: None if one[one["headline"]] is None else one[one["headline"]][key]
+                    for key in ("value", "low", "high")
+                }
+                for name, one in evaluation["metrics"].items()
+            }
+            for part, evaluation in evaluations.items()
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise FormatError(f"{file} is corrupt ({type(error).__name__}: {error})") from error
 
 
 def _predictions(predictions: Predictions) -> dict[str, Any]:
@@ -163,7 +202,7 @@ def _audio(path: Path) -> dict[str, Any]:
     try:
         header = probe(path)
     except MclsError as error:
-        raise DataError(f"{path}: not audio, nor anything else mcls knows ({error})") from error
+        raise DataError(f"{path} is neither audio nor a file that mcls makes ({error})") from error
     return {
         "kind": "audio",
         "path": str(path),
@@ -175,7 +214,7 @@ def _audio(path: Path) -> dict[str, Any]:
 
 
 def describe_chain(chain: Chain) -> list[dict[str, Any]]:
-    """Return the steps of a chain without their arrays: shapes, and how many tracks they saw."""
+    """Return the steps of a chain, with the shapes of their arrays in place of the arrays."""
     return [
         {
             "kind": step.kind,
@@ -190,7 +229,7 @@ def describe_chain(chain: Chain) -> list[dict[str, Any]]:
 
 
 def _columns(columns: dict[str, list[str]], labels: str, split: str) -> dict[str, Any]:
-    """Count what is in the columns: distinct values, and labels per part."""
+    """Count the distinct values of each column, and the labels per part."""
     counted = {name: len(set(values)) for name, values in columns.items() if name not in MEASURED}
     found: dict[str, Any] = {"columns": counted, "parts": None, "labels": None}
     parts = columns.get(split)

@@ -1,4 +1,4 @@
-"""The pictures of a trained net: its first filters, where it saw a label, and when."""
+"""Plot a trained net: its first filters, the saliency of a track, and a taggram."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,11 +11,11 @@ from mcls.chain.feature import FeatureReader
 from mcls.chain.match import rows_for_run, rows_of_track
 from mcls.chain.model_cache import fitted_model
 from mcls.chain.step import RowAxes, RowsByStep, apply_chain, axes_of
-from mcls.disk.chain import Chain
+from mcls.disk.chain import Chain, spell_chain
 from mcls.disk.run import Run, open_run
 from mcls.disk.store import Store
 from mcls.errors import ConfigError, DataError, suggest
-from mcls.inspection.saliency import WAYS
+from mcls.inspection.saliency import METHODS
 from mcls.plots.axes import DimensionAxis
 from mcls.plots.page import Figure, shortened
 from mcls.plots.track import Panel, draw_track
@@ -24,25 +24,25 @@ from mcls.stages.predict import Scorer
 if TYPE_CHECKING:
     from mcls.training.model import TrainedNet
 
-#: Filters on a page, and labels of a taggram, unless it is said.
+#: Default numbers of filters, and of labels of a taggram.
 _FILTERS, _LABELS = 64, 25
 
 #: FilterBanks of filters on a page.
 _BANKS = 5
 
-#: Seconds from score to score where the model is no net.
+#: Seconds between scores for models other than nets.
 _EVERY = 1.0
 
 
 def plot_filters(path: Path, *, top: int | None = None) -> tuple[Figure, str]:
-    """Draw the filters of a net's first layer, the strongest of each size.
+    """Plot the filters of a net's first layer, those of the largest norm of each size.
 
     Parameters
     ----------
     path : Path
         A run folder of a net.
     top : int or None
-        How many filters, at most; None: 64.
+        Largest number of filters; None: 64.
 
     Returns
     -------
@@ -52,7 +52,7 @@ def plot_filters(path: Path, *, top: int | None = None) -> tuple[Figure, str]:
     Raises
     ------
     ConfigError
-        If the model is no net, or has no filters that read frames and dims.
+        If the model is not a net, or has no filters over frames and dimensions.
     """
     from mcls.plots.net import FilterBank, draw_filters
     from mcls.training.interpret import first_filters
@@ -67,7 +67,7 @@ def plot_filters(path: Path, *, top: int | None = None) -> tuple[Figure, str]:
         strength = np.square(filters.weights).sum(axis=(1, 2))
         chosen = np.argsort(-strength, kind="stable")[:most]
         of = f"{len(chosen)} of {n} filters" if len(chosen) < n else f"{n} filters"
-        size = f"{n_frames} frames x {n_dims} of {model.spec.n_dims} dims"
+        size = f"{n_frames} frames x {n_dims} of {model.spec.n_dims} dimensions"
         if model.spec.n_dims == 1:
             size = f"{n_frames} frames" + (f", {1000 * n_frames * step:.3g} ms" if step else "")
         banks.append(FilterBank(f"{filters.layer}: {of}, {size}", filters.weights[chosen]))
@@ -87,7 +87,7 @@ def plot_saliency(
     how: str = "gradients",
     layer: str | None = None,
 ) -> tuple[Figure, str]:
-    """Draw which parts of a track a net's score of a label comes from.
+    """Plot the parts of a track from which a net's score of a label comes.
 
     Parameters
     ----------
@@ -96,32 +96,32 @@ def plot_saliency(
     track : str
         An audio file, or a ``track_id`` of the store.
     label : str or None
-        The label; None: that of the highest score.
+        The label; None: the one of the highest score.
     store : Path or None
-        Where the track is; None: the store the run was trained on.
+        Store of the track; None: the store that the run was trained on.
     how : {'gradients', 'grad-cam'}
-        ``gradients``: what each number adds to the logit (integrated gradients). ``grad-cam``:
-        where the maps of a layer are that speak for the label.
+        ``gradients``: the contribution of each number to the logit (integrated gradients).
+        ``grad-cam``: the feature maps of a layer, weighted by their gradients.
     layer : str or None
-        With ``grad-cam``: the layer; None: the last with maps over time and dims, else over time.
+        Layer for ``grad-cam``; None: the last one with feature maps.
 
     Returns
     -------
     page : Figure
-        What the net reads, and below it what of it speaks for the label.
+        The input of the net, and its saliency below.
     shows : str
 
     Raises
     ------
     ConfigError
-        If the model is no net, gives no score of the label, or has no such maps.
+        If the model is not a net, has no such label, or no feature maps.
     DataError
         If there is no such track.
     """
-    if how not in WAYS:
-        raise ConfigError(f"--how {how}: {suggest(how, WAYS)}")
+    if how not in METHODS:
+        raise ConfigError(f"--how {how}: {suggest(how, METHODS)}")
     if layer is not None and how != "grad-cam":
-        raise ConfigError("--layer is the layer whose maps --how grad-cam shows; give that as well")
+        raise ConfigError("--layer selects the feature maps for --how grad-cam; give that as well")
     run, model = _net_of(path)
     chain = run.chain()
     rows, rate = apply_chain(chain, _given(run, chain, track, store))
@@ -136,11 +136,11 @@ def plot_saliency(
     output = outputs[label]
     axes = _axes_of(run, chain, rows, rate)
     read = _input_panel(chain, rows, axes)
-    seen = WAYS[how](model, rows, output, label, layer, read)
+    seen = METHODS[how](model, rows, output, label, layer, read)
     score = means[model.spec.outputs[output]]
     title = f"{shortened(Path(track).name, 60)}: {label} {score:.3f} by {path.name}"
     page = draw_track([read, seen], title=title, seconds=_length(axes, rows))
-    return page, f"what of {Path(track).name} speaks for {label} ({score:.3f})"
+    return page, f"saliency of {label} ({score:.3f}) in {Path(track).name}"
 
 
 def plot_taggram(
@@ -151,23 +151,23 @@ def plot_taggram(
     every: float | None = None,
     top: int | None = None,
 ) -> tuple[Figure, str]:
-    """Draw the scores of labels over the time of a track.
+    """Plot the scores of labels over the time of a track.
 
     Parameters
     ----------
     path : Path
-        A run folder, of any model.
+        A run folder of any model.
     track, store
         See `plot_saliency`.
     every : float or None
-        Seconds from score to score; None: a quarter of a segment, of other models than nets 1 s.
+        Seconds between scores; None: a quarter of a segment for nets, 1 s for other models.
     top : int or None
-        How many labels, those of the highest scores; None: 25.
+        Number of labels, those of the highest scores; None: 25.
 
     Returns
     -------
     page : Figure
-        What the model reads, and below it the scores; the label of the highest mean is on top.
+        The input of the model, and the scores below; the label of the highest mean is on top.
     shows : str
 
     Raises
@@ -214,7 +214,7 @@ def plot_taggram(
 def _net_scores(
     run: Run, rows: np.ndarray, axes: RowAxes, every: float | None
 ) -> tuple[list[str], np.ndarray, float, float]:
-    """Return labels, scores, seconds from score to score, and the middle of the first segment."""
+    """Return labels, scores, seconds between scores, and the middle of the first segment."""
     from mcls.training.interpret import scores_over_time
 
     model: TrainedNet = fitted_model(run)
@@ -231,14 +231,14 @@ def _net_of(path: Path) -> tuple[Run, "TrainedNet"]:
     run = open_run(path)
     if run.net_file is None:
         raise ConfigError(
-            f"{path}: its model is not a net; filters and saliency are those of nets. Train one of "
-            "`mcls list nets`"
+            f"{path}: its model is not a net, so it has no filters and no saliency; give a run of "
+            "a net (mcls list nets)"
         )
     return run, fitted_model(run)
 
 
 def _given(run: Run, chain: Chain, track: str, store: Path | None) -> RowsByStep:
-    """Return the rows a run's chain begins with, of an audio file or of a track of a store."""
+    """Return the rows of the first steps of a run's chain, for an audio file or a stored track."""
     if store is None and Path(track).is_file():
         return FeatureReader(chain, run.about.get("sample_rate")).read(Path(track))[0]
     place = Path(store or run.about.get("store", ""))
@@ -265,10 +265,10 @@ def _axes_of(run: Run, chain: Chain, rows: np.ndarray, rate: float | None) -> Ro
 
 
 def _input_panel(chain: Chain, rows: np.ndarray, axes: RowAxes) -> Panel:
-    """Return what the model reads, as it is; dimensions stay in their order."""
+    """Return the panel of the rows that the model reads."""
     level = not axes.codes and axes.dimensions.frequencies is not None
     return Panel(
-        " > ".join(step.name for step in chain),
+        spell_chain(chain),
         rows,
         axes.dimensions,
         axes.hop or 1.0,
@@ -280,31 +280,31 @@ def _input_panel(chain: Chain, rows: np.ndarray, axes: RowAxes) -> Panel:
 
 
 def _length(axes: RowAxes, rows: np.ndarray) -> float:
-    """Return how long a track is to be drawn, in seconds; in rows where they have no time."""
+    """Return the duration of a track in seconds, or in rows if they have no time."""
     step = axes.hop or 1.0
     return max(step, axes.start + step * len(rows) - step / 2)
 
 
-#: The pictures of a net, by the option that asks for each, and what else each takes.
-PICTURES: dict[str, tuple[Callable[..., tuple[Figure, str]], set[str]]] = {
+#: The plots of a net by the option that asks for them, and their other options.
+PLOTS: dict[str, tuple[Callable[..., tuple[Figure, str]], set[str]]] = {
     "filters": (plot_filters, {"top"}),
     "saliency": (plot_saliency, {"label", "store", "how", "layer"}),
     "taggram": (plot_taggram, {"store", "every", "top"}),
 }
 
 
-def plot_picture(path: Path, **options: object) -> tuple[Figure, str]:
-    """Draw the picture of a net that is asked for: one of ``PICTURES``.
+def plot_net(path: Path, **options: object) -> tuple[Figure, str]:
+    """Draw the plot of a net that an option asks for: one of ``PLOTS``.
 
     Raises
     ------
     ConfigError
-        If several are asked for, or an option does not belong to it.
+        If several are asked for, or an option does not apply.
     """
-    asked = [name for name in PICTURES if name in options]
+    asked = [name for name in PLOTS if name in options]
     if len(asked) != 1:
-        raise ConfigError(f"choose one of {', '.join(asked or PICTURES)}")
-    draw, takes = PICTURES[asked[0]]
+        raise ConfigError(f"choose one of {', '.join(asked or PLOTS)}")
+    draw, takes = PLOTS[asked[0]]
     wanted = options.pop(asked[0])
     wrong = sorted(set(options) - takes)
     if wrong:

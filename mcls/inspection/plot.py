@@ -1,4 +1,4 @@
-"""Plot: a dictionary, a store, a track, a run or a recipe to a picture."""
+"""Plot a dictionary, a store, a track, a run or a recipe to an image file."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from mcls.inspection.run import plot_run
 from mcls.inspection.store import plot_store
 from mcls.plots.page import Figure, check_format, save, style
 
-#: The options that each kind of file takes, besides the picture to write.
+#: The options that apply to each kind of file.
 _TAKES = {
     "dictionary": {"top", "sort", "space"},
     "store": {"track", "feature", "dicts", "encoder", "pool"},
@@ -26,12 +26,12 @@ _TAKES = {
 
 
 def _draw_run(path: Path, **options: Any) -> tuple[Figure, str]:
-    """Draw what a run got right, or a picture of its net."""
+    """Plot the results of a run, or its net."""
     if not set(options) - {"part"}:
         return plot_run(path, **options)
-    from mcls.inspection.net import plot_picture
+    from mcls.inspection.net import plot_net
 
-    return plot_picture(path, **options)
+    return plot_net(path, **options)
 
 
 _DRAW: dict[str, Callable[..., tuple[Figure, str]]] = {
@@ -44,14 +44,14 @@ _DRAW: dict[str, Callable[..., tuple[Figure, str]]] = {
 
 @dataclass(frozen=True)
 class Plotted:
-    """What `plot` made.
+    """The result of `plot`.
 
     Attributes
     ----------
     path : Path
-        The picture.
+        The image file.
     shows : str
-        What is to be seen on it, in a few words.
+        A short description.
     """
 
     path: Path
@@ -59,19 +59,18 @@ class Plotted:
 
 
 def plot(path: Path | str, out: Path | str, **options: Any) -> Plotted:
-    """Draw what a path holds.
+    """Plot a file or folder.
 
     Parameters
     ----------
     path : path
         A dictionary, a store, a run folder, a cross-validation, a CSV of predictions or a recipe.
     out : path
-        The picture: ``.png``, ``.svg`` or ``.pdf``. One that is there is replaced.
+        The image file: ``.png``, ``.svg`` or ``.pdf``; an existing one is replaced.
     **options
-        Of a dictionary: those of `plot_dictionary`. Of a store: ``track``, ``feature``, ``dicts``,
-        ``encoder``, ``pool`` (see `plot_store`). Of a run: ``part`` (see `plot_run`), or
-        ``filters=True``, ``saliency=TRACK`` or ``taggram=TRACK`` with the options of
-        `mcls.inspection.net`. One that is None, False or empty counts as not given.
+        For a dictionary, those of `plot_dictionary`; for a store, those of `plot_store`; for a run,
+        ``part`` (see `plot_run`), or ``filters=True``, ``saliency=TRACK`` or ``taggram=TRACK`` with
+        the options of `mcls.inspection.net`. None, False and empty values count as not given.
 
     Returns
     -------
@@ -80,9 +79,9 @@ def plot(path: Path | str, out: Path | str, **options: Any) -> Plotted:
     Raises
     ------
     ConfigError
-        If the picture's format is unknown, or an option does not belong to the path.
+        If the image format is unknown, or an option does not apply to the path.
     DataError, FormatError
-        If there is nothing at the path, or nothing that can be drawn.
+        If there is nothing at the path, or nothing that can be plotted.
     """
     path, out = Path(path), Path(out)
     check_format(out)
@@ -91,9 +90,9 @@ def plot(path: Path | str, out: Path | str, **options: Any) -> Plotted:
     wrong = sorted(set(given) - _TAKES[kind])
     if wrong:
         owners = [owner for owner, takes in _TAKES.items() if wrong[0] in takes]
-        said = f"that is for a {owners[0]}" if owners else "there is no such option"
-        name = "dict" if wrong[0] == "dicts" else wrong[0]  # the many of --dict
-        raise ConfigError(f"{path} is a {kind}, which does not take {name!r}; {said}")
+        said = f"it applies to a {owners[0]}" if owners else "there is no such option"
+        name = "dict" if wrong[0] == "dicts" else wrong[0]  # --dict is repeatable
+        raise ConfigError(f"{path} is a {kind}, which takes no option {name!r}; {said}")
     with style():
         page, shows = _DRAW[kind](path, **given)
         with written_whole(out) as temporary:
@@ -102,7 +101,7 @@ def plot(path: Path | str, out: Path | str, **options: Any) -> Plotted:
 
 
 def _kind(path: Path) -> str:
-    """Say which of the kinds of ``_TAKES`` a path is."""
+    """Return the kind of a path, one of ``_TAKES``."""
     if not path.exists():
         raise DataError(f"there is nothing at {path}")
     if path.is_dir():
@@ -123,6 +122,6 @@ def _kind(path: Path) -> str:
             return "store" if kind == "features" else "dictionary"
         raise FormatError(f"{path} is HDF5 of kind {kind!r}; expected a store or a dictionary")
     raise FormatError(
-        f"{path}: nothing to draw; expected a dictionary, a store, a run folder, a CSV of "
+        f"{path}: cannot be plotted; expected a dictionary, a store, a run folder, a CSV of "
         "predictions or a recipe (.toml)"
     )

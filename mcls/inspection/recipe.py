@@ -1,4 +1,4 @@
-"""The picture of a recipe: the rate over the epochs of its ``[train]``, before it is trained."""
+"""Plot the learning rate schedule of a recipe."""
 
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,15 @@ from mcls.stages.train import train
 from mcls.training.options import Training
 from mcls.training.schedules import rates, schedule_of
 
-#: Steps that are drawn, at least two an epoch; how many an epoch really has, the tracks decide.
+#: Steps that are drawn, at least two per epoch; the real number depends on the tracks.
 _STEPS = 4000
 
 
 def plot_recipe(path: Path) -> tuple[Figure, str]:
-    """Draw the rate at which the net of a recipe will learn.
+    """Plot the learning rate schedule with which the net of a recipe will be trained.
 
-    Schedules that wait for the valid part are drawn as if it got no better after the first epoch.
+    Schedules that follow the validation metric are drawn as if it never improved after the first
+    epoch.
 
     Parameters
     ----------
@@ -36,15 +37,15 @@ def plot_recipe(path: Path) -> tuple[Figure, str]:
     Raises
     ------
     ConfigError
-        If it trains no net, or an option is wrong.
+        If it trains no net, or an option is invalid.
     """
     table = table_of(read_recipe(path), "train")
     given = stage_arguments(table, train, where=f"{path.name}: train")
     model = given.get("model", "svm")
     if model not in entries("nets"):
         raise ConfigError(
-            f"{path}: model = {model!r} in [train] is no net, so it has no learning rate to draw; "
-            "expected a recipe that trains a net (mcls list nets)"
+            f"{path}: model = {model!r} in [train] has no learning rate; expected a recipe that "
+            "trains a net (mcls list nets)"
         )
     names = {one.name for one in options_of(Training)}
     options = {key: value for key, value in given.items() if key in names}
@@ -62,10 +63,10 @@ def plot_recipe(path: Path) -> tuple[Figure, str]:
     rate = resolve(find("optimizers", name), settings)["lr"]
     title = f"{path.name}: {training.schedule}, {training.optimizer}, {n_epochs} epochs"
     if facts.get("needs_valid"):
-        title += "\nas if the valid part got no better after the first epoch"
+        title += "\nas if the validation metric never improved after the first epoch"
     unit = "learning rate"
     if training.find_lr:
         rate, unit = 1.0, "learning rate / the one that --find-lr finds"
     in_steps = facts["per"] == "epoch"
     page = draw_rates(factors * float(rate), n_epochs, title=title, unit=unit, in_steps=in_steps)
-    return page, f"the rate of {model} over {n_epochs} epochs, {training.schedule}"
+    return page, f"learning rate of {model} over {n_epochs} epochs, {training.schedule}"

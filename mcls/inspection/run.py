@@ -1,4 +1,4 @@
-"""The picture of a run: what it got right, and how it was trained."""
+"""Plot a run: its confusion matrix or AUC per label, and its learning curves."""
 
 import csv
 import json
@@ -14,7 +14,7 @@ from mcls.stages.evaluate import evaluate
 
 
 def plot_run(path: Path, *, part: str | None = None) -> tuple[Figure, str]:
-    """Draw what a run got right and, where it has a history, how it was trained.
+    """Plot the results of a run and, if it has a history, the learning curves.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def plot_run(path: Path, *, part: str | None = None) -> tuple[Figure, str]:
     Returns
     -------
     page : Figure
-        A confusion matrix where a track has one label, else the AUC of each label.
+        A confusion matrix if a track has one label, otherwise the AUC of each label.
     shows : str
     """
     history, kept = read_history(path) if path.is_dir() else ([], None)
@@ -44,7 +44,7 @@ def _single_label(path: Path, part: str | None, drawn: dict[str, Any]) -> tuple[
     page = draw_run(
         title=title + where, names=report.names, confusion=np.array(report.confusion), **drawn
     )
-    return page, f"confusion of {len(report.names)} labels, {where}"
+    return page, f"confusion matrix of {len(report.names)} labels, {where}"
 
 
 def _multi_label(path: Path, part: str | None, drawn: dict[str, Any]) -> tuple[Figure, str]:
@@ -70,7 +70,7 @@ def _multi_label(path: Path, part: str | None, drawn: dict[str, Any]) -> tuple[F
 
 
 def read_history(run: Path) -> tuple[list[dict[str, float]], float | None]:
-    """Read what a run's training measured.
+    """Read the history of a training.
 
     Parameters
     ----------
@@ -80,14 +80,14 @@ def read_history(run: Path) -> tuple[list[dict[str, float]], float | None]:
     Returns
     -------
     history : list of dict
-        The lines of history.csv; cells that are no numbers are left out. Empty without the file.
+        The lines of history.csv; cells that are not numbers are left out. Empty without the file.
     kept : float or None
-        The ``kept_epoch`` (or ``best_epoch``) of about.json, if it names one.
+        ``kept_epoch`` (or ``best_epoch``) of about.json, if it is there.
 
     Raises
     ------
     FormatError
-        If a file is there and damaged.
+        If one of the files is corrupt.
     """
     file, about = run / "history.csv", run / "about.json"
     if not file.is_file():
@@ -101,7 +101,7 @@ def read_history(run: Path) -> tuple[list[dict[str, float]], float | None]:
         said = json.loads(about.read_text(encoding="utf-8")) if about.is_file() else {}
         kept = next((said[key] for key in ("kept_epoch", "best_epoch") if key in said), None)
     except (UnicodeDecodeError, ValueError, csv.Error, TypeError) as error:
-        raise FormatError(f"{run}: history.csv or about.json is damaged ({error})") from error
+        raise FormatError(f"{run}: history.csv or about.json is corrupt ({error})") from error
     return history, float(kept) if isinstance(kept, int | float) else None
 
 

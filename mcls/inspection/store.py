@@ -1,4 +1,4 @@
-"""The pictures of a store: one of its tracks, or all of it at a glance."""
+"""Plot a store: one of its tracks, or an overview."""
 
 from pathlib import Path
 from typing import Any
@@ -14,25 +14,25 @@ from mcls.plots.overview import FeatureStatistics, draw_store
 from mcls.plots.page import Figure, shortened
 from mcls.plots.track import draw_track
 
-#: Rows of a feature that are looked at for the overview of a store.
+#: Rows of a feature that the statistics of the overview use, at most.
 _ROWS = 20_000
 
-#: Features that an overview has room for.
+#: Features in the overview, at most.
 _FEATURES = 3
 
 
 def plot_store(path: Path, *, track: str | None = None, **options: Any) -> tuple[Figure, str]:
-    """Draw a track of a store, or what the store is like as a whole.
+    """Plot a track of a store, or an overview of the store.
 
     Parameters
     ----------
     path : Path
         A store.
     track : str or None
-        The ``track_id``; None: labels, durations and the spread of each feature.
+        The ``track_id``; None: labels, durations and statistics of each feature.
     **options
-        ``feature``, ``dicts``, ``encoder``, ``pool``: see `track_panels`. Without a track only
-        ``feature``, the one to show.
+        ``feature``, ``dicts``, ``encoder`` and ``pool``; see `track_panels`. Without a track only
+        ``feature``.
 
     Returns
     -------
@@ -44,7 +44,7 @@ def plot_store(path: Path, *, track: str | None = None, **options: Any) -> tuple
         alone = sorted(set(options) - {"feature"})
         if alone:
             raise ConfigError(
-                f"{path}: {alone[0].removesuffix('s')!r} needs a track; say which with --track"
+                f"{path}: {alone[0].removesuffix('s')!r} needs a track; give its id with --track"
             )
         return _plot_overview(store, options.get("feature"))
     panels, place = track_panels(store, track, **options)
@@ -84,7 +84,7 @@ def _statistics(stored: StoredRows, sr: int | None) -> FeatureStatistics:
 
 
 def _label_counts(store: Store) -> dict[str, dict[str, int]]:
-    """Count the tracks of each label by part; without parts, in all."""
+    """Count the tracks of each label by part, or in all if there are no parts."""
     if "labels" not in store.tracks:
         return {}
     known = store.column("split") if "split" in store.tracks else [""] * store.n_tracks

@@ -1,14 +1,15 @@
-"""Atoms in the space somebody wants to see them in.
+"""Atoms of a dictionary in one of four spaces.
 
-Atoms are learnt from rows that were standardised and whitened. Three ways lead back:
+Atoms are learnt from rows that were standardised and whitened. They are shown:
 
-* A *patch*, the atom taken through the inverse: what a code of 1 adds to a row. In the units of
-  the feature (``raw``) or in standard deviations of each dimension (``standardized``).
-* A *filter*: the weights by which a raw row is multiplied to give the atom's response. After
-  whitening the two differ: a filter subtracts what neighbours have in common.
-* Not at all (``preprocessed``).
+* as *patches*, taken through the inverse of the preprocessing: the change of a row that a code of 1
+  stands for, in the units of the feature (``raw``) or in standard deviations of each dimension
+  (``standardized``);
+* as *filters* (``filter``): the weights by which a raw row is multiplied to give the response of
+  the atom. After whitening the two differ: a filter subtracts what neighbours have in common;
+* as they were learnt (``preprocessed``).
 
-The mean is left out throughout: an atom is shown as a departure from it.
+The mean is left out throughout: an atom is shown as a difference from it.
 """
 
 from collections.abc import Mapping
@@ -24,20 +25,20 @@ Space = Literal["raw", "standardized", "filter", "preprocessed"]
 
 
 def atoms_in(space: str, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Return the atoms of a dictionary in a space.
+    """Return the atoms of a dictionary in one of the spaces.
 
     Parameters
     ----------
     space : {'raw', 'standardized', 'filter', 'preprocessed'}
-        See the module. ``filter`` takes the encoder's ``weights`` where the dictionary has some.
+        See the module. ``filter`` uses the encoder's ``weights`` if the dictionary has them.
     arrays : mapping of str to np.ndarray
-        The dictionary's: ``atoms`` ``(n_atoms, n_kept)``, and ``mean``, ``scale``, ``whitening``,
-        ``weights`` where there are any.
+        Arrays of the dictionary: ``atoms`` ``(n_atoms, n_kept)``, and ``mean``, ``scale``,
+        ``whitening`` and ``weights`` if it has them.
 
     Returns
     -------
     np.ndarray, shape (n_atoms, n_dims)
-        float64; ``n_dims`` is ``n_kept`` if they stay preprocessed.
+        float64; ``n_dims`` is ``n_kept`` for ``preprocessed``.
 
     Raises
     ------
@@ -50,7 +51,7 @@ def atoms_in(space: str, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
     >>> atoms_in("raw", arrays).tolist(), atoms_in("filter", arrays).tolist()
     ([[1.0, 0.0], [0.0, 4.0]], [[1.0, 0.0], [0.0, 0.25]])
     """
-    with one_blas_thread():  # the same bytes, by however many threads
+    with one_blas_thread():  # the same bytes for any number of threads
         return _in_space(space, arrays)
 
 

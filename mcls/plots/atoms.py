@@ -1,4 +1,4 @@
-"""Atoms: patches side by side, or frames as the columns of one image."""
+"""Plots of atoms: patches in a grid, or single frames as the columns of one image."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -7,16 +7,16 @@ from matplotlib.figure import Figure, SubFigure
 from mcls.plots.axes import DimensionAxis, dim_ticks, draw_dim_axis, ticks_from_one
 from mcls.plots.colours import scale_of
 
-#: Ticks of frequency there is room for on an inch.
+#: Frequency ticks per inch.
 _PER_INCH = 7.0
 
-#: Share of a patch's cells that colours tell apart; the rest is as dark as can be.
+#: Share of a patch's values within the colour range; the rest is clipped.
 _INSIDE = 0.99
 
-#: Cells across a grid, so that smoothing for the page does not blur one frame into the next.
+#: Cells across a grid at least, so that resampling does not blur one frame into the next.
 _FINE = 1200
 
-#: Dimensions of a patch that is low.
+#: Patches of fewer dimensions are also enlarged vertically.
 _LOW = 8
 
 
@@ -33,15 +33,15 @@ def grid_shape(n: int) -> tuple[int, int]:
 
 
 def mosaic(patches: np.ndarray) -> np.ndarray:
-    """Put patches side by side, the first one top left, each in its own range.
+    """Arrange patches in a grid, the first one top left, each scaled to its own range.
 
-    A patch is divided by the magnitude that 99 % of its cells stay below and cut off there, so that
-    one outlying band does not leave the rest blank.
+    A patch is divided by the 99th percentile of its magnitudes and clipped there, so that one
+    outlying band does not leave the rest blank.
 
     Parameters
     ----------
     patches : np.ndarray, shape (n, n_frames, n_dims)
-        A patch of zeros stays so.
+        The patches; a patch of zeros stays zero.
 
     Returns
     -------
@@ -74,22 +74,22 @@ def draw_patches(
     Parameters
     ----------
     page : Figure or SubFigure
-        Where.
+        Figure to draw on.
     patches : np.ndarray, shape (n, n_frames, n_dims)
-        In the order to draw them: row after row from the top left.
+        Patches in the order to draw them: row by row from the top left.
     axis : DimensionAxis
-        Of the dimensions.
+        Axis of the dimensions.
     frame_seconds : float or None
-        From frame to frame; None if they have no time.
+        Frame period; None if it is unknown.
     height : float
-        Inches of `page`.
+        Height of `page` in inches.
     title : str
-        Above the grid.
+        Title above the grid.
 
     Returns
     -------
     Axes
-        Of the grid.
+        The axes of the grid.
     """
     n, n_frames, n_dims = patches.shape
     n_rows, n_columns = grid_shape(n)
@@ -97,7 +97,7 @@ def draw_patches(
     colours, ends, _ = scale_of(picture)
     ax = page.subplots()
     fine = np.repeat(picture, -(-_FINE // picture.shape[1]), axis=1)
-    if n_dims < _LOW:  # nor, of low patches, one band into the next
+    if n_dims < _LOW:  # nor one band of a low patch into the next
         fine = np.repeat(fine, -(-_FINE // picture.shape[0]), axis=0)
     extent = (-0.5, picture.shape[1] - 0.5, -0.5, picture.shape[0] - 0.5)
     image = ax.imshow(fine, cmap=colours, norm=ends, aspect="auto", origin="lower", extent=extent)
@@ -113,16 +113,16 @@ def draw_patches(
     ax.spines[:].set_visible(False)
     ax.set_title(title)
     bar = page.colorbar(image, ax=ax, fraction=0.03, pad=0.01, aspect=30)
-    bar.set_label("value, each patch in its own range")
+    bar.set_label("value, scaled per patch")
     bar.outline.set_visible(False)
     return ax
 
 
 def _mark_rows(ax: Axes, axis: DimensionAxis, n_rows: int, most: int) -> None:
-    """Write frequencies beside every row of patches."""
+    """Label the frequencies of every row of patches."""
     inside, text = dim_ticks(axis, most)
     if len(inside) > 1 and inside[0] + axis.n_dims - inside[-1] < axis.n_dims / (most + 0.5):
-        inside, text = inside[1:], text[1:]  # it would run into the row below
+        inside, text = inside[1:], text[1:]  # its label would overlap the row below
     starts = [row * axis.n_dims for row in range(n_rows)]
     ax.set_yticks([s + at for s in starts for at in inside], text * n_rows)
     ax.tick_params(axis="y", labelsize=6)
@@ -130,14 +130,14 @@ def _mark_rows(ax: Axes, axis: DimensionAxis, n_rows: int, most: int) -> None:
 
 
 def _mark_columns(ax: Axes, n_frames: int, n_columns: int, seconds: float | None) -> None:
-    """Write under the patches how long each is."""
+    """Label the duration of the patches."""
     starts = [column * n_frames - 0.5 for column in range(n_columns)]
     ax.set_xticks([*starts, starts[-1] + n_frames], [""] * (n_columns + 1))
     if seconds is None:
-        ax.set_xlabel(f"patches of {n_frames} rows, the first on the left")
+        ax.set_xlabel(f"patches of {n_frames} rows")
         return
     milliseconds = 1000 * seconds * n_frames
-    ax.set_xlabel(f"time in each patch: {n_frames} frames, {milliseconds:.0f} ms from tick to tick")
+    ax.set_xlabel(f"time within a patch ({n_frames} frames = {milliseconds:.0f} ms between ticks)")
 
 
 def draw_columns(
@@ -155,24 +155,24 @@ def draw_columns(
     Parameters
     ----------
     page : Figure or SubFigure
-        Where.
+        Figure to draw on.
     frames : np.ndarray, shape (n, n_dims)
-        In the order to draw them, from the left.
+        Atoms in the order to draw them, from the left.
     axis : DimensionAxis
-        Of the dimensions.
+        Axis of the dimensions.
     height : float
-        Inches of `page`.
+        Height of `page` in inches.
     unit : str
-        Of the values, beside the colours.
+        Unit of the values, for the colour bar.
     order : str
-        What the order is, under the axis.
+        Description of the order, for the axis label.
     title : str
-        Above the image.
+        Title above the image.
 
     Returns
     -------
     Axes
-        Of the image.
+        The axes of the image.
     """
     colours, ends, beyond = scale_of(frames, share=0.995)
     ax = page.subplots()

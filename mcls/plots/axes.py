@@ -1,7 +1,7 @@
-"""The axes of a feature: which frequency, coefficient or code each dimension is.
+"""The axis of the dimensions of some rows: frequencies, coefficients, codes or labels.
 
-An image of rows is drawn with one cell per dimension. So that frequencies can be read off, ticks
-are put where round numbers of Hz lie among the centre frequencies of the dimensions.
+An image of rows has one cell per dimension. Ticks are put where round frequencies in Hz lie among
+the centre frequencies of the dimensions.
 """
 
 from collections.abc import Sequence
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DimensionAxis:
-    """What the dimensions of some rows are.
+    """The dimensions of some rows.
 
     Parameters
     ----------
     name : str
-        What to write beside the axis, with its unit.
+        Axis label with its unit.
     n_dims : int
-        Dimensions in all.
+        Number of dimensions.
     frequencies : np.ndarray, shape (n_static,), or None
-        Centre frequencies in Hz of the dimensions of a block, ascending.
+        Centre frequencies of the dimensions of a block in Hz, ascending.
     n_blocks : int
-        How often they come: 1, or 1 + the orders of delta.
+        Number of blocks: 1, or 1 + the number of delta orders.
     names : tuple of str or None
-        Of the dimensions, where each has its own, such as labels; all are written.
+        Names of the dimensions, such as labels; all are shown.
     """
 
     name: str
@@ -40,8 +40,8 @@ class DimensionAxis:
 
     @property
     def label(self) -> str:
-        """What to write beside the axis."""
-        return self.name if self.n_blocks == 1 else f"{self.name}, then its deltas"
+        """The axis label."""
+        return self.name if self.n_blocks == 1 else f"{self.name}, then deltas"
 
 
 def feature_axis(
@@ -52,13 +52,13 @@ def feature_axis(
     Parameters
     ----------
     name : str
-        The feature.
+        Name of the feature.
     n_dims : int
-        Dimensions, deltas included.
+        Number of dimensions, deltas included.
     frequencies : np.ndarray or None
-        `Feature.axis`.
+        See `Feature.axis`.
     delta : int
-        Orders of delta appended.
+        Number of delta orders.
     """
     if frequencies is not None and len(frequencies) * (1 + delta) == n_dims:
         return DimensionAxis("frequency (Hz)", n_dims, np.asarray(frequencies), 1 + delta)
@@ -66,14 +66,14 @@ def feature_axis(
 
 
 def frequency_ticks(frequencies: np.ndarray, most: int) -> tuple[list[float], list[str]]:
-    """Return where round frequencies lie among the cells of an axis, and what to write there.
+    """Return the positions of round frequencies on an axis, and their labels.
 
     Parameters
     ----------
     frequencies : np.ndarray, shape (n,)
         Centre frequencies in Hz, ascending.
     most : int
-        About how many ticks there is room for, 1 or more.
+        Approximate number of ticks, 1 or more.
 
     Returns
     -------
@@ -103,7 +103,7 @@ def frequency_ticks(frequencies: np.ndarray, most: int) -> tuple[list[float], li
 
 
 def _candidates(frequencies: np.ndarray, most: int) -> list[float]:
-    """Return round frequencies, those first that are wanted most."""
+    """Return round frequencies, the preferred ones first."""
     steps = np.diff(frequencies)
     high = float(frequencies[-1])
     if len(steps) > 1 and np.allclose(steps, steps[0], rtol=1e-3):
@@ -116,7 +116,7 @@ def _candidates(frequencies: np.ndarray, most: int) -> list[float]:
 
 
 def spell_hz(hz: float) -> str:
-    """Write a frequency in as few characters as can be.
+    """Format a frequency briefly.
 
     Examples
     --------
@@ -140,7 +140,7 @@ def dim_ticks(axis: DimensionAxis, most: int) -> tuple[list[float], list[str]]:
     for block in range(axis.n_blocks):
         inside, text = frequency_ticks(axis.frequencies, per_block)
         if block and inside[0] + size - inside[-1] < size / (per_block + 0.5):
-            inside, text = inside[1:], text[1:]  # it would run into the block below
+            inside, text = inside[1:], text[1:]  # its label would overlap the block below
         positions += [at + block * size for at in inside]
         labels += text
     return positions, labels
@@ -174,7 +174,7 @@ def ticks_from_one(n: int, most: int) -> list[int]:
 
 
 def draw_dim_axis(ax: "Axes", axis: DimensionAxis, most: int) -> None:
-    """Write the dimensions on the y axis of an image, with a line between blocks of deltas."""
+    """Label the dimensions on the y axis of an image, with a line between blocks of deltas."""
     positions, labels = dim_ticks(axis, most)
     ax.set_yticks(positions, labels)
     ax.set_ylabel(axis.label)
@@ -184,19 +184,19 @@ def draw_dim_axis(ax: "Axes", axis: DimensionAxis, most: int) -> None:
 
 
 def centre(cells: np.ndarray, axis: DimensionAxis) -> np.ndarray:
-    """Return where on its axis the weight of each patch lies.
+    """Return the centre of mass of each patch along the dimensions.
 
     Parameters
     ----------
     cells : np.ndarray, shape (n, n_frames, n_dims)
-        Patches.
+        The patches.
     axis : DimensionAxis
-        Of the dimensions; of several blocks the first counts.
+        Axis of the dimensions; only the first of several blocks is used.
 
     Returns
     -------
     np.ndarray, shape (n,)
-        The mean cell, weighted by the squares; the middle for a patch of zeros.
+        The mean dimension, weighted by squared values; the middle for a patch of zeros.
     """
     size = axis.n_dims // axis.n_blocks
     weights = np.square(cells[:, :, :size].astype(np.float64)).sum(axis=1)
@@ -206,6 +206,6 @@ def centre(cells: np.ndarray, axis: DimensionAxis) -> np.ndarray:
 
 
 def in_order(keys: Sequence[float] | np.ndarray, *, descending: bool = False) -> np.ndarray:
-    """Return the order that sorts some keys; equal ones stay as they are."""
+    """Return the indices that sort some keys; equal keys keep their order."""
     keys = np.asarray(keys, np.float64)
     return np.argsort(-keys if descending else keys, kind="stable")

@@ -1,15 +1,15 @@
-"""Colours that everybody can tell apart, and maps in which equal steps look equal.
+"""Colours and colour maps that are perceptually uniform and safe for colour-blind readers.
 
-``ROWS`` is for what has a floor and a top, such as a spectrogram. ``SIGNED`` is white at 0, blue
-below, brown above; ``AMOUNT`` is its white-to-blue half turned up, for codes, which are mostly 0.
-The two are straight lines in CIELAB, so lightness falls evenly and equally on either side.
+``ROWS`` is sequential, for spectrograms. ``SIGNED`` is diverging: white at 0, blue below, brown
+above. ``AMOUNT`` goes from white to blue, for sparse codes. The last two are straight lines in
+CIELAB, so lightness falls evenly and equally on either side.
 """
 
 import matplotlib
 import numpy as np
 from matplotlib.colors import Colormap, ListedColormap, Normalize
 
-#: Of Okabe & Ito's palette: blue, vermilion, green, purple, orange, grey.
+#: Blue, vermilion, green, purple, orange and grey of Okabe & Ito's palette.
 LINES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#666666")
 
 _WHITE, _BLUE, _BROWN = (99.0, 0.0, 0.0), (30.0, 10.0, -42.0), (30.0, 30.0, 38.0)
@@ -53,27 +53,27 @@ ROWS: Colormap = matplotlib.colormaps["magma"].with_extremes(bad="white")
 def scale_of(
     values: np.ndarray, *, sparse: bool = False, signed: bool = True, share: float = 1.0
 ) -> tuple[Colormap, Normalize, str]:
-    """Choose the map and its ends for some values.
+    """Choose the colour map and its range for some values.
 
     Parameters
     ----------
     values : np.ndarray
-        Any shape; NaN is ignored.
+        Values of any shape; NaN is ignored.
     sparse : bool
-        Whether values are mostly 0, so that 0 should be white; `share` is then of the others.
+        Whether values are mostly 0, which is white then; `share` refers to the others.
     signed : bool
-        Whether 0 is the middle where values are on both sides of it; not so for a level in dB.
+        Whether the range is symmetric about 0 if there are values on both sides; False for dB.
     share : float
-        The share of the values that the ends leave inside, in (0, 1].
+        Share of the values within the range, in (0, 1].
 
     Returns
     -------
     colours : Colormap
-        ``SIGNED`` where values are below and above 0, symmetric about it.
+        ``SIGNED`` if values are on both sides of 0.
     ends : Normalize
-        Never of width 0.
+        The range, never of width 0.
     beyond : {'neither', 'max', 'both'}
-        At which ends there are values outside.
+        The ends beyond which there are values.
     """
     known = values[np.isfinite(values)]
     if not known.size:

@@ -1,4 +1,4 @@
-"""Curves: learning over passes, and how evenly atoms are used."""
+"""Learning curves, and the usage of atoms."""
 
 import math
 from collections import Counter
@@ -14,16 +14,16 @@ from mcls.dictionaries.usage import perplexity as perplexity_of
 from mcls.plots.axes import ticks_from_one
 from mcls.plots.colours import LINES
 
-#: Parts that a series may be of, as a prefix or suffix of its name, with what to call them.
+#: Prefixes and suffixes of the names of series, and the part that they stand for.
 _PARTS = {"train": "train", "valid": "valid", "val": "valid", "test": "test"}
 
-#: What counts the passes, where a history has it.
+#: The column of a history that counts the passes, if it has one.
 _PASS = "epoch"
 
-#: A curve whose largest value is so many times its least is drawn on a log axis.
+#: Ratio of largest to smallest value from which on the axis is logarithmic.
 _WIDE = 100
 
-#: So many series that begin with the same word are drawn together.
+#: Number of series with the same first word from which on they share a panel.
 _ALIKE = 3
 
 Series = tuple[np.ndarray, np.ndarray]
@@ -31,21 +31,21 @@ Points = list[tuple[float, float]]
 
 
 def by_quantity(history: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Series]]:
-    """Sort what was measured at each pass into quantities, and their parts.
+    """Group the series of a history by quantity and part.
 
     Parameters
     ----------
     history : sequence of mapping
-        A dict of named numbers per pass. ``train_loss``, ``valid_loss`` (or ``loss_train``,
-        ``loss_valid``) are two parts of one quantity; beside a ``valid_loss`` a plain ``loss`` is
-        that of the train part. Three or more that begin with the same word (``grad_conv1``,
-        ``grad_conv2``, ...) are one quantity, too. What is no finite number is left out.
+        Named numbers per pass. ``train_loss`` and ``valid_loss`` (or ``loss_train`` and
+        ``loss_valid``) are two parts of one quantity; beside a ``valid_loss`` a plain ``loss``
+        belongs to the train part. Three or more names with the same first word (``grad_conv1``,
+        ``grad_conv2``, ...) are one quantity, too. Values that are not finite are left out.
 
     Returns
     -------
     dict of str to dict of str to (passes, values)
-        By quantity, then by part (``""`` where there is none), in the order of the history. The
-        passes are those of the column ``epoch``, or 1, 2, ...
+        The series by quantity, then by part (``""`` if there is none), in the order of the history.
+        Passes are those of the column ``epoch``, or 1, 2, ...
 
     Examples
     --------
@@ -73,7 +73,7 @@ def by_quantity(history: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Ser
 
 
 def _together(found: dict[str, dict[str, Points]]) -> dict[str, dict[str, Points]]:
-    """Name the parts that have no name, and make one quantity of many that begin alike."""
+    """Name the parts without a name, and merge series with the same first word."""
     first = Counter(name.partition("_")[0] for name, parts in found.items() if list(parts) == [""])
     merged: dict[str, dict[str, Points]] = {}
     for name, parts in found.items():
@@ -88,14 +88,14 @@ def _together(found: dict[str, dict[str, Points]]) -> dict[str, dict[str, Points
 
 
 def _number(value: Any) -> float | None:
-    """Return a finite number as such, anything else as None."""
+    """Return a finite number as float, and None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value) if math.isfinite(value) else None
 
 
 def _split(name: str) -> tuple[str, str]:
-    """Return the quantity and the part of a series' name."""
+    """Split the name of a series into quantity and part."""
     first, _, rest = name.partition("_")
     if rest and first in _PARTS:
         return rest, _PARTS[first]
@@ -112,20 +112,20 @@ def draw_curve(
     kept: float | None = None,
     along: str = "pass",
 ) -> None:
-    """Draw a quantity over the passes, its parts together.
+    """Plot a quantity over the passes, all parts in one panel.
 
     Parameters
     ----------
     ax : Axes
-        Where.
+        Axes to draw on.
     quantity : str
-        Its name.
+        Name of the quantity.
     parts : mapping of str to (passes, values)
         From `by_quantity`.
     kept : float or None
-        The pass whose state was kept; marked by a line.
+        The pass whose model was kept; marked by a line.
     along : str
-        What a pass is called.
+        Label of the x axis.
     """
     known = ["train", "valid", "test"]
     ordered = sorted(parts, key=lambda part: known.index(part) if part in known else 0)
@@ -150,27 +150,27 @@ def draw_curve(
 
 
 def draw_usage(ax: Axes, usage: np.ndarray, perplexity: float | None = None) -> None:
-    """Draw how much each atom is used, the most used first, on a log axis.
+    """Plot the usage of atoms in descending order, on a log axis.
 
     Parameters
     ----------
     ax : Axes
-        Where.
+        Axes to draw on.
     usage : np.ndarray, shape (n_atoms,)
-        Shares, 0 or more.
+        Share of each atom, 0 or more.
     perplexity : float or None
-        In how many atoms the use is in effect; None computes exp(entropy) of `usage`.
+        Effective number of atoms; None computes exp(entropy) of `usage`.
     """
     ordered = np.sort(np.asarray(usage, np.float64))[::-1]
     used = ordered[ordered > 0]
     n = len(ordered)
-    ax.set_xlabel("atom, the most used first")
-    ax.set_ylabel("use")
+    ax.set_xlabel("atom, most used first")
+    ax.set_ylabel("usage")
     ax.set_xlim(0.5, n + 0.5)
     at = ticks_from_one(n, 4)
     ax.set_xticks(at, [str(i) for i in at])
     if not len(used):
-        ax.set_title("use: no atom is used")
+        ax.set_title("usage: no atom is used")
         return
     if perplexity is None:
         perplexity = perplexity_of(used)
@@ -182,11 +182,11 @@ def draw_usage(ax: Axes, usage: np.ndarray, perplexity: float | None = None) -> 
     ax.set_ylim(floor, used[0] * 1.6)
     log_ticks(ax, lambda share: f"{100 * share:.6g} %")
     unused = f", {n - len(used)} unused" if len(used) < n else ""
-    ax.set_title(f"use: perplexity {perplexity:.3g} of {n}{unused}")
+    ax.set_title(f"usage: perplexity {perplexity:.3g} of {n} atoms{unused}")
 
 
 def log_ticks(ax: Axes, spell: Callable[[float], str]) -> None:
-    """Write numbers on a log y axis: decades, and 2 and 5 between them where there are few."""
+    """Label a log y axis at decades, and at 2 and 5 between them if there are few."""
     low, high = ax.get_ylim()
     few = high < 30 * low
     ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if few else (1,), numticks=6))

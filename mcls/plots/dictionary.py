@@ -1,4 +1,4 @@
-"""The page of a dictionary: its atoms above, how they are used and how they were learnt below."""
+"""The plot of a dictionary: its atoms, and below them their usage and the learning curves."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from mcls.plots.axes import DimensionAxis
 from mcls.plots.curves import by_quantity, draw_curve, draw_usage
 from mcls.plots.page import HEIGHT, figure
 
-#: Panels beside one another below the atoms, and how high each row of them is, in inches.
+#: Panels per row below the atoms, and the height of a row in inches.
 _BESIDE, _ROW = 3, 1.7
 
 
@@ -27,24 +27,24 @@ def draw_dictionary(
     perplexity: float | None = None,
     history: Sequence[Mapping[str, Any]] = (),
 ) -> Figure:
-    """Draw a dictionary.
+    """Plot a dictionary.
 
     Parameters
     ----------
     patches : np.ndarray, shape (n_shown, n_frames, n_dims)
-        The atoms to show, in order. Of one frame each, they become the columns of one image.
+        The atoms to show, in order. Atoms of one frame become the columns of one image.
     axis : DimensionAxis
-        Of the dimensions.
+        Axis of the dimensions.
     frame_seconds : float or None
-        From frame to frame.
+        Frame period in seconds.
     unit : str
-        Of the values.
+        Unit of the values.
     order : str
-        What the order is.
+        Description of the order.
     title : str
-        Above the atoms.
+        Title above the atoms.
     usage : np.ndarray, shape (n_atoms,), or None
-        How much each atom of the whole dictionary is used.
+        Usage of each atom of the whole dictionary.
     perplexity : float or None
         See `draw_usage`.
     history : sequence of mapping

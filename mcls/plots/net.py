@@ -1,4 +1,4 @@
-"""A net: the filters of its first layer, with axes in milliseconds and Hz."""
+"""Plots of the filters of a net's first layer, with axes in milliseconds and Hz."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,23 +11,23 @@ from mcls.plots.axes import DimensionAxis, in_order
 from mcls.plots.colours import scale_of
 from mcls.plots.page import HEIGHT, figure
 
-#: Points of the transform of a filter on samples.
+#: Length of the Fourier transform of a filter on samples.
 _N_FFT = 512
 
-#: Inches of a bank of filters.
+#: Height of a filter bank in inches: of patches, and of single frames or dimensions.
 _PATCHES, _FLAT = 4.5, 2.6
 
 
 @dataclass(frozen=True)
 class FilterBank:
-    """Filters of one size.
+    """A filter bank: filters of one size.
 
     Parameters
     ----------
     title : str
-        What they are.
+        Title of the panel.
     weights : np.ndarray, shape (n, n_frames, n_dims)
-        In the order to draw them.
+        Weights in the order to draw them.
     """
 
     title: str
@@ -37,22 +37,23 @@ class FilterBank:
 def draw_filters(
     banks: Sequence[FilterBank], axis: DimensionAxis, *, frame_seconds: float | None, title: str
 ) -> Figure:
-    """Draw banks of filters, one above the other.
+    """Plot filter banks, one above the other.
 
-    Filters of frames and dims are patches, of one frame columns, of one dim lines of an image in
-    time. Filters on samples are shown by the frequencies they let through.
+    Filters over frames and dimensions are drawn as patches, filters of one frame as columns, and
+    filters of one dimension as lines over time. Filters on samples are shown by their frequency
+    responses.
 
     Parameters
     ----------
     banks : sequence of FilterBank
         One or more.
     axis : DimensionAxis
-        Of the rows they are laid over. A filter that is as high as a row has this axis; a lower
-        one, which is moved along it, is as many Hz high as its title says.
+        Axis of the rows that the net reads. A filter over all dimensions has this axis; a smaller
+        one is moved along it, and its title gives its height in Hz.
     frame_seconds : float or None
-        From row to row.
+        Frame period in seconds.
     title : str
-        Above all.
+        Title of the page.
 
     Returns
     -------
@@ -85,19 +86,19 @@ def _draw_bank(
         return
     own, title = axis, bank.title
     if n_dims != axis.n_dims:
-        own = DimensionAxis(f"bands of a filter, 0 to {n_dims - 1}", n_dims)
+        own = DimensionAxis("band within the filter", n_dims)
         said = spell_height(axis, n_dims)
         title += f"\n{said}" if said else ""
     if n_frames == 1:
         columns = bank.weights[:, 0]
         ax = draw_columns(part, columns, own, height=height, unit="weight", order="", title=title)
-        ax.set_xlabel("filter, the strongest first")
+        ax.set_xlabel("filter, largest norm first")
         return
     draw_patches(part, bank.weights, own, frame_seconds=frame_seconds, height=height, title=title)
 
 
 def spell_height(axis: DimensionAxis, n_dims: int) -> str:
-    """Say how many Hz a filter of some dims covers at the lower and the upper end of an axis.
+    """Return the height in Hz of a filter of some dimensions, at both ends of an axis.
 
     Examples
     --------
@@ -116,7 +117,7 @@ def spell_height(axis: DimensionAxis, n_dims: int) -> str:
 
 
 def _draw_lines(part: SubFigure, bank: FilterBank, frame_seconds: float | None) -> None:
-    """Draw filters along time as lines of one image."""
+    """Plot filters over time as lines of one image."""
     lines = bank.weights[:, :, 0]
     n, n_frames = lines.shape
     step = 1000 * frame_seconds if frame_seconds is not None else 1.0
@@ -141,7 +142,7 @@ def _draw_lines(part: SubFigure, bank: FilterBank, frame_seconds: float | None) 
 
 
 def _draw_responses(part: SubFigure, bank: FilterBank, sr: float, height: float) -> None:
-    """Draw what filters on samples let through, by the frequency they let through best."""
+    """Plot the magnitude responses of filters on samples, sorted by peak frequency."""
     taps = bank.weights.reshape(len(bank.weights), -1)
     n_fft = max(_N_FFT, 1 << (taps.shape[1] - 1).bit_length())
     gains = np.abs(np.fft.rfft(taps, n_fft, axis=1))
@@ -150,6 +151,6 @@ def _draw_responses(part: SubFigure, bank: FilterBank, sr: float, height: float)
     gains = gains[in_order(gains.argmax(axis=1))]
     title = bank.title
     ax = draw_columns(
-        part, gains, axis, height=height, unit="gain, at most 1", order="", title=title
+        part, gains, axis, height=height, unit="magnitude (peak = 1)", order="", title=title
     )
-    ax.set_xlabel("filter, by the frequency let through best")
+    ax.set_xlabel("filter, by peak frequency")

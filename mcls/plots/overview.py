@@ -1,4 +1,4 @@
-"""A store at a glance: how many tracks of each label, how long, and each feature's dimensions."""
+"""The overview plot of a store: tracks per label, durations, and statistics of each feature."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,27 +12,27 @@ from mcls.plots.axes import DimensionAxis, dim_ticks
 from mcls.plots.colours import LINES
 from mcls.plots.page import HEIGHT, figure, shortened
 
-#: Labels that are shown; of more, the most frequent.
+#: Number of labels shown: the most frequent.
 MOST_LABELS = 40
 
-#: Parts in this order, anything else after them.
+#: The order of the parts; any other part comes after them.
 _PARTS = ("train", "valid", "test")
 
 
 @dataclass(frozen=True)
 class FeatureStatistics:
-    """What the dimensions of a feature are like.
+    """Mean and standard deviation of each dimension of a feature.
 
     Parameters
     ----------
     name : str
-        The feature, and how many rows were looked at.
+        Name of the feature, with the number of rows that were used.
     mean, deviation : np.ndarray, shape (n_dims,)
-        Over rows.
+        Mean and standard deviation over rows.
     axis : DimensionAxis
-        Of the dimensions.
+        Axis of the dimensions.
     unit : str
-        Of the values.
+        Unit of the values.
     """
 
     name: str
@@ -49,18 +49,18 @@ def draw_store(
     *,
     title: str,
 ) -> Figure:
-    """Draw a store.
+    """Plot the overview of a store.
 
     Parameters
     ----------
     counts : mapping of str to mapping of str to int
-        Tracks of each label, by part.
+        Number of tracks with each label, by part.
     seconds : sequence of float
-        How long each track is; empty if nobody knows.
+        Duration of each track; empty if unknown.
     features : sequence of FeatureStatistics
-        One per feature to show.
+        Statistics of the features to show.
     title : str
-        Above all.
+        Title of the page.
 
     Returns
     -------
@@ -86,7 +86,7 @@ def draw_store(
 
 
 def _draw_counts(ax: Axes, counts: Mapping[str, Mapping[str, int]]) -> None:
-    """Draw bars of tracks per label, the most frequent on top, a colour per part."""
+    """Plot the number of tracks per label as stacked bars, one colour per part."""
     ordered = sorted(counts, key=lambda label: -sum(counts[label].values()))[:MOST_LABELS]
     found = {part for label in counts for part in counts[label]}
     parts = [part for part in _PARTS if part in found] + sorted(found - set(_PARTS))
@@ -123,7 +123,7 @@ def _draw_seconds(ax: Axes, seconds: Sequence[float]) -> None:
 
 
 def _draw_statistics(ax: Axes, feature: FeatureStatistics) -> None:
-    """Draw the mean of each dimension with one standard deviation on either side."""
+    """Plot the mean of each dimension, and a band of one standard deviation."""
     at = np.arange(len(feature.mean))
     low, high = feature.mean - feature.deviation, feature.mean + feature.deviation
     if len(at) == 1:

@@ -1,7 +1,7 @@
-"""What all pictures share: the page, its style, and how it is written.
+"""The page of a plot: its size, its style, and how it is written.
 
 The style starts from matplotlib's own defaults, so a user's matplotlibrc changes nothing, and it
-holds only while a picture is drawn. Files hold no date, so the same picture gives the same bytes.
+applies only while a plot is drawn. Files hold no date, so the same plot gives the same bytes.
 """
 
 import warnings
@@ -15,10 +15,10 @@ from matplotlib.figure import Figure
 
 from mcls.errors import ConfigError
 
-#: Inches of a page's text: figures are as wide and at most as high.
+#: Width and largest height of a figure in inches.
 WIDTH, HEIGHT = 7.2, 9.6
 
-#: What each format is told, so that it names neither the day nor the program.
+#: Metadata of each format: neither date nor program, so that the bytes are reproducible.
 METADATA: dict[str, dict[str, Any]] = {
     ".png": {"Software": None},
     ".svg": {"Date": None, "Creator": None},
@@ -54,7 +54,7 @@ _STYLE: Any = {
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Draw and save within this; afterwards matplotlib's settings are what they were."""
+    """Use the style of mcls within this context; restore matplotlib's settings afterwards."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(_STYLE)
@@ -62,47 +62,46 @@ def style() -> Iterator[None]:
 
 
 def figure(height: float, width: float = WIDTH) -> Figure:
-    """Return an empty figure of `height` and `width` inches, at most a page."""
+    """Return an empty figure of `height` and `width` inches, at most one page."""
     return Figure(figsize=(min(width, WIDTH), min(height, HEIGHT)), layout="constrained")
 
 
 def check_format(path: Path) -> None:
-    """Refuse a file that no picture can be written to.
+    """Refuse a file whose suffix is no known image format.
 
     Raises
     ------
     ConfigError
-        If the suffix is none of ``METADATA``.
+        If the suffix is not in ``METADATA``.
     """
     if path.suffix.lower() not in METADATA:
         known = ", ".join(METADATA)
         raise ConfigError(
-            f"{path}: a picture of the suffix {path.suffix!r} cannot be written; end its name in "
-            f"one of {known}"
+            f"{path}: unknown image format {path.suffix!r}; use a name that ends in one of {known}"
         )
 
 
 def save(page: Figure, path: Path, suffix: str | None = None) -> None:
-    """Write a figure in the format its suffix says.
+    """Write a figure in the format given by the suffix.
 
     Parameters
     ----------
     page : Figure
-        Drawn within `style`.
+        A figure drawn within `style`.
     path : Path
         The file to write.
     suffix : str or None
-        The format, ``.png``, ``.svg`` or ``.pdf``; None: the suffix of `path`.
+        The format, ``.png``, ``.svg`` or ``.pdf``; None uses the suffix of `path`.
     """
     suffix = (suffix or path.suffix).lower()
     with warnings.catch_warnings():
-        # A name in a script the font does not have is drawn as boxes; that is no reason to stop.
+        # Characters that the font lacks are drawn as boxes; that is no reason to stop.
         warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
         page.savefig(path, format=suffix.lstrip("."), metadata=METADATA[suffix])
 
 
 def shortened(text: str, most: int) -> str:
-    """Return a text of at most `most` characters, its middle left out.
+    """Shorten a text to at most `most` characters by leaving out its middle.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The rate of a training over its epochs, before anything is trained."""
+"""The plot of a learning rate schedule."""
 
 import numpy as np
 from matplotlib.ticker import MaxNLocator
@@ -7,27 +7,27 @@ from mcls.plots.colours import LINES
 from mcls.plots.curves import log_ticks
 from mcls.plots.page import Figure, figure
 
-#: A rate that falls in steps by more than this in all is drawn on a log axis.
+#: Ratio of largest to smallest rate from which on a stepwise schedule gets a log axis.
 _WIDE = 20
 
 
 def draw_rates(
     rates: np.ndarray, n_epochs: int, *, title: str, unit: str, in_steps: bool = False
 ) -> Figure:
-    """Draw the rate at every step.
+    """Plot the learning rate at every step.
 
     Parameters
     ----------
     rates : np.ndarray, shape (n_steps,)
-        0 where the schedule has ended the training.
+        Learning rates; 0 after the schedule has ended the training.
     n_epochs : int
-        In how many epochs these steps are.
+        Number of epochs that these steps make.
     title : str
-        Above all.
+        Title of the page.
     unit : str
-        What the rate is counted in.
+        Label of the y axis.
     in_steps : bool
-        Whether it changes between epochs only.
+        Whether the rate changes between epochs only.
 
     Returns
     -------
@@ -53,6 +53,6 @@ def draw_rates(
         ax.ticklabel_format(axis="y", style="plain", useOffset=False)
     ax.xaxis.set_major_locator(MaxNLocator(10, integer=True, min_n_ticks=1))
     ax.set_xlim(0, n_epochs)
-    ax.set_xlabel("epochs done")
+    ax.set_xlabel("epoch")
     ax.set_ylabel(unit)
     return page

@@ -1,4 +1,4 @@
-"""What a run got right: a confusion matrix, or a figure per label with its interval."""
+"""The plot of a run: a confusion matrix or a metric per label, and the learning curves."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,13 +11,13 @@ from mcls.plots.colours import AMOUNT, LINES
 from mcls.plots.curves import by_quantity, draw_curve
 from mcls.plots.page import HEIGHT, WIDTH, figure, shortened
 
-#: Labels up to which every cell of a confusion matrix holds its number.
+#: Number of labels up to which the cells of a confusion matrix show their counts.
 _NUMBERED = 25
 
-#: Labels one below the other, columns of them, panels of curves side by side.
+#: Labels per column, columns of labels, and panels of curves per row.
 _LABELS, _COLUMNS, _BESIDE = 48, 3, 3
 
-#: A label's figure, the ends of its interval, and how many tracks have it.
+#: Value of the metric, ends of its interval, and number of tracks with the label.
 PerLabel = Mapping[str, tuple[float, float | None, float | None, int]]
 
 
@@ -33,26 +33,26 @@ def draw_run(
     history: Sequence[Mapping[str, Any]] = (),
     kept: float | None = None,
 ) -> Figure:
-    """Draw a run.
+    """Plot a run.
 
     Parameters
     ----------
     title : str
-        Above all: what was measured, and on how many tracks.
+        Title of the page.
     names : sequence of str
         The labels of the confusion matrix.
     confusion : np.ndarray, shape (n_labels, n_labels), or None
-        Tracks of each true label (row) that were taken for each label (column).
-    per_label : mapping of str to (figure, low, high, n), or None
-        A figure per label with the ends of its interval; drawn where there is no confusion.
+        Number of tracks by true label (row) and predicted label (column).
+    per_label : mapping of str to (value, low, high, n), or None
+        Metric per label with its interval; used without a confusion matrix.
     metric : str
-        What the figures are.
+        Name of the metric.
     chance, mean : float or None
-        Marked by lines.
+        Values to mark by lines.
     history : sequence of mapping
-        What was measured at each epoch; see `by_quantity`.
+        Measurements of each epoch; see `by_quantity`.
     kept : float or None
-        The epoch whose state was kept.
+        The epoch whose model was kept.
 
     Returns
     -------
@@ -90,7 +90,7 @@ def draw_run(
 
 
 def _draw_confusion(page: Figure | SubFigure, counts: np.ndarray, names: Sequence[str]) -> None:
-    """Draw counts, coloured by their share in the row."""
+    """Plot counts, coloured by their share of the row."""
     n = len(names)
     ax = page.subplots()
     totals = counts.sum(axis=1, keepdims=True)
@@ -113,10 +113,10 @@ def _draw_confusion(page: Figure | SubFigure, counts: np.ndarray, names: Sequenc
                 color="white" if dark else "black",
             )
     ax.spines[:].set_visible(False)
-    ax.set_xlabel("decided")
-    ax.set_ylabel("true")
+    ax.set_xlabel("predicted label")
+    ax.set_ylabel("true label")
     bar = page.colorbar(image, ax=ax, fraction=0.03, pad=0.01, aspect=30)
-    bar.set_label("share of the tracks of the true label")
+    bar.set_label("share of the tracks with the true label")
     bar.outline.set_visible(False)
 
 
@@ -127,7 +127,7 @@ def _draw_labels(
     chance: float | None,
     mean: float | None,
 ) -> None:
-    """Draw a point and an interval per label, the best first, in as many columns as needed."""
+    """Plot a point and an interval per label, best first, in as many columns as needed."""
     ordered = sorted(per_label, key=lambda name: -per_label[name][0])
     half = _LABELS * _COLUMNS // 2
     if len(ordered) > 2 * half:

@@ -1,4 +1,4 @@
-"""A track: its rows, the codes of them and the pooled vector, one above the other."""
+"""The plot of a track: panels of its rows, codes and pooled vector, one above the other."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,46 +11,46 @@ from mcls.plots.axes import DimensionAxis, dim_ticks, draw_dim_axis
 from mcls.plots.colours import LINES, scale_of
 from mcls.plots.page import HEIGHT, figure
 
-#: Cells of an image along either axis; more would be thinner than a dot on the page.
+#: Cells of an image along either axis, at most; more would be thinner than a dot.
 MOST_CELLS = 1200
 
-#: Cells on an inch of a panel's height: of rows, and of codes, whose lines must not be too thin.
+#: Cells per inch of height: of rows, and of codes, whose lines must not be too thin.
 _DENSITY, _CODES = 200, 90
 
-#: Share of the codes, and of rows without a unit in common, such as MFCC, that colours tell apart.
+#: Share of the values within the colour range for codes, and for features such as MFCC.
 _INSIDE = 0.95
 
-#: Inches of a panel with an image and of one with a vector.
+#: Height in inches of a panel with an image, and of one with a vector.
 _IMAGE, _VECTOR = 2.0, 1.5
 
 
 @dataclass(frozen=True)
 class Panel:
-    """The rows of a track at one step of a chain.
+    """A panel: the rows of a track after one step of a chain.
 
     Parameters
     ----------
     title : str
-        What they are.
+        Title of the panel.
     rows : np.ndarray, shape (n_rows, n_dims)
-        Row t belongs to the time ``start + t * hop``. Of one dim without a name they are a curve.
+        Row t is at the time ``start + t * hop``. One dimension without a name is drawn as a curve.
     axis : DimensionAxis
-        Of the dimensions.
+        Axis of the dimensions.
     hop : float or None
         Seconds from row to row; None: one row for the whole track, drawn as bars.
     start : float
-        Seconds of the middle of the first row.
+        Time of the middle of the first row, in seconds.
     unit : str
-        Of the values.
+        Unit of the values.
     codes : bool
-        Whether they are codes: mostly 0, which is white then.
+        Whether the values are codes, mostly 0, which is white then.
     signed : bool
-        Whether 0 is the middle of the values; not so for a level in dB.
+        Whether colours are symmetric about 0; False for a level in dB.
     share : float or None
-        Of the values that colours tell apart, in (0, 1]; None: all, or for dimensions that are no
-        frequencies most.
+        Share of the values within the colour range, in (0, 1]; None: all for frequencies, 95 %
+        for other dimensions.
     height : float or None
-        Of the panel, in inches; None: that of its kind.
+        Height of the panel in inches; None chooses it.
     """
 
     title: str
@@ -66,17 +66,17 @@ class Panel:
 
 
 def thinned(rows: np.ndarray, most: int = MOST_CELLS, *, peaks: bool = False) -> np.ndarray:
-    """Return at most `most` rows: each of what several in a row come to.
+    """Reduce rows to at most `most`, each from several successive rows.
 
     Parameters
     ----------
     rows : np.ndarray, shape (n_rows, n_dims)
-        Few enough stay as they are.
+        The rows; if they are few enough they are returned as they are.
     most : int
-        How many rows there may be.
+        Largest number of rows.
     peaks : bool
-        Take the value of the largest magnitude, so that a sparse code stays to be seen, rather
-        than the mean.
+        Take the value of the largest magnitude, so that sparse codes stay visible, rather than the
+        mean.
 
     Returns
     -------
@@ -101,16 +101,16 @@ def thinned(rows: np.ndarray, most: int = MOST_CELLS, *, peaks: bool = False) ->
 
 
 def draw_track(panels: Sequence[Panel], *, title: str, seconds: float) -> Figure:
-    """Draw a track.
+    """Plot a track.
 
     Parameters
     ----------
     panels : sequence of Panel
-        From the top. Those with a time share its axis.
+        Panels from the top. Those with a time share the time axis.
     title : str
-        The track.
+        Title of the page.
     seconds : float
-        How long the track is.
+        Duration of the track.
 
     Returns
     -------
@@ -167,7 +167,7 @@ def _draw_image(page: Figure, ax: Axes, panel: Panel, height: float) -> None:
 
 
 def _draw_curve(ax: Axes, panel: Panel) -> None:
-    """Draw rows of one number over time; where they are many, from the lowest to the highest."""
+    """Plot rows of one number over time; if there are many, as a band from lowest to highest."""
     assert panel.hop is not None
     values = np.asarray(panel.rows[:, 0], np.float64)
     edges = np.linspace(0, len(values), min(len(values), MOST_CELLS) + 1).astype(int)

@@ -60,7 +60,7 @@ def test_schedules_that_wait_for_valid_are_drawn_as_if_it_stood_still(recipe):
     edges, values, ax = drawn(path)
     assert edges[-1] == 10  # one epoch is the best, then three times three without a gain
     np.testing.assert_allclose(sorted(set(values)), [0.04, 0.2, 1])
-    assert "as if the valid part got no better" in ax.figure.get_suptitle()
+    assert "as if the validation metric never improved" in ax.figure.get_suptitle()
     assert "--find-lr" in ax.get_ylabel()
     assert ax.get_legend().get_texts()[0].get_text() == "ends after 10"
     assert ax.get_yscale() == "log"
@@ -71,12 +71,12 @@ def test_the_command_writes_a_picture_or_says_what_is_wrong(recipe, tmp_path):
     path = recipe('schedule = "cyclic"')
     done = CliRunner().invoke(cli, ["plot", str(path), "-o", str(out)])
     assert done.exit_code == 0, done.output
-    assert "the rate of mlp over 50 epochs, cyclic" in done.output
+    assert "learning rate of mlp over 50 epochs, cyclic" in done.output
     assert out.read_bytes()[:4] == b"\x89PNG"
     done = CliRunner().invoke(cli, ["plot", str(path), "-o", str(out), "--part", "test"])
-    assert "is a recipe, which does not take 'part'; that is for a run" in done.output
+    assert "is a recipe, which takes no option 'part'; it applies to a run" in done.output
     for given, said in (
-        ({"model": "svm"}, "'svm' in .train. is no net"),
+        ({"model": "svm"}, "'svm' in .train. has no learning rate"),
         ({"line": 'schedule = "cylcic"'}, "did you mean 'cyclic'"),
         ({"line": "epoch = 3"}, "did you mean 'epochs'"),
     ):
