@@ -61,7 +61,7 @@ def test_a_command_says_what_it_does_in_one_line_and_shows_examples(path: str) -
 
 
 UNTIDY = [["encode"], ["predict"], ["plot"]]
-TIDY_FAMILIES = ["features", "augmentations", "poolers", "nets", "metrics", "datasets"]
+TIDY_FAMILIES = ["features", "augmentations", "poolers", "nets", "metrics", "datasets", "classifiers"]
 
 #: Words that begin a fragment instead of a sentence.
 FRAGMENTS = {"Of", "What", "How", "So", "Where", "Whether", "Which", "When", "Whose", "That"}

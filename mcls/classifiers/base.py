@@ -37,7 +37,7 @@ class RowClassifier(ClassifierMixin, BaseEstimator):
     scale : bool
         Standardise each dimension.
     class_weight : {'balanced'} or None
-        Weight of the classes: balanced gives rare and frequent classes the same total weight.
+        Weight of the classes; balanced gives every class the same total weight.
     random_state : int
         Random seed.
 

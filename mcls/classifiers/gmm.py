@@ -28,7 +28,7 @@ class GaussianMixtures(RowClassifier):
     max_iter : int
         Maximum number of iterations of expectation-maximisation.
     priors : {'train', 'equal'}
-        Prior probability of each class: its frequency in the train part (train) or equal.
+        Prior probability of each class: equal, or its share of the train part.
 
     References
     ----------

@@ -30,14 +30,16 @@ class SVM(RowClassifier):
     Parameters
     ----------
     kernel : {'rbf', 'linear', 'chi2'}
-        Kernel: rbf, exp(-gamma |a - b|^2); linear; or chi2, exp(-gamma sum (a - b)^2 / (a + b)),
-        for histograms. The rows must not be negative for chi2.
+        Kernel: rbf, linear, or chi2 for histograms. rbf is exp(-gamma |a - b|^2), and chi2 is
+        exp(-gamma sum (a - b)^2 / (a + b)), for rows that are not negative.
     C : float or None
-        Cost of margin violations, > 0; none: chosen on the valid part, or by inner folds of the
-        train part, from 0.1, 1, 10, 100 (for a linear kernel times 1 / mean squared norm).
+        Cost of margin violations, > 0; none chooses it on the valid part. Without a valid part it
+        is chosen by inner folds of the train part. The candidates are 0.1, 1, 10 and 100 (for a
+        linear kernel times 1 / mean squared norm).
     gamma : float, 'scale' or None
-        Kernel coefficient, > 0; scale: 1 / (dimensions x variance) for rbf, 1 / mean distance for
-        chi2; none: chosen like C from 0.25, 1 and 4 times scale.
+        Kernel coefficient, > 0; scale sets it from the rows; none chooses it like C. scale is
+        1 / (dimensions x variance) for rbf and 1 / mean distance for chi2; the candidates are
+        0.25, 1 and 4 times scale.
     scale : bool or None
         Standardise each dimension; none: yes, except for chi2.
     max_rows : int
