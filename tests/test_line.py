@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 import mcls
 from mcls.chain.build import build_chain
+from mcls.chain.options import Representation
 from mcls.cli.main import cli
 from mcls.disk.dictionary import read_dictionary
 from mcls.disk.predictions import read_predictions
@@ -277,7 +278,7 @@ def test_rows_are_encoded_as_they_were_learnt(store, tmp_path):
     mcls.learn_dict(store, made, method="sparse-coding", size=8, settings=settings, **options)
     wanted = {None: (0.3, False), "lasso:positive=true": (0.3, True), "lasso:penalty=0.1": (0.1, 0)}
     for spec, (penalty, positive) in wanted.items():
-        chain = build_chain(mcls.Store(store), None, [made], spec)
+        chain = build_chain(mcls.Store(store), Representation(None, (str(made),), spec))
         found = chain[-1].settings["encoder_settings"]
         assert (found["penalty"], found["positive"]) == (penalty, positive)
 

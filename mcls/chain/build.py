@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mcls.chain.match import different_settings, reaches, stored_steps
 from mcls.chain.net import net_step
+from mcls.chain.options import Representation
 from mcls.chain.scores import scores_step
 from mcls.disk.chain import Chain, Step, chain_digest, concatenate, extend
 from mcls.disk.dictionary import read_dictionary
@@ -18,29 +19,18 @@ from mcls.registry import find
 from mcls.settings import resolve, split_spec
 
 
-def build_chain(
-    store: Store,
-    feature: str | None,
-    dicts: Sequence[Path | str] = (),
-    encoder: str | None = None,
-    pool: Sequence[str] = (),
-    layers: Sequence[str] = (),
-) -> Chain:
+def build_chain(store: Store, representation: Representation, layers: Sequence[str] = ()) -> Chain:
     """Build the chain that turns the rows of a store into other rows.
 
     Parameters
     ----------
     store : Store
         The store with the rows.
-    feature : str or None
-        The feature to start from, without dictionaries; a dictionary or a run finds its own.
-    dicts : sequence of path
-        Dictionary files, and run folders; the codes of several are concatenated.
-    encoder : str or None
-        ``NAME[:key=value,...]``; None: the encoder of each dictionary's method. For the method's
-        own encoder, settings left out are those that the dictionary was learnt with.
-    pool : sequence of str
-        Poolers, applied one after the other to the codes of each dictionary.
+    representation : Representation
+        ``feature`` is read without dictionaries; a dictionary or a run finds its own. The codes of
+        several dictionaries and runs are concatenated. For the encoder of the method itself,
+        settings left out are those that the dictionary was learnt with. The poolers are applied
+        one after the other to the codes of each dictionary.
     layers : sequence of str
         Hidden layers of nets: names, numbers from 1 on, or ``all``; of feature maps the maximum
         over a segment is taken, or the mean, as in ``all:mean``. None given: the last layer.
@@ -56,6 +46,7 @@ def build_chain(
         If an encoder or pooler is unknown, or a dictionary or run needs a feature that the store
         does not hold; the message names the settings that differ.
     """
+    dicts, encoder = representation.dicts, representation.encoder
     runs = [Path(path).is_dir() for path in dicts]
     if encoder is not None and (not dicts or all(runs)):
         raise ConfigError(f"encoder {encoder!r} needs a dictionary to encode with")
@@ -66,8 +57,8 @@ def build_chain(
         for path, is_run in zip(dicts, runs, strict=True)
     ]
     if not dicts:
-        bases = [store.feature(feature).chain]
-    poolers = [parse_pool(spec) for spec in pool]
+        bases = [store.feature(representation.feature).chain]
+    poolers = [parse_pool(spec) for spec in representation.pool]
     branches = []
     for chain in bases:
         for pooler in poolers:

@@ -33,3 +33,26 @@ class Representation:
         section="Representation",
         registry=("poolers",),
     )
+
+
+@dataclass(frozen=True)
+class Encoding(Representation):
+    """What `encode` makes of the rows of a store."""
+
+    dicts: tuple[str, ...] = option(
+        (),
+        "Dictionary or run to encode with; repeatable.",
+        section="Representation",
+        word="with",
+        metavar="DICT|RUN",
+        path=True,
+    )
+    layers: tuple[str, ...] = option(
+        (),
+        "Hidden layer of the net (name, number or all), or scores; repeatable.",
+        section="Representation",
+        word="layer",
+        metavar="LAYER",
+    )
+    name: str | None = option(None, "Name of the new feature.", section="Output")
+    jobs: int = option(1, "Number of worker processes.", section="Output", min=1)

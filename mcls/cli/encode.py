@@ -7,41 +7,22 @@ from typing import Any
 
 import click
 
+from mcls.chain.options import Encoding
 from mcls.cli.messages import say
-from mcls.cli.options import FILE, Name, json_option, overwrite_option
+from mcls.cli.options import (
+    FILE,
+    SectionedCommand,
+    json_option,
+    options_from,
+    overwrite_option,
+)
 from mcls.cli.progress import done_line, progress_bar
 
 
-@click.command()
+@click.command(cls=SectionedCommand)
 @click.argument("store", type=FILE)
 @click.argument("out", type=FILE)
-@click.option(
-    "--with",
-    "dicts",
-    type=FILE,
-    multiple=True,
-    help="Dictionary or run to encode with; repeatable.",
-)
-@click.option(
-    "--layer",
-    "layers",
-    multiple=True,
-    help="Hidden layer of the net (name, number or all), or scores; repeatable.",
-)
-@click.option("--feature", help="Feature of the store to pool, without a dictionary.")
-@click.option(
-    "--encoder",
-    type=Name("encoders", spec=True),
-    help="Encoder (default: the one that the dictionary was learnt with).",
-)
-@click.option(
-    "--pool",
-    type=Name("poolers", spec=True),
-    multiple=True,
-    help="Pooler, such as max@1s; repeatable, applied in order.",
-)
-@click.option("--name", help="Name of the new feature.")
-@click.option("--jobs", type=click.IntRange(1), default=1, help="Number of worker processes.")
+@options_from(Encoding)
 @overwrite_option
 @json_option
 def command(store: Path, out: Path, as_json: bool, **options: Any) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from mcls.chain.build import build_chain
 from mcls.chain.match import stored_steps
+from mcls.chain.options import Representation
 from mcls.chain.step import RowAxes, RowsAndRate, apply_chain, axes_of, kind_of
 from mcls.disk.chain import Chain, Step
 from mcls.disk.store import Store
@@ -59,7 +60,11 @@ def track_panels(
     rates = store.tracks.get("sample_rate")
     sr = None if rates is None else int(rates[index])
     if dicts or pool or encoder is not None or feature is not None:
-        chains = [build_chain(store, feature, dicts, encoder, pool)]
+        chains = [
+            build_chain(
+                store, Representation(feature, tuple(map(str, dicts)), encoder, tuple(pool))
+            )
+        ]
     else:
         chains = [stored.chain for stored in store.features.values()]
     panels = [panel for chain in chains for panel in _panels(store, chain, index, sr)]

@@ -11,11 +11,13 @@ import numpy as np
 
 from mcls.chain.build import build_chain
 from mcls.chain.match import encoded_track, stored_steps
+from mcls.chain.options import Encoding
 from mcls.disk.chain import Chain, chain_digest
 from mcls.disk.shards import Shards, pack, refuse_other_settings
 from mcls.disk.store import NewRows, Store, StoreContents, StoredRows, write_store
 from mcls.disk.workspace import Workspace
 from mcls.errors import ConfigError, DataError
+from mcls.options import takes_options
 from mcls.parallel.pool import Pool, Task
 from mcls.parallel.progress import Progress
 from mcls.settings import digest
@@ -51,17 +53,12 @@ class Encoded:
     computed: bool
 
 
+@takes_options
 def encode(
     store: Path | str,
     out: Path | str,
     *,
-    dicts: Sequence[Path | str] = (),
-    feature: str | None = None,
-    encoder: str | None = None,
-    pool: Sequence[str] = (),
-    layers: Sequence[str] = (),
-    name: str | None = None,
-    jobs: int = 1,
+    encoding: Encoding,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Encoded:
@@ -74,12 +71,9 @@ def encode(
     out : path
         The store to make. If it is there and was made with the same settings, nothing is done; if
         an earlier call was interrupted, this one continues from its finished shards.
-    dicts, feature, encoder, pool, layers
-        See `build_chain`.
-    name : str or None
-        Name of the feature in `out`; None: ``mfcc-kmeans`` and the like.
-    jobs : int
-        Number of worker processes; 1 computes in this process. The rows do not depend on it.
+    encoding : Encoding
+        As keywords: ``dicts``, ``feature``, ``encoder``, ``pool``, ``layers``, ``name`` and
+        ``jobs``; see `build_chain`. The rows do not depend on ``jobs``.
     overwrite : bool
         Replace a store that was made with other settings.
     progress : callable or None
@@ -96,13 +90,12 @@ def encode(
     DataError
         If a file cannot be read or written.
     """
-    if jobs < 1:
-        raise ConfigError(f"jobs={jobs}; expected 1 or more")
     source, out = Store(store), Path(out)
-    if not dicts and not pool:
+    if not encoding.dicts and not encoding.pool:
         raise ConfigError("nothing to do: give a dictionary (--with) or a pooler (--pool)")
-    chain = build_chain(source, feature, dicts, encoder, pool, layers)
-    name = name or "-".join(dict.fromkeys(s.name for s in chain if s.kind != "concat"))
+    chain = build_chain(source, encoding, encoding.layers)
+    jobs = encoding.jobs
+    name = encoding.name or "-".join(dict.fromkeys(s.name for s in chain if s.kind != "concat"))
     asked = {"encode": {name: chain_digest(chain)}}
     work = Workspace(out, digest(asked))
     made = _made(out, asked, source, overwrite)

@@ -101,10 +101,7 @@ def plan_run(
     reads_scores = entry.facts.get("reads") == "scores"
     chain = build_chain(
         store,
-        representation.feature,
-        representation.dicts,
-        representation.encoder,
-        representation.pool,
+        representation,
         layers=["scores"] if reads_scores and representation.dicts else (),
     )
     parts = resolve_parts(store, split=split)
