@@ -35,7 +35,7 @@ def cross_entropy(
     share : torch.Tensor, shape (n_labels,)
         Share of the train tracks that have each label.
     label_smoothing : float
-        Label smoothing: fraction of the target that is spread over all labels, in [0, 1).
+        Label smoothing: fraction of the target spread over all labels, in [0, 1).
     weight : {'none', 'balanced'}
         Weights of the labels; ``balanced`` weighs a label by the inverse of its frequency.
     """
@@ -146,8 +146,7 @@ def focal(
     gamma : float
         Focusing parameter: higher means smaller weights; 0 is binary cross-entropy.
     alpha : float or None
-        Weight of a label that is present; one that is absent weighs 1 - alpha; none: both
-        weigh 1.
+        Weight of present labels, 1 - alpha that of absent ones; none gives both 1.
 
     References
     ----------

@@ -218,7 +218,7 @@ def one_cycle(when: When, *, warm: float = 0.3, first: float = 0.04, last: float
     warm : float
         Fraction of the training in which the learning rate rises, in (0, 1).
     first, last : float
-        Learning rate at the first and at the last step, as a fraction of the highest, in (0, 1].
+        First and last learning rate, as a fraction of the highest, in (0, 1].
 
     References
     ----------

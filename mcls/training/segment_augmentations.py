@@ -73,7 +73,7 @@ def specaugment(
     rng : np.random.Generator
         Draws the widths and positions for each segment.
     frames, dims : float
-        Largest width of a mask, as a fraction of the frames and of the dimensions, in [0, 1].
+        Largest width of a mask, as a fraction of the axis, in [0, 1].
     masks : int
         Number of masks along each axis.
 
