@@ -182,9 +182,7 @@ def test_one_command_learns_one_dictionary(store, tmp_path):
     line = ["-c", str(recipe), "learn-dict", str(store), str(tmp_path / "d.h5")]
     result = CliRunner().invoke(cli, line)
     assert result.exit_code == 2
-    assert (
-        "the recipe has 2 tables [[learn-dict]]; `mcls cv RECIPE STORE RUN` runs" in result.stderr
-    )
+    assert "the recipe has 2 tables [[learn-dict]], but `mcls learn-dict`" in result.stderr
     assert CliRunner().invoke(cli, ["-c", str(recipe), "info", str(store)]).exit_code == 0
     recipe.write_text("[[learn-dict]]\nsize = 8\n[[learn-dict]]\nsise = 5\n")
     result = CliRunner().invoke(cli, ["-c", str(recipe), "info", str(store)])
