@@ -231,7 +231,7 @@ def test_two_extracts_to_one_output(crowd, tmp_path):
     first.send_signal(signal.SIGCONT)
     assert second.returncode == 1
     said = line(second.stderr)
-    assert f"error: another process (process {first.pid} on " in said
+    assert f"error: process {first.pid} on " in said
     assert "wait for it, or choose another output" in said
     _, said = first.communicate(timeout=300)
     assert first.returncode == 0, said

@@ -175,8 +175,8 @@ class Workspace:
                 holder = os.pread(lock, 300, 0).decode(errors="replace").strip()
                 os.close(lock)
                 raise DataError(
-                    f"another process ({holder or 'just started'}) is writing {self.out}; wait for "
-                    "it, or choose another output"
+                    f"{holder or 'another process'} is writing {self.out}; wait for it, or choose "
+                    "another output"
                 ) from None
             except OSError as error:
                 os.close(lock)
