@@ -64,8 +64,10 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--clock", default="wall", choices=CLOCKS)
-    parser.add_argument("--net", action="append", choices=NETS, help="nets to time in throughput; default: all")
-    parser.add_argument("--width", type=float, help="width of the nets in throughput; default: 0.05, on CUDA 1")
+    parser.add_argument(
+        "--net", action="append", choices=NETS, help="net of throughput (default: all)"
+    )
+    parser.add_argument("--width", type=float, help="width of the nets (default: 0.05, on CUDA 1)")
     options = parser.parse_args()
     for unknown in set(options.sections) - set(SECTIONS):
         parser.error(f"no section {unknown}; there are {', '.join(SECTIONS)}")

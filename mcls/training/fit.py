@@ -71,9 +71,7 @@ def check_device(training: Training) -> str:
     n_cuda = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if training.device == "cpu" or (training.device == "auto" and not n_cuda):
         if training.precision == "16":
-            raise ConfigError(
-                "--precision 16 is for CUDA; on a CPU use bf16, which is as narrow, or 32"
-            )
+            raise ConfigError("--precision 16 is for CUDA; on a CPU use bf16 or 32")
         return "cpu"
     if n_cuda < training.devices:
         raise ConfigError(
@@ -93,7 +91,7 @@ def _choose(task: TrainingTask, state: Checkpoint, device: str) -> None:
     devices = task.training.devices
     if task.batches.n_segments // len(task.batches) < devices:
         raise ConfigError(
-            f"--devices {devices}: a batch has fewer segments than that; use fewer devices, a "
+            f"--devices {devices}: a batch has fewer segments than devices; use fewer devices, a "
             "larger --batch-size or more segments (--crops)"
         )
     if task.training.find_lr and state.rate is None:
