@@ -40,7 +40,7 @@ class AutoEncoder(TorchLearner):
     nonlinearity : {'sigmoid', 'relu', 'tanh', 'linear'}
         Nonlinearity of the hidden units; reconstructions are linear.
     sparsity : {'kl', 'k', 'none'}
-        Sparsity rule: KL divergence from the target (sigmoid only), the k largest, or none.
+        Sparsity rule: KL divergence (sigmoid only), the k largest, or none.
     target : float
         Target mean activation of each unit, in (0, 1) (sparsity kl).
     weight : float

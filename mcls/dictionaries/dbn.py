@@ -35,7 +35,7 @@ class DBN(Dictionary):
     layers : tuple of int
         Hidden units of each layer, from the lowest: 1024x1024x512.
     visible : {'gaussian', 'binary', 'relu'}
-        Type of the visible units: real numbers of variance 1, numbers in [0, 1], or >= 0.
+        Type of the visible units: variance 1, numbers in [0, 1], or numbers >= 0.
     hidden : {'binary', 'relu'}
         Type of the hidden units of every layer: binary (sigmoid) or rectified linear.
     algorithm : {'cd', 'pcd'}

@@ -114,7 +114,7 @@ def lasso(
     positive : bool
         Restrict codes to values of 0 or more.
     split_signs : bool
-        Split each code into its positive and negative part: two codes per atom, both >= 0.
+        Split each code into its positive and its negative part, both >= 0.
     tol : float
         Tolerance of the optimality conditions, as a share of the penalty.
     """
@@ -135,7 +135,7 @@ def nmf(rows: np.ndarray, arrays: Arrays, *, penalty: float = 1e-4, tol: float =
     arrays : mapping of str to np.ndarray
         The dictionary's; ``atoms`` is read.
     penalty : float
-        Weight of the L1 penalty, above 0, for a row of norm 1; higher is sparser and faster.
+        Weight of the L1 penalty, above 0, for a row of norm 1; higher is sparser.
     tol : float
         Tolerance of the optimality conditions, as a share of the penalty.
     """
@@ -166,7 +166,7 @@ def omp(
     tol : float
         Stop when the residual's norm is at most this share of the row's, in [0, 1).
     split_signs : bool
-        Split each code into its positive and negative part: two codes per atom, both >= 0.
+        Split each code into its positive and its negative part, both >= 0.
     """
     from mcls.dictionaries import omp as solver  # compiled: costs half a second to import
 
@@ -198,7 +198,7 @@ def threshold(
     positive : bool
         Set negative codes to 0.
     split_signs : bool
-        Split each code into its positive and negative part: two codes per atom, both >= 0.
+        Split each code into its positive and its negative part, both >= 0.
     """
     likeness = rows @ arrays["atoms"].T
     weights = np.float32(penalty) * np.linalg.norm(rows, axis=1)[:, None]
@@ -228,9 +228,9 @@ def feed_forward(
     nonlinearity : {'sigmoid', 'relu', 'tanh', 'linear'}
         Nonlinearity f.
     n_active : int or None
-        Keep this many codes per row, the largest by absolute value; set the others to 0.
+        Keep the codes with the largest absolute values per row; set others to 0.
     split_signs : bool
-        Split each code into its positive and negative part: two codes per atom, both >= 0.
+        Split each code into its positive and its negative part, both >= 0.
 
     Raises
     ------
@@ -276,7 +276,7 @@ def dbn(
         The dictionary's; ``weights_1`` ``(n_units, n_dims)``, ``biases_1`` ``(n_units,)``,
         ``weights_2`` and so on are read.
     layer : int or {'last', 'all'}
-        Layer whose activations are the codes, from 1; or last, or all layers side by side.
+        Layer whose activations are the codes: a number from 1 on, last, or all.
     nonlinearity : {'sigmoid', 'relu'}
         Nonlinearity of every layer.
 

@@ -48,7 +48,7 @@ class PSD(TorchLearner):
         Weight of the L1 penalty, above 0; higher is sparser. It is not relative to the row's norm:
         rows should be standardised or whitened, each number of variance 1.
     pull : float
-        Weight of the squared distance between code and prediction while solving for the codes. It
+        Weight of the distance of codes from predictions while solving for the codes. It
         is the first paper's prediction term; with 0, codes ignore the encoder, as in the second.
     nonlinearity : {'tanh', 'relu'}
         Nonlinearity of the encoder; with relu no code is negative.

@@ -23,7 +23,7 @@ class RandomAtoms(Dictionary):
     n_atoms : int
         Number of atoms.
     kind : {'rows', 'gaussian'}
-        Kind of atom: rows of the train part, scaled to norm 1, or Gaussian random directions.
+        Kind of atoms: train rows scaled to norm 1, or Gaussian random directions.
     alpha : float
         Threshold of the encoder soft-threshold, at least 0.
     random_state : int or None

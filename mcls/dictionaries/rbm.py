@@ -49,7 +49,7 @@ class RBM(MinibatchLearner):
     n_atoms : int
         Number of hidden units.
     visible : {'gaussian', 'binary', 'relu'}
-        Type of the visible units: real numbers of variance 1, numbers in [0, 1], or >= 0.
+        Type of the visible units: variance 1, numbers in [0, 1], or numbers >= 0.
     hidden : {'binary', 'relu'}
         Type of the hidden units: binary (sigmoid), or noisy rectified linear units. The latter are
         ``max(0, x + N(0, sigmoid(x)))``; their mean is taken to be ``max(0, x)``.
@@ -59,7 +59,7 @@ class RBM(MinibatchLearner):
     n_gibbs : int
         Steps of Gibbs sampling per minibatch.
     reconstruct : {'auto', 'means', 'samples'}
-        Set visible units to their means or to samples; auto: samples for pcd, means for cd. The
+        Set visible units to means or samples; auto: samples for pcd, means for cd. The
         chains of pcd would otherwise not be samples of the model.
     batch_size : int
         Rows per minibatch.

@@ -42,7 +42,7 @@ class SparseCoding(MinibatchLearner):
     n_epochs : int
         Number of passes over the rows.
     forget : float
-        Exponent of the forgetting factor ``(1 - 1/t) ** forget`` at step t (0: never forget).
+        Exponent of the forgetting factor (1 - 1/t) ** forget; 0 never forgets.
     tol : float
         Tolerance of the optimality conditions, as a share of the penalty.
     device : str
