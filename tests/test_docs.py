@@ -136,3 +136,46 @@ def test_every_recipe_names_options_that_exist(path: Path) -> None:
     for name in recipe:
         for table in tables_of(recipe, name):
             assert defaults_of(context, name, table, path)
+
+
+PAGES = [path for path in ROOT.rglob("*.md") if not {".venv", "build", "runs"} & set(path.parts)]
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)", page.read_text(encoding="utf-8"), re.MULTILINE)
+    kept = [re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings]
+    return {heading.replace(" ", "-") for heading in kept}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_to_pages_and_headings_that_exist(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        if "://" in link:
+            continue
+        name, _, anchor = link.partition("#")
+        target = page.parent / name if name else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def test_the_index_leads_to_every_page_of_the_docs() -> None:
+    docs = ROOT / "docs"
+    seen, to_read = set(), [docs / "index.md"]
+    while to_read:
+        page = to_read.pop()
+        if page in seen:
+            continue
+        seen.add(page)
+        links = re.findall(r"\]\(([^)#\s]+\.md)", page.read_text(encoding="utf-8"))
+        to_read += [(page.parent / link).resolve() for link in links if "://" not in link]
+    assert {page.resolve() for page in docs.rglob("*.md")} <= seen
+
+
+def test_paths_and_names_in_the_architecture_exist() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    paths = re.findall(r"`((?:mcls|tests|docs|benchmarks|pipelines)/[\w./-]*)`", page)
+    assert len(paths) > 40
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+    packages = {path.parent.name for path in (ROOT / "mcls").glob("*/__init__.py")}
+    assert {path for path in packages if f"`mcls/{path}/`" not in page} == set()
