@@ -207,7 +207,7 @@ def test_check_of_class_folders_and_of_decoded_audio(mcls, tmp_path):
 def test_prepare(mcls, tmp_path):
     code, _, err = mcls("prepare", "fsdd", ".", "fsdd.csv")
     assert code == 1
-    assert err.startswith("error: . holds no audio; expected the data set fsdd")
+    assert err.startswith("error: . holds no audio; expected the dataset fsdd")
     assert mcls("prepare", "fsd", ".", "fsdd.csv")[0] == 2
     for name in ("0_theo_0.wav", "1_theo_0.wav"):
         (tmp_path / name).write_bytes(b"")

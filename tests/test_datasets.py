@@ -51,10 +51,10 @@ def make_annotated(root: Path, header: str, row: str, n: int) -> None:
 @pytest.mark.parametrize("name", sorted(entries("datasets")))
 def test_wrong_folders_say_what_was_expected_and_where_it_is(name, tmp_path):
     with pytest.raises(
-        DataError, match=rf"nowhere is not a folder; expected the data set {name}.*https://"
+        DataError, match=rf"nowhere is not a folder; expected the dataset {name}.*https://"
     ):
         read(name, tmp_path / "nowhere")
-    with pytest.raises(DataError, match=f"holds no audio; expected the data set {name}"):
+    with pytest.raises(DataError, match=f"holds no audio; expected the dataset {name}"):
         read(name, tmp_path)
     touch(tmp_path, "other/thing.wav")
     with pytest.raises(DataError):

@@ -67,7 +67,7 @@ def test_a_folder_is_not_overwritten_by_chance(toy, tmp_path):
     assert is_made(tmp_path / "a", seed=1, **settings)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("dear")
-    with pytest.raises(DataError, match="is not a synthetic data set"):
+    with pytest.raises(DataError, match="is not a synthetic dataset"):
         make_synth(tmp_path / "mine", overwrite=True, **settings)
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "dear"
 

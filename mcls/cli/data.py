@@ -1,4 +1,4 @@
-"""``mcls data``: prepare, check and split manifests; synthesise a data set."""
+"""``mcls data``: prepare, check and split manifests; synthesise a dataset."""
 
 import json
 import sys
@@ -43,12 +43,12 @@ def command() -> None:
 @click.argument("dataset", type=Name("datasets"), metavar="DATASET")
 @click.argument("root", type=FILE)
 @click.argument("out", type=FILE, metavar="OUT.csv")
-@settings_option("data set")
+@settings_option("dataset")
 @overwrite_option
 def prepare(
     dataset: str, root: Path, out: Path, settings: tuple[str, ...], overwrite: bool
 ) -> None:
-    """Write the manifest of a known data set.
+    """Write the manifest of a known dataset.
 
     DATASET is a name from `mcls list datasets`, ROOT the folder with its
     audio, OUT.csv the manifest to write. Missing files are an error that
@@ -207,7 +207,7 @@ def split(
 @click.option("--seconds", type=float, default=4.0, help="Length of each track in seconds.")
 @overwrite_option
 def synth(folder: Path, seed: int, tracks: int, seconds: float, overwrite: bool) -> None:
-    """Synthesise a small data set of music.
+    """Synthesise a small dataset of music.
 
     DIR/audio gets one folder per class: six styles, played by artists who
     each have a sound of their own. DIR/manifest.csv has the columns labels,

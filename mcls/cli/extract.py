@@ -39,7 +39,7 @@ _SHOWN = 20
 def command(
     ctx: click.Context, source: Path, out: Path, skip_errors: bool, as_json: bool, **options: Any
 ) -> None:
-    """Compute features of every track of a data set.
+    """Compute features of every track of a dataset.
 
     SOURCE is a manifest (CSV) or a folder with one folder per class. OUT is
     the store to write. A track that cannot be read is listed as failed with

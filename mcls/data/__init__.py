@@ -1,1 +1,1 @@
-"""Data before training: known data sets, manifest checks, splits, and the sampling of rows."""
+"""Data before training: known datasets, manifest checks, splits, and the sampling of rows."""

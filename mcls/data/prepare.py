@@ -1,4 +1,4 @@
-"""Writing the manifest of a known data set."""
+"""Writing the manifest of a known dataset."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,25 +27,25 @@ def prepare(
     settings: dict[str, Any] | None = None,
     overwrite: bool = False,
 ) -> PreparedDataset:
-    """Write the manifest of a known data set.
+    """Write the manifest of a known dataset.
 
     Parameters
     ----------
     name : str
-        Name of the data set in the registry.
+        Name of the dataset in the registry.
     root : path
         Folder that holds the audio.
     out : path
         The manifest to write; its paths are relative to its own folder.
     settings : dict or None
-        Settings of the data set.
+        Settings of the dataset.
     overwrite : bool
         Replace another file at `out`.
 
     Raises
     ------
     ConfigError
-        If the data set or a setting is unknown.
+        If the dataset or a setting is unknown.
     DataError
         If files are missing, or another file exists at `out`.
     """

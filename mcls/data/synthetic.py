@@ -1,4 +1,4 @@
-"""A synthetic data set: toy music made from a seed, to try mcls on and to test it with.
+"""A synthetic dataset: toy music made from a seed, to try mcls on and to test it with.
 
 Six styles differ in rhythm, harmony and instrumentation; no single sound gives a style away, and
 their tempi overlap. Every style has several *artists*, whose tracks share instruments, a drum kit
@@ -95,7 +95,7 @@ def make_synth(
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Manifest:
-    """Make a synthetic data set.
+    """Make a synthetic dataset.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def make_synth(
     seconds : float, 1 or more
         Length of each track.
     overwrite : bool
-        Replace a data set made with other settings.
+        Replace a dataset made with other settings.
     progress : callable or None
         Called with tracks done, tracks in all and seconds of audio done.
 
@@ -159,7 +159,7 @@ def make_synth(
 def is_made(
     folder: str | Path, *, seed: int = 0, n_tracks: int = 180, seconds: float = 4.0
 ) -> bool:
-    """Return whether a folder already holds the whole data set of these settings."""
+    """Return whether a folder already holds the whole dataset of these settings."""
     note = Path(folder) / "synth.json"
     whole = (Path(folder) / "manifest.csv").is_file() and note.is_file()
     return whole and note.read_text(encoding="utf-8").strip() == _settings(seed, n_tracks, seconds)
@@ -300,7 +300,7 @@ def _claim(folder: Path, settings: str, overwrite: bool) -> None:
     if note.is_file():
         if note.read_text(encoding="utf-8").strip() != settings and not overwrite:
             raise DataError(
-                f"{folder} holds a synthetic data set with other settings; pass --overwrite to "
+                f"{folder} holds a synthetic dataset with other settings; pass --overwrite to "
                 "replace it"
             )
         (folder / "manifest.csv").unlink(missing_ok=True)
@@ -308,7 +308,7 @@ def _claim(folder: Path, settings: str, overwrite: bool) -> None:
             old.unlink()
     elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise DataError(
-            f"{folder} already exists and is not a synthetic data set; choose another folder"
+            f"{folder} already exists and is not a synthetic dataset; choose another folder"
         )
     with written_whole(note) as temporary:
         temporary.write_text(settings + "\n", encoding="utf-8")

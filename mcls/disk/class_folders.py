@@ -1,4 +1,4 @@
-"""Find the audio in a folder of class folders, the simplest form of a data set.
+"""Find the audio in a folder of class folders, the simplest form of a dataset.
 
 Every subfolder is a class, and its name is the label of all audio files in it, at any depth. The
 notes report the files and folders that are ignored: files that are not audio by their suffix, audio

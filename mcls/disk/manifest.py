@@ -34,7 +34,7 @@ _DELIMITERS = (",", "\t", ";")
 
 @dataclass
 class Manifest:
-    """The tracks of a data set, with their labels and other columns.
+    """The tracks of a dataset, with their labels and other columns.
 
     Parameters
     ----------

@@ -1,1 +1,1 @@
-"""Known data sets: from a folder of audio to a manifest, one file per data set."""
+"""Known datasets: from a folder of audio to a manifest, one file per dataset."""

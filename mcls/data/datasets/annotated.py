@@ -1,4 +1,4 @@
-"""Data sets with a table of their tracks, ``annotations.csv``."""
+"""Datasets with a table of their tracks, ``annotations.csv``."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ def read_annotated(
     root : Path
         Folder with ``annotations.csv`` and the audio.
     dataset, n_expected, url
-        Name, number of tracks and download address of the data set.
+        Name, number of tracks and download address of the dataset.
     columns : list of str
         Required columns beside ``path``.
     partial : bool

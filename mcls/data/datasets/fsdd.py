@@ -27,7 +27,7 @@ def fsdd(root: Path, *, takes: int = 20, partial: bool = False) -> Manifest:
     root : Path
         Folder with the recordings, or with a folder ``recordings`` that holds them.
     takes : int
-        Number of takes of each digit by each speaker; the full data set has 50.
+        Number of takes of each digit by each speaker; the full dataset has 50.
     partial : bool
         Accept missing files.
 

@@ -1,6 +1,6 @@
 """GTZAN: 1000 excerpts of 30 s, 10 genres of 100, named ``GENRE/GENRE.000NN.wav``.
 
-The data set repeats recordings, and artists occur many times. The published fault-filtered split
+The dataset repeats recordings, and artists occur many times. The published fault-filtered split
 omits the repetitions and separates the artists; scores of other splits are too good. There is no
 list of artists here, so there is no group column.
 

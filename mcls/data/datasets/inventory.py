@@ -1,4 +1,4 @@
-"""Comparing a folder of audio with the data set it should hold."""
+"""Comparing a folder of audio with the dataset it should hold."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -17,9 +17,9 @@ def find_audio(root: Path, dataset: str, layout: str, url: str) -> dict[str, str
     ------
     DataError
         If `root` is not a folder or holds no audio; the message names the expected `layout` and
-        the `url` of the data set.
+        the `url` of the dataset.
     """
-    expected = f"expected the data set {dataset}: {layout}; download it from {url}"
+    expected = f"expected the dataset {dataset}: {layout}; download it from {url}"
     if not root.is_dir():
         raise DataError(f"{root} is not a folder; {expected}")
     found = {stem(path): path for path in sorted(audio_below(root, Counter()))}
@@ -43,16 +43,16 @@ def check_complete(
     extra: Iterable[str] = (),
     partial: bool = False,
 ) -> list[str]:
-    """Compare the tracks found with those of the whole data set.
+    """Compare the tracks found with those of the whole dataset.
 
     Parameters
     ----------
     root, dataset
-        Folder and data set, for the messages.
+        Folder and dataset, for the messages.
     n_expected, n_found : int
-        Number of tracks in the whole data set and in the folder.
+        Number of tracks in the whole dataset and in the folder.
     missing, extra : sequence of str
-        Missing tracks, and files that are not part of the data set.
+        Missing tracks, and files that are not part of the dataset.
     partial : bool
         Accept missing tracks.
 
