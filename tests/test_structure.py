@@ -122,6 +122,20 @@ def test_modules_do_not_import_one_another_in_circles() -> None:
         pytest.fail(f"modules import one another in a circle: {error.args[1]}")
 
 
+def test_no_two_public_classes_or_type_aliases_share_a_name() -> None:
+    places: dict[str, list[str]] = {}
+    for path in MODULES:
+        for node in tree_of(path).body:
+            name = ""
+            if isinstance(node, ast.ClassDef):
+                name = node.name
+            elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                name = node.targets[0].id
+            if name[:1].isupper() and not name.isupper():  # constants are in capitals
+                places.setdefault(name, []).append(name_of(path))
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
 @pytest.mark.parametrize("path", MODULES, ids=ids(MODULES))
 def test_click_rich_and_print_are_the_command_lines_own(path: Path) -> None:
     if room_of(name_of(path)) == "cli":

@@ -26,7 +26,7 @@ _GAIN = 1.05
 _IN_VAIN = 2
 
 #: Computes a training step with the given number of segments.
-Step = Callable[[int], object]
+SizedStep = Callable[[int], object]
 
 
 def find_batch_size(task: TrainingTask, device: torch.device | str) -> int:
@@ -58,7 +58,7 @@ def find_batch_size(task: TrainingTask, device: torch.device | str) -> int:
     return devices * (largest if device.type == "cuda" else fastest)(step, limit)
 
 
-def largest(step: Step, limit: int) -> int:
+def largest(step: SizedStep, limit: int) -> int:
     """Return the largest power of two up to `limit` whose step does not run out of memory.
 
     Raises
@@ -72,7 +72,7 @@ def largest(step: Step, limit: int) -> int:
     return found or _none_fits()
 
 
-def fastest(step: Step, limit: int, clock: Callable[[], float] = time.perf_counter) -> int:
+def fastest(step: SizedStep, limit: int, clock: Callable[[], float] = time.perf_counter) -> int:
     """Return the power of two up to `limit` with the most segments per second.
 
     Of sizes that are equally fast within 5 %, the smallest is returned: it makes most steps.
@@ -102,7 +102,7 @@ def _none_fits() -> NoReturn:
     )
 
 
-def _seconds(step: Step, size: int, clock: Callable[[], float]) -> float:
+def _seconds(step: SizedStep, size: int, clock: Callable[[], float]) -> float:
     """Return the seconds of the fastest step; the load of the machine only makes steps longer."""
     least, began = math.inf, clock()
     while True:
@@ -114,7 +114,7 @@ def _seconds(step: Step, size: int, clock: Callable[[], float]) -> float:
             return max(least, 1e-9)
 
 
-def _fits(step: Step, size: int) -> bool:
+def _fits(step: SizedStep, size: int) -> bool:
     """Say whether memory is enough for a step."""
     try:
         step(size)
@@ -130,7 +130,7 @@ def _fits(step: Step, size: int) -> bool:
     return True
 
 
-def _step_of(task: TrainingTask, device: torch.device) -> Step:
+def _step_of(task: TrainingTask, device: torch.device) -> SizedStep:
     """Return a function that computes a step, with the segments of one batch repeated."""
     step, _ = trial_step(task, device)
     some = task.batches[0, 0]

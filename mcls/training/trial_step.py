@@ -10,10 +10,10 @@ from mcls.training.loop import autocast
 from mcls.training.task import TrainingTask
 
 #: Computes a training step with a batch and returns its loss.
-Step = Callable[[np.ndarray, np.ndarray], torch.Tensor]
+TrialStep = Callable[[np.ndarray, np.ndarray], torch.Tensor]
 
 
-def trial_step(task: TrainingTask, device: torch.device) -> tuple[Step, torch.optim.Optimizer]:
+def trial_step(task: TrainingTask, device: torch.device) -> tuple[TrialStep, torch.optim.Optimizer]:
     """Return a function that computes a whole training step, and its optimizer.
 
     Parameters
