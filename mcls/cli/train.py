@@ -1,6 +1,7 @@
 """``mcls train``: train a classifier or a net and write a run folder."""
 
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import click
 
 from mcls.chain.options import Representation
-from mcls.cli.messages import say
+from mcls.cli.messages import failure_of, say
 from mcls.cli.options import (
     FILE,
     SectionedCommand,
@@ -20,6 +21,7 @@ from mcls.cli.options import (
 from mcls.cli.progress import EpochTable, done_line, progress_bar
 from mcls.cli.tables import show_table
 from mcls.data.options import Split
+from mcls.errors import ConfigError, MclsError
 from mcls.stages.options import Model
 from mcls.training.options import Training
 
@@ -45,7 +47,8 @@ def command(ctx: click.Context, store: Path, run: Path, as_json: bool, **options
     runs named by --dict.
 
     The same command again leaves a finished run as it is, and continues a
-    training that was interrupted.
+    training that was interrupted. A net is trained on several devices with
+    --devices, or under torchrun, also on several machines.
 
     \b
     Example:
@@ -56,6 +59,31 @@ def command(ctx: click.Context, store: Path, run: Path, as_json: bool, **options
       mcls train mel.h5 runs/fcn --model fcn4 -p width=0.1 --segment 3 --patience 10
       mcls train all.h5 runs/both --model average --dict runs/vq --dict runs/fcn
     """
+    n_processes = int(os.environ.get("WORLD_SIZE", "1")) if "RANK" in os.environ else 1
+    if n_processes == 1:
+        _train(ctx, store, run, as_json, options)
+        return
+    from mcls.training import torchrun
+
+    if torchrun.join() > 0:
+        ctx.exit(torchrun.follow())
+    try:
+        if options["devices"] not in (1, n_processes):
+            raise ConfigError(
+                f"--devices {options['devices']}: torchrun started {n_processes} processes; "
+                "leave --devices out"
+            )
+        _train(ctx, store, run, as_json, {**options, "devices": n_processes})
+    except MclsError as error:
+        torchrun.leave(failure_of(error).exit_code)
+        raise
+    torchrun.leave(0)
+
+
+def _train(
+    ctx: click.Context, store: Path, run: Path, as_json: bool, options: dict[str, Any]
+) -> None:
+    """Train, and show the epochs and the summary."""
     from mcls.stages.train import train
 
     started = time.monotonic()

@@ -1,8 +1,8 @@
 """What is said of a training that goes wrong: it diverges, stays at chance or never gets better."""
 
+import copy
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -59,13 +59,22 @@ def check_validation(task: TrainingTask, row: Mapping[str, float], epoch: int, r
         raise MclsError(_diverged(task, "the validation loss", loss, f"epoch {epoch + 1}", rate))
 
 
-@contextmanager
-def single_segments_explained(task: TrainingTask, n: int) -> Iterator[None]:
-    """Turn the error of a batch norm that gets a single number per map into one with advice."""
+def check_single_segments(task: TrainingTask) -> None:
+    """Refuse batches of one segment per device if the net cannot learn from a single segment.
+
+    Raises
+    ------
+    ConfigError
+        If a batch norm of the net would get a single number per map.
+    """
+    if task.batches.n_segments // len(task.batches) // task.training.devices > 1:
+        return
+    spec = task.model.spec
+    net = copy.deepcopy(task.model.net).train()
     try:
-        yield
-    except (ValueError, RuntimeError) as error:
-        if n > 1 or "more than 1 value per channel" not in str(error):
+        net(task.model.standardise(torch.zeros(1, 1, spec.n_frames, spec.n_dims)))
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
             raise
         raise ConfigError(_single_segment(task)) from error
 

@@ -1,5 +1,6 @@
 """Train a net from its checkpoint, or from its initial weights, to the weights that are kept."""
 
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,16 +8,19 @@ from dataclasses import replace
 from functools import partial
 
 import torch
+from torch import distributed
 
 from mcls.errors import ConfigError
 from mcls.training.batch_size import find_batch_size
 from mcls.training.checkpoint import Checkpoint, copied, read_checkpoint
+from mcls.training.diagnosis import check_single_segments
 from mcls.training.loop import run_epochs
 from mcls.training.lr_finder import find_rate
 from mcls.training.model import TrainedNet
 from mcls.training.options import Training
 from mcls.training.processes import Process, run_on_devices
 from mcls.training.task import TrainingTask
+from mcls.training.torchrun import lead
 
 
 def fit(task: TrainingTask) -> tuple[TrainedNet, Checkpoint]:
@@ -48,10 +52,12 @@ def fit(task: TrainingTask) -> tuple[TrainedNet, Checkpoint]:
         state = Checkpoint(weights=weights, best=weights)
     if not state.finished:
         device = check_device(task.training)
-        with _generators_kept(device, task.training.devices):
+        with _generators_kept(device):
             _choose(task, state, device)
             if task.training.devices == 1:
                 run_epochs(task, state, Process(torch.device(device)))
+            elif distributed.is_initialized():
+                lead(task, state, device)
             else:
                 run_on_devices(run_epochs, task, state, device)
                 state = read_checkpoint(task.path)
@@ -73,9 +79,12 @@ def check_device(training: Training) -> str:
         if training.precision == "16":
             raise ConfigError("--precision 16 is for CUDA; on a CPU use bf16 or 32")
         return "cpu"
-    if n_cuda < training.devices:
+    devices = training.devices
+    if distributed.is_initialized():  # torchrun's processes may be on several machines
+        devices = int(os.environ.get("LOCAL_WORLD_SIZE", devices))
+    if n_cuda < devices:
         raise ConfigError(
-            f"--device {training.device} --devices {training.devices}: this machine has {n_cuda} "
+            f"--device {training.device} --devices {devices}: this machine has {n_cuda} "
             "CUDA devices; use --device cpu, or fewer devices"
         )
     return "cuda"
@@ -94,6 +103,7 @@ def _choose(task: TrainingTask, state: Checkpoint, device: str) -> None:
             f"--devices {devices}: a batch has fewer segments than devices; use fewer devices, a "
             "larger --batch-size or more segments (--crops)"
         )
+    check_single_segments(task)
     if task.training.find_lr and state.rate is None:
         state.rate = find_rate(task, device)
     if state.rate is not None:
@@ -101,10 +111,10 @@ def _choose(task: TrainingTask, state: Checkpoint, device: str) -> None:
 
 
 @contextmanager
-def _generators_kept(device: str, devices: int) -> Iterator[None]:
+def _generators_kept(device: str) -> Iterator[None]:
     """Leave the caller's random generators and warning filters as they were."""
     with (
-        torch.random.fork_rng(range(devices) if device == "cuda" else []),
+        torch.random.fork_rng([torch.cuda.current_device()] if device == "cuda" else []),
         warnings.catch_warnings(),
     ):
         warnings.filterwarnings("ignore", r".*`torch\.jit\.")  # what torch's compiler imports

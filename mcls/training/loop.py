@@ -16,7 +16,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from mcls.training.checkpoint import Checkpoint, copied, restore_optimizer, write_checkpoint
 from mcls.training.device_batches import DeviceBatches
-from mcls.training.diagnosis import check_losses, check_validation, single_segments_explained
+from mcls.training.diagnosis import check_losses, check_validation
 from mcls.training.logs import open_logs
 from mcls.training.model import TrainedNet
 from mcls.training.processes import Process
@@ -50,8 +50,6 @@ def run_epochs(task: TrainingTask, state: Checkpoint, process: Process) -> None:
     ------
     MclsError
         If the loss becomes NaN or infinite.
-    ConfigError
-        If a batch is too small for the net.
     """
     training, device, on_step = task.training, process.device, task.on_step
     task.batches.shard = (process.rank, process.n_processes)
@@ -102,8 +100,7 @@ def run_epochs(task: TrainingTask, state: Checkpoint, process: Process) -> None:
                     for group, rate in zip(optimizer.param_groups, rates, strict=True):
                         group["lr"] = rate * factor
                 with mixed:
-                    with single_segments_explained(task, len(x)):
-                        logits = forward(standardise(x)).float()
+                    logits = forward(standardise(x)).float()
                     loss = task.loss(logits, y, share).mean()
                     if training.l1:
                         weights = sum(p.abs().sum() for p in net.parameters())
@@ -121,7 +118,8 @@ def run_epochs(task: TrainingTask, state: Checkpoint, process: Process) -> None:
                 if average is not None:
                     average.update_parameters(net)
                 if (step + 1) % _CHECK == 0 or step + 1 == n_steps:
-                    check_losses(task, losses[: step + 1], checked, epoch, rates[0])
+                    means = process.mean(losses[: step + 1])  # so that all processes stop or none
+                    check_losses(task, means, checked, epoch, rates[0])
                     checked = step + 1
                 if on_step is not None:
                     on_step(epoch * n_steps + step + 1, training.epochs * n_steps)
@@ -132,12 +130,12 @@ def run_epochs(task: TrainingTask, state: Checkpoint, process: Process) -> None:
                 if task.valid is not None:
                     scored = TrainedNet(model.spec, evaluated, standardise)
                     row |= task.valid.measure(scored, task.loss, share)
-                check_validation(task, row, epoch, rates[0])
                 row |= mean_norms(gradients)
                 first = torch.from_numpy(task.batches[epoch, 0][0]).to(device)
                 row |= dead_shares(net, standardise(first))
             row = process.broadcast(row)
-            row["train_loss"] = process.mean(losses.double().mean())
+            check_validation(task, row, epoch, rates[0])
+            row["train_loss"] = float(process.mean(losses.double().mean()))
             row["seconds"] = time.monotonic() - started
             state.history.append(_ordered(row))
             value = None if task.valid is None else task.valid.value(row)

@@ -38,14 +38,16 @@ class Process:
         if self.n_processes == 1:
             return value
         held = [value]
-        distributed.broadcast_object_list(held, device=self.device)
+        distributed.broadcast_object_list(held)
         return held[0]
 
-    def mean(self, value: torch.Tensor) -> float:
-        """Return the mean over all processes of a number."""
-        if self.n_processes > 1:
-            distributed.all_reduce(value)
-        return float(value) / self.n_processes
+    def mean(self, values: torch.Tensor) -> torch.Tensor:
+        """Return the mean over all processes of each value."""
+        if self.n_processes == 1:
+            return values
+        values = values.clone()
+        distributed.all_reduce(values)
+        return values / self.n_processes
 
 
 def run_on_devices(

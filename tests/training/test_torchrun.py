@@ -1,0 +1,57 @@
+"""`mcls train` under torchrun: two processes, one run."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+
+
+def start(launcher, store, run, *options):
+    words = ["train", str(store), str(run), "--model", "mlp", "-p", "layers=16", "--device", "cpu"]
+    words += ["--epochs", "4", "--batch-size", "16", *options]
+    return subprocess.run(
+        [sys.executable, *launcher, "-m", "mcls", *words],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+
+@pytest.mark.slow
+def test_torchrun_gives_the_weights_of_two_devices(store, tmp_path):
+    one = start([], store, tmp_path / "devices", "--devices", "2")
+    other = start(TORCHRUN, store, tmp_path / "torchrun")
+    assert (one.returncode, other.returncode) == (0, 0), other.stderr
+    assert other.stdout.replace("torchrun:", "devices:") == one.stdout
+    assert other.stderr.count("train loss") == 1
+    for name in ("model.safetensors", "predictions.csv"):
+        assert (tmp_path / "devices" / name).read_bytes() == (
+            tmp_path / "torchrun" / name
+        ).read_bytes(), name
+
+    again = start(TORCHRUN, store, tmp_path / "torchrun")
+    assert again.returncode == 0
+    assert again.stderr.count("is up to date") == 1
+    refused = start(TORCHRUN, store, tmp_path / "torchrun", "--seed", "1")
+    assert refused.returncode != 0
+    assert refused.stderr.count("holds another run") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--optimizer", "sgd:lr=1e20", "--epochs", "9"], "error: the loss is nan in epoch"),
+        (["--devices", "3"], "error: --devices 3: torchrun started 2 processes"),
+    ],
+)
+def test_torchrun_ends_with_an_error_of_the_training(store, tmp_path, options, message):
+    ended = start(TORCHRUN, store, tmp_path / "run", *options)
+    assert ended.returncode != 0
+    assert ended.stderr.count(message) == 1
+    assert "Connection" not in ended.stderr
+    assert list(tmp_path.iterdir()) == []
