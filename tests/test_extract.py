@@ -173,7 +173,7 @@ def test_an_output_that_cannot_be_written_is_named(folder, tmp_path):
     (tmp_path / "file").write_text("")
     result = CliRunner().invoke(cli, ["extract", str(folder), str(tmp_path / "file" / "s.h5")])
     assert result.exit_code == 1
-    assert "Not a directory" in result.stderr
+    assert "one of the folders in its path is a file" in result.stderr
     assert "Traceback" not in result.stderr
 
 

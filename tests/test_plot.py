@@ -427,9 +427,9 @@ def test_the_command_says_what_it_wrote(bands: Path, tmp_path: Path) -> None:
     assert out.is_file()
 
 
-def error(*words: object) -> str:
+def error(*words: object, exit_code: int = 2) -> str:
     result = run("plot", *words)
-    assert result.exit_code in (1, 2), result.output
+    assert result.exit_code == exit_code, result.output
     assert not result.stdout
     return result.stderr
 
@@ -439,7 +439,7 @@ def test_errors_say_what_to_do(bands: Path, store: Path, tmp_path: Path) -> None
     assert "use a name that ends in one of .png, .svg, .pdf" in error(
         bands, "-o", tmp_path / "x.gif"
     )
-    assert "there is nothing at" in error(tmp_path / "none.h5", "-o", out)
+    assert "there is nothing at" in error(tmp_path / "none.h5", "-o", out, exit_code=1)
     assert "takes no option 'track'; it applies to a store" in error(
         bands, "-o", out, "--track", "a"
     )
@@ -450,19 +450,23 @@ def test_errors_say_what_to_do(bands: Path, store: Path, tmp_path: Path) -> None
     assert "'pool' needs a track; give its id with --track" in error(
         store, "-o", out, "--pool", "max"
     )
-    assert "no track 'onee'; did you mean 'one'?" in error(store, "-o", out, "--track", "onee")
+    assert "no track 'onee'; did you mean 'one'?" in error(
+        store, "-o", out, "--track", "onee", exit_code=1
+    )
     assert "did you mean 'mel'?" in error(store, "-o", out, "--feature", "mle")
     assert "needs a dictionary" in error(
         store, "-o", out, "--track", "one", "--encoder", "triangle"
     )
     empty = tmp_path / "empty"
     empty.mkdir()
-    assert "there is no predictions.csv in it" in error(empty, "-o", out)
+    assert "there is no predictions.csv in it" in error(empty, "-o", out, exit_code=1)
     text = tmp_path / "x.txt"
     text.write_text("hello")
-    assert "cannot be plotted; expected a dictionary" in error(text, "-o", out)
+    assert "cannot be plotted; expected a dictionary" in error(text, "-o", out, exit_code=1)
     h5py.File(tmp_path / "other.h5", "w").close()
-    assert "expected a store or a dictionary" in error(tmp_path / "other.h5", "-o", out)
+    assert "expected a store or a dictionary" in error(
+        tmp_path / "other.h5", "-o", out, exit_code=1
+    )
     assert not out.exists()
 
 

@@ -75,7 +75,10 @@ class Workspace:
             self._release()
             with suppress(OSError):
                 self.folder.rmdir()
-            raise DataError(f"{self.out} cannot be written: {error.strerror}") from error
+            reason = error.strerror
+            if isinstance(error, FileExistsError | NotADirectoryError):
+                reason = "one of the folders in its path is a file"
+            raise DataError(f"{self.out} cannot be written: {reason}") from error
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:

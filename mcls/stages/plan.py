@@ -200,8 +200,8 @@ def check_training(training: Training, parts: Parts) -> None:
         asked.append(f"--patience {training.patience}")
     if asked:
         raise ConfigError(
-            f"{' and '.join(asked)} need a valid part, but there is none ({parts.describe()}); "
-            "draw one with --valid 0.1, or leave the options out"
+            f"{' and '.join(asked)} {'needs' if len(asked) == 1 else 'need'} a valid part, but "
+            f"there is none ({parts.describe()}); draw one with --valid 0.1, or train without"
         )
 
 

@@ -194,7 +194,7 @@ def test_without_a_valid_part_the_last_epoch_is_kept_and_said(train):
     assert about(run)["kept_epoch"] == 4
     assert any("no valid part: the last epoch (4) is kept" in n for n in about(run)["notes"])
     for given in ({"patience": 3}, {"schedule": "plateau"}, {"schedule": "ladder"}):
-        with pytest.raises(ConfigError, match="need a valid part, but there is none"):
+        with pytest.raises(ConfigError, match="needs a valid part, but there is none"):
             train("other", split="alone", **given)
 
 
