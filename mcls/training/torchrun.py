@@ -36,7 +36,9 @@ def follow() -> int:
     while True:
         told = _process("cpu").broadcast(None)
         if isinstance(told, int):
-            distributed.destroy_process_group()
+            if told:  # stay until process 0 has reported its error: torchrun kills the slower ones
+                with suppress(RuntimeError):  # the connection closes
+                    _process("cpu").broadcast(None)
             return told
         with suppress(MclsError):  # every process has the same error, and process 0 reports it
             _train(*told)
@@ -57,7 +59,8 @@ def lead(task: TrainingTask, state: Checkpoint, device: str) -> None:
 def leave(exit_code: int) -> None:
     """Let the processes that follow this one end with an exit code."""
     _process("cpu").broadcast(exit_code)
-    distributed.destroy_process_group()
+    if exit_code == 0:
+        distributed.destroy_process_group()
 
 
 def _train(task: TrainingTask, state: Checkpoint, device: str) -> None:

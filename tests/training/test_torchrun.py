@@ -1,6 +1,7 @@
 """`mcls train` under torchrun: two processes, one run."""
 
 import os
+import socket
 import subprocess
 import sys
 
@@ -54,4 +55,38 @@ def test_torchrun_ends_with_an_error_of_the_training(store, tmp_path, options, m
     assert ended.returncode != 0
     assert ended.stderr.count(message) == 1
     assert "Connection" not in ended.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+WITHOUT_STORE = """
+from mcls.cli.main import main
+from mcls.disk.stored_rows import StoredRows
+from mcls.errors import DataError
+
+def missing(self):
+    raise DataError(f"{self.path.name} can no longer be read")
+
+StoredRows._open = missing
+main()
+"""
+
+
+@pytest.mark.slow
+def test_a_machine_without_the_store_ends_all_with_one_error(store, tmp_path):
+    with socket.create_server(("localhost", 0)) as free:
+        port = free.getsockname()[1]
+    words = ["train", str(store), str(tmp_path / "run"), "--model", "mlp", "--device", "cpu"]
+    where = {"MASTER_ADDR": "localhost", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, *program, *words],
+            env={**os.environ, "OMP_NUM_THREADS": "1", **where, "RANK": str(rank)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank, program in enumerate((["-m", "mcls"], ["-c", WITHOUT_STORE]))
+    ]
+    said = [process.communicate(timeout=120)[1] for process in processes]
+    assert said == [f"error: process 1: {store.name} can no longer be read\n", ""]
+    assert [process.returncode for process in processes] == [1, 1]
     assert list(tmp_path.iterdir()) == []
