@@ -44,10 +44,11 @@ from mcls.nets.describe import describe_net
 from mcls.registry import find
 from mcls.training.fit import fit
 from mcls.training.losses import cross_entropy
-from mcls.training.model import NetSpec, Standardise, TrainedNet
+from mcls.training.model import NetSpec, TrainedNet
 from mcls.training.optimizers import adam
 from mcls.training.options import Training
 from mcls.training.segments import Batches, Tracks
+from mcls.training.standardise import Standardise
 from mcls.training.task import TrainingTask
 
 N_LABELS = 10

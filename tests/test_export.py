@@ -25,8 +25,9 @@ from mcls.nets import build_net, smallest_input
 from mcls.registry import entries, find
 from mcls.stages.export import Exported, export
 from mcls.stages.predict import predict
-from mcls.training.model import NetSpec, Standardise, TrainedNet
+from mcls.training.model import NetSpec, TrainedNet
 from mcls.training.segments import grid
+from mcls.training.standardise import Standardise
 
 SR, N_MELS, N_FRAMES = 8000, 24, 24
 NETS = {

@@ -25,7 +25,8 @@ from mcls.plots.page import style
 from mcls.plots.track import Panel, draw_track
 from mcls.training.grad_cam import Maps, chosen_maps, grad_cam
 from mcls.training.interpret import attribution, first_filters, scores_over_time
-from mcls.training.model import NetSpec, Standardise, TrainedNet
+from mcls.training.model import NetSpec, TrainedNet
+from mcls.training.standardise import Standardise
 
 N_MELS, N_FRAMES, RATE = 12, 20, 22050 / 512
 LABELS = ("high", "low")

@@ -7,7 +7,7 @@ from torch import nn
 
 from mcls.disk.chain import Step
 from mcls.errors import ConfigError
-from mcls.training.model import Standardise
+from mcls.training.standardise import Standardise
 
 
 def copy_layers(net: nn.Module, steps: Sequence[Step]) -> dict[str, str]:

@@ -23,7 +23,7 @@ def fitted_model(run: Run) -> Any:
     """
     if run.net_file is None:
         return run.model()
-    from mcls.training.model import read_net
+    from mcls.training.read_net import read_net
 
     tensors, about = read_tensors(run.net_file)
     try:
@@ -59,7 +59,7 @@ def _built(step: Step) -> Any:
         return model_of(step.arrays["model"].tobytes(), where)
     import torch
 
-    from mcls.training.model import read_net
+    from mcls.training.read_net import read_net
 
     tensors = {name: torch.as_tensor(array) for name, array in step.arrays.items()}
     try:

@@ -59,7 +59,8 @@ def net_step(
     FormatError
         If it is not a net of mcls.
     """
-    from mcls.training.model import chosen_layers, read_net
+    from mcls.training.model import chosen_layers
+    from mcls.training.read_net import read_net
 
     model = read_net(tensors, about)
     settings = {key: value for key, value in about.items() if key != "learnt_from"}

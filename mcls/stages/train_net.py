@@ -24,7 +24,8 @@ from mcls.training.task import OnEpoch, OnStep, TrainingTask
 if TYPE_CHECKING:
     from torch import nn
 
-    from mcls.training.model import Standardise, TrainedNet
+    from mcls.training.model import TrainedNet
+    from mcls.training.standardise import Standardise
 
 
 @dataclass(frozen=True)
@@ -322,7 +323,7 @@ def _standardise(plan: Plan, train: Tracks) -> "Standardise":
     """Return the standardisation of the input, learnt from the train part."""
     import torch
 
-    from mcls.training.model import Standardise
+    from mcls.training.standardise import Standardise
 
     training = plan.training
     assert training is not None

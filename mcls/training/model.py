@@ -4,7 +4,7 @@ All segments of a track, and no others, pass through the net together. So the sc
 depends on the track alone, and not on the other tracks, their order or the number of processes.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -13,19 +13,16 @@ import numpy as np
 import torch
 from torch import nn
 
-from mcls.errors import ConfigError, FormatError, MclsError, suggest
-from mcls.nets import build_net
+from mcls.errors import ConfigError, suggest
 from mcls.registry import find
 from mcls.training.segment_augmentations import move_dims
 from mcls.training.segments import Short, cut, grid, step_of
+from mcls.training.standardise import Standardise
 
 FORMAT = 1
 
 #: Values that pass through a net at once; a longer track passes in pieces.
 _BLOCK = 1 << 23
-
-#: Largest number of values of a segment that a file may claim.
-_LARGEST = 1 << 28
 
 #: For each function from a logit to a score: the score of a label that no train track has, that of
 #: one that all have, and the threshold from which on a label counts as present.
@@ -83,69 +80,6 @@ class NetSpec:
     def step(self) -> int:
         """Hop between segments, in rows."""
         return step_of(self.n_frames, self.overlap)
-
-
-class Standardise(nn.Module):
-    """The standardisation of a net's input, with optional whitening.
-
-    Parameters
-    ----------
-    mean, scale : torch.Tensor, shape (1,), (n_dims,) or (n_frames * n_dims,)
-        Mean and standard deviation, of all values, of each dimension or of each value of a segment.
-    whitening : torch.Tensor, shape (n_frames * n_dims, n_kept), or None
-        Matrix by which the standardised values are multiplied.
-    joined : bool
-        Whether the frames of a segment are joined to one long row first.
-    """
-
-    mean: torch.Tensor
-    scale: torch.Tensor
-    whitening: torch.Tensor | None
-
-    def __init__(
-        self,
-        mean: torch.Tensor,
-        scale: torch.Tensor,
-        whitening: torch.Tensor | None = None,
-        *,
-        joined: bool = False,
-    ) -> None:
-        super().__init__()
-        self.register_buffer("mean", mean)
-        self.register_buffer("scale", scale)
-        self.register_buffer("whitening", whitening)
-        self.joined = joined
-
-    def shape(self, n_frames: int, n_dims: int) -> tuple[int, int]:
-        """Return the frames and dimensions of the output.
-
-        Raises
-        ------
-        ConfigError
-            If the segments do not fit the statistics.
-        """
-        if self.joined:
-            n_frames, n_dims = 1, n_frames * n_dims
-        sizes = (1, n_dims)
-        kept = n_dims if self.whitening is None else self.whitening.shape[1]
-        if (
-            self.mean.ndim != 1
-            or self.mean.shape != self.scale.shape
-            or len(self.mean) not in sizes
-            or (self.whitening is not None and len(self.whitening) != n_dims)
-        ):
-            raise ConfigError(
-                f"rows of {n_dims} dimensions do not fit a standardisation of {len(self.mean)}"
-            )
-        return n_frames, kept
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Standardise segments ``(batch, 1, n_frames, n_dims)`` of any type; float32."""
-        x = x.float()
-        if self.joined:
-            x = x.flatten(2).unsqueeze(2)  # (batch, 1, 1, n_frames * n_dims)
-        x = (x - self.mean).div_(self.scale)
-        return x if self.whitening is None else x @ self.whitening
 
 
 class TrainedNet:
@@ -292,66 +226,6 @@ class TrainedNet:
                 rows, np.zeros_like(some), stops, some, n_frames, short=self.spec.short, mean=mean
             )
             yield self.standardise(torch.from_numpy(x[:, None]).to(self.device))
-
-
-def read_net(tensors: Mapping[str, torch.Tensor], about: Mapping[str, Any]) -> TrainedNet:
-    """Rebuild a net from the results of `TrainedNet.tensors` and `TrainedNet.about`.
-
-    The net is built without memory first, so that the claims of a file are checked before anything
-    is allocated for them.
-
-    Raises
-    ------
-    FormatError
-        If they do not describe a net of mcls.
-    """
-    try:
-        if about["format"] != FORMAT:
-            raise FormatError(f"a net of format {about['format']}; this mcls reads {FORMAT}")
-        spec = NetSpec(
-            net=str(about["net"]),
-            settings=dict(about["settings"]),
-            n_frames=int(about["n_frames"]),
-            n_dims=int(about["n_dims"]),
-            outputs=tuple(map(int, about["outputs"])),
-            always=tuple(map(int, about["always"])),
-            multi_label=bool(about["multi_label"]),
-            loss=str(about["loss"]),
-            short="pad" if about["short"] == "pad" else "loop",
-            learnt_from=tuple(map(str, about["learnt_from"])),
-            overlap=float(about.get("overlap", 0.0)),  # older nets have none
-            test_shift=int(about.get("test_shift", 0)),  # nor this
-        )
-        labels = [*spec.outputs, *spec.always]
-        if min(labels) < 0 or len(set(labels)) < len(labels):
-            raise FormatError(f"a net of labels {labels}")
-        if not 1 <= spec.n_frames * spec.n_dims <= _LARGEST:
-            raise FormatError(f"segments of {spec.n_frames} rows of {spec.n_dims} dimensions")
-        if not 0 <= spec.overlap < 1:
-            raise FormatError(f"segments that overlap by {spec.overlap} of their rows")
-        if not 0 <= spec.test_shift < spec.n_dims:
-            raise FormatError(f"a test shift of {spec.test_shift} for {spec.n_dims} dimensions")
-        own = {
-            name.partition(".")[2]: t for name, t in tensors.items() if name.startswith("input.")
-        }
-        whitening = own.get("whitening")
-        standardise = Standardise(
-            own["mean"], own["scale"], whitening, joined=bool(about["joined"])
-        )
-        sizes = standardise.shape(spec.n_frames, spec.n_dims)
-        with torch.device("meta"):
-            net = build_net(spec.net, spec.settings, *sizes, len(spec.outputs))
-        weights = {name.partition(".")[2]: t for name, t in tensors.items() if name[:4] == "net."}
-        for name, expected in net.state_dict().items():
-            if name in weights and weights[name].dtype != expected.dtype:
-                raise FormatError(f"{name} is {weights[name].dtype}; expected {expected.dtype}")
-        net.load_state_dict(weights, assign=True)
-        return TrainedNet(spec, net, standardise)
-    except MclsError as error:
-        raise FormatError(str(error)) from error
-    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
-        said = str(error).partition("\n")[0]
-        raise FormatError(f"not a net of mcls ({type(error).__name__}: {said})") from error
 
 
 def chosen_layers(net: nn.Module, wanted: Sequence[str]) -> list[str]:

@@ -11,7 +11,9 @@ from mcls.disk.tensors import read_tensors, write_tensors
 from mcls.errors import ConfigError, FormatError
 from mcls.evaluation.aggregate import score_tracks
 from mcls.nets import build_net
-from mcls.training.model import NetSpec, Standardise, TrainedNet, chosen_layers, read_net
+from mcls.training.model import NetSpec, TrainedNet, chosen_layers
+from mcls.training.read_net import read_net
+from mcls.training.standardise import Standardise
 
 N_DIMS = 8
 SETTINGS = {

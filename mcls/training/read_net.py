@@ -1,0 +1,74 @@
+"""Rebuild a trained net from the tensors and the description that a file holds."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from mcls.errors import FormatError, MclsError
+from mcls.nets import build_net
+from mcls.training.model import FORMAT, NetSpec, TrainedNet
+from mcls.training.standardise import Standardise
+
+#: Largest number of values of a segment that a file may claim.
+_LARGEST = 1 << 28
+
+
+def read_net(tensors: Mapping[str, torch.Tensor], about: Mapping[str, Any]) -> TrainedNet:
+    """Rebuild a net from the results of `TrainedNet.tensors` and `TrainedNet.about`.
+
+    The net is built without memory first, so that the claims of a file are checked before anything
+    is allocated for them.
+
+    Raises
+    ------
+    FormatError
+        If they do not describe a net of mcls.
+    """
+    try:
+        if about["format"] != FORMAT:
+            raise FormatError(f"a net of format {about['format']}; this mcls reads {FORMAT}")
+        spec = NetSpec(
+            net=str(about["net"]),
+            settings=dict(about["settings"]),
+            n_frames=int(about["n_frames"]),
+            n_dims=int(about["n_dims"]),
+            outputs=tuple(map(int, about["outputs"])),
+            always=tuple(map(int, about["always"])),
+            multi_label=bool(about["multi_label"]),
+            loss=str(about["loss"]),
+            short="pad" if about["short"] == "pad" else "loop",
+            learnt_from=tuple(map(str, about["learnt_from"])),
+            overlap=float(about.get("overlap", 0.0)),  # older nets have none
+            test_shift=int(about.get("test_shift", 0)),  # nor this
+        )
+        labels = [*spec.outputs, *spec.always]
+        if min(labels) < 0 or len(set(labels)) < len(labels):
+            raise FormatError(f"a net of labels {labels}")
+        if not 1 <= spec.n_frames * spec.n_dims <= _LARGEST:
+            raise FormatError(f"segments of {spec.n_frames} rows of {spec.n_dims} dimensions")
+        if not 0 <= spec.overlap < 1:
+            raise FormatError(f"segments that overlap by {spec.overlap} of their rows")
+        if not 0 <= spec.test_shift < spec.n_dims:
+            raise FormatError(f"a test shift of {spec.test_shift} for {spec.n_dims} dimensions")
+        own = {
+            name.partition(".")[2]: t for name, t in tensors.items() if name.startswith("input.")
+        }
+        whitening = own.get("whitening")
+        standardise = Standardise(
+            own["mean"], own["scale"], whitening, joined=bool(about["joined"])
+        )
+        sizes = standardise.shape(spec.n_frames, spec.n_dims)
+        with torch.device("meta"):
+            net = build_net(spec.net, spec.settings, *sizes, len(spec.outputs))
+        weights = {name.partition(".")[2]: t for name, t in tensors.items() if name[:4] == "net."}
+        for name, expected in net.state_dict().items():
+            if name in weights and weights[name].dtype != expected.dtype:
+                raise FormatError(f"{name} is {weights[name].dtype}; expected {expected.dtype}")
+        net.load_state_dict(weights, assign=True)
+        return TrainedNet(spec, net, standardise)
+    except MclsError as error:
+        raise FormatError(str(error)) from error
+    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+        said = str(error).partition("\n")[0]
+        raise FormatError(f"not a net of mcls ({type(error).__name__}: {said})") from error
