@@ -234,3 +234,16 @@ def test_help_is_short_and_has_an_example(mcls, name):
     assert code == 0
     assert "Example:\n    mcls data" in out
     assert len(out.splitlines()[2].strip()) <= 55
+
+
+def test_split_in_place_keeps_the_mode_and_the_link(mcls, tracks, tmp_path):
+    (tmp_path / "far").mkdir()
+    file, link = tmp_path / "far" / "kept.csv", tmp_path / "tracks.csv"
+    link.rename(file)
+    file.chmod(0o640)
+    link.symlink_to(file)
+    assert mcls("split", "tracks.csv", "--audio-root", ".")[0] == 0
+    assert link.is_symlink()
+    assert file.stat().st_mode & 0o777 == 0o640
+    assert "split" in file.read_text().splitlines()[0]
+    assert [path.name for path in file.parent.iterdir()] == ["kept.csv"]

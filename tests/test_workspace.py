@@ -308,3 +308,75 @@ def test_a_split_cleans_up_after_one_that_was_killed(store, tmp_path):
     add_split(store.with_name("manifest.csv"), out, column="mine", by=None)
     assert ".split.csv.work" not in names(tmp_path)
     assert mcls.Store(store).n_tracks == 8
+
+
+@pytest.fixture(params=[0o022, 0o027, 0o077], ids=lambda mask: f"umask-{mask:03o}")
+def umask(request):
+    old = os.umask(request.param)
+    yield request.param
+    os.umask(old)
+
+
+def mode(path: Path) -> int:
+    return path.stat().st_mode & 0o777
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_files_follow_the_umask_however_a_library_made_them(
+    tmp_path: Path, umask: int, folder: bool
+) -> None:
+    path = tmp_path / "out"
+    with written_whole(path) as new:
+        if folder:
+            new.mkdir()
+        file = new / "model" if folder else new
+        file.touch(mode=0o600)
+    assert mode(path / "model" if folder else path) == 0o666 & ~umask
+    if folder:
+        assert mode(path) == 0o777 & ~umask
+
+
+def test_tensors_follow_the_umask(tmp_path: Path, umask: int) -> None:
+    import torch
+
+    from mcls.disk.tensors import write_tensors
+
+    write_tensors(tmp_path / "model.safetensors", {"w": torch.zeros(2)}, {})
+    assert mode(tmp_path / "model.safetensors") == 0o666 & ~umask
+
+
+def test_a_replaced_file_keeps_its_mode(tmp_path: Path) -> None:
+    path = tmp_path / "out.txt"
+    path.touch()
+    path.chmod(0o640)
+    with written_whole(path) as new:
+        new.write_text("new")
+    assert (path.read_text(), mode(path)) == ("new", 0o640)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_link_is_kept_and_what_it_names_is_written(tmp_path: Path, there: bool) -> None:
+    (tmp_path / "far").mkdir()
+    link, file = tmp_path / "out.txt", tmp_path / "far" / "file.txt"
+    if there:
+        file.write_text("old")
+    link.symlink_to(Path("far", "file.txt"))
+    with Workspace(link) as work, written_whole(link) as new:
+        assert work.folder == tmp_path / "far" / ".file.txt.work"
+        new.write_text("new")
+    assert link.is_symlink()
+    assert file.read_text() == "new"
+    assert (names(tmp_path), names(file.parent)) == (["far", "out.txt"], ["file.txt"])
+
+
+def test_a_link_to_a_folder_is_kept(tmp_path: Path) -> None:
+    link, folder = tmp_path / "run", tmp_path / "far"
+    folder.mkdir()
+    (folder / "old").touch()
+    link.symlink_to(folder)
+    with written_whole(link) as new:
+        new.mkdir()
+        (new / "new").touch()
+    assert link.is_symlink()
+    assert names(folder) == ["new"]
+    assert names(tmp_path) == ["far", "run"]

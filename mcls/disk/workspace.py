@@ -19,6 +19,7 @@ import os
 import re
 import shutil
 import socket
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -38,7 +39,7 @@ class Workspace:
     Parameters
     ----------
     out : Path
-        The output, a file or a folder.
+        The output, a file or a folder. If it is a symbolic link, what it names is written.
     key : str
         Name of what is made: commands with the same key make the same output.
 
@@ -58,7 +59,7 @@ class Workspace:
     """
 
     def __init__(self, out: Path | str, key: str = "pieces") -> None:
-        self.out = Path(out).absolute()
+        self.out = _place(out)
         self.key = key
         self.folder = self.out.with_name(f".{self.out.name}.work")
         self._lock: int | None = None
@@ -120,7 +121,8 @@ class Workspace:
         """Yield a path to write; rename it to the output once all of it is on the disk.
 
         An older file, or an older folder if a folder is written, is replaced. If the body raises,
-        what was written is removed and the older one stays.
+        what was written is removed and the older one stays. A new file gets the mode that the umask
+        gives it, whatever a library gave it; one that replaces a file keeps that file's mode.
 
         Raises
         ------
@@ -129,10 +131,15 @@ class Workspace:
         """
         new, old = self.folder / "new" / self.out.name, self.folder / "old" / self.out.name
         new.parent.mkdir()
+        mode = stat.S_IMODE(new.parent.stat().st_mode) & 0o666  # the umask has made it
         try:
             yield new
             for path in [*new.rglob("*"), new]:
+                if path.is_file():
+                    path.chmod(mode)
                 _sync(path)
+            if new.is_file() and self.out.is_file():
+                new.chmod(stat.S_IMODE(self.out.stat().st_mode))
             if not self._is_held() or _stamp(self.out) != self._before:
                 raise DataError(
                     f"{self.out} was changed by another program meanwhile; run the command again"
@@ -224,7 +231,7 @@ def written_whole(path: Path | str) -> Iterator[Path]:
     >>> with written_whole(Path("scores.csv")) as new:  # doctest: +SKIP
     ...     new.write_text("track_id,score")
     """
-    held = _held.get(Path(path).absolute())
+    held = _held.get(_place(path))
     if held is not None:
         with held.output() as new:
             yield new
@@ -251,6 +258,12 @@ def clean_workspaces(folder: Path) -> None:
         if out.exists():
             with suppress(DataError), Workspace(out) as work:
                 work._replaced = True
+
+
+def _place(out: Path | str) -> Path:
+    """Return where an output lies; a link is followed, so that it stays one."""
+    path = Path(out).absolute()
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
 
 
 def _is_same(file: int, path: Path) -> bool:
