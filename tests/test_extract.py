@@ -1,6 +1,8 @@
+import hashlib
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -115,6 +117,87 @@ def test_changed_columns_are_taken_over_without_computing(folder, tmp_path):
         done = run(listed, tmp_path / "s.h5")
     assert done.n_computed == 0
     assert Store(tmp_path / "s.h5").column("artist") == ["me"] * 12
+
+
+def sha1_of(path: Path) -> str:
+    return hashlib.sha1(path.read_bytes()).hexdigest()
+
+
+def agrees(folder: Path, out: Path) -> bool:
+    """Return whether rows, sha1, path and seconds of every track are those of its audio."""
+    store = Store(out)
+    for i, path in enumerate(store.column("path")):
+        y, _ = soundfile.read(folder / path, dtype="float32")
+        np.testing.assert_array_equal(store.feature().track(i), compute("mfcc", y, sr=SR, n_mfcc=5))
+        assert store.tracks["sha1"][i] == sha1_of(folder / path)
+        assert store.tracks["seconds"][i] == len(y) / SR
+    return True
+
+
+def test_replaced_audio_is_computed_again_and_named(folder, tmp_path, rng):
+    """One file with another's content and old times, one with another suffix, one moved."""
+    run(folder, tmp_path / "s.h5")
+    shutil.copy2(folder / "b" / "träck 1.wav", folder / "a" / "träck 0.wav")
+    (folder / "a" / "träck 3.wav").unlink()
+    soundfile.write(folder / "a" / "träck 3.flac", rng.normal(0, 0.1, SR), SR)
+    done = run(folder, tmp_path / "s.h5")
+    assert done.n_computed == 2
+    assert "computed 2 tracks again, as their audio was replaced: a/träck 0, a/träck 3" in (
+        done.notes
+    )
+    assert agrees(folder, tmp_path / "s.h5")
+    run(folder, tmp_path / "at once.h5")
+    rows = [Store(tmp_path / name).feature().rows for name in ("s.h5", "at once.h5")]
+    np.testing.assert_array_equal(*rows)
+    again = run(folder, tmp_path / "s.h5")
+    assert again.n_computed == 0
+    assert not any("again" in note for note in again.notes)
+
+
+def test_the_same_audio_under_another_name_is_not_computed_again(folder, tmp_path):
+    run(folder, tmp_path / "s.h5")
+    track = folder / "a" / "träck 0.wav"
+    track.rename(track.with_suffix(".WAV"))
+    assert run(folder, tmp_path / "s.h5").n_computed == 0
+    assert agrees(folder, tmp_path / "s.h5")
+
+
+def test_another_folder_with_the_same_tracks_is_computed(folder, tmp_path, rng):
+    other = tmp_path / "other"
+    for path in folder.rglob("*.wav"):
+        (other / path.relative_to(folder)).parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(other / path.relative_to(folder), rng.normal(0, 0.1, SR), SR)
+    run(folder, tmp_path / "s.h5")
+    assert run(other, tmp_path / "s.h5").n_computed == 12
+    assert agrees(other, tmp_path / "s.h5")
+
+
+def test_copies_of_replaced_audio_are_computed_again(folder, tmp_path):
+    options = {"augmentations": ["gain"], "copies": 1}
+    run(folder, tmp_path / "s.h5", **options)
+    shutil.copy(folder / "b" / "träck 1.wav", folder / "a" / "träck 0.wav")
+    assert run(folder, tmp_path / "s.h5", **options).n_computed == 2
+    run(folder, tmp_path / "at once.h5", **options)
+    rows = [Store(tmp_path / name).feature().rows for name in ("s.h5", "at once.h5")]
+    np.testing.assert_array_equal(*rows)
+
+
+def test_audio_that_is_gone_keeps_its_rows_and_is_named(folder, tmp_path):
+    paths = sorted(str(path.relative_to(tmp_path)) for path in folder.rglob("*.wav"))
+    (tmp_path / "list.csv").write_text("\n".join(["path", *paths]), encoding="utf-8")
+    run(tmp_path / "list.csv", tmp_path / "s.h5")
+    (folder / "a" / "träck 0.wav").unlink()
+    done = run(tmp_path / "list.csv", tmp_path / "s.h5")
+    assert (done.n_tracks, done.n_computed) == (12, 0)
+    assert "kept the rows of 1 tracks whose audio cannot be read now: music/a/träck 0" in done.notes
+
+
+def test_replaced_audio_that_cannot_be_read_is_not_kept_as_the_old_one(folder, tmp_path):
+    run(folder, tmp_path / "s.h5")
+    (folder / "a" / "träck 0.wav").write_text("no audio")
+    done = run(folder, tmp_path / "s.h5")
+    assert [failure["track_id"] for failure in done.failed] == ["a/träck 0"]
+    assert "a/träck 0" not in Store(tmp_path / "s.h5").track_ids
 
 
 def test_other_settings_are_refused_by_name(folder, tmp_path):

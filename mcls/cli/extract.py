@@ -44,7 +44,7 @@ def command(
     SOURCE is a manifest (CSV) or a folder with one folder per class. OUT is
     the store to write. A track that cannot be read is listed as failed with
     the reason, and the others are computed. The same command again computes
-    only what is missing.
+    only tracks that are missing or whose audio was replaced.
 
     \b
     Example:

@@ -7,7 +7,8 @@ number of jobs, interrupted or not.
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,7 +24,7 @@ from mcls.disk.store import Store, StoreContents, rows_of
 from mcls.disk.workspace import Workspace
 from mcls.errors import ConfigError, DataError
 from mcls.features.augmentations import parse_augmentations
-from mcls.features.extractor import Extractor
+from mcls.features.extractor import Extractor, file_sha1
 from mcls.features.specs import parse_features
 from mcls.options import takes_options
 from mcls.parallel.pool import Pool, Task
@@ -84,7 +85,8 @@ def extract(
     source : path
         A manifest or a folder with one folder per class.
     out : path
-        The store to write. If it exists, only what is missing is computed.
+        The store to write. If it exists, only tracks that are missing, or whose audio was
+        replaced, are computed.
     extraction : Extraction
         As keywords: ``features``, ``sr``, ``jobs`` and the other options of the extraction.
     overwrite : bool
@@ -133,7 +135,8 @@ def extract(
             old = _open_old(out, asked, overwrite)
         shards = Shards(work, asked, overwrite=overwrite)
         columns, split_note, notes = _columns(manifest, items, old, extraction)
-        found = _found(([old] if old else []) + shards.stores(), items)
+        known = ([old] if old else []) + shards.stores()
+        found, replaced, gone = _found_as_now(known, items, columns["path"], extraction.jobs)
         missing = [item for item in items if item.track_id not in found]
         compute = partial(compute_shard, extractor=extractor, changes=changes, seed=seed)
         total, seconds = len(missing), 0.0
@@ -152,7 +155,9 @@ def extract(
                 n_done, seconds = n_done + done + len(some_failed), seconds + some_seconds
                 if progress is not None:
                     progress(n_done, total, seconds)
-        found = _found(([old] if old else []) + shards.stores(), items)
+        before = {store.path for store in known}
+        found |= _found([one for one in shards.stores() if one.path not in before], items)
+        notes += _replacement_notes([i for i in replaced if i in found], gone)
         if extraction.sr is None:
             _refuse_other_rates(found, failed)
         if not found:
@@ -244,15 +249,68 @@ def _made_split(
 Found = dict[str, tuple[Store, int]]
 
 
-def _found(stores: Sequence[Store], items: Sequence[Item]) -> Found:
-    """Return the store and the index of every finished track."""
+def _found(
+    stores: Sequence[Store],
+    items: Sequence[Item],
+    fits: Callable[[Store, int], bool] = lambda store, track: True,
+) -> Found:
+    """Return the store and the index of every finished track that fits."""
     wanted = {item.track_id for item in items}
     return {
         track_id: (store, track)
         for store in stores
         for track, track_id in enumerate(store.track_ids)
-        if track_id in wanted
+        if track_id in wanted and fits(store, track)
     }
+
+
+def _found_as_now(
+    stores: Sequence[Store], items: Sequence[Item], paths: dict[str, str], jobs: int
+) -> tuple[Found, list[str], list[str]]:
+    """Return the finished tracks whose rows are those of the audio as it is now, by its SHA-1.
+
+    Also return the tracks whose audio was replaced, and those whose audio cannot be read, whose
+    rows stay if the path is the same.
+    """
+    known = _found(stores, items)
+    audio = {item.track_id: item.path for item in items if item.track_id in known}
+    each = sorted(set(audio.values()))
+    with ThreadPoolExecutor(jobs) as team:
+        sha1s = dict(zip(each, team.map(_sha1_now, each), strict=True))
+
+    def fits(store: Store, track: int) -> bool:
+        track_id = store.track_ids[track]
+        path, sha1 = audio[track_id], sha1s[audio[track_id]]
+        if sha1 is None:
+            return store.tracks["path"][track] in (paths[track_id], str(path))
+        return bool(store.tracks["sha1"][track] == sha1)
+
+    found = _found(stores, items, fits)
+    replaced = [track_id for track_id in audio if track_id not in found]
+    gone = [track_id for track_id in found if sha1s[audio[track_id]] is None]
+    return found, replaced, gone
+
+
+def _sha1_now(path: Path) -> str | None:
+    try:
+        return file_sha1(path) if path.is_file() else None
+    except OSError:
+        return None
+
+
+def _replacement_notes(again: Sequence[str], gone: Sequence[str]) -> list[str]:
+    notes = []
+    if again:
+        what = f"computed {len(again)} tracks again, as their audio was replaced"
+        notes.append(f"{what}: {_first(again)}")
+    if gone:
+        what = f"kept the rows of {len(gone)} tracks whose audio cannot be read now"
+        notes.append(f"{what}: {_first(gone)}")
+    return notes
+
+
+def _first(names: Sequence[str], n: int = 5) -> str:
+    return ", ".join(names[:n]) + (", ..." if len(names) > n else "")
 
 
 def _refuse_other_rates(found: Found, failed: dict[str, str]) -> None:
