@@ -10,16 +10,18 @@ The messages of the errors are short reasons without the path, which the caller 
 import io
 import os
 import stat
+import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import soundfile
 import soxr
 
+from mcls.disk.audio_streams import Part, mp3_samples, stream_starts
 from mcls.errors import ConfigError, DataError
 
 #: Samples per channel that are decoded at once, for up to eight channels; files of up to half a
@@ -27,6 +29,12 @@ from mcls.errors import ConfigError, DataError
 BLOCK = 1 << 21
 #: Samples per channel that are averaged at once.
 _PIECE = 1 << 15
+#: A number of samples that stands for an unknown one in libsndfile.
+_UNKNOWN = 1 << 40
+#: Samples that an encoder of MP3 adds, and a frame that only describes the file.
+_MP3_DELAY = 4 * 1152
+#: The containers whose durations are counted, not guessed.
+_SURE = {"mov"}
 #: The accepted sampling rates in Hz; a header with another one is corrupt.
 MIN_SR, MAX_SR = 1000, 768_000
 #: The largest accepted sample: far above floats in integer scale, far below the values whose powers
@@ -106,16 +114,8 @@ class AudioFile:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         _check_regular(self.path)
-        try:
-            self._file = soundfile.SoundFile(os.fsencode(self.path))  # a name of any bytes
-        except (soundfile.SoundFileError, TypeError) as error:
-            self._file = None
-            self._libav = _Libav(self.path, str(error))
-            self.sr, self.n_channels = self._libav.sr, self._libav.n_channels
-        else:
-            self.sr, self.n_channels = self._file.samplerate, self._file.channels
-            # libsndfile gives 16-bit samples as they are six times faster than as floats.
-            self._dtype = "int16" if self._file.subtype == "PCM_16" else "float32"
+        self._decoder = _decoder(self.path)
+        self.sr, self.n_channels = self._decoder.sr, self._decoder.n_channels
         if not MIN_SR <= self.sr <= MAX_SR:
             self.close()
             raise DataError(f"the header says {self.sr} Hz; expected {MIN_SR} to {MAX_SR}")
@@ -128,10 +128,7 @@ class AudioFile:
 
     def close(self) -> None:
         """Close the file."""
-        if self._file is not None:
-            self._file.close()
-        else:
-            self._libav.close()
+        self._decoder.close()
 
     def blocks(self, excerpt: Excerpt | None = None) -> Iterator[np.ndarray]:
         """Yield the audio in blocks of mono samples.
@@ -153,8 +150,7 @@ class AudioFile:
         """
         start, left = self._stretch(excerpt)
         any_left = False
-        source = self._soundfile_blocks if self._file is not None else self._libav.blocks
-        for block in source(start, left):
+        for block in self._decoder.blocks(start, left):
             y = _mono(block)
             with np.errstate(invalid="ignore"):
                 loudest = max(float(y.max(initial=0)), -float(y.min(initial=0)))
@@ -171,8 +167,10 @@ class AudioFile:
 
     @property
     def n_samples(self) -> int:
-        """Samples per channel according to the header."""
-        return self._file.frames if self._file is not None else self._libav.n_samples
+        """Samples per channel; the file is decoded to count them where its header does not say."""
+        if self._decoder.n_samples is None:
+            self._decoder.n_samples = _count(self.path)
+        return self._decoder.n_samples
 
     def _stretch(self, excerpt: Excerpt | None) -> tuple[int, int | None]:
         """Return the first sample and the number of samples; None: up to the end."""
@@ -183,27 +181,188 @@ class AudioFile:
             return round(excerpt.offset * self.sr), n
         return max(0, (self.n_samples - n) // 2), n
 
-    def _soundfile_blocks(self, start: int, left: int | None) -> Iterator[np.ndarray]:
-        assert self._file is not None
-        decoded = False
+
+class _Decoder(Protocol):
+    """What decodes a file: blocks ``(n, n_channels)``; n_samples is None where it is not known."""
+
+    sr: int
+    n_channels: int
+    n_samples: int | None
+
+    def blocks(self, start: int, left: int | None) -> Iterator[np.ndarray]: ...
+
+    def close(self) -> None: ...
+
+
+def _decoder(path: Path) -> _Decoder:
+    """Open a file with the decoder that reads all of it."""
+    try:
+        first = _Soundfile(path)
+    except (soundfile.SoundFileError, TypeError) as error:
+        return _Libav(path, str(error))
+    starts = stream_starts(path, first.kind)
+    if len(starts) > 1:
+        with suppress(soundfile.SoundFileError, TypeError):
+            joined = _Joined(path, starts)
+            first.close()
+            return joined
+    if first.kind == "MP3":
+        n_samples = mp3_samples(path)
+        if first.n_samples is None or first.n_samples < n_samples - _MP3_DELAY:
+            with suppress(DataError):
+                other = _Libav(path, "")
+                other.n_samples = n_samples
+                first.close()
+                return other
+        elif n_samples:
+            first.n_samples = min(first.n_samples, n_samples)
+    return first
+
+
+def _count(path: Path) -> int:
+    """Decode a file to count its samples."""
+    decoder = _decoder(path)
+    try:
+        return sum(len(block) for block in decoder.blocks(0, None))
+    finally:
+        decoder.close()
+
+
+class _Soundfile:
+    """A file, or a part of one, decoded by libsndfile; by libav from where that fails."""
+
+    def __init__(self, path: Path, part: tuple[int, int | None] | None = None) -> None:
+        self.path, self._part = path, part
+        self._source = None if part is None else Part(path, *part)
+        with nullcontext() if _is_quiet(path) else _quiet():
+            self._file = soundfile.SoundFile(self._source or os.fsencode(path))
+        self.kind = self._file.format
+        self.sr, self.n_channels = self._file.samplerate, self._file.channels
+        self._reading = _quiet if self.kind == "MP3" else nullcontext
+        # libsndfile gives 16-bit samples as they are six times faster than as floats.
+        self._dtype = "int16" if self._file.subtype == "PCM_16" else "float32"
+        known = 0 <= self._file.frames < _UNKNOWN
+        self.n_samples: int | None = self._file.frames if known else None
+
+    def close(self) -> None:
+        self._file.close()
+        if self._source is not None:
+            self._source.close()
+
+    def blocks(self, start: int, left: int | None) -> Iterator[np.ndarray]:
+        at = start
+        if self.n_samples is not None and 0 < self.n_samples <= start:
+            return
         try:
             if start:
-                if start >= self._file.frames:
-                    return
                 self._file.seek(start)
             while left is None or left > 0:
                 wanted = max(1, BLOCK * 8 // max(8, self.n_channels))
                 wanted = wanted if left is None else min(left, wanted)
-                with np.errstate(all="ignore"):
+                with np.errstate(all="ignore"), self._reading():
                     block = self._file.read(wanted, dtype=self._dtype, always_2d=True)
                 if not len(block):
-                    break
-                decoded = True
+                    return
+                at += len(block)
                 left = None if left is None else left - len(block)
                 yield block
         except soundfile.SoundFileError as error:
-            if not decoded:  # a truncated file is used as far as it goes
-                raise DataError(_reason(error)) from error
+            yield from self._rest(at, left, error, decoded=at > start)
+
+    def _rest(
+        self, at: int, left: int | None, error: soundfile.SoundFileError, *, decoded: bool
+    ) -> Iterator[np.ndarray]:
+        """Yield what libav decodes after the failure of libsndfile."""
+        try:
+            libav = _Libav(self.path, str(error), self._part)
+            try:
+                for block in libav.blocks(at, left):
+                    decoded = decoded or len(block) > 0
+                    yield block
+            finally:
+                libav.close()
+        except DataError:
+            pass
+        if not decoded:
+            raise DataError(_reason(error)) from error
+
+
+class _Joined:
+    """Streams one after another in a file; all are given at the rate of the first, as mono."""
+
+    def __init__(self, path: Path, starts: list[int]) -> None:
+        self._path = path
+        self._parts = list(zip(starts, [*starts[1:], None], strict=True))
+        first = _Soundfile(path, self._parts[0])
+        self.sr, self.n_channels = first.sr, first.n_channels
+        first.close()
+        self.n_samples: int | None = None
+
+    def close(self) -> None:
+        """Do nothing: streams are open only while they are read."""
+
+    def blocks(self, start: int, left: int | None) -> Iterator[np.ndarray]:
+        skip = start
+        for part in self._parts:
+            for y in self._stream(part):
+                block, skip = y[skip:], max(0, skip - len(y))
+                if left is not None:
+                    block = block[:left]
+                    left -= len(block)
+                yield block[:, None]
+                if left == 0:
+                    return
+
+    def _stream(self, part: tuple[int, int | None]) -> Iterator[np.ndarray]:
+        try:
+            stream = _Soundfile(self._path, part)
+        except (soundfile.SoundFileError, TypeError):
+            return
+        try:
+            with suppress(DataError):
+                mono = (_mono(block) for block in stream.blocks(0, None))
+                yield from resampled(mono, stream.sr, self.sr)
+        finally:
+            stream.close()
+
+
+def _is_quiet(path: Path) -> bool:
+    """Return whether a file is surely no MP3, whose decoder prints warnings."""
+    with path.open("rb") as file:
+        return file.read(4) in (b"RIFF", b"fLaC", b"OggS", b"FORM")
+
+
+_quiet_lock, _quiet_depth, _stderr = threading.Lock(), 0, -1
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what libmpg123 prints from the standard error of the process."""
+    global _quiet_depth, _stderr
+    with _quiet_lock:
+        if not _quiet_depth:
+            _stderr = _silence()
+        _quiet_depth += 1
+    try:
+        yield
+    finally:
+        with _quiet_lock:
+            _quiet_depth -= 1
+            if not _quiet_depth and _stderr >= 0:
+                os.dup2(_stderr, 2)
+                os.close(_stderr)
+
+
+def _silence() -> int:
+    """Let nothing more be seen of the standard error; return a copy, or -1 if there is none."""
+    try:
+        copy = os.dup(2)
+    except OSError:
+        return -1
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+    return copy
 
 
 def _libav_errors() -> tuple[type[Exception], ...]:
@@ -225,12 +384,15 @@ class _Handle(io.BufferedReader):
 
 
 class _Libav:
-    """The first audio stream of a container, decoded by PyAV."""
+    """The first audio stream of a container, or of a part of a file, decoded by PyAV."""
 
-    def __init__(self, path: Path, first_error: str) -> None:
+    def __init__(
+        self, path: Path, first_error: str, part: tuple[int, int | None] | None = None
+    ) -> None:
         import av
 
-        self._handle = _Handle(io.FileIO(path))
+        raw = io.FileIO(path) if part is None else Part(path, *part)
+        self._handle = _Handle(raw)
         try:
             # A file object and no protocols: a playlist cannot make it open anything else.
             self._container: Any = av.open(self._handle, options={"protocol_whitelist": "none"})
@@ -239,36 +401,60 @@ class _Libav:
             self.n_channels = int(self._stream.channels or 1)
         except _libav_errors() as error:
             self._handle.close()
-            raise DataError(f"not audio that can be read: {_reason(first_error)}") from error
-        seconds = float(getattr(self._container, "duration", None) or 0) / av.time_base
-        if self._stream.duration is not None and self._stream.time_base is not None:
+            said = getattr(error, "strerror", None) or "no audio was found in it"
+            reason = _reason(said if "does not exist" in first_error else first_error)
+            raise DataError(f"not audio that can be read: {reason}") from error
+        self.n_samples: int | None = None
+        sure = not _SURE.isdisjoint(self._container.format.name.split(","))
+        if sure and self._stream.duration is not None and self._stream.time_base is not None:
             seconds = float(self._stream.duration * self._stream.time_base)
-        self.n_samples = round(seconds * self.sr)
+            self.n_samples = round(seconds * self.sr)
 
     def close(self) -> None:
         self._container.close()
         self._handle.close()
 
     def blocks(self, start: int, left: int | None) -> Iterator[np.ndarray]:
-        import av
-
-        resampler = av.AudioResampler(format="fltp")
         skip, decoded = start, False
         try:
-            for frame in self._container.decode(self._stream):
-                for part in resampler.resample(frame):
-                    block = part.to_ndarray().T
-                    decoded = decoded or len(block) > 0
-                    block, skip = block[skip:], max(0, skip - len(block))
-                    if left is not None:
-                        block = block[:left]
-                        left -= len(block)
-                    yield block
-                    if left == 0:
-                        return
+            for block in self._resampled():
+                decoded = decoded or len(block) > 0
+                block, skip = block[skip:], max(0, skip - len(block))
+                if left is not None:
+                    block = block[:left]
+                    left -= len(block)
+                yield block
+                if left == 0:
+                    return
         except _libav_errors() as error:
             if not decoded:
                 raise DataError(f"could not be decoded ({_reason(error)})") from error
+
+    def _resampled(self) -> Iterator[np.ndarray]:
+        """Yield floats; where the rate changes within the file, at the rate of its beginning."""
+        import av
+
+        resampler, shape = None, None
+        for frame in self._frames():
+            this = (frame.format.name, frame.layout.name, frame.rate)
+            if resampler is None or this != shape:
+                rate = None if frame.rate == self.sr else self.sr
+                resampler, shape = av.AudioResampler(format="fltp", rate=rate), this
+            yield from (part.to_ndarray().T for part in resampler.resample(frame))
+
+    def _frames(self) -> Iterator[Any]:
+        """Yield frames; a packet that cannot be decoded is left out, as players do."""
+        first_error, decoded = None, False
+        for packet in self._container.demux(self._stream):
+            try:
+                frames = packet.decode()
+            except _libav_errors() as error:
+                first_error = first_error or error
+                continue
+            decoded = decoded or bool(frames)
+            yield from frames
+        if first_error is not None and not decoded:
+            raise first_error
 
 
 def probe(path: str | Path) -> AudioInfo:
