@@ -230,7 +230,7 @@ def inner_folds(
     Y : np.ndarray, shape (n_rows, n_labels) bool
         Labels.
     groups : np.ndarray, shape (n_rows,), or None
-        Group of each row; None: each row is a group of its own.
+        Group of each row; None: each row is a group of its own. Rows of a group are never split.
     single_label : bool
         True if each row has exactly one label, which allows stratification.
     random_state : int or None
@@ -241,7 +241,7 @@ def inner_folds(
     list of (train, test) row indices
         Up to ``N_INNER_FOLDS`` folds; empty if there are too few groups or rows to split.
     """
-    if groups is None or len(np.unique(groups)) < 2:
+    if groups is None:
         groups = np.arange(len(Y))
     alone = len(np.unique(groups)) == len(groups)
     if single_label:

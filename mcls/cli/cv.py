@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from mcls.cli.messages import say
 from mcls.cli.options import FILE, json_option, options_from, origins, overwrite_option
 from mcls.cli.progress import done_line, progress_bar
 from mcls.cli.tables import mean_and_sd, show_table
@@ -54,6 +55,8 @@ def command(
         click.echo(json.dumps(made.summary, indent=2, ensure_ascii=False))
     else:
         _show(made.path, made.summary)
+    for note in made.summary["notes"]:
+        say(f"note: {note}")
     folds = "1 fold" if made.computed == 1 else f"{made.computed} folds"
     done_line(f"wrote {made.path}, {folds} computed", started)
 
@@ -87,8 +90,6 @@ def _show(path: Path, summary: dict[str, Any]) -> None:
     rows.append(["pooled" if folds else "test", str(summary["n_tracks"]), *pooled])
     what = f"{len(folds)} folds" if folds else "train to test"
     click.echo(f"{path}: {what}, split id {summary['split_id']}")
-    for note in summary["notes"]:
-        click.echo(f"note: {note}")
     first = "fold" if folds else "part"
     show_table([first, "tracks", *(f"{name} ({kind})" for name, kind in headline.items())], rows)
 

@@ -102,8 +102,7 @@ def _train(
     else:
         say(f"{trained.path} is up to date; nothing to do")
     for note in trained.summary["notes"]:
-        if note.startswith("hint: "):
-            say(note)
+        say(note if note.startswith("hint: ") else f"note: {note}")
 
 
 def show_summary(path: Path, summary: dict[str, Any]) -> None:
@@ -123,9 +122,6 @@ def show_summary(path: Path, summary: dict[str, Any]) -> None:
         for key, option in found.items():
             if key in about:
                 click.echo(f"{option} found {about[key]:.4g}")
-    for note in summary["notes"]:
-        if not note.startswith("hint: "):  # hints are printed on stderr
-            click.echo(f"note: {note}")
     if not summary["metrics"]:
         click.echo("there is no valid or test part, so no metrics were computed")
         return

@@ -166,8 +166,8 @@ def fill_run(
         return encoded_track(stored, plan.chain, i)
 
     if plan.training is None:
-        rows, n_rows = _fit_classifier(plan, encoded, progress)
-        model, notes, more = plan.model, [], {}
+        rows, n_rows, notes = _fit_classifier(plan, encoded, progress)
+        model, more = plan.model, {}
     else:
         trained = train_net(
             folder,
@@ -218,22 +218,22 @@ def fill_run(
 
 def _fit_classifier(
     plan: Plan, encoded: Callable[[int], RowsAndRate], progress: Progress | None
-) -> tuple[dict[int, np.ndarray], int]:
-    """Read and fit; return the rows of the valid part and the number of train rows."""
+) -> tuple[dict[int, np.ndarray], int, list[str]]:
+    """Read and fit; return the rows of the valid part, the number of train rows, and notes."""
     learnt = plan.parts.of("train", "valid")
     rows = {}
     for done, i in enumerate(map(int, learnt), start=1):
         rows[i] = encoded(i)[0]
         if progress is not None:
             progress(done, len(plan.parts.of("train", "valid", "test")), 0.0)
-    n_rows = fit_rows(plan, rows)
+    n_rows, notes = fit_rows(plan, rows)
     for i in map(int, plan.parts.of("train")):
         del rows[i]
-    return rows, n_rows
+    return rows, n_rows, notes
 
 
-def fit_rows(plan: Plan, rows: Mapping[int, np.ndarray]) -> int:
-    """Fit the classifier on the rows of the train part; return how many there were.
+def fit_rows(plan: Plan, rows: Mapping[int, np.ndarray]) -> tuple[int, list[str]]:
+    """Fit the classifier on rows of the train part; return how many it used, and notes.
 
     Parameters
     ----------
@@ -246,6 +246,9 @@ def fit_rows(plan: Plan, rows: Mapping[int, np.ndarray]) -> int:
     source_of = copies(plan.store)
     own = [plan.store.track_ids[source_of.get(i, i)] for i in range(plan.store.n_tracks)]
     groups = [group or name for group, name in zip(store_groups or own, own, strict=True)]
+    one_group = len({groups[i] for i in parts.of("train")}) == 1
+    if one_group:
+        groups = own
     y = table.matrix if table.multi_label else table.classes()
     place = {int(i): row for row, i in enumerate(parts.of("train", "valid", "test"))}
 
@@ -273,7 +276,13 @@ def fit_rows(plan: Plan, rows: Mapping[int, np.ndarray]) -> int:
             "every label is on all train tracks or on none, so there is nothing to learn"
         )
     plan.model.fit(X, labels, groups=row_groups, valid=valid)
-    return len(X)
+    notes = []
+    if one_group and valid is None and getattr(plan.model, "choice_", ()):
+        notes.append(
+            f"the train part is one group of column {plan.settings['group']!r}, so settings were "
+            "chosen by inner folds that keep tracks whole, not groups"
+        )
+    return len(X), notes
 
 
 def _predictions(plan: Plan, tracks: np.ndarray, scores: list[np.ndarray]) -> Predictions:

@@ -1,0 +1,51 @@
+"""A command does what was asked, or says what it did instead: in the notes and on stderr."""
+
+import numpy as np
+import pytest
+
+import mcls
+from mcls.disk.run import open_run
+from mcls.disk.store import NewRows, StoreContents, write_store
+from mcls.features.extractor import Extractor
+from mcls.features.specs import parse_features
+
+PARTS = {"split": "fold", "fold": "b", "valid": 0.0}
+
+
+@pytest.fixture
+def make_store(tmp_path):
+    """Write a store of twenty tracks of ten MFCC frames each, close to each other in a track."""
+
+    def make(feature="mfcc:n_mfcc=4", sr=8000, **columns):
+        rng = np.random.default_rng(0)
+        ids = [f"t{i:02d}" for i in range(20)]
+        own = {
+            "track_id": ids,
+            "path": [f"{i}.wav" for i in ids],
+            "labels": ["low", "high"] * 10,
+            "fold": ["a"] * 12 + ["b"] * 8,
+        }
+        step = Extractor(parse_features([feature]), sr=sr).steps()["mfcc"]
+        rows = [rng.normal(size=4) + 0.01 * rng.normal(size=(10, 4)) for _ in ids]
+        rows = [track.astype(np.float32) for track in rows]
+        new = NewRows("mfcc", (step,), 10.0, 4, [10] * 20, rows)
+        write_store(tmp_path / "s.h5", StoreContents({**own, **columns}), [new])
+        return tmp_path / "s.h5"
+
+    return make
+
+
+def test_inner_folds_of_one_group_keep_tracks_whole(make_store, tmp_path):
+    """Frames of a track are alike: folds that tear tracks find the labels of noise by heart."""
+    store = make_store(group=["only"] * 12 + ["other"] * 8)
+    mcls.train(store, tmp_path / "grouped", **PARTS)
+    mcls.train(store, tmp_path / "alone", group="none", **PARTS)
+    grouped, alone = (open_run(tmp_path / name).about for name in ("grouped", "alone"))
+    assert grouped["chosen"] == alone["chosen"]
+    assert max(score for _, _, score in grouped["chosen"]["choice_"]) < 0.9
+    (said,) = (note for note in grouped["notes"] if "inner folds" in note)
+    assert said == (
+        "the train part is one group of column 'group', so settings were chosen by inner folds "
+        "that keep tracks whole, not groups"
+    )
+    assert not any("inner folds" in note for note in alone["notes"])
