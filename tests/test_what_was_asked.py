@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 import mcls
+from mcls.cli.main import cli
 from mcls.disk.run import open_run
 from mcls.disk.store import NewRows, StoreContents, write_store
 from mcls.features.extractor import Extractor
@@ -35,6 +37,10 @@ def make_store(tmp_path):
     return make
 
 
+def run(*line):
+    return CliRunner().invoke(cli, [str(word) for word in line])
+
+
 def test_inner_folds_of_one_group_keep_tracks_whole(make_store, tmp_path):
     """Frames of a track are alike: folds that tear tracks find the labels of noise by heart."""
     store = make_store(group=["only"] * 12 + ["other"] * 8)
@@ -49,3 +55,30 @@ def test_inner_folds_of_one_group_keep_tracks_whole(make_store, tmp_path):
         "that keep tracks whole, not groups"
     )
     assert not any("inner folds" in note for note in alone["notes"])
+
+
+def test_the_rows_said_are_the_rows_learnt_from(make_store, tmp_path):
+    """An SVM that draws 50 of 120 rows says 50, in its notes and on stderr."""
+    store = make_store()
+    line = ["train", store, tmp_path / "run", "--split", "fold", "--fold", "b", "--valid", "0"]
+    result = run(*line, "-p", "max_rows=50", "-p", "C=1")
+    assert result.exit_code == 0, result.output
+    assert "svm on 50 rows" in result.stdout
+    note = "the svm was trained on 50 of 120 train rows, drawn (max_rows=50)"
+    assert f"note: {note}\n" in result.stderr
+    about = open_run(tmp_path / "run").about
+    assert note in about["notes"]
+    assert about["summary"]["rows"] == 50
+    assert run(*line, "-p", "max_rows=50", "-p", "C=1").stderr.count(note) == 1
+
+
+def test_caps_of_the_choice_of_settings_are_noted(make_store, tmp_path):
+    store = make_store(split=["train"] * 10 + ["valid"] * 8 + ["test"] * 2)
+    made = mcls.train(store, tmp_path / "linear", settings=["max_rows=50", "kernel=linear"])
+    assert made.summary["rows"] == 100
+    assert "C was chosen with 50 of 100 train rows, drawn (max_rows=50)" in made.summary["notes"]
+    chosen_on = "settings were chosen on 50 of 80 valid rows (max_rows=50)"
+    assert chosen_on in made.summary["notes"]
+    all_rows = mcls.train(store, tmp_path / "all")
+    assert all_rows.summary["rows"] == 100
+    assert not any("max_rows" in note for note in all_rows.summary["notes"])

@@ -118,6 +118,16 @@ class RowClassifier(ClassifierMixin, BaseEstimator):
         )
         return self
 
+    def rows_used(self, n_rows: int, n_valid: int = 0) -> tuple[int, list[str]]:
+        """Return the number of train rows that were learnt from, and notes about the others.
+
+        Parameters
+        ----------
+        n_rows, n_valid : int
+            The number of train and of valid rows given to ``fit``.
+        """
+        return n_rows, []
+
     def scores(self, X: np.ndarray) -> np.ndarray:
         """Return the score of each label for each row.
 

@@ -68,6 +68,9 @@ class SVM(RowClassifier):
     one-vs-all classification.
     """
 
+    #: Number of rows of the kernel matrix; None if all train rows are in it.
+    drawn_: int | None = None
+
     lowest: ClassVar[float] = -1e6
     highest: ClassVar[float] = 1e6
     threshold: float = 0.0
@@ -108,6 +111,9 @@ class SVM(RowClassifier):
         Z, labels, groups = X[drawn], Y[drawn], None if groups is None else groups[drawn]
         row_weights = None if weights is None else weights[drawn]
         rows = len(Z)
+        self.__dict__.pop("drawn_", None)
+        if rows < len(X):
+            self.drawn_ = rows
         tried = self._grid(Z)
         if len(tried) == 1:
             self.gamma_, self.C_ = tried[0]
@@ -151,6 +157,19 @@ class SVM(RowClassifier):
             kernel = self._kernel(self._distances(X[block], self.support_), self.gamma_)
             scores[block] = kernel @ self.coef_.T + self.intercept_
         return scores
+
+    def rows_used(self, n_rows: int, n_valid: int = 0) -> tuple[int, list[str]]:
+        """Return the number of train rows that were learnt from, and notes about the others."""
+        used, notes = n_rows, []
+        cap = f"max_rows={self.max_rows}"
+        if self.drawn_ is not None and self.support_ is not None:
+            used = self.drawn_
+            notes.append(f"the svm was trained on {used} of {n_rows} train rows, drawn ({cap})")
+        elif self.drawn_ is not None and self.choice_:
+            notes.append(f"C was chosen with {self.drawn_} of {n_rows} train rows, drawn ({cap})")
+        if self.choice_ and n_valid > self.max_rows:
+            notes.append(f"settings were chosen on {self.max_rows} of {n_valid} valid rows ({cap})")
+        return used, notes
 
     def _check_settings(self, X: np.ndarray) -> None:
         for name in ("C", "gamma"):

@@ -276,13 +276,13 @@ def fit_rows(plan: Plan, rows: Mapping[int, np.ndarray]) -> tuple[int, list[str]
             "every label is on all train tracks or on none, so there is nothing to learn"
         )
     plan.model.fit(X, labels, groups=row_groups, valid=valid)
-    notes = []
-    if one_group and valid is None and getattr(plan.model, "choice_", ()):
+    used, notes = plan.model.rows_used(len(X), 0 if valid is None else len(valid[0]))
+    if one_group and valid is None and getattr(plan.model, "choice_", None):
         notes.append(
             f"the train part is one group of column {plan.settings['group']!r}, so settings were "
             "chosen by inner folds that keep tracks whole, not groups"
         )
-    return len(X), notes
+    return used, notes
 
 
 def _predictions(plan: Plan, tracks: np.ndarray, scores: list[np.ndarray]) -> Predictions:
