@@ -172,6 +172,22 @@ def test_another_folder_with_the_same_tracks_is_computed(folder, tmp_path, rng):
     assert agrees(other, tmp_path / "s.h5")
 
 
+def test_a_dataset_without_tracks_of_the_store_is_refused(folder, tmp_path):
+    """Another folder altogether, and one with a track less."""
+    run(folder, tmp_path / "s.h5")
+    before = (tmp_path / "s.h5").read_bytes()
+    for path in (folder / "a").iterdir():
+        (tmp_path / "other" / "d").mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, tmp_path / "other" / "d")
+    with pytest.raises(ConfigError, match=r"12 tracks that are not in the dataset \(a/träck 0, .*"):
+        run(tmp_path / "other", tmp_path / "s.h5")
+    (folder / "a" / "träck 0.wav").unlink()
+    with pytest.raises(ConfigError, match=r"1 tracks .* \(a/träck 0\) and would be lost; choose"):
+        run(folder, tmp_path / "s.h5")
+    assert (tmp_path / "s.h5").read_bytes() == before
+    assert run(folder, tmp_path / "s.h5", overwrite=True).n_tracks == 11
+
+
 def test_copies_of_replaced_audio_are_computed_again(folder, tmp_path):
     options = {"augmentations": ["gain"], "copies": 1}
     run(folder, tmp_path / "s.h5", **options)

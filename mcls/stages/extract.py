@@ -90,7 +90,7 @@ def extract(
     extraction : Extraction
         As keywords: ``features``, ``sr``, ``jobs`` and the other options of the extraction.
     overwrite : bool
-        Replace a store with other settings.
+        Replace a store with other settings or tracks.
     pool : Pool or None
         A pool that may have been started before; its number of processes replaces ``jobs``.
     progress : callable (done, total, seconds of audio), or None
@@ -103,7 +103,8 @@ def extract(
     Raises
     ------
     ConfigError
-        If a setting is wrong, or `out` has other settings and `overwrite` is false.
+        If a setting is wrong, or `overwrite` is false and `out` has other settings or tracks that
+        are not in `source`.
     DataError
         If the source cannot be used, no track could be read, or `out` cannot be written.
     """
@@ -128,11 +129,11 @@ def extract(
         asked["augment"] = {"copies": copies, "seed": seed, "by": [str(one) for one in changes]}
     out = Path(out)
     manifest = open_source(source, audio_root=extraction.audio_root)
-    old = _open_old(out, asked, overwrite)
     items = _items(manifest, copies if changes else 0)
+    old = _open_old(out, asked, items, overwrite)
     with Workspace(out, digest(asked)) as work:
         if old is None:  # another process may have made it meanwhile
-            old = _open_old(out, asked, overwrite)
+            old = _open_old(out, asked, items, overwrite)
         shards = Shards(work, asked, overwrite=overwrite)
         columns, split_note, notes = _columns(manifest, items, old, extraction)
         known = ([old] if old else []) + shards.stores()
@@ -177,13 +178,21 @@ def extract(
     )
 
 
-def _open_old(out: Path, asked: dict[str, Any], overwrite: bool) -> Store | None:
-    """Open the store if it exists; refuse one that was made with other settings."""
+def _open_old(
+    out: Path, asked: dict[str, Any], items: Sequence[Item], overwrite: bool
+) -> Store | None:
+    """Open the store if it exists; refuse one with other settings, or with tracks of its own."""
     if not out.exists() or overwrite:
         return None
     old = Store(out)
     if canonical(old.settings) != canonical(asked):
         refuse_other_settings(out, old.settings, asked)
+    listed = {item.track_id for item in items}
+    if lost := [track_id for track_id in old.track_ids if track_id not in listed]:
+        raise ConfigError(
+            f"{out} has {len(lost)} tracks that are not in the dataset ({_first(lost)}) and would "
+            "be lost; choose another output, or pass --overwrite to replace it"
+        )
     return old
 
 
