@@ -200,7 +200,8 @@ def test_every_net_is_a_file_of_either_kind(net, settings, trained, tmp_path, mo
 @needs_onnx
 def test_from_the_audio_of_a_track_to_the_scores_of_predict(trained, place, tmp_path) -> None:
     run = trained("mlp")
-    done = export(run, tmp_path / "whole.onnx", with_mel=True)
+    export(run, tmp_path / "whole.onnx", with_mel=True)
+    done = export(run, tmp_path / "whole.onnx", with_mel=True, overwrite=True)
     made = session(done.path)
     store = Store(place / "mel.h5")
     files = [place / "toy" / name for name in store.tracks["path"][:6]]
@@ -232,7 +233,8 @@ def test_the_graph_from_audio_cuts_as_scoring_does(trained, place) -> None:
 
 def test_torch_reads_what_is_written_for_it(trained, tmp_path) -> None:
     run = trained("cnn1d")
-    done = export(run, tmp_path / "net.pt2")
+    export(run, tmp_path / "net.pt2")
+    done = export(run, tmp_path / "net.pt2", overwrite=True)
     assert done.difference < 1e-5
     extra = {f"{METADATA}.json": ""}
     program = torch.export.load(tmp_path / "net.pt2", extra_files=extra).module()
@@ -275,6 +277,8 @@ def test_what_cannot_be_exported_is_refused(trained, place, tmp_path, monkeypatc
     with pytest.raises(ConfigError, match=r"suffix is '.h5'; expected .onnx or .pt2"):
         export(run, tmp_path / "x.h5")
     (tmp_path / "there.pt2").write_text("mine")
+    with pytest.raises(ConfigError, match="is not an exported net that mcls wrote"):
+        export(run, tmp_path / "there.pt2", overwrite=True)
     with pytest.raises(ConfigError, match="already exists; pass --overwrite to replace it"):
         export(run, tmp_path / "there.pt2")
     assert (tmp_path / "there.pt2").read_text() == "mine"

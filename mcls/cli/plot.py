@@ -17,7 +17,7 @@ from mcls.cli.progress import done_line
     "--out",
     type=FILE,
     required=True,
-    help="Image file to write or replace: .png, .svg or .pdf.",
+    help="Image file to write: .png, .svg or .pdf; an older plot is replaced.",
 )
 @click.option(
     "--top",

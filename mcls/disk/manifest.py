@@ -26,6 +26,7 @@ from pathlib import Path, PurePosixPath
 
 from mcls.disk.class_folders import scan_class_folders
 from mcls.disk.labels import LabelTable, parse_labels
+from mcls.disk.outputs import check_suffix
 from mcls.disk.workspace import written_whole
 from mcls.errors import DataError
 
@@ -218,10 +219,16 @@ def write_manifest(manifest: Manifest, path: str | Path) -> None:
     Raises
     ------
     DataError
-        If the columns have different lengths.
+        If the columns have different lengths, or `path` is a file but not a manifest.
     """
     path = Path(path)
+    check_suffix(path, "a manifest", (".csv", ".tsv", ".txt"))
     text = render_manifest(manifest, path)
+    if path.exists():
+        try:
+            read_manifest(path)
+        except DataError as error:
+            raise DataError(f"{path} is not a manifest and is not replaced ({error})") from error
     with written_whole(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="")
 

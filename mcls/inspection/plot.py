@@ -7,13 +7,14 @@ from typing import Any
 
 import h5py
 
+from mcls.disk.outputs import check_replaced
 from mcls.disk.workspace import written_whole
 from mcls.errors import ConfigError, DataError, FormatError
 from mcls.inspection.dictionary import plot_dictionary
 from mcls.inspection.recipe import plot_recipe
 from mcls.inspection.run import plot_run
 from mcls.inspection.store import plot_store
-from mcls.plots.page import Figure, check_format, save, style
+from mcls.plots.page import MARKS, Figure, check_format, save, style
 
 #: The options that apply to each kind of file.
 _TAKES = {
@@ -66,7 +67,7 @@ def plot(path: Path | str, out: Path | str, **options: Any) -> Plotted:
     path : path
         A dictionary, a store, a run folder, a cross-validation, a CSV of predictions or a recipe.
     out : path
-        The image file: ``.png``, ``.svg`` or ``.pdf``; an existing one is replaced.
+        The image file: ``.png``, ``.svg`` or ``.pdf``; an older plot is replaced.
     **options
         For a dictionary, those of `plot_dictionary`; for a store, those of `plot_store`; for a run,
         ``part`` (see `plot_run`), or ``filters=True``, ``saliency=TRACK`` or ``taggram=TRACK`` with
@@ -79,12 +80,14 @@ def plot(path: Path | str, out: Path | str, **options: Any) -> Plotted:
     Raises
     ------
     ConfigError
-        If the image format is unknown, or an option does not apply to the path.
+        If the image format is unknown, `out` is another file than a plot of mcls, or
+        an option does not apply to the path.
     DataError, FormatError
         If there is nothing at the path, or nothing that can be plotted.
     """
     path, out = Path(path), Path(out)
     check_format(out)
+    check_replaced(out, MARKS[out.suffix.lower()], "a plot")
     given = {key: value for key, value in options.items() if value not in (None, False, (), [])}
     kind = _kind(path)
     wrong = sorted(set(given) - _TAKES[kind])

@@ -18,11 +18,18 @@ from mcls.errors import ConfigError
 #: Width and largest height of a figure in inches.
 WIDTH, HEIGHT = 7.2, 9.6
 
-#: Metadata of each format: neither date nor program, so that the bytes are reproducible.
+#: Metadata of each format: no date and no version, so that the bytes are reproducible.
 METADATA: dict[str, dict[str, Any]] = {
-    ".png": {"Software": None},
-    ".svg": {"Date": None, "Creator": None},
-    ".pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+    ".png": {"Software": "mcls"},
+    ".svg": {"Date": None, "Creator": "mcls"},
+    ".pdf": {"CreationDate": None, "Creator": "mcls", "Producer": None},
+}
+
+#: The bytes of each format by which a plot of mcls is recognised.
+MARKS = {
+    ".png": b"Software\0mcls",
+    ".svg": b"<dc:title>mcls</dc:title>",
+    ".pdf": b"/Creator (mcls)",
 }
 
 _STYLE: Any = {

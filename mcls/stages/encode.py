@@ -13,8 +13,9 @@ from mcls.chain.build import build_chain
 from mcls.chain.match import encoded_track, stored_steps
 from mcls.chain.options import Encoding
 from mcls.disk.chain import Chain, chain_digest
+from mcls.disk.outputs import check_replaced_hdf5, check_suffix
 from mcls.disk.shards import Shards, pack, refuse_other_settings
-from mcls.disk.store import NewRows, Store, StoreContents, StoredRows, write_store
+from mcls.disk.store import KIND, NewRows, Store, StoreContents, StoredRows, write_store
 from mcls.disk.workspace import Workspace
 from mcls.errors import ConfigError, DataError
 from mcls.options import takes_options
@@ -91,6 +92,9 @@ def encode(
         If a file cannot be read or written.
     """
     source, out = Store(store), Path(out)
+    check_suffix(out, "a store")
+    if out.exists() and out.samefile(store):
+        raise ConfigError(f"{out} is the store to encode; choose another output")
     if not encoding.dicts and not encoding.pool:
         raise ConfigError("nothing to do: give a dictionary (--with) or a pooler (--pool)")
     chain = build_chain(source, encoding, encoding.layers)
@@ -166,6 +170,8 @@ def encode_shard(
 
 def _made(out: Path, asked: Mapping[str, Any], source: Store, overwrite: bool) -> Encoded | None:
     """Return what is there already; refuse to replace a store made with other settings."""
+    if overwrite:
+        check_replaced_hdf5(out, KIND, "a store")
     if overwrite or not out.exists():
         return None
     old = Store(out)

@@ -8,6 +8,7 @@ from mcls import __version__
 from mcls.chain.feature import feature_of
 from mcls.chain.model_cache import fitted_model
 from mcls.disk.chain import Chain
+from mcls.disk.outputs import check_replaced
 from mcls.disk.run import Run, open_run
 from mcls.disk.workspace import written_whole
 from mcls.errors import ConfigError, MclsError
@@ -87,6 +88,7 @@ def export(
         raise ConfigError(f"{out}: the suffix is {out.suffix!r}; expected {' or '.join(SUFFIXES)}")
     if out.exists() and not overwrite:
         raise ConfigError(f"{out} already exists; pass --overwrite to replace it")
+    check_replaced(out, b'{"mcls": ', "an exported net")
     opened = open_run(run)
     if opened.net_file is None:
         name = opened.settings.get("train", {}).get("model", "a classifier")

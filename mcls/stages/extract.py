@@ -19,8 +19,9 @@ from mcls.data.splits import make_parts
 from mcls.disk.audio import parse_excerpt
 from mcls.disk.labels import parse_labels
 from mcls.disk.manifest import Manifest, open_source
+from mcls.disk.outputs import check_replaced_hdf5, check_suffix
 from mcls.disk.shards import Shards, pack, refuse_other_settings
-from mcls.disk.store import Store, StoreContents, rows_of
+from mcls.disk.store import KIND, Store, StoreContents, rows_of
 from mcls.disk.workspace import Workspace
 from mcls.errors import ConfigError, DataError
 from mcls.features.augmentations import parse_augmentations
@@ -128,6 +129,7 @@ def extract(
     if changes:
         asked["augment"] = {"copies": copies, "seed": seed, "by": [str(one) for one in changes]}
     out = Path(out)
+    check_suffix(out, "a store")
     manifest = open_source(source, audio_root=extraction.audio_root)
     items = _items(manifest, copies if changes else 0)
     old = _open_old(out, asked, items, overwrite)
@@ -182,6 +184,8 @@ def _open_old(
     out: Path, asked: dict[str, Any], items: Sequence[Item], overwrite: bool
 ) -> Store | None:
     """Open the store if it exists; refuse one with other settings, or with tracks of its own."""
+    if overwrite:
+        check_replaced_hdf5(out, KIND, "a store")
     if not out.exists() or overwrite:
         return None
     old = Store(out)

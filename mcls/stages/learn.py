@@ -18,6 +18,7 @@ from mcls.dictionaries.preprocessing import Preprocessing
 from mcls.disk.chain import Chain, Step, chain_digest, extend
 from mcls.disk.dictionary import read_dictionary, write_dictionary
 from mcls.disk.layers import LayerFiles
+from mcls.disk.outputs import check_suffix
 from mcls.disk.store import Store, StoredRows
 from mcls.disk.workspace import Workspace
 from mcls.errors import ConfigError, DataError
@@ -90,6 +91,7 @@ def learn_dict(
         If the split cannot be used, or there are fewer rows than atoms.
     """
     out = Path(out)
+    check_suffix(out, "a dictionary")
     plan = _plan(Store(store), learning, split)
     work = Workspace(out, plan.key)
     there = _there(out, plan.key, overwrite=overwrite)

@@ -1,0 +1,88 @@
+"""Which files a command may replace: only those that mcls wrote."""
+
+import mmap
+from collections.abc import Collection
+from pathlib import Path
+
+import h5py
+
+from mcls.disk.class_folders import AUDIO_SUFFIXES
+from mcls.disk.hdf5 import CORRUPT
+from mcls.errors import ConfigError
+
+#: Suffixes of stores and dictionaries; any other that is not in use elsewhere is accepted too.
+HDF5 = (".h5", ".hdf5")
+
+_USED = AUDIO_SUFFIXES.union(
+    HDF5,
+    (".csv", ".tsv", ".txt", ".md", ".json", ".toml", ".yaml", ".yml", ".py", ".zip"),
+    (".png", ".jpg", ".jpeg", ".svg", ".pdf", ".onnx", ".pt", ".pt2", ".skops", ".safetensors"),
+)
+
+
+def check_suffix(path: Path, what: str, own: Collection[str] = HDF5) -> None:
+    """Refuse a name with a suffix that files of another kind have.
+
+    Raises
+    ------
+    ConfigError
+        If the suffix is that of audio, a table, an image or the like, and not in `own`.
+
+    Examples
+    --------
+    >>> check_suffix(Path("mel.h5"), "a store")
+    >>> check_suffix(Path("song.mp3"), "a store")
+    Traceback (most recent call last):
+    mcls.errors.ConfigError: song.mp3: a store must not be called .mp3; use a name that ends in .h5
+    """
+    suffix = path.suffix.lower()
+    if suffix in _USED and suffix not in own:
+        name = next(iter(own))
+        raise ConfigError(
+            f"{path}: {what} must not be called {suffix}; use a name that ends in {name}"
+        )
+
+
+def check_replaced_hdf5(path: Path, kind: str, what: str) -> None:
+    """Refuse to replace a file, unless it is an HDF5 file of this kind that mcls wrote.
+
+    Raises
+    ------
+    ConfigError
+        If something else is there.
+    """
+    if path.exists() and _kind(path) != kind:
+        raise ConfigError(_refusal(path, what))
+
+
+def check_replaced(path: Path, mark: bytes, what: str) -> None:
+    """Refuse to replace a file, unless it holds the mark of mcls.
+
+    Raises
+    ------
+    ConfigError
+        If something else is there.
+    """
+    if path.exists() and not _holds(path, mark):
+        raise ConfigError(_refusal(path, what))
+
+
+def _refusal(path: Path, what: str) -> str:
+    return f"{path} is not {what} that mcls wrote and is not replaced; choose another output"
+
+
+def _kind(path: Path) -> str | None:
+    try:
+        if path.is_file() and h5py.is_hdf5(path):
+            with h5py.File(path, "r") as file:
+                return str(file.attrs.get("kind"))
+    except CORRUPT:
+        pass
+    return None
+
+
+def _holds(path: Path, mark: bytes) -> bool:
+    if not path.is_file() or path.stat().st_size == 0:
+        return False
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        return data.find(mark) >= 0
