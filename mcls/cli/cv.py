@@ -1,6 +1,5 @@
 """``mcls cv``: cross-validate a recipe, or run it once from train to test."""
 
-import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any
 
 import click
 
-from mcls.cli.messages import say
+from mcls.cli.messages import echo, echo_json, say
 from mcls.cli.options import FILE, json_option, options_from, origins, overwrite_option
 from mcls.cli.progress import done_line, progress_bar
 from mcls.cli.tables import mean_and_sd, show_table
@@ -52,7 +51,7 @@ def command(
     with progress_bar("cv") as progress:
         made = cross_validate(tables, store, run, progress=progress, origins=said_by, **options)
     if as_json:
-        click.echo(json.dumps(made.summary, indent=2, ensure_ascii=False))
+        echo_json(made.summary)
     else:
         _show(made.path, made.summary)
     for note in made.summary["notes"]:
@@ -89,7 +88,7 @@ def _show(path: Path, summary: dict[str, Any]) -> None:
     pooled = [" ".join(_pooled(figure(metrics[name]))) for name in metrics]
     rows.append(["pooled" if folds else "test", str(summary["n_tracks"]), *pooled])
     what = f"{len(folds)} folds" if folds else "train to test"
-    click.echo(f"{path}: {what}, split id {summary['split_id']}")
+    echo(f"{path}: {what}, split id {summary['split_id']}")
     first = "fold" if folds else "part"
     show_table([first, "tracks", *(f"{name} ({kind})" for name, kind in headline.items())], rows)
 

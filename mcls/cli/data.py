@@ -1,6 +1,5 @@
 """``mcls data``: prepare, check and split manifests; synthesise a dataset."""
 
-import json
 import sys
 import time
 from dataclasses import asdict
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mcls.cli.messages import say
+from mcls.cli.messages import echo, echo_json, printable, say
 from mcls.cli.options import FILE, Name, json_option, overwrite_option, settings_option
 from mcls.cli.progress import done_line, progress_bar
 
@@ -115,12 +114,12 @@ def check(
             progress=progress,
         )
     if as_json:
-        click.echo(json.dumps(asdict(found), indent=2, ensure_ascii=False))
+        echo_json(asdict(found))
     else:
         _show(found)
         _notes(found.notes)
         for problem in found.problems:
-            click.echo(f"problem: {problem}", err=True)
+            echo(f"problem: {problem}", err=True)
     if found.problems:
         click.get_current_context().exit(1)
 
@@ -191,7 +190,7 @@ def split(
         overwrite=overwrite,
     )
     if as_json:
-        click.echo(json.dumps({"column": made.column, "counts": made.counts, **made.record}))
+        echo_json({"column": made.column, "counts": made.counts, **made.record}, indent=None)
     said = "written" if made.written else "already there"
     counts = ", ".join(f"{n} {name}" for name, n in made.counts.items())
     if folds is not None:
@@ -262,14 +261,14 @@ def _show(found: "ManifestCheck") -> None:
     columns = names or ["tracks"]
     kinds = f", {len(found.labels)} labels" if found.labels is not None else ""
     several = " (several per track)" if found.multi_label else ""
-    click.echo(f"{found.source}: {found.n_tracks} tracks{kinds}{several}")
+    echo(f"{found.source}: {found.n_tracks} tracks{kinds}{several}")
     table = Table()
     table.add_column("label")
     for name in columns:
-        table.add_column(escape(name), justify="right")
+        table.add_column(escape(printable(name)), justify="right")
     for label, row in (found.labels or {}).items():
         counts = [row.get(name, 0) for name in (found.parts or ["all"])]
-        table.add_row(escape(label), *(str(n) if n else "[red]0[/red]" for n in counts))
+        table.add_row(escape(printable(label)), *(str(n) if n else "[red]0[/red]" for n in counts))
     table.add_section()
     table.add_row("tracks", *(str(n) for n in found.parts.values() or [found.n_tracks]))
     if found.groups:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from mcls.cli.messages import say
+from mcls.cli.messages import echo, say
 from mcls.cli.options import FILE
 from mcls.cli.progress import spell_seconds
 from mcls.errors import DataError
@@ -54,10 +54,10 @@ def command(folder: Path | None, keep: bool) -> None:
     with _place(folder, keep) as place:
         for line in _STEPS.splitlines():
             if line.startswith("mcls "):
-                click.echo(click.style(f"$ {line}", bold=True))
+                echo(f"$ {line}", bold=True)
                 _run(line, place)
             else:
-                click.echo(line)
+                echo(line)
         where = f"; everything is in {place}" if keep or folder is not None else ""
         spent = spell_seconds(time.monotonic() - started)
         say(f"demo done in {spent}{where}")

@@ -1,6 +1,5 @@
 """``mcls encode``: encode and pool the rows of a store."""
 
-import json
 import time
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import click
 
 from mcls.chain.options import Encoding
-from mcls.cli.messages import say
+from mcls.cli.messages import echo_json, say
 from mcls.cli.options import (
     FILE,
     SectionedCommand,
@@ -53,7 +52,7 @@ def command(store: Path, out: Path, as_json: bool, **options: Any) -> None:
     size = f"{done.n_rows} rows of {done.n_dims} numbers, {done.n_tracks} tracks"
     if as_json:
         found = {key: value for key, value in vars(done).items() if key != "path"}
-        click.echo(json.dumps({"path": str(out), **found}))
+        echo_json({"path": str(out), **found}, indent=None)
     if done.computed:
         done_line(f"wrote {out}: {size}", started)
     else:

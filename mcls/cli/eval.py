@@ -1,12 +1,12 @@
 """``mcls eval``: measure predictions, with the number of tracks and 95 % intervals."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from mcls.cli.messages import echo, echo_json
 from mcls.cli.options import FILE, Name, json_option
 from mcls.cli.tables import mean_and_sd, show_table
 
@@ -84,8 +84,7 @@ def command(
     ]
     if as_json:
         said = [one.as_dict() for one in reports]
-        text = json.dumps(said[0] if len(said) == 1 else said, indent=2, ensure_ascii=False)
-        click.echo(text)
+        echo_json(said[0] if len(said) == 1 else said)
         return
     if len(reports) > 1:
         _show_together(reports)
@@ -127,13 +126,13 @@ def _show(evaluated: "RunEvaluation", per_label: bool) -> None:
     title = f"{evaluated.path}: {', '.join(about)}{pooled}"
     show_table(["metric", *_FIGURES], rows, title=title)
     if evaluated.folds:
-        click.echo()
+        echo()
         _show_folds(evaluated)
     if per_label:
-        click.echo()
+        echo()
         _show_labels(report)
     if report.confusion is not None:
-        click.echo()
+        echo()
         columns = ["true \\ predicted", *report.names]
         counts = [[str(n) if n else "." for n in row] for row in report.confusion]
         show_table(columns, ([name, *row] for name, row in zip(report.names, counts, strict=True)))
@@ -173,7 +172,7 @@ def _note_left_out(evaluated: "RunEvaluation") -> None:
     if report.left_out:
         named = ", ".join(f"{label} ({why})" for label, why in report.left_out.items())
         n = f"{len(report.left_out)} of {len(report.names)} labels"
-        click.echo(f"{evaluated.path}: left out of macro, {n}: {named}")
+        echo(f"{evaluated.path}: left out of macro, {n}: {named}")
 
 
 def _cells(estimate: "Estimate | None") -> list[str]:

@@ -1,12 +1,12 @@
 """``mcls export``: write the net of a run as one file for other programs."""
 
-import json
 import time
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
+from mcls.cli.messages import echo, echo_json
 from mcls.cli.options import FILE, json_option, overwrite_option
 from mcls.cli.progress import done_line
 
@@ -46,13 +46,13 @@ def command(
     started = time.monotonic()
     done = export(run, out, with_mel=with_mel, overwrite=overwrite)
     if as_json:
-        click.echo(json.dumps({**asdict(done), "path": str(done.path)}, indent=2))
+        echo_json({**asdict(done), "path": str(done.path)})
         return
     for what, sizes in (("input", done.inputs), ("output", done.outputs)):
         for name, size in sizes.items():
-            click.echo(f"{what} {name}: {' x '.join(map(str, size))}")
+            echo(f"{what} {name}: {' x '.join(map(str, size))}")
     for note in done.notes:
-        click.echo(f"note: {note}")
+        echo(f"note: {note}")
     megabytes = done.path.stat().st_size / 1e6
     done_line(
         f"wrote {out}: {megabytes:.3g} MB, at most {done.difference:.1g} from torch,", started

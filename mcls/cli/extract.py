@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from mcls.cli.messages import say
+from mcls.cli.messages import echo, say
 from mcls.cli.options import (
     FILE,
     SectionedCommand,
@@ -65,11 +65,11 @@ def command(
     for note in done.notes:
         say(f"note: {note}")
     for failure in done.failed[:_SHOWN]:
-        click.echo(f"failed: {failure['path']}: {failure['reason']}", err=True)
+        echo(f"failed: {failure['path']}: {failure['reason']}", err=True)
     if len(done.failed) > _SHOWN:
-        click.echo(f"failed: {len(done.failed) - _SHOWN} more; see mcls info {out}", err=True)
+        echo(f"failed: {len(done.failed) - _SHOWN} more; see mcls info {out}", err=True)
     if as_json:
-        click.echo(
+        echo(
             json.dumps(
                 {
                     "path": str(done.path),
@@ -90,7 +90,7 @@ def command(
     else:
         say(f"{out} is up to date: {done.n_tracks} tracks; nothing to do")
     if done.failed and not skip_errors:
-        click.echo(
+        echo(
             f"error: {len(done.failed)} tracks failed; the others are in {out}. "
             "Fix the files and run the command again, or pass --skip-errors",
             err=True,

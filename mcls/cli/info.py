@@ -1,11 +1,11 @@
 """``mcls info``: describe a file or folder."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
+from mcls.cli.messages import echo, echo_json
 from mcls.cli.options import FILE, json_option
 from mcls.cli.progress import spell_seconds
 from mcls.cli.tables import show_table
@@ -35,7 +35,7 @@ def command(path: Path, labels: str, split: str, as_json: bool) -> None:
 
     said = info(path, labels=labels, split=split)
     if as_json:
-        click.echo(json.dumps(said, indent=2, ensure_ascii=False))
+        echo_json(said)
     else:
         _SHOW[said["kind"]](said)
 
@@ -51,30 +51,30 @@ def _show_store(said: dict[str, Any]) -> None:
     columns = ["feature", "steps", "rows", "rows per second", "dimensions", "type"]
     show_table(columns, rows, left=2)
     for name, feature in said["features"].items():
-        click.echo()
+        echo()
         show_table([f"settings of {name}", ""], _steps(feature["chain"]), left=2)
-    click.echo()
+    echo()
     _show_columns(said)
     if said["split_note"]:
-        click.echo(f"\nsplit: {said['split_note']}")
+        echo("", f"split: {said['split_note']}")
     failed = said["failed"]
     for one in failed[:_SHOWN]:
-        click.echo(f"failed: {one.get('path', one['track_id'])}: {one['reason']}")
+        echo(f"failed: {one.get('path', one['track_id'])}: {one['reason']}")
     if len(failed) > _SHOWN:
-        click.echo(f"failed: {len(failed) - _SHOWN} more; --json lists them")
+        echo(f"failed: {len(failed) - _SHOWN} more; --json lists them")
 
 
 def _show_dictionary(said: dict[str, Any]) -> None:
     _title(said, said["steps"], _size(said["bytes"]))
     for step in said["chain"]:
         if step["learnt_from"]:
-            click.echo(f"{step['name']} was learnt from {step['learnt_from']} tracks")
-    click.echo()
+            echo(f"{step['name']} was learnt from {step['learnt_from']} tracks")
+    echo()
     show_table(["settings", ""], _steps(said["chain"]), left=2)
     report = {key: value for key, value in said["report"].items() if not _is_long(value)}
     curve = _learning_curve(said["report"].get("history"))
     if report or curve:
-        click.echo()
+        echo()
         show_table(["learning", ""], [*_pairs(report), *curve], left=2)
 
 
@@ -85,7 +85,7 @@ def _show_run(said: dict[str, Any]) -> None:
     _title(said, model, f"{len(said['labels'])} labels, {kind}", _size(said["bytes"]))
     commit = f" (commit {about['commit'][:7]})" if about.get("commit") else ""
     spent = f" in {spell_seconds(about['seconds'])}" if "seconds" in about else ""
-    click.echo(f"trained {said['made']} by mcls {about.get('mcls', '')}{commit}{spent}")
+    echo(f"trained {said['made']} by mcls {about.get('mcls', '')}{commit}{spent}")
     _show_metrics(said["metrics"])
     summary = about.get("summary", {})
     counts = summary.get("tracks") or said["predictions"]["parts"]
@@ -95,7 +95,7 @@ def _show_run(said: dict[str, Any]) -> None:
         "split": summary.get("split"),
         "store": about.get("store"),
     }
-    click.echo()
+    echo()
     show_table(["data", ""], _pairs({key: value for key, value in data.items() if value}), left=2)
     params = [str(param).partition("=") for param in settings.pop("param", [])]
     selected = {
@@ -104,19 +104,19 @@ def _show_run(said: dict[str, Any]) -> None:
         if not isinstance(value, list | dict)
     }
     training = {key: about[key] for key in _TRAINING if key in about}
-    click.echo()
+    echo()
     show_table(
         ["model", model],
         [*([key, value] for key, _, value in params), *_pairs({**selected, **training})],
         left=2,
     )
-    click.echo()
+    echo()
     show_table(["features", said["steps"]], _steps(said["chain"]), left=2)
-    click.echo()
+    echo()
     rest = {key: value for key, value in settings.items() if key not in _REPRESENTATION}
     show_table(["options", ""], _pairs(rest), left=2)
     for note in about.get("notes", []):
-        click.echo(f"note: {note}")
+        echo(f"note: {note}")
 
 
 def _show_metrics(metrics: dict[str, dict[str, Any]]) -> None:
@@ -129,7 +129,7 @@ def _show_metrics(metrics: dict[str, dict[str, Any]]) -> None:
             interval = f"{one['low']:.3f} to {one['high']:.3f}" if known else ""
             rows.append([part, name, value, interval])
     if rows:
-        click.echo()
+        echo()
         show_table(["part", "metric", "value", "95 % interval"], rows, left=2)
 
 
@@ -138,20 +138,20 @@ def _show_predictions(said: dict[str, Any]) -> None:
     parts = ", ".join(f"{n} {part or 'without a part'}" for part, n in said["parts"].items())
     _title(said, f"{said['n_tracks']} tracks ({parts})", folds)
     _show_metrics(said.get("metrics", {}))
-    click.echo()
+    echo()
     show_table(["label", "tracks"], [[name, str(n)] for name, n in said["labels"].items()])
 
 
 def _show_manifest(said: dict[str, Any]) -> None:
     _title(said, f"{said['n_tracks']} tracks")
     for note in said["notes"]:
-        click.echo(f"note: {note}")
+        echo(f"note: {note}")
     _show_columns(said)
     missing = said["missing"]
     for path in missing[:_SHOWN]:
-        click.echo(f"missing: {path}")
+        echo(f"missing: {path}")
     if len(missing) > _SHOWN:
-        click.echo(f"missing: {len(missing) - _SHOWN} more; --json lists them")
+        echo(f"missing: {len(missing) - _SHOWN} more; --json lists them")
 
 
 def _show_audio(said: dict[str, Any]) -> None:
@@ -178,18 +178,18 @@ _REPRESENTATION = ("feature", "dict", "encoder", "pool")
 
 
 def _title(said: dict[str, Any], *facts: str) -> None:
-    click.echo(click.style(f"{said['path']}: {said['kind']}", bold=True), nl=False)
-    click.echo("".join(f", {fact}" for fact in facts if fact))
+    echo(f"{said['path']}: {said['kind']}", bold=True, nl=False)
+    echo("".join(f", {fact}" for fact in facts if fact))
 
 
 def _show_columns(said: dict[str, Any]) -> None:
     """Print the columns with their distinct values, and the labels per part."""
     columns = ", ".join(f"{name} ({n})" for name, n in said["columns"].items())
-    click.echo(f"columns (distinct values): {columns}")
+    echo(f"columns (distinct values): {columns}")
     parts = said["parts"] or {}
     if said["labels"] is None:
         if parts:
-            click.echo(", ".join(f"{n} {part or 'without a part'}" for part, n in parts.items()))
+            echo(", ".join(f"{n} {part or 'without a part'}" for part, n in parts.items()))
         return
     shown = list(parts) or ["all"]
     rows = [
@@ -198,7 +198,7 @@ def _show_columns(said: dict[str, Any]) -> None:
     ]
     if parts:
         rows.append(["(tracks)", *(str(parts[part]) for part in shown)])
-    click.echo()
+    echo()
     show_table(["label", *(part or "no part" for part in shown)], rows)
 
 

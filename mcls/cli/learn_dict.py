@@ -1,13 +1,12 @@
 """``mcls learn-dict``: learn a dictionary from the train part."""
 
-import json
 import time
 from pathlib import Path
 from typing import Any
 
 import click
 
-from mcls.cli.messages import say
+from mcls.cli.messages import echo, echo_json, say
 from mcls.cli.options import (
     FILE,
     SectionedCommand,
@@ -48,16 +47,16 @@ def command(store: Path, out: Path, as_json: bool, **options: Any) -> None:
         learnt = learn_dict(store, out, progress=progress, **options)
     report = learnt.report
     if as_json:
-        click.echo(json.dumps({"path": str(out), "computed": learnt.computed, **report}))
+        echo_json({"path": str(out), "computed": learnt.computed, **report}, indent=None)
     else:
-        click.echo(f"{report['n_atoms']} atoms of {report['n_dims']} dimensions ", nl=False)
-        click.echo(f"from {report['rows']} rows of {report['tracks']} train tracks")
-        click.echo(report["split"])
+        echo(f"{report['n_atoms']} atoms of {report['n_dims']} dimensions ", nl=False)
+        echo(f"from {report['rows']} rows of {report['tracks']} train tracks")
+        echo(report["split"])
         if "inertia" in report:
-            click.echo(f"mean squared distance {report['inertia']:.4g}")
+            echo(f"mean squared distance {report['inertia']:.4g}")
         if "perplexity" in report:
             share = 100 * report["utilisation"]
-            click.echo(f"{share:.1f} % of the atoms in use, perplexity {report['perplexity']:.1f}")
+            echo(f"{share:.1f} % of the atoms in use, perplexity {report['perplexity']:.1f}")
     if learnt.computed:
         done_line(f"wrote {out}", started)
     else:

@@ -1,11 +1,11 @@
 """``mcls list``: the registry's families, entries and settings."""
 
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from mcls.cli.messages import echo, echo_json
 from mcls.cli.options import json_option
 from mcls.cli.tables import show_table
 from mcls.errors import MclsError
@@ -61,7 +61,7 @@ def _refuse_broken_packages(family: str | None) -> None:
 def _families(as_json: bool) -> None:
     found = {family: list(entries(family)) for family in sorted(FAMILIES)}
     if as_json:
-        click.echo(json.dumps(found, indent=2))
+        echo_json(found)
         return
     rows = [[family, ", ".join(names)] for family, names in found.items()]
     show_table(["family", "names"], rows, left=2)
@@ -70,7 +70,7 @@ def _families(as_json: bool) -> None:
 def _family(family: str, as_json: bool) -> None:
     found = entries(family)
     if as_json:
-        click.echo(json.dumps({name: _as_dict(entry) for name, entry in found.items()}, indent=2))
+        echo_json({name: _as_dict(entry) for name, entry in found.items()})
         return
     facts = list(dict.fromkeys(key for entry in found.values() for key in entry.facts))
     facts = [key for key in facts if key != "order"]
@@ -87,19 +87,20 @@ def _entry(entry: Entry, as_json: bool) -> None:
 
     if as_json:
         layers = _layers_as_dict(entry) if entry.family == "nets" else {}
-        click.echo(json.dumps(_as_dict(entry) | layers, indent=2))
+        echo_json(_as_dict(entry) | layers)
         return
-    click.echo(f"{click.style(entry.name, bold=True)}: {entry.summary}")
+    echo(entry.name, bold=True, nl=False)
+    echo(f": {entry.summary}")
     if entry.of:
-        click.echo(f"preset of: {entry.of}")
+        echo(f"preset of: {entry.of}")
     if entry.package:
-        click.echo(f"package: {entry.package}")
+        echo(f"package: {entry.package}")
     for key, value in entry.facts.items():
-        click.echo(f"{key.replace('_', ' ')}: {_text(value)}")
+        echo(f"{key.replace('_', ' ')}: {_text(value)}")
     if not entry.settings:
-        click.echo("no settings")
+        echo("no settings")
         return
-    click.echo()
+    echo()
     rows = [
         [setting.name, _text(setting.default), describe(setting.type), setting.doc]
         for setting in entry.settings.values()
@@ -117,7 +118,7 @@ def _compare_nets(family: str | None, name: str | None, as_json: bool) -> None:
 
     found = [summarise(entry) for entry in chosen]
     if as_json:
-        click.echo(json.dumps([net.as_dict() for net in found], indent=2))
+        echo_json([net.as_dict() for net in found])
         return
     rows = [
         [
@@ -143,11 +144,15 @@ def _compare_nets(family: str | None, name: str | None, as_json: bool) -> None:
         "field of last layer",
     ]
     show_table(columns, rows, left=2)
-    click.echo(
-        "\nEach net at the input of its publication, frames x dimensions. The fields are the "
-        "receptive fields of\nthe first hidden layer and of the last one over time, in frames x "
-        "dimensions, in time, and in Hz for\nmel bands up to half the sample rate, in the middle "
-        "of the axis. MFLOP are those of one segment; a\nmultiply-add counts as two."
+    echo(
+        "",
+        "Each net at the input of its publication, frames x dimensions. The fields are the "
+        "receptive fields of",
+        "the first hidden layer and of the last one over time, in frames x dimensions, in time, "
+        "and in Hz for",
+        "mel bands up to half the sample rate, in the middle of the axis. MFLOP are those of one "
+        "segment; a",
+        "multiply-add counts as two.",
     )
 
 
@@ -178,16 +183,16 @@ def _layers(entry: Entry) -> None:
         ]
         for layer in net["layers"]
     ]
-    click.echo()
+    echo()
     title = f"Layers for a segment of {frames} frames x {dims} dimensions and {labels} labels"
     show_table(["layer", "operation", "output", "parameters", "MFLOP"], rows, title=title, left=3)
-    click.echo()
+    echo()
     least_frames, least_dims = net["smallest_input"]
-    click.echo(
+    echo(
         f"{net['n_parameters']:,} parameters; {net['flops'] / 1e6:,.3f} MFLOP per segment, where a "
-        "multiply-add counts as two and norms and pools are not counted\n"
-        "Outputs are units, maps x frames, or maps x frames x dimensions.\n"
-        f"The smallest segment is {least_frames} frames x {least_dims} dimensions."
+        "multiply-add counts as two and norms and pools are not counted",
+        "Outputs are units, maps x frames, or maps x frames x dimensions.",
+        f"The smallest segment is {least_frames} frames x {least_dims} dimensions.",
     )
 
 

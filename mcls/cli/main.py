@@ -20,7 +20,17 @@ from typing import Any, NoReturn
 import click
 
 from mcls import __version__
-from mcls.cli.messages import NORMAL, QUIET, VERBOSE, Failure, failure_of, level, set_level
+from mcls.cli.messages import (
+    NORMAL,
+    QUIET,
+    VERBOSE,
+    Failure,
+    echo,
+    failure_of,
+    level,
+    printable,
+    set_level,
+)
 from mcls.cli.options import ORIGINS
 from mcls.cli.recipe_defaults import refuse_several_tables, use_recipe
 from mcls.errors import MclsError, suggest
@@ -122,7 +132,9 @@ class Commands(click.Group):
                 traceback.print_exc()
             raise failure_of(error) from error
         except click.BadParameter as error:
-            raise _with_origin(error) from error
+            raise _shown(_with_origin(error)) from error
+        except click.ClickException as error:
+            raise _shown(error) from error
         except BrokenPipeError:
             raise  # click knows: whoever read our output has gone, nobody wants to hear of it
         except OSError as error:
@@ -131,8 +143,15 @@ class Commands(click.Group):
         except KeyboardInterrupt as error:
             terminated = isinstance(error, Terminated)
             what = "terminated" if terminated else "interrupted"
-            click.echo(f"{what}; run the same command again to continue where it stopped", err=True)
+            echo(f"{what}; run the same command again to continue where it stopped", err=True)
             ctx.exit(143 if terminated else 130)
+
+
+def _shown(error: click.ClickException) -> click.ClickException:
+    """Escape the control characters of a message of click, which may have several lines."""
+    shown = "\n".join(map(printable, error.message.split("\n")))
+    error.message = shown  # type: ignore[misc]  # click declares it final
+    return error
 
 
 def _with_origin(error: click.BadParameter) -> click.BadParameter:

@@ -1,7 +1,5 @@
 """``mcls predict``: score audio files with a run folder alone."""
 
-import csv
-import json
 import sys
 import time
 from collections.abc import Iterator
@@ -10,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mcls.cli.messages import echo, echo_json, printable
 from mcls.cli.options import FILE, json_option
 from mcls.cli.progress import done_line, progress_bar
 from mcls.cli.tables import show_table
+from mcls.disk.csv_cells import csv_line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -74,13 +74,13 @@ def command(
             progress=progress,
         )
     if as_json:
-        click.echo(json.dumps(_as_dict(found, top), indent=2, ensure_ascii=False))
+        echo_json(_as_dict(found, top))
     elif as_csv:
         _show_csv(found, top)
     else:
         _show(found, top)
     for name, reason in found.failed:
-        click.echo(f"error: {name}: {reason}", err=True)
+        echo(f"error: {name}: {reason}", err=True)
     done_line(f"{len(found.tracks)} tracks scored, {len(found.failed)} failed", started)
     if found.failed:
         sys.exit(1)
@@ -124,20 +124,24 @@ def _best(found: "Predicted", scores: "np.ndarray", top: int | None) -> list[tup
 
 def _show_csv(found: "Predicted", top: int | None) -> None:
     """Print a line per track or window with all scores; with `top`, a line per label."""
-    writer = csv.writer(sys.stdout, lineterminator="\n")
+    shown = printable if sys.stdout.isatty() else str
+
+    def show(*cells: str) -> None:
+        sys.stdout.write(csv_line(map(shown, cells)))
+
     times = ["start", "stop"] if _has_windows(found) else []
     if top is None:
-        writer.writerow(["track", *times, *(f"score:{label}" for label in found.labels)])
+        show("track", *times, *(f"score:{label}" for label in found.labels))
     else:
-        writer.writerow(["track", *times, "rank", "label", "score"])
+        show("track", *times, "rank", "label", "score")
     for track in found.tracks:
         for span, scores in _whole_and_windows(track):
             when = [f"{time:.3f}" for time in span] or [""] * len(times)
             if top is None:
-                writer.writerow([track.name, *when, *(f"{score:.9g}" for score in scores)])
+                show(track.name, *when, *(f"{score:.9g}" for score in scores))
                 continue
             for rank, (label, score) in enumerate(found.top(scores, top), start=1):
-                writer.writerow([track.name, *when, rank, label, f"{score:.9g}"])
+                show(track.name, *when, str(rank), label, f"{score:.9g}")
 
 
 def _as_dict(found: "Predicted", top: int | None) -> dict[str, Any]:

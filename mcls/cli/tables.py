@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from mcls.cli.messages import echo, printable
+
 #: Nothing is folded where there is no terminal to fit into.
 _WIDE = 2000
 
@@ -22,16 +24,16 @@ def show_table(
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for i, column in enumerate(columns):
         justify = "left" if i < left else "right"
-        table.add_column(Text(column), justify=justify, overflow="fold")  # type: ignore[arg-type]
+        table.add_column(Text(printable(column)), justify=justify, overflow="fold")  # type: ignore[arg-type]
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(Text(printable(cell)) for cell in row))
     console = Console(width=None if sys.stdout.isatty() else _WIDE, highlight=False)
     with console.capture() as captured:
         console.print(table)
     if title:
-        click.echo(click.style(title, bold=True))
+        echo(title, bold=True)
     for line in captured.get().splitlines():
-        click.echo(line.rstrip())
+        click.echo(line.rstrip())  # the cells are escaped, the styles are not
 
 
 def mean_and_sd(spread: Mapping[str, Any] | None) -> str:

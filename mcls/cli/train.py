@@ -1,6 +1,5 @@
 """``mcls train``: train a classifier or a net and write a run folder."""
 
-import json
 import os
 import time
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 import click
 
 from mcls.chain.options import Representation
-from mcls.cli.messages import failure_of, say
+from mcls.cli.messages import echo, echo_json, failure_of, say
 from mcls.cli.options import (
     FILE,
     SectionedCommand,
@@ -94,7 +93,7 @@ def _train(
         )
     if as_json:
         said = {"run": str(trained.path), "computed": trained.computed, **trained.summary}
-        click.echo(json.dumps(said, indent=2, ensure_ascii=False))
+        echo_json(said)
     else:
         show_summary(trained.path, trained.summary)
     if trained.computed:
@@ -108,22 +107,20 @@ def _train(
 def show_summary(path: Path, summary: dict[str, Any]) -> None:
     """Print the model, the data, and the metrics of valid and test."""
     kind = "labels, several per track" if summary["multi_label"] else "labels"
-    click.echo(
-        f"{path}: {summary['model']} on {summary['rows']} rows, {summary['n_labels']} {kind}"
-    )
-    click.echo(summary["split"])
+    echo(f"{path}: {summary['model']} on {summary['rows']} rows, {summary['n_labels']} {kind}")
+    echo(summary["split"])
     if "training" in summary:
         about = summary["training"]
-        click.echo(
+        echo(
             f"epoch {about['kept_epoch']} of {about['epochs']} is kept; "
             f"segments of {about['segment_rows']} rows, {about['parameters']} parameters"
         )
         found = {"batch_size": "--find-batch-size", "lr": "--find-lr"}
         for key, option in found.items():
             if key in about:
-                click.echo(f"{option} found {about[key]:.4g}")
+                echo(f"{option} found {about[key]:.4g}")
     if not summary["metrics"]:
-        click.echo("there is no valid or test part, so no metrics were computed")
+        echo("there is no valid or test part, so no metrics were computed")
         return
     names = list(
         dict.fromkeys(n for report in summary["metrics"].values() for n in report["metrics"])

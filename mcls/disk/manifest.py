@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from mcls.disk.class_folders import scan_class_folders
+from mcls.disk.csv_cells import csv_line, read_cell
 from mcls.disk.labels import LabelTable, parse_labels
 from mcls.disk.outputs import check_suffix
 from mcls.disk.workspace import written_whole
@@ -245,11 +246,8 @@ def render_manifest(manifest: Manifest, path: str | Path) -> str:
         del columns["track_id"]
     order = [name for name in manifest.header if name in columns]
     order += [name for name in columns if name not in order]
-    out = io.StringIO(newline="")
-    writer = csv.writer(out, delimiter=_usual_delimiter(path), lineterminator="\n")
-    writer.writerow(order)
-    writer.writerows(zip(*(columns[name] for name in order), strict=True))
-    return out.getvalue()
+    rows = zip(*(columns[name] for name in order), strict=True)
+    return "".join(csv_line(row, _usual_delimiter(path)) for row in (order, *rows))
 
 
 def is_written(manifest: Manifest, path: Path) -> bool:
@@ -336,7 +334,7 @@ def _records(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[
     try:
         for row in reader:
             if row:
-                yield line, row
+                yield line, [read_cell(cell) for cell in row]
             line = reader.line_num + 1
     except csv.Error as error:
         raise DataError(

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mcls.disk.csv_cells import csv_line, read_cell
 from mcls.disk.workspace import written_whole
 from mcls.errors import DataError, FormatError, suggest
 
@@ -125,13 +126,13 @@ def write_predictions(path: Path | str, predictions: Predictions) -> None:
         written_whole(Path(path)) as temporary,
         temporary.open("w", encoding="utf-8", newline="") as file,
     ):
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["track_id", "part", "fold", "labels", *(_SCORE + name for name in names)])
+        header = ["track_id", "part", "fold", "labels", *(_SCORE + name for name in names)]
+        file.write(csv_line(header))
         for i, track_id in enumerate(predictions.track_ids):
             labels = "|".join(names[label] for label in np.flatnonzero(predictions.truth[i]))
             scores = [repr(score) for score in predictions.scores[i].tolist()]
             part, fold = predictions.parts[i], predictions.folds[i]
-            writer.writerow([track_id, part, fold, labels, *scores])
+            file.write(csv_line([track_id, part, fold, labels, *scores]))
 
 
 def read_predictions(path: Path | str) -> Predictions:
@@ -202,7 +203,7 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
             for row in reader:
                 line = reader.line_num
                 if row:
-                    yield line, row
+                    yield line, [read_cell(cell) for cell in row]
     except UnicodeDecodeError as error:
         raise FormatError(f"{path}: not UTF-8 after line {line} ({error.reason})") from error
     except csv.Error as error:
