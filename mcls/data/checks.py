@@ -109,7 +109,7 @@ def check_manifest(
         table = _labels_of_used(manifest, str(labels), parts)
     groups = manifest.optional_column(group, default="group")
     missing = manifest.missing()
-    sums, broken = _audio_sums(manifest, set(missing), decode, progress)
+    sums, broken, truncated = _audio_sums(manifest, set(missing), decode, progress)
     leaks = find_leaks(parts, groups, sums) if parts else Leaks()
     names = _part_names(parts)
     counts = None if table is None else _label_counts(table, parts, names)
@@ -122,6 +122,11 @@ def check_manifest(
         unlearnable, absent = _absent_labels(counts, names)
         problems += unlearnable
         notes += absent
+    if truncated:
+        from mcls.disk.audio import truncated_note
+
+        lost = {manifest.track_ids[row]: seconds for row, seconds in truncated.items()}
+        notes.append(truncated_note(lost))
     notes += _copies(parts, sums, decode) + describe_split(manifest, split, parts)
     return ManifestCheck(
         source=str(source),
@@ -263,13 +268,13 @@ def _audio_sums(
     missing: set[int],
     decode: bool,
     progress: Progress | None,
-) -> tuple[list[str], dict[int, str]]:
-    """Return the digest of each track's audio (``""`` if unknown), and the errors by track.
+) -> tuple[list[str], dict[int, str], dict[int, float]]:
+    """Return the digests of the tracks' audio (``""`` if unknown), errors, and seconds lost.
 
     Without decoding, files of a unique size are not read and get no digest.
     """
     paths = manifest.paths()
-    sums, broken, seconds = [""] * len(paths), {}, 0.0
+    sums, broken, truncated, seconds = [""] * len(paths), {}, {}, 0.0
     there = [row for row in range(len(paths)) if row not in missing]
     if not decode:  # files of different size differ
         sizes = {row: paths[row].stat().st_size for row in there}
@@ -278,15 +283,17 @@ def _audio_sums(
     for done, row in enumerate(there, start=1):
         try:
             if decode:
-                sums[row], length = _decoded_sum(paths[row])
+                sums[row], length, lost = _decoded_sum(paths[row])
                 seconds += length
+                if lost:
+                    truncated[row] = lost
             else:
                 sums[row] = _file_sum(paths[row])
         except (OSError, MclsError) as error:
             broken[row] = str(error)
         if progress is not None:
             progress(done, len(there), seconds)
-    return sums, broken
+    return sums, broken, truncated
 
 
 def _file_sum(path: Path) -> str:
@@ -297,11 +304,13 @@ def _file_sum(path: Path) -> str:
     return total.hexdigest()
 
 
-def _decoded_sum(path: Path) -> tuple[str, float]:
-    from mcls.disk.audio import audio_blocks, probe
+def _decoded_sum(path: Path) -> tuple[str, float, float]:
+    """Return the digest of a file's samples, its seconds and the seconds that it lacks."""
+    from mcls.disk.audio import AudioFile
 
-    total, n_samples, sr = hashlib.sha1(usedforsecurity=False), 0, probe(path).sr
-    for block in audio_blocks(path, sr=None):
-        total.update(np.ascontiguousarray(block, dtype="<f4").tobytes())
-        n_samples += len(block)
-    return total.hexdigest(), n_samples / sr
+    total, n_samples = hashlib.sha1(usedforsecurity=False), 0
+    with AudioFile(path) as file:
+        for block in file.blocks():
+            total.update(np.ascontiguousarray(block, dtype="<f4").tobytes())
+            n_samples += len(block)
+        return total.hexdigest(), n_samples / file.sr, file.lost

@@ -21,7 +21,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from mcls.disk.audio_streams import Part, mp3_samples, stream_starts
+from mcls.disk.audio_streams import Part, mp3_has_header, mp3_samples, stream_starts
 from mcls.errors import ConfigError, DataError
 
 #: Samples per channel that are decoded at once, for up to eight channels; files of up to half a
@@ -109,7 +109,11 @@ class AudioFile:
         The sampling rate in Hz.
     n_channels : int
         The number of channels.
+    lost : float
+        Seconds that a truncated file lacks of what its header says, once all blocks were read.
     """
+
+    lost = 0.0
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
@@ -149,7 +153,7 @@ class AudioFile:
             If nothing can be decoded, or samples are NaN, infinite or beyond `MAX_SAMPLE`.
         """
         start, left = self._stretch(excerpt)
-        any_left = False
+        n_read = 0
         for block in self._decoder.blocks(start, left):
             y = _mono(block)
             with np.errstate(invalid="ignore"):
@@ -158,12 +162,16 @@ class AudioFile:
                 raise DataError("samples are NaN or infinite")
             if loudest > MAX_SAMPLE:
                 raise DataError(f"a sample is {loudest:.1g}; expected -1 to 1")
+            n_read += len(y)
             if len(y):
-                any_left = True
                 yield y
-        if not any_left:
+        if not n_read:
             beyond = f" after {start / self.sr:g} s" if start else ""
             raise DataError(f"there are no samples{beyond}")
+        if isinstance(self._decoder, _Soundfile):
+            expected = self._decoder.declared - start
+            lost = (expected if left is None else min(left, expected)) - n_read
+            self.lost = lost / self.sr if lost > _MP3_DELAY else 0.0
 
     @property
     def n_samples(self) -> int:
@@ -215,6 +223,8 @@ def _decoder(path: Path) -> _Decoder:
                 first.close()
                 return other
         elif n_samples:
+            if mp3_has_header(path):
+                first.declared = first.n_samples
             first.n_samples = min(first.n_samples, n_samples)
     return first
 
@@ -243,6 +253,8 @@ class _Soundfile:
         self._dtype = "int16" if self._file.subtype == "PCM_16" else "float32"
         known = 0 <= self._file.frames < _UNKNOWN
         self.n_samples: int | None = self._file.frames if known else None
+        #: Samples that the header promises; 0 where it does not say.
+        self.declared = self._file.frames if known and self.kind == "FLAC" else 0
 
     def close(self) -> None:
         self._file.close()
@@ -537,6 +549,13 @@ def read_audio(
     with AudioFile(path) as file:
         blocks = list(resampled(file.blocks(excerpt), file.sr, sr))
         return (blocks[0] if len(blocks) == 1 else np.concatenate(blocks)), sr or file.sr
+
+
+def truncated_note(lost: dict[str, float]) -> str:
+    """Say which tracks are truncated, by name, with the seconds that they lack."""
+    named = [f"{name} lacks {seconds:.1f} s" for name, seconds in list(lost.items())[:5]]
+    more = [f"{len(lost) - 5} more"] if len(lost) > 5 else []
+    return f"{len(lost)} tracks are truncated, used as far as they go: " + ", ".join(named + more)
 
 
 def _check_regular(path: Path) -> None:

@@ -113,6 +113,18 @@ def mp3_samples(path: Path) -> int:
     return total
 
 
+def mp3_has_header(path: Path) -> bool:
+    """Return whether the first frame of an MP3 file says how many frames there are."""
+    with path.open("rb") as file:
+        head = file.read(10)
+        at = 0
+        if head[:3] == b"ID3":
+            at = 10 + sum((byte & 0x7F) << 7 * i for i, byte in enumerate(reversed(head[6:])))
+        file.seek(at)
+        piece = file.read(1 << 12)
+    return b"Xing" in piece or b"Info" in piece
+
+
 @lru_cache(4096)
 def _frame(head: bytes) -> tuple[int, int]:
     """Return the bytes and samples of the MPEG frame with this header; zeros if it is none."""

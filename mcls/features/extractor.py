@@ -97,6 +97,8 @@ class TrackRows:
         SHA-1 of the bytes of the file.
     lengths : dict of str to int
         Number of rows of each feature.
+    lost : float
+        Seconds that the file, which is truncated, lacks of what its header says; 0 if it is whole.
     """
 
     seconds: float
@@ -106,6 +108,7 @@ class TrackRows:
     _features: dict[str, Feature]
     _local: dict[str, LocalRows]
     _dtype: np.dtype
+    lost: float = 0.0
 
     def blocks(self, name: str) -> Iterator[np.ndarray]:
         """Yield the finished rows of a feature, ``(n, n_dims)``, never NaN or infinite.
@@ -215,7 +218,7 @@ class Extractor:
                 raise DataError(f"too short for {name} ({n_samples} samples at {sr} Hz)")
         lengths = {name: rows.length for name, rows in local.items()}
         return TrackRows(
-            n_samples / sr, file.sr, sha1.result(), lengths, features, local, self.dtype
+            n_samples / sr, file.sr, sha1.result(), lengths, features, local, self.dtype, file.lost
         )
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mcls.data.splits import make_parts
-from mcls.disk.audio import parse_excerpt
+from mcls.disk.audio import parse_excerpt, truncated_note
 from mcls.disk.labels import parse_labels
 from mcls.disk.manifest import Manifest, open_source
 from mcls.disk.outputs import check_replaced_hdf5, check_suffix
@@ -145,6 +145,7 @@ def extract(
         total, seconds = len(missing), 0.0
         n_done = 0
         failed: dict[str, str] = {}
+        truncated: dict[str, float] = {}
         names = shards.new_names(len(missing))
         tasks = [
             Task(tuple(some), name)
@@ -152,7 +153,8 @@ def extract(
         ]
         with nullcontext(pool) if pool is not None else Pool(extraction.jobs) as team:
             for task, result in team.map(compute, tasks, time_limit=extraction.time_limit):
-                done, some_failed, some_seconds = result
+                done, some_failed, some_seconds, some_truncated = result
+                truncated |= some_truncated
                 some_failed |= {task.items[i].track_id: why for i, why in task.failed.items()}
                 failed |= some_failed
                 n_done, seconds = n_done + done + len(some_failed), seconds + some_seconds
@@ -168,6 +170,8 @@ def extract(
         contents, sources = _contents(items, columns, found, failed, asked, split_note)
         if old is None or overwrite or not _same(old, contents):
             pack(out, sources, contents)
+    if truncated:
+        notes.append(truncated_note(truncated))
     return Extracted(
         out,
         len(sources),

@@ -54,14 +54,16 @@ def compute_shard(
     extractor: Extractor,
     changes: Sequence[Augmentation],
     seed: int,
-) -> tuple[int, dict[str, str], float]:
+) -> tuple[int, dict[str, str], float, dict[str, float]]:
     """Compute the tracks of a task and write them to its shard; runs in a worker.
 
-    Returns the number of tracks computed, the reasons of those that failed, and seconds of audio.
+    Returns the number of tracks computed, the reasons of those that failed, seconds of audio,
+    and the seconds lost of those that are truncated.
     """
     out = task.out
     assert out is not None
     failed: dict[str, str] = {}
+    truncated: dict[str, float] = {}
     n_done, seconds, held_bytes, n_shards = 0, 0.0, 0, 0
     held: list[tuple[Item, TrackRows]] = []
 
@@ -85,6 +87,8 @@ def compute_shard(
             write()  # a shard has one sampling rate
         held.append((item, rows))
         n_done, seconds = n_done + 1, seconds + rows.seconds
+        if rows.lost:
+            truncated[item.track_id] = rows.lost
         held_bytes += sum(
             4 * n * extractor.features(extractor.sr or rows.sample_rate)[name].n_local
             for name, n in rows.lengths.items()
@@ -92,7 +96,7 @@ def compute_shard(
         if held_bytes > _HELD_BYTES:
             write()
     write()
-    return n_done, failed, seconds
+    return n_done, failed, seconds, truncated
 
 
 def _change(item: Item, changes: Sequence[Augmentation], seed: int) -> Change | None:
