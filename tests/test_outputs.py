@@ -123,3 +123,43 @@ def test_only_a_manifest_is_replaced_by_a_manifest(tmp_path):
     (tmp_path / "old.csv").write_text("path\nx.wav\n")
     add_split(tracks, out=tmp_path / "old.csv", overwrite=True)
     assert "split" in (tmp_path / "old.csv").read_text()
+
+
+def changed(store: Path, **columns: list[str]) -> None:
+    """Write a store again with other columns, and other rows."""
+    old = Store(store)
+    first = old.feature()
+    new = NewRows("mel", first.chain, 43.0, 3, [2] * old.n_tracks, [first.rows + 1])
+    write_store(store, StoreContents(old.tracks | columns), [new])
+
+
+@pytest.mark.parametrize("column", ["sha1", "labels"])
+def test_codes_follow_the_store_they_were_made_from(store, tmp_path, column):
+    encode(store, tmp_path / "mean.h5", pool=("mean",))
+    assert not encode(store, tmp_path / "mean.h5", pool=("mean",)).computed
+    changed(store, **{column: list("uvwxyz")})
+    assert encode(store, tmp_path / "mean.h5", pool=("mean",)).computed
+    encode(store, tmp_path / "at once.h5", pool=("mean",))
+    assert (tmp_path / "mean.h5").read_bytes() == (tmp_path / "at once.h5").read_bytes()
+
+
+def test_tracks_finished_before_the_audio_was_replaced_are_encoded_again(store, tmp_path):
+    changed(store, sha1=list("abcdef"))
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        encode(store, tmp_path / "mean.h5", pool=("mean",), progress=stop)
+    assert list(tmp_path.glob(".mean.h5.work/*/[0-9]*.h5"))
+    changed(store, sha1=list("uvwxyz"))
+    encode(store, tmp_path / "mean.h5", pool=("mean",))
+    encode(store, tmp_path / "at once.h5", pool=("mean",))
+    assert (tmp_path / "mean.h5").read_bytes() == (tmp_path / "at once.h5").read_bytes()
+
+
+def test_codes_of_other_tracks_are_not_dropped(store, tmp_path):
+    encode(store, tmp_path / "mean.h5", pool=("mean",))
+    changed(store, track_id=[f"other {i}" for i in range(6)])
+    with pytest.raises(ConfigError, match=r"6 tracks that are not in .* \(t0, t1, t2, t3, t4\)"):
+        encode(store, tmp_path / "mean.h5", pool=("mean",))

@@ -70,7 +70,7 @@ def encode(
     store : path
         A store.
     out : path
-        The store to make. If it is there and was made with the same settings, nothing is done; if
+        The store to make. If it is there and was made from the same tracks, nothing is done; if
         an earlier call was interrupted, this one continues from its finished shards.
     encoding : Encoding
         As keywords: ``dicts``, ``feature``, ``encoder``, ``pool``, ``layers``, ``name`` and
@@ -110,7 +110,7 @@ def encode(
         if made is not None:
             return made
         shards = Shards(work, asked, overwrite=overwrite)
-        done = {i for shard in shards.stores() for i in shard.track_ids}
+        done = _ready(source, shards)
         waiting = [t for t, i in enumerate(source.track_ids) if i not in done]
         size = max(1, min(_TASK_TRACKS, -(-len(waiting) // (8 * jobs))))
         starts = range(0, len(waiting), size)
@@ -121,6 +121,7 @@ def encode(
         compute = partial(
             encode_shard,
             track_ids=source.track_ids,
+            sha1s=_sha1s(source),
             stored=stored_steps(source, chain),
             chain=chain,
             name=name,
@@ -141,6 +142,7 @@ def encode_shard(
     task: Task,
     *,
     track_ids: Sequence[str],
+    sha1s: Sequence[str],
     stored: Mapping[int, StoredRows],
     chain: Chain,
     name: str,
@@ -148,7 +150,7 @@ def encode_shard(
     """Encode the tracks of a task into shards; runs in a worker. Returns the number of tracks."""
     out = task.out
     assert out is not None
-    held: list[tuple[str, np.ndarray]] = []
+    held: list[tuple[str, str, np.ndarray]] = []
     n_shards, started, rate = 0, time.monotonic(), None
 
     def write() -> None:
@@ -159,8 +161,8 @@ def encode_shard(
 
     for track in task.each():
         rows, rate = encoded_track(stored, chain, track)
-        held.append((track_ids[track], rows))
-        full = sum(some.nbytes for _, some in held) > _HELD_BYTES
+        held.append((track_ids[track], sha1s[track], rows))
+        full = sum(some.nbytes for *_, some in held) > _HELD_BYTES
         if full or time.monotonic() - started > _HELD_SECONDS:
             write()
     if held:
@@ -177,7 +179,33 @@ def _made(out: Path, asked: Mapping[str, Any], source: Store, overwrite: bool) -
     old = Store(out)
     if old.settings != asked:
         refuse_other_settings(out, old.settings, asked)
-    return _encoded(old, computed=False) if old.track_ids == source.track_ids else None
+    if lost := sorted(set(old.track_ids) - set(source.track_ids)):
+        raise ConfigError(
+            f"{out} has {len(lost)} tracks that are not in {source.path} ({', '.join(lost[:5])}) "
+            "and would be lost; choose another output, or pass --overwrite to replace it"
+        )
+    same = (old.tracks, old.failed, old.split_note) == (
+        source.tracks,
+        source.failed,
+        source.split_note,
+    )
+    return _encoded(old, computed=False) if same else None
+
+
+def _sha1s(store: Store) -> list[str]:
+    """Return the SHA-1 of the audio of every track, empty where it is not known."""
+    return store.tracks.get("sha1", [""] * store.n_tracks)
+
+
+def _ready(source: Store, shards: Shards) -> dict[str, tuple[Store, int]]:
+    """Return where the finished tracks are whose audio is still that of the source."""
+    now = dict(zip(source.track_ids, _sha1s(source), strict=True))
+    return {
+        i: (shard, t)
+        for shard in shards.stores()
+        for t, (i, sha1) in enumerate(zip(shard.track_ids, _sha1s(shard), strict=True))
+        if now.get(i) == sha1
+    }
 
 
 def _write_shard(
@@ -185,18 +213,18 @@ def _write_shard(
     name: str,
     chain: Chain,
     frame_rate: float | None,
-    held: Sequence[tuple[str, np.ndarray]],
+    held: Sequence[tuple[str, str, np.ndarray]],
 ) -> None:
-    tracks = {"track_id": [track_id for track_id, _ in held]}
-    lengths = [len(rows) for _, rows in held]
-    blocks = (rows for _, rows in held)
-    new = NewRows(name, chain, frame_rate, held[0][1].shape[1], lengths, blocks)
+    track_ids, sha1s, rows = zip(*held, strict=True)
+    tracks = {"track_id": track_ids, "sha1": sha1s}
+    lengths = [len(some) for some in rows]
+    new = NewRows(name, chain, frame_rate, rows[0].shape[1], lengths, rows)
     write_store(path, StoreContents(tracks), [new])
 
 
 def _pack(out: Path, source: Store, shards: Shards, asked: Mapping[str, Any]) -> None:
     """Write the finished shards as one store, with the tracks in the order of the source."""
-    ready = {i: (shard, t) for shard in shards.stores() for t, i in enumerate(shard.track_ids)}
+    ready = _ready(source, shards)
     failed = {
         key: [failure[key] for failure in source.failed] for key in ("track_id", "path", "reason")
     }
