@@ -40,9 +40,12 @@ def parse_pairs(pairs: Iterable[str]) -> dict[str, str]:
         key, equals, value = pair.partition("=")
         if not equals or not key:
             raise ConfigError(f"{pair!r} is not a setting; type key=value")
+        key, value = key.strip(), value.strip()
         if key in found:
-            raise ConfigError(f"setting {key!r} is given twice")
-        found[key.strip()] = value.strip()
+            raise ConfigError(
+                f"setting {key!r} is given twice, as {found[key]} and as {value}; give it once"
+            )
+        found[key] = value
     return found
 
 

@@ -114,6 +114,12 @@ def check_manifest(
     names = _part_names(parts)
     counts = None if table is None else _label_counts(table, parts, names)
     problems = _audio_problems(manifest, missing, broken) + _leak_problems(manifest, parts, leaks)
+    if table is None and labels and labels != "none":
+        others = [name for name in manifest.columns if name not in ("track_id", "path")]
+        found = f"the other columns are {', '.join(others)}" if others else "there are no others"
+        problems.append(
+            f"there is no column 'labels' ({found}); name it with --labels, or pass --labels none"
+        )
     notes = [*manifest.notes]
     if not parts:
         hint = "; pass --split fold to check the folds" if "fold" in manifest.columns else ""

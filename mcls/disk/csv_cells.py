@@ -13,6 +13,28 @@ from collections.abc import Iterable
 _FORMULA = re.compile(r"'*\s*[=+\-@＝＋－＠].", re.DOTALL)
 
 
+#: How files begin that may be taken for a table by mistake.
+_SIGNATURES = {
+    b"\x89HDF\r\n": "an HDF5 file, such as a store or a dictionary",
+    b"PK\x03\x04": "a ZIP file, such as a spreadsheet or a model",
+    b"RIFF": "an audio file",
+    b"fLaC": "an audio file",
+    b"OggS": "an audio file",
+    b"ID3": "an audio file",
+}
+
+
+def other_kind(head: bytes) -> str:
+    """Return what a file is that begins with these bytes, if it is surely no table; else ``""``.
+
+    Examples
+    --------
+    >>> other_kind(b"RIFF...."), other_kind(b"path,labels")
+    ('an audio file', '')
+    """
+    return next((kind for sign, kind in _SIGNATURES.items() if head.startswith(sign)), "")
+
+
 def csv_line(cells: Iterable[str], delimiter: str = ",") -> str:
     r"""Return a line of CSV with the cells made safe.
 

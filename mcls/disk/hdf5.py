@@ -18,6 +18,12 @@ from mcls.errors import DataError, FormatError
 #: The exceptions that h5py raises if the structures of a file are corrupt.
 CORRUPT = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, MemoryError)
 
+#: What to say where something else was named.
+_EXPECTED = {
+    "features": "expected a store, a file that `mcls extract` or `mcls encode` makes",
+    "dictionary": "expected a dictionary, a file that `mcls learn-dict` makes",
+}
+
 
 @contextmanager
 def new_hdf5(path: Path, room: int) -> Iterator[h5py.File]:
@@ -82,10 +88,14 @@ def open_hdf5(path: Path, kind: str, version: int) -> h5py.File:
     FormatError
         If it is not HDF5, or of another kind or format.
     """
+    if path.is_dir():
+        raise DataError(f"{path} is a folder; {_EXPECTED.get(kind, 'expected a file')}")
     if not path.is_file():
         raise DataError(f"there is no file {path}")
     try:
         file = h5py.File(path, "r")
+    except PermissionError as error:
+        raise DataError(f"{path}: permission denied") from error
     except OSError as error:
         raise FormatError(f"{path} is not an HDF5 file, or is corrupt ({error})") from error
     try:

@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from mcls.disk.class_folders import scan_class_folders
-from mcls.disk.csv_cells import csv_line, read_cell
+from mcls.disk.csv_cells import csv_line, other_kind, read_cell
 from mcls.disk.labels import LabelTable, parse_labels
 from mcls.disk.outputs import check_suffix
 from mcls.disk.workspace import written_whole
@@ -276,6 +276,8 @@ def _read_text(path: Path) -> str:
         raise DataError(f"{path}: the file does not exist") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+    if kind := other_kind(raw[:8]):
+        raise DataError(f"{path} is {kind}; expected a manifest (CSV or TSV)")
     if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise DataError(f"{path}:1: the file is UTF-16; save it as UTF-8")
     try:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mcls.disk.csv_cells import csv_line, read_cell
+from mcls.disk.csv_cells import csv_line, other_kind, read_cell
 from mcls.disk.workspace import written_whole
 from mcls.errors import DataError, FormatError, suggest
 
@@ -159,6 +159,10 @@ def read_predictions(path: Path | str) -> Predictions:
     path = Path(path)
     if not path.is_file():
         raise DataError(f"there is no file {path}")
+    with path.open("rb") as file:
+        kind = other_kind(file.read(8))
+    if kind:
+        raise FormatError(f"{path} is {kind}; expected a run folder, or a CSV of predictions")
     rows = _rows(path)
     _, header = next(rows, (1, []))
     columns = _columns(path, header)

@@ -120,8 +120,15 @@ def open_run(path: Path | str) -> Run:
         If it is not one, or a file in it is missing or corrupt.
     """
     path = Path(path)
+    if path.exists() and not path.is_dir():
+        raise FormatError(f"{path} is a file; expected a run folder, which `mcls train` makes")
     if not path.is_dir():
         raise FormatError(f"{path}: no such run folder")
+    folds = sorted(path.glob("fold-*/run.toml"))
+    if folds and not (path / "run.toml").is_file():
+        raise FormatError(
+            f"{path} is a cross-validation; name one of its runs, such as {folds[0].parent}"
+        )
     missing = [name for name in run_files(path) if not (path / name).is_file()]
     if missing:
         raise FormatError(
@@ -272,6 +279,8 @@ def _read_json(path: Path) -> dict[str, Any]:
 def _opened(path: Path) -> Iterator[h5py.File]:
     try:
         file = h5py.File(path, "r")
+    except PermissionError as error:
+        raise FormatError(f"{path}: permission denied") from error
     except OSError as error:
         raise FormatError(f"{path}: not an HDF5 file ({error})") from error
     with file:
