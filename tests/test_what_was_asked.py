@@ -1,13 +1,16 @@
 """A command does what was asked, or says what it did instead: in the notes and on stderr."""
 
+import click
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
 import mcls
 from mcls.cli.main import cli
+from mcls.disk.recipe import COMMANDS
 from mcls.disk.run import open_run
 from mcls.disk.store import NewRows, StoreContents, write_store
+from mcls.errors import ConfigError
 from mcls.features.extractor import Extractor
 from mcls.features.specs import parse_features
 
@@ -82,3 +85,29 @@ def test_caps_of_the_choice_of_settings_are_noted(make_store, tmp_path):
     all_rows = mcls.train(store, tmp_path / "all")
     assert all_rows.summary["rows"] == 100
     assert not any("max_rows" in note for note in all_rows.summary["notes"])
+
+
+def test_every_table_of_a_recipe_is_checked(make_store, tmp_path):
+    """A misspelt table is not an empty one, whichever command reads the recipe."""
+    store, recipe = make_store(), tmp_path / "r.toml"
+    recipe.write_text('[trian]\nmodel = "knn"\n')
+    misspelt = "there is no command 'trian'; did you mean 'train'?"
+    for line in (
+        ["cv", recipe, store, tmp_path / "cv", "--split", "fold"],
+        ["-c", recipe, "cv", recipe, store, tmp_path / "cv", "--split", "fold"],
+        ["-c", recipe, "train", store, tmp_path / "run", "--split", "fold", "--fold", "b"],
+        ["plot", recipe, "-o", tmp_path / "p.png"],
+    ):
+        result = run(*line)
+        assert (result.exit_code, misspelt in result.stderr) == (2, True), result.output
+    with pytest.raises(ConfigError, match="no command 'trian'"):
+        mcls.cross_validate({"trian": {"model": "knn"}}, store, tmp_path / "cv", split="fold")
+    recipe.write_text('[predict]\ntopp = 3\n[train]\nmodel = "knn"\n')
+    result = run("cv", recipe, store, tmp_path / "cv", "--split", "fold")
+    assert result.exit_code == 2
+    assert "[predict] has no option 'topp'" in result.stderr
+    assert not (tmp_path / "cv").exists()
+
+
+def test_a_recipe_may_have_a_table_of_every_command():
+    assert sorted(COMMANDS) == sorted(cli.list_commands(click.Context(cli)))

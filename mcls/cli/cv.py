@@ -10,6 +10,7 @@ import click
 from mcls.cli.messages import echo, echo_json, say
 from mcls.cli.options import FILE, json_option, options_from, origins, overwrite_option
 from mcls.cli.progress import done_line, progress_bar
+from mcls.cli.recipe_defaults import checked_tables
 from mcls.cli.tables import mean_and_sd, show_table
 from mcls.cli.train import figure
 from mcls.stages.options import Folds
@@ -46,6 +47,7 @@ def command(
 
     started = time.monotonic()
     tables = read_recipe(recipe)
+    checked_tables(ctx.find_root(), tables, recipe)
     said_by = origins(ctx)
     said_by |= _use_own_table(table_of(tables, "cv"), options, said_by, recipe)
     with progress_bar("cv") as progress:

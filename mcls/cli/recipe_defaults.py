@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mcls.cli.messages import failure_of
 from mcls.errors import MclsError, suggest
+
+if TYPE_CHECKING:
+    from mcls.disk.recipe import Recipe
 
 #: Where the context keeps the commands of which the recipe has several tables.
 _SEVERAL = "mcls.recipe.several"
@@ -16,19 +19,28 @@ _SEVERAL = "mcls.recipe.several"
 def use_recipe(ctx: click.Context, _: click.Parameter, path: Path | None) -> Path | None:
     """Make a recipe's tables the defaults of the commands they are named after."""
     if path is not None:
-        from mcls.disk.recipe import read_recipe, tables_of
+        from mcls.disk.recipe import read_recipe
 
         try:
             recipe = read_recipe(path)
         except MclsError as error:
             raise failure_of(error) from error
-        found = {
-            name: [defaults_of(ctx, name, table, path) for table in tables_of(recipe, name)]
-            for name in recipe
-        }
+        found = checked_tables(ctx, recipe, path)
         ctx.default_map = {name: one[0] for name, one in found.items() if len(one) == 1}
         ctx.meta[_SEVERAL] = {name: len(many) for name, many in found.items() if len(many) > 1}
     return path
+
+
+def checked_tables(
+    ctx: click.Context, recipe: "Recipe", path: Path
+) -> dict[str, list[dict[str, Any]]]:
+    """Return all tables of a recipe by command and click's parameter names; refuse wrong ones."""
+    from mcls.disk.recipe import tables_of
+
+    return {
+        name: [defaults_of(ctx, name, table, path) for table in tables_of(recipe, name)]
+        for name in recipe
+    }
 
 
 def defaults_of(

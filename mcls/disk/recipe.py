@@ -68,6 +68,12 @@ _LISTS = {"dicts", "init", "layers", "pool", "settings", "features", "metrics"}
 #: Commands of which a recipe may have several tables.
 SEVERAL = ("learn-dict", "encode", "train")
 
+#: The commands whose options a recipe may hold.
+COMMANDS = (
+    *("data", "extract", "learn-dict", "encode", "train", "cv", "predict", "eval", "export"),
+    *("info", "plot", "list", "demo"),
+)
+
 #: Keys that name the input and the output of such a table, for `mcls cv`.
 NAMES = ("store", "out")
 
@@ -93,7 +99,8 @@ def read_recipe(path: Path | str) -> Recipe:
     Raises
     ------
     ConfigError
-        If there is no such file, a key is outside a table, or a command has too many tables.
+        If there is no such file, a key is outside a table, a table is of no command, or a command
+        has too many tables.
     FormatError
         If the file is not TOML.
     """
@@ -125,7 +132,21 @@ def read_recipe(path: Path | str) -> Recipe:
             f"{path}: [[{many[0]}]] is a list of tables, which only {', '.join(SEVERAL)} may have; "
             f"write [{many[0]}]"
         )
+    refuse_unknown_tables(found, str(path))
     return found
+
+
+def refuse_unknown_tables(recipe: Recipe, where: str = "recipe") -> None:
+    """Refuse a recipe with a table of no command.
+
+    Raises
+    ------
+    ConfigError
+        Names the table, with a suggestion.
+    """
+    for name in recipe:
+        if name not in COMMANDS:
+            raise ConfigError(f"{where}: there is no command {name!r}; {suggest(name, COMMANDS)}")
 
 
 def tables_of(recipe: Recipe, command: str) -> list[Table]:

@@ -20,7 +20,7 @@ from typing import Any
 from mcls.data.options import Split
 from mcls.data.parts import fold_names
 from mcls.disk.predictions import join_predictions, read_predictions, write_predictions
-from mcls.disk.recipe import Recipe, read_recipe
+from mcls.disk.recipe import Recipe, read_recipe, refuse_unknown_tables
 from mcls.disk.run import open_run, write_json, written_folder
 from mcls.disk.store import Store
 from mcls.disk.workspace import Workspace, clean_workspaces, is_workspace, written_whole
@@ -107,6 +107,7 @@ def cross_validate(
     started = time.monotonic()
     opened, path = Store(Path(store)), Path(run)
     tables = recipe if isinstance(recipe, Mapping) else read_recipe(recipe)
+    refuse_unknown_tables(tables)
     *before, last = nodes_of(tables, folds.settings)
     split = Split(
         labels=folds.labels or last.arguments.get("labels", "labels"),
