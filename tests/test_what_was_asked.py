@@ -111,3 +111,38 @@ def test_every_table_of_a_recipe_is_checked(make_store, tmp_path):
 
 def test_a_recipe_may_have_a_table_of_every_command():
     assert sorted(COMMANDS) == sorted(cli.list_commands(click.Context(cli)))
+
+
+@pytest.mark.parametrize(
+    ("extraction", "said"),
+    [
+        ('feature = ["mfcc:n_mfcc=13"]', "n_mfcc is 13 in the recipe, 4 in the store"),
+        ('feature = "mfcc"\nparam = ["n_mfcc=5"]', "n_mfcc is 5 in the recipe, 4 in the store"),
+        ('feature = ["mel"]', "asks for the feature mel in [extract], but"),
+        ("sr = 44100", "sr is 44100 in the recipe, 8000 in the store"),
+        ('excerpt = "3@center"', "excerpt is 3@center in the recipe, None in the store"),
+    ],
+)
+def test_a_recipe_for_other_features_is_refused(make_store, tmp_path, extraction, said):
+    store, recipe = make_store(), tmp_path / "r.toml"
+    recipe.write_text(f'[extract]\n{extraction}\n[train]\npool = ["meanstd"]\n')
+    fold = ["--split", "fold", "--fold", "b"]
+    for line in (
+        ["cv", recipe, store, tmp_path / "out", "--split", "fold"],
+        ["-c", recipe, "train", store, tmp_path / "out", *fold],
+        ["-c", recipe, "learn-dict", store, tmp_path / "out", *fold, "--size", "4"],
+        ["-c", recipe, "encode", store, tmp_path / "out", "--pool", "mean"],
+    ):
+        result = run(*line)
+        assert (result.exit_code, said in result.stderr) == (2, True), result.output
+        assert not (tmp_path / "out").exists()
+
+
+def test_a_recipe_for_the_features_of_the_store_runs(make_store, tmp_path):
+    store, recipe = make_store(), tmp_path / "r.toml"
+    recipe.write_text('[extract]\nfeature = ["mfcc:n_mfcc=4"]\n[train]\npool = ["meanstd"]\n')
+    mcls.cross_validate(recipe, store, tmp_path / "cv", split="fold", valid=0.0)
+    mcls.encode(store, tmp_path / "means.h5", pool=["meanstd"])
+    line = ["train", tmp_path / "means.h5", tmp_path / "run", "--split", "fold", "--fold", "b"]
+    recipe.write_text('[extract]\nfeature = ["mfcc:n_mfcc=4"]\nsr = 8000\n')
+    assert run("-c", recipe, *line).exit_code == 0

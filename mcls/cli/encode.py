@@ -16,6 +16,7 @@ from mcls.cli.options import (
     overwrite_option,
 )
 from mcls.cli.progress import done_line, progress_bar
+from mcls.cli.recipe_defaults import check_features
 
 
 @click.command(cls=SectionedCommand)
@@ -47,6 +48,7 @@ def command(store: Path, out: Path, as_json: bool, **options: Any) -> None:
     from mcls.stages.encode import encode
 
     started = time.monotonic()
+    check_features(store)
     with progress_bar(f"encode {out.name}") as progress:
         done = encode(store, out, progress=progress, **options)
     size = f"{done.n_rows} rows of {done.n_dims} numbers, {done.n_tracks} tracks"

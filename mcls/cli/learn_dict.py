@@ -15,6 +15,7 @@ from mcls.cli.options import (
     overwrite_option,
 )
 from mcls.cli.progress import done_line, progress_bar
+from mcls.cli.recipe_defaults import check_features
 from mcls.data.options import Split
 from mcls.dictionaries.options import Learning
 
@@ -43,6 +44,7 @@ def command(store: Path, out: Path, as_json: bool, **options: Any) -> None:
     from mcls.stages.learn import learn_dict
 
     started = time.monotonic()
+    check_features(store)
     with progress_bar(f"learn {out.name}", unit="batches") as progress:
         learnt = learn_dict(store, out, progress=progress, **options)
     report = learnt.report

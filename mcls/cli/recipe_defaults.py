@@ -80,6 +80,16 @@ def defaults_of(
     return defaults
 
 
+def check_features(store: Path) -> None:
+    """Refuse a store whose features are not those of the recipe given with ``--config``."""
+    asked = (click.get_current_context().find_root().default_map or {}).get("extract")
+    if asked:
+        from mcls.disk.store import Store
+        from mcls.stages.recipe_features import refuse_other_features
+
+        refuse_other_features(asked, Store(store))
+
+
 def refuse_several_tables(ctx: click.Context, name: str) -> None:
     """Refuse a command of which the recipe has several tables; `mcls cv` runs them all."""
     several = ctx.meta.get(_SEVERAL, {}).get(name)

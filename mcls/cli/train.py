@@ -18,6 +18,7 @@ from mcls.cli.options import (
     overwrite_option,
 )
 from mcls.cli.progress import EpochTable, done_line, progress_bar
+from mcls.cli.recipe_defaults import check_features
 from mcls.cli.tables import show_table
 from mcls.data.options import Split
 from mcls.errors import ConfigError, MclsError
@@ -86,6 +87,7 @@ def _train(
     from mcls.stages.train import train
 
     started = time.monotonic()
+    check_features(store)
     table = EpochTable()
     with progress_bar("train", unit="steps") as progress:
         trained = train(

@@ -20,19 +20,21 @@ from typing import Any
 from mcls.data.options import Split
 from mcls.data.parts import fold_names
 from mcls.disk.predictions import join_predictions, read_predictions, write_predictions
-from mcls.disk.recipe import Recipe, read_recipe, refuse_unknown_tables
+from mcls.disk.recipe import Recipe, read_recipe, refuse_unknown_tables, stage_arguments, table_of
 from mcls.disk.run import open_run, write_json, written_folder
 from mcls.disk.store import Store
 from mcls.disk.workspace import Workspace, clean_workspaces, is_workspace, written_whole
 from mcls.errors import ConfigError, DataError, FormatError
-from mcls.options import takes_options
+from mcls.options import options_of, takes_options
 from mcls.parallel.progress import Progress
 from mcls.settings import canonical, digest
 from mcls.stages.encode import encode
 from mcls.stages.evaluate import evaluate
+from mcls.stages.extract import extract
 from mcls.stages.learn import learn_dict
-from mcls.stages.options import Folds
+from mcls.stages.options import Extraction, Folds
 from mcls.stages.plan import plan_run
+from mcls.stages.recipe_features import refuse_other_features
 from mcls.stages.recipe_graph import FIXED, RecipeNode, nodes_of
 from mcls.stages.train import fill_run, train
 
@@ -99,7 +101,8 @@ def cross_validate(
     Raises
     ------
     ConfigError
-        If the recipe or a setting is wrong, or the folder holds something else.
+        If the recipe or a setting is wrong, the store holds other features than the recipe asks
+        for, or the folder holds something else.
     DataError
         If folds or labels cannot be used, no track is in the test part, or a step was learnt from
         tracks it is tested on.
@@ -108,6 +111,10 @@ def cross_validate(
     opened, path = Store(Path(store)), Path(run)
     tables = recipe if isinstance(recipe, Mapping) else read_recipe(recipe)
     refuse_unknown_tables(tables)
+    words = {one.word: one.name for one in options_of(Extraction)}
+    named = {words.get(key, key): value for key, value in table_of(tables, "extract").items()}
+    extraction = stage_arguments(named, extract, where="extract")
+    refuse_other_features(extraction, opened)
     *before, last = nodes_of(tables, folds.settings)
     split = Split(
         labels=folds.labels or last.arguments.get("labels", "labels"),
