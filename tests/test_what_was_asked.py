@@ -90,8 +90,8 @@ def test_caps_of_the_choice_of_settings_are_noted(make_store, tmp_path):
 def test_every_table_of_a_recipe_is_checked(make_store, tmp_path):
     """A misspelt table is not an empty one, whichever command reads the recipe."""
     store, recipe = make_store(), tmp_path / "r.toml"
-    recipe.write_text('[trian]\nmodel = "knn"\n')
-    misspelt = "there is no command 'trian'; did you mean 'train'?"
+    recipe.write_text('[trains]\nmodel = "knn"\n')
+    misspelt = "there is no command 'trains'; did you mean 'train'?"
     for line in (
         ["cv", recipe, store, tmp_path / "cv", "--split", "fold"],
         ["-c", recipe, "cv", recipe, store, tmp_path / "cv", "--split", "fold"],
@@ -100,8 +100,8 @@ def test_every_table_of_a_recipe_is_checked(make_store, tmp_path):
     ):
         result = run(*line)
         assert (result.exit_code, misspelt in result.stderr) == (2, True), result.output
-    with pytest.raises(ConfigError, match="no command 'trian'"):
-        mcls.cross_validate({"trian": {"model": "knn"}}, store, tmp_path / "cv", split="fold")
+    with pytest.raises(ConfigError, match="no command 'trains'"):
+        mcls.cross_validate({"trains": {"model": "knn"}}, store, tmp_path / "cv", split="fold")
     recipe.write_text('[predict]\ntopp = 3\n[train]\nmodel = "knn"\n')
     result = run("cv", recipe, store, tmp_path / "cv", "--split", "fold")
     assert result.exit_code == 2
