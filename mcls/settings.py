@@ -13,11 +13,12 @@ import ast
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from mcls.errors import ConfigError, suggest
-from mcls.registry import Entry, Setting, defaults
+from mcls.registry import Entry, Setting, defaults, find
 
 _TRUE, _FALSE = {"true", "yes", "on", "1"}, {"false", "no", "off", "0"}
 
@@ -98,6 +99,19 @@ def resolve(entry: Entry, given: Mapping[str, Any]) -> dict[str, Any]:
     if bad:
         raise ConfigError(f"{entry.name}: " + "; ".join(bad))
     return full
+
+
+def function_of(family: str, spec: str) -> Callable[..., Any]:
+    """Return the function that ``NAME:key=value,...`` names, with its settings.
+
+    Raises
+    ------
+    ConfigError
+        If the name or a setting is unknown or out of range.
+    """
+    name, given = split_spec(spec)
+    entry = find(family, name)
+    return partial(entry.load(), **resolve(entry, given))
 
 
 def convert(value: Any, setting: Setting) -> Any:

@@ -149,7 +149,7 @@ def test_list_shows_the_layers_of_a_net() -> None:
     assert result.exit_code == 0
     lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
     assert "Layers for a segment of 1366 frames x 96 dimensions and 50 labels" in lines
-    assert "conv2.conv convolution, 3x3 384 x 341 x 48 442,752 14,481.359" in lines
+    assert "conv2.conv convolution, 3x3 1x1 1x1 1 384 x 341 x 48 442,752 14,481.359" in lines
     assert any(line.startswith("17,365,938 parameters; 20,021.338 MFLOP") for line in lines)
     assert lines[-1] == "The smallest segment is 3 frames x 3 dimensions."
 

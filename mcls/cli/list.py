@@ -177,6 +177,9 @@ def _layers(entry: Entry) -> None:
         [
             layer["name"],
             layer["kind"],
+            "x".join(map(str, layer["stride"])),
+            "x".join(map(str, layer["padding"])),
+            str(layer["groups"]) if layer["stride"] else "",
             " x ".join(map(str, layer["output"])),
             f"{layer['n_parameters']:,}",
             f"{layer['flops'] / 1e6:,.3f}",
@@ -185,7 +188,8 @@ def _layers(entry: Entry) -> None:
     ]
     echo()
     title = f"Layers for a segment of {frames} frames x {dims} dimensions and {labels} labels"
-    show_table(["layer", "operation", "output", "parameters", "MFLOP"], rows, title=title, left=3)
+    columns = ["layer", "operation", "stride", "padding", "groups", "output", "parameters", "MFLOP"]
+    show_table(columns, rows, title=title, left=6)
     echo()
     least_frames, least_dims = net["smallest_input"]
     echo(

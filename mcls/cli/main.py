@@ -48,7 +48,7 @@ SECTIONS = {
         "eval",
         "export",
     ],
-    "Inspect": ["info", "plot", "list", "demo"],
+    "Inspect": ["info", "plot", "explain", "list", "demo"],
 }
 
 

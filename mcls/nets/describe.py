@@ -31,6 +31,11 @@ class NetLayer:
         Number of learnt parameters.
     flops : int
         Operations of its products for one segment, a multiply-add being two.
+    stride, padding : tuple of int
+        Of a convolution or a pool along its axes; empty for other modules. Padding is zeros (of a
+        max-pool: -inf) at either end.
+    groups : int
+        Groups of maps that a convolution keeps apart; 1 for other modules.
     """
 
     name: str
@@ -38,6 +43,9 @@ class NetLayer:
     output: tuple[int, ...]
     n_parameters: int
     flops: int
+    stride: tuple[int, ...] = ()
+    padding: tuple[int, ...] = ()
+    groups: int = 1
 
 
 def describe_net(
@@ -66,7 +74,7 @@ def describe_net(
     >>> layers = describe_net("dieleman", {}, 187, 96, 50)
     >>> layers[1]
     NetLayer(name='conv1.conv', kind='convolution, 8', output=(32, 180), n_parameters=24608, \
-flops=8847360)
+flops=8847360, stride=(1,), padding=(0,), groups=1)
     >>> sum(layer.n_parameters for layer in layers)
     66784
     """
@@ -103,7 +111,27 @@ def _layer(path: str, module: nn.Module, output: torch.Tensor) -> NetLayer:
     places = output[0].numel() // size[0]  # each is a product with all the weights
     own = getattr(module, "products", None)  # of modules whose products are not with weights
     products = weights * places if own is None else own(*size[::-1])
-    return NetLayer(path, _kind(module), size, sum(p.numel() for p in parameters), 2 * products)
+    return NetLayer(
+        path,
+        _kind(module),
+        size,
+        sum(p.numel() for p in parameters),
+        2 * products,
+        _per_axis(module, "stride"),
+        _per_axis(module, "padding"),
+        getattr(module, "groups", 1),
+    )
+
+
+def _per_axis(module: nn.Module, name: str) -> tuple[int, ...]:
+    """Return the stride or the padding of a convolution or a pool, per axis of its kernel."""
+    kernel, found = getattr(module, "kernel_size", None), getattr(module, name, None)
+    if kernel is None or found is None:
+        return ()
+    sizes = kernel if isinstance(kernel, tuple) else (kernel,)
+    if found == "same":
+        return tuple((size - 1) // 2 for size in sizes)
+    return tuple(found) if isinstance(found, tuple) else (int(found),) * len(sizes)
 
 
 def _kind(module: nn.Module) -> str:

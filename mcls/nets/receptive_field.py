@@ -33,8 +33,8 @@ class ReceptiveField:
         Size of the part.
     all_frames, all_dims : bool
         True if the part is the whole segment along this axis.
-    first_dim : int
-        First dimension of the part.
+    first_frame, first_dim : int
+        First frame and first dimension of the part.
     over_time : bool
         True if the layer still has frames, rather than one vector for the segment.
     """
@@ -44,6 +44,7 @@ class ReceptiveField:
     dims: int
     all_frames: bool
     all_dims: bool
+    first_frame: int
     first_dim: int
     over_time: bool
 
@@ -104,8 +105,9 @@ class _Probe:
         frames = n_frames if self.reaches_all_frames[layer] else stop - first
         dims = high - low
         over_time = self.outputs[layer].ndim > 2 and self.outputs[layer].shape[2] > 1
+        first = 0 if frames == n_frames else first
         return ReceptiveField(
-            layer, frames, dims, frames == n_frames, dims == n_dims, low, over_time
+            layer, frames, dims, frames == n_frames, dims == n_dims, first, low, over_time
         )
 
     def _keep(self, layer: str) -> Any:

@@ -3,7 +3,6 @@
 import csv
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -14,8 +13,8 @@ from mcls.chain.step import RowsAndRate
 from mcls.dictionaries.preprocessing import Preprocessing
 from mcls.disk.store import StoredRows
 from mcls.errors import ConfigError, DataError, MclsError
-from mcls.registry import Entry, find
-from mcls.settings import resolve, split_spec
+from mcls.registry import find
+from mcls.settings import function_of, split_spec
 from mcls.stages.plan import Plan
 from mcls.training.segment_augmentations import augmentations_of
 from mcls.training.segments import Batches, Tracks
@@ -138,8 +137,8 @@ def train_net(
         model=TrainedNet(spec, net, standardise),
         batches=batches,
         valid=validation,
-        loss=_of("losses", training.loss),
-        optimizer=_of("optimizers", training.optimizer),
+        loss=function_of("losses", training.loss),
+        optimizer=function_of("optimizers", training.optimizer),
         share=train.targets.mean(axis=0),
         training=training,
         seed=plan.settings["seed"],
@@ -349,10 +348,3 @@ def _standardise(plan: Plan, train: Tracks) -> "Standardise":
     if not (np.isfinite(mean).all() and np.isfinite(scale).all()):
         raise DataError(f"{plan.store.path}: rows of the train part contain NaN or infinite values")
     return Standardise(torch.tensor(mean), torch.tensor(scale))
-
-
-def _of(family: str, spec: str) -> Callable[..., Any]:
-    """Return the function that ``NAME:key=value,...`` names, with its settings."""
-    name, given = split_spec(spec)
-    entry: Entry = find(family, name)
-    return partial(entry.load(), **resolve(entry, given))

@@ -136,7 +136,7 @@ class TrainedNet:
             One or more rows.
         """
         with _evaluating(self.net):
-            return torch.cat([self.net(x).float() for x in self._segments(rows)])
+            return torch.cat([self.net(x).float() for x in self.segments(rows)])
 
     def scores_of(self, tracks: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Return the scores of the segments of each track, ``(n_segments, n_classes)`` float64."""
@@ -212,7 +212,7 @@ class TrainedNet:
             moved = move_dims(rows, by) if by else rows
             yield self.scores_of_logits(self.logits(moved))
 
-    def _segments(self, rows: np.ndarray) -> Iterator[torch.Tensor]:
+    def segments(self, rows: np.ndarray) -> Iterator[torch.Tensor]:
         """Yield batches of standardised segments of a track, ``(n, 1, n_frames, n_dims)``."""
         n_frames = self.spec.n_frames
         offsets = grid(len(rows), n_frames, self.spec.overlap)

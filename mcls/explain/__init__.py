@@ -1,0 +1,1 @@
+"""Explanations of how nets learn: small computations whose every step can be looked at."""
