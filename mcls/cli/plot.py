@@ -11,7 +11,7 @@ from mcls.cli.progress import done_line
 
 
 @click.command()
-@click.argument("path", type=FILE)
+@click.argument("paths", type=FILE, nargs=-1, required=True, metavar="PATH|RUN...")
 @click.option(
     "-o",
     "--out",
@@ -75,7 +75,7 @@ from mcls.cli.progress import done_line
     help="Time between the scores of --taggram.",
 )
 @click.option("--store", type=FILE, help="Store that holds TRACK, if it is not an audio file.")
-def command(path: Path, out: Path, **options: Any) -> None:
+def command(paths: tuple[Path, ...], out: Path, **options: Any) -> None:
     """Plot a dictionary, a store, a track, a run or a recipe.
 
     Dictionary: the atoms on the axes of the feature, their usage and the
@@ -84,7 +84,8 @@ def command(path: Path, out: Path, **options: Any) -> None:
     matrix, or the AUC of each label; with --filters, --saliency or
     --taggram the filters, the saliency or the scores over time of its
     model, where TRACK is an audio file or the id of a track of the store.
-    Recipe: the learning rate schedule of its [train].
+    Several runs: their learning curves together. Recipe: the learning rate
+    schedule of its [train].
 
     Atoms are shown in the units of the feature (raw, the default if rows
     are frequencies), in standard deviations (standardized, the default
@@ -100,10 +101,11 @@ def command(path: Path, out: Path, **options: Any) -> None:
       mcls plot runs/fcn4 -o why.png --saliency song.wav --label jazz
       mcls plot runs/fcn4 -o where.png --saliency song.wav --how grad-cam
       mcls plot runs/fcn4 -o when.png --taggram song.wav
+      mcls plot runs/relu runs/sigmoid -o curves.png
       mcls plot fcn4.toml -o schedule.png
     """
     from mcls.inspection.plot import plot
 
     started = time.monotonic()
-    done = plot(path, out, **options)
+    done = plot(paths, out, **options)
     done_line(f"wrote {out}: {done.shows}", started)

@@ -1,6 +1,6 @@
 """Plot a dictionary, a store, a track, a run or a recipe to an image file."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from mcls.errors import ConfigError, DataError, FormatError
 from mcls.inspection.dictionary import plot_dictionary
 from mcls.inspection.recipe import plot_recipe
 from mcls.inspection.run import plot_run
+from mcls.inspection.several_runs import plot_several_runs
 from mcls.inspection.store import plot_store
 from mcls.plots.page import MARKS, Figure, check_format, save, style
 
@@ -59,13 +60,14 @@ class Plotted:
     shows: str
 
 
-def plot(path: Path | str, out: Path | str, **options: Any) -> Plotted:
+def plot(path: Path | str | Sequence[Path], out: Path | str, **options: Any) -> Plotted:
     """Plot a file or folder.
 
     Parameters
     ----------
-    path : path
+    path : path or sequence of path
         A dictionary, a store, a run folder, a cross-validation, a CSV of predictions or a recipe.
+        Several paths are runs whose learning curves are plotted together, without options.
     out : path
         The image file: ``.png``, ``.svg`` or ``.pdf``; an older plot is replaced.
     **options
@@ -85,10 +87,25 @@ def plot(path: Path | str, out: Path | str, **options: Any) -> Plotted:
     DataError, FormatError
         If there is nothing at the path, or nothing that can be plotted.
     """
-    path, out = Path(path), Path(out)
+    out = Path(out)
+    paths = [Path(path)] if isinstance(path, str | Path) else [*path]
     check_format(out)
     check_replaced(out, MARKS[out.suffix.lower()], "a plot")
     given = {key: value for key, value in options.items() if value not in (None, False, (), [])}
+    with style():
+        page, shows = _drawn(paths, given)
+        with written_whole(out) as temporary:
+            save(page, temporary, out.suffix)
+    return Plotted(out, shows)
+
+
+def _drawn(paths: list[Path], given: dict[str, Any]) -> tuple[Figure, str]:
+    """Draw one path with its options, or several runs."""
+    if len(paths) > 1:
+        if given:
+            raise ConfigError(f"several runs are plotted without options such as {min(given)!r}")
+        return plot_several_runs(paths)
+    [path] = paths
     kind = _kind(path)
     wrong = sorted(set(given) - _TAKES[kind])
     if wrong:
@@ -96,11 +113,7 @@ def plot(path: Path | str, out: Path | str, **options: Any) -> Plotted:
         said = f"it applies to a {owners[0]}" if owners else "there is no such option"
         name = "dict" if wrong[0] == "dicts" else wrong[0]  # --dict is repeatable
         raise ConfigError(f"{path} is a {kind}, which takes no option {name!r}; {said}")
-    with style():
-        page, shows = _DRAW[kind](path, **given)
-        with written_whole(out) as temporary:
-            save(page, temporary, out.suffix)
-    return Plotted(out, shows)
+    return _DRAW[kind](path, **given)
 
 
 def _kind(path: Path) -> str:
