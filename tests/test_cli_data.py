@@ -173,7 +173,8 @@ def test_check_errors_name_the_line(mcls, tracks):
     code, _, err = mcls("check", "tracks.csv")
     assert code == 1
     assert err == (
-        "error: tracks.csv:13: unknown part 'tset' in column 'split'; did you mean 'test'?"
+        "error: tracks.csv:13: column 'split' mixes parts with 'tset', but a part column holds "
+        "only train, valid, test or empty cells; did you mean 'test'?"
     )
     tracks.write_text("path,labels\n0.wav,a\n1.wav,\n")
     assert mcls("check", "tracks.csv")[2].startswith("error: tracks.csv:3: no label")

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from mcls.data.parts import fold_names, resolve_parts
+from mcls.data.parts import resolve_parts
+from mcls.data.split_cells import read_split_cells
 from mcls.disk.chain import Step
 from mcls.disk.store import NewRows, Store, StoreContents, write_store
 from mcls.errors import ConfigError, DataError
@@ -71,9 +72,56 @@ def test_the_valid_part_takes_whole_groups(make_store):
     assert not valid & {groups[i] for i in parts.of("train")}
 
 
-def test_unused_tracks_stay_unused(make_store):
-    store = make_store(fold=["1", "2", "", "2", "1"])
-    assert resolve_parts(store, split="fold", fold="1", valid=0).values[2] == ""
+def test_every_track_needs_a_fold(make_store):
+    store = make_store(fold=["1", "2", "", "2", ""])
+    with pytest.raises(DataError, match="track 't002': 2 of 5 tracks have no fold"):
+        resolve_parts(store, split="fold", fold="1", valid=0)
+
+
+@pytest.mark.parametrize("empty", ["nan", "NaN", "None", "NA", "<NA>"])
+@pytest.mark.parametrize("names", [("train", "test"), ("1", "2")])
+def test_missing_values_are_no_part_and_no_fold(make_store, empty, names):
+    store = make_store(split=[*names, empty, *names, empty])
+    message = f"track 't002': 2 of 6 tracks have '{empty}' in column 'split'"
+    with pytest.raises(DataError, match=message):
+        resolve_parts(store)
+
+
+@pytest.mark.parametrize(
+    ("train", "valid", "test"),
+    [
+        ("Train", "Valid", "Test"),
+        ("training", "validation", "testing"),
+        ("TRAINING", "Val", "evaluation"),
+        ("trn", "dev", "tst"),
+        ("Train", "development", "eval"),
+    ],
+)
+def test_usual_spellings_of_parts(make_store, train, valid, test):
+    usual = resolve_parts(make_store(split=["train", "test", "", "valid", "train"]))
+    parts = resolve_parts(make_store(split=[train, test, "", valid, train]))
+    assert parts.values == ["train", "test", "", "valid", "train"]
+    assert parts.id == usual.id
+    assert usual.notes == ["1 tracks with an empty cell in column 'split' are in no part"]
+    said, *others = parts.notes
+    assert others == usual.notes
+    assert f"took {train!r} as train (2 tracks)" in said
+    assert f"{test!r} as test (1 tracks)" in said
+
+
+def test_folds_that_are_whole_numbers(make_store):
+    store = make_store(fold=["1.0", "02", "2", "1", "10.", "003"])
+    parts = resolve_parts(store, split="fold", fold="2.0", valid=0)
+    assert parts.values == ["train", "test", "test", "train", "train", "train"]
+    assert parts.fold == "2"
+    assert "'1.0' as 1 (1 tracks), '02' as 2 (1 tracks)" in parts.notes[0]
+
+
+def test_folds_with_other_names_keep_them(make_store):
+    store = make_store(fold=["1.0", "1", "1.1"])
+    assert resolve_parts(store, split="fold", fold="1.0", valid=0).values[0] == "test"
+    with pytest.raises(ConfigError, match="no fold '01'"):
+        resolve_parts(store, split="fold", fold="01")
 
 
 @pytest.mark.parametrize(
@@ -98,7 +146,7 @@ def test_a_fold_of_a_part_column(make_store):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        (["train", "val", "test"], "mixes parts with 'val'"),
+        (["train", "extra", "test"], "mixes parts with 'extra'"),
         (["", ""], "is empty"),
         (["1", "1"], "or at least two folds"),
         (["test", "valid"], "no track in the train part"),
@@ -138,8 +186,8 @@ def test_the_same_audio_in_two_parts_is_noted(make_store):
 
 
 def test_folds_in_natural_order():
-    assert fold_names(["fold10", "fold9", "fold1"]) == ["fold1", "fold9", "fold10"]
-    assert fold_names(["b", "a", "10", "2"]) == ["2", "10", "a", "b"]
+    assert read_split_cells(["fold10", "fold9", "fold1"]).folds == ["fold1", "fold9", "fold10"]
+    assert read_split_cells(["b", "a", "10", "2"]).folds == ["2", "10", "a", "b"]
 
 
 def test_copies_are_for_learning(make_store):

@@ -63,3 +63,5 @@ def command(store: Path, out: Path, as_json: bool, **options: Any) -> None:
         done_line(f"wrote {out}", started)
     else:
         say(f"{out} is up to date; nothing to do")
+    for note in report.get("notes", []):
+        say(f"note: {note}")

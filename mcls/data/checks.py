@@ -2,19 +2,18 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from mcls.data.datasets.inventory import first_few
-from mcls.data.parts import PARTS, fold_names
+from mcls.data.split_cells import PARTS, SplitCells, read_split_cells
 from mcls.data.split_column import describe_split
 from mcls.data.splits import Leaks, find_leaks
 from mcls.disk.labels import LabelTable
 from mcls.disk.manifest import Manifest, open_source
-from mcls.errors import DataError, MclsError, suggest
+from mcls.errors import MclsError
 from mcls.parallel.progress import Progress
 
 _BLOCK = 1 << 20
@@ -103,7 +102,8 @@ def check_manifest(
         unknown.
     """
     manifest = open_source(source, audio_root=audio_root)
-    parts = _part_cells(manifest, split)
+    read = _split_cells(manifest, split)
+    parts, names = read.values, read.names
     table = None
     if manifest.optional_column(labels, default="labels") is not None:
         table = _labels_of_used(manifest, str(labels), parts)
@@ -111,7 +111,6 @@ def check_manifest(
     missing = manifest.missing()
     sums, broken, truncated = _audio_sums(manifest, set(missing), decode, progress)
     leaks = find_leaks(parts, groups, sums) if parts else Leaks()
-    names = _part_names(parts)
     counts = None if table is None else _label_counts(table, parts, names)
     problems = _audio_problems(manifest, missing, broken) + _leak_problems(manifest, parts, leaks)
     if table is None and labels and labels != "none":
@@ -120,7 +119,7 @@ def check_manifest(
         problems.append(
             f"there is no column 'labels' ({found}); name it with --labels, or pass --labels none"
         )
-    notes = [*manifest.notes]
+    notes = [*manifest.notes, *read.notes]
     if not parts:
         hint = "; pass --split fold to check the folds" if "fold" in manifest.columns else ""
         notes.append(f"there is no split column, so parts were not checked{hint}")
@@ -149,23 +148,12 @@ def check_manifest(
     )
 
 
-def _part_cells(manifest: Manifest, column: str | None) -> list[str]:
-    """Return the cells of the split column; an empty list without one."""
+def _split_cells(manifest: Manifest, column: str | None) -> SplitCells:
+    """Read the split column; without one there are no cells."""
     cells = manifest.optional_column(column, default="split")
     if cells is None:
-        return []
-    if any(cell in PARTS for cell in cells):
-        for row, cell in enumerate(cells):
-            if cell and cell not in PARTS:
-                raise DataError(
-                    f"{manifest.where(row)}: unknown part {cell!r} in column {column!r}; "
-                    f"{suggest(cell, PARTS)}"
-                )
-    try:
-        fold_names(cells, str(column))
-    except DataError as error:
-        raise DataError(f"{manifest.source}: {error}") from None
-    return cells
+        return SplitCells([], [])
+    return read_split_cells(cells, str(column), where=manifest.where)
 
 
 def _labels_of_used(manifest: Manifest, column: str, parts: list[str]) -> LabelTable:
@@ -175,11 +163,6 @@ def _labels_of_used(manifest: Manifest, column: str, parts: list[str]) -> LabelT
         if (not parts or parts[row]) and not cell.strip("| "):
             return manifest.labels(column)  # raises, with the line
     return manifest.labels(column, allow_empty=True)
-
-
-def _part_names(parts: Sequence[str]) -> list[str]:
-    """Return the parts in their order, or the folds in natural order."""
-    return fold_names(parts) or [part for part in PARTS if part in parts] if parts else []
 
 
 def _label_counts(

@@ -1,6 +1,6 @@
 """The part of every track of a store: train, valid, test, or none.
 
-The split is read from a column of the store, which is one of two kinds:
+The split is read from a column of the store, which is one of two kinds (`mcls.data.split_cells`):
 
 * a **part column** holds ``train``, ``valid`` and ``test``; an empty cell excludes the track;
 * a **fold column** holds the names of folds. One fold is held out as the test part. The valid part
@@ -13,22 +13,19 @@ The draw depends only on the store, the columns, the fold, `valid` and `seed`. C
 same settings get the same parts, so ``train`` can use a dictionary that ``learn-dict`` made.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from mcls.data.options import Split
+from mcls.data.split_cells import PARTS, SplitCells, fold_called, read_split_cells
 from mcls.data.splits import Leaks, find_leaks, parts_of_fold
 from mcls.disk.labels import parse_labels
 from mcls.disk.store import Store
 from mcls.errors import ConfigError, DataError, suggest
 from mcls.options import takes_options
 from mcls.settings import digest
-
-#: The parts in their usual order.
-PARTS = ("train", "valid", "test")
 
 
 @dataclass(frozen=True)
@@ -102,14 +99,14 @@ def resolve_parts(store: Store, *, split: Split) -> Parts:
         several parts.
     """
     column, fold = split.split, split.fold
-    values = [value.strip() for value in store.column(column)]
+    read = split_cells(store, column)
     groups = optional_column(store, split.group, default="group")
-    folds = fold_names(values, column)
-    if not folds:
-        if fold is not None:
-            raise ConfigError(f"column {column!r} holds parts, not folds; leave out --fold {fold}")
-    else:
-        values = _held_out(store, values, folds, split, groups)
+    values = [*read.values]
+    if read.folds:
+        fold = _known_fold(split, read.folds)
+        values = _held_out(store, read, fold, split, groups)
+    elif fold is not None:
+        raise ConfigError(f"column {column!r} holds parts, not folds; leave out --fold {fold}")
     if "train" not in values:
         raise DataError(f"{store.path}: column {column!r} has no track in the train part")
     source_of = copies(store)
@@ -117,7 +114,9 @@ def resolve_parts(store: Store, *, split: Split) -> Parts:
         values[i] = "train" if source >= 0 and values[source] == "train" else ""
     leaks = find_leaks(values, groups, store.tracks.get("sha1"))
     _check_groups(leaks, split.group)
-    notes = []
+    notes = [*read.notes]
+    if excluded := read.values.count(""):
+        notes.append(f"{excluded} tracks with an empty cell in column {column!r} are in no part")
     if leaks.audio:
         first = store.track_ids[leaks.audio[0][0]]
         notes.append(
@@ -132,52 +131,17 @@ def split_id(track_ids: Sequence[str], parts: Sequence[str]) -> str:
     return digest(sorted((i, part) for i, part in zip(track_ids, parts, strict=True) if part))
 
 
-def fold_names(values: Sequence[str], split: str = "split") -> list[str]:
-    """Return the folds of a fold column in natural order; an empty list for a part column.
-
-    Parameters
-    ----------
-    values : sequence of str
-        The cells of the column; empty cells are ignored.
-    split : str
-        The name of the column, for messages.
-
-    Raises
-    ------
-    DataError
-        If the column is empty, has only one fold, or mixes parts with other values.
-
-    Examples
-    --------
-    >>> fold_names(["10", "2", "1", "2"])
-    ['1', '2', '10']
-    >>> fold_names(["train", "test", ""])
-    []
-    """
-    names = sorted(set(values) - {""}, key=_natural)
-    if not names:
-        raise DataError(f"column {split!r} is empty: no track has a part or a fold")
-    strangers = [name for name in names if name not in PARTS]
-    if not strangers:
-        return []
-    if len(strangers) < len(names):
-        raise DataError(
-            f"column {split!r} mixes parts with {', '.join(map(repr, strangers[:5]))}; "
-            "a part column holds only train, valid, test or empty cells"
-        )
-    if len(names) == 1:
-        raise DataError(
-            f"column {split!r} holds only {names[0]!r}; expected train, valid and test, or at "
-            "least "
-            "two folds"
-        )
-    return names
+def split_cells(store: Store, column: str) -> SplitCells:
+    """Read a split column of a store; see `read_split_cells`."""
+    return read_split_cells(
+        store.column(column),
+        column,
+        where=lambda row: f"{store.path}: track {store.track_ids[row]!r}",
+    )
 
 
-def _held_out(
-    store: Store, values: list[str], folds: list[str], split: Split, groups: list[str] | None
-) -> list[str]:
-    """Return the parts of a fold column: the test fold, and a valid part drawn from the others."""
+def _known_fold(split: Split, folds: list[str]) -> str:
+    """Return the name of the test fold as it is in the column."""
     listed = ", ".join(folds[:12]) + (", ..." if len(folds) > 12 else "")
     fold = split.fold
     if fold is None:
@@ -185,8 +149,17 @@ def _held_out(
             f"column {split.split!r} holds folds ({listed}); choose the test fold, such as --fold "
             f"{folds[0]}"
         )
-    if fold not in folds:
+    called = fold_called(fold, folds)
+    if called is None:
         raise ConfigError(f"column {split.split!r} has no fold {fold!r}; {suggest(fold, folds)}")
+    return called
+
+
+def _held_out(
+    store: Store, read: SplitCells, fold: str, split: Split, groups: list[str] | None
+) -> list[str]:
+    """Return the parts of a fold column: the test fold, and a valid part drawn from the others."""
+    values = read.values
     source_of = copies(store)
     used = [i for i, value in enumerate(values) if value and i not in source_of]
     cells = optional_column(store, split.labels, default="labels")
@@ -231,9 +204,3 @@ def _check_groups(leaks: Leaks, column: str | None) -> None:
             "split "
             "by group with `mcls data split --by`, or pass --group none to ignore the groups"
         )
-
-
-def _natural(text: str) -> list[tuple[bool, int, str]]:
-    """Return a key that sorts numbers within text by value: 2 before 10."""
-    pieces = re.split(r"(\d+)", text)
-    return [(piece.isdigit(), int(piece) if piece.isdigit() else 0, piece) for piece in pieces]

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from mcls import __version__
-from mcls.data.parts import PARTS, split_id
+from mcls.data.parts import split_id
+from mcls.data.split_cells import PARTS
 from mcls.data.splits import make_folds, make_parts
 from mcls.disk.labels import parse_labels
 from mcls.disk.manifest import Manifest, is_written, open_source, write_manifest

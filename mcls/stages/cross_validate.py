@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from mcls.data.options import Split
-from mcls.data.parts import fold_names
+from mcls.data.parts import split_cells
 from mcls.disk.predictions import join_predictions, read_predictions, write_predictions
 from mcls.disk.recipe import Recipe, read_recipe, refuse_unknown_tables, stage_arguments, table_of
 from mcls.disk.run import open_run, write_json, written_folder
@@ -157,13 +157,12 @@ def cross_validate(
 
 def _folds(store: Store, column: str) -> list[str | None]:
     """Return the names of the folds; None alone for a part column."""
-    cells = store.column(column)
-    names = fold_names(cells, column)
-    if not names and "test" not in cells:
+    cells = split_cells(store, column)
+    if not cells.folds and "test" not in cells.values:
         raise DataError(
             f"{store.path}: column {column!r} has no test part, so there is nothing to score"
         )
-    return [*names] or [None]
+    return [*cells.folds] or [None]
 
 
 def _run_fold(

@@ -225,6 +225,7 @@ def _learn(plan: _Plan, pieces: Path, progress: Progress | None) -> tuple[Chain,
         "split_id": plan.parts.id,
         "feature_digest": chain_digest(plan.stored.chain),
         **_measured(model, len(sample)),
+        **({"notes": plan.parts.notes} if plan.parts.notes else {}),
     }
     return extend(plan.stored.chain, step), report
 
