@@ -57,6 +57,7 @@ def test_pools_are_no_larger_than_what_is_left() -> None:
         ("tanh", np.tanh),
         ("relu", lambda x: np.maximum(x, 0)),
         ("leaky-relu", lambda x: np.where(x > 0, x, 0.01 * x)),
+        ("prelu", lambda x: np.where(x > 0, x, 0.25 * x)),
         ("elu", lambda x: np.where(x > 0, x, np.expm1(x))),
         ("selu", lambda x: 1.05070099 * np.where(x > 0, x, 1.67326324 * np.expm1(x))),
         ("gelu", lambda x: x * 0.5 * (1 + np.vectorize(math.erf)(x / math.sqrt(2)))),
@@ -64,7 +65,17 @@ def test_pools_are_no_larger_than_what_is_left() -> None:
 )
 def test_nonlinearities(name: str, function) -> None:
     x = np.linspace(-4, 4, 41)
-    assert_allclose(nonlinear(name)(torch.tensor(x)), function(x), rtol=1e-6, atol=1e-9)
+    with torch.no_grad():
+        y = nonlinear(name).double()(torch.tensor(x))
+    assert_allclose(y, function(x), rtol=1e-6, atol=1e-9)
+
+
+def test_slopes_of_prelu_are_learnt_one_per_layer() -> None:
+    net = build_net("mlp", {"layers": "9x8x7", "nonlinearity": "prelu"}, 1, 9, 2)
+    slopes = [m.weight for m in net.modules() if isinstance(m, nn.PReLU)]
+    assert [slope.numel() for slope in slopes] == [1, 1, 1]
+    net(torch.randn(4, 1, 1, 9)).square().sum().backward()
+    assert all(slope.grad is not None and slope.grad.any() for slope in slopes)
 
 
 @pytest.mark.parametrize(

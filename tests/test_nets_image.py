@@ -12,7 +12,7 @@ from torch import nn
 from mcls.errors import ConfigError
 from mcls.nets import build_net, smallest_input
 from mcls.nets.alexnet import response_norm
-from mcls.nets.blocks.image import ResidualBlock, SqueezeExcite
+from mcls.nets.blocks.image import BottleneckBlock, ResidualBlock, SqueezeExcite
 from mcls.nets.describe import describe_net
 from mcls.registry import find
 
@@ -75,17 +75,60 @@ def test_vgg16_has_the_published_138_million_parameters() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("name", "published", "blocks"),
-    [("resnet18", 11_689_512, [2, 2, 2, 2]), ("resnet34", 21_797_672, [3, 4, 6, 3])],
-)
-def test_resnets_have_the_published_sizes(name: str, published: int, blocks: list[int]) -> None:
+def test_vgg19_has_the_published_144_million_parameters() -> None:
+    assert counts("vgg19", 1000, batch_norm=False) == 143_667_240 - two_channels(64, 3)
+    assert counts("vgg19", 1000) == 143_678_248 - two_channels(64, 3)
+    assert sizes("vgg19", 224, 224, ".pool") == sizes("vgg16", 224, 224, ".pool")
+    assert len(sizes("vgg19", 224, 224, ".conv")) == 16
+
+
+#: Parameters of torchvision's nets (its page "Models and pre-trained weights") and blocks a stage.
+RESNETS = {
+    "resnet18": (11_689_512, (2, 2, 2, 2)),
+    "resnet34": (21_797_672, (3, 4, 6, 3)),
+    "resnet50": (25_557_032, (3, 4, 6, 3)),
+    "resnet101": (44_549_160, (3, 4, 23, 3)),
+    "resnet152": (60_192_808, (3, 8, 36, 3)),
+}
+#: Operations that He et al. (2016) print in Table 1, in billions; a multiply-add is one there.
+RESNET_OPERATIONS = {
+    "resnet18": 1.8,
+    "resnet34": 3.6,
+    "resnet50": 3.8,
+    "resnet101": 7.6,
+    "resnet152": 11.3,
+}
+
+
+@pytest.mark.parametrize("name", RESNETS)
+def test_resnets_have_the_published_sizes(name: str) -> None:
+    published, blocks = RESNETS[name]
     assert counts(name, 1000) == published - two_channels(64, 7)
     places = {64: 56, 128: 28, 256: 14, 512: 7}
-    expected = [
-        (n, places[n], places[n]) for n, k in zip(places, blocks, strict=True) for _ in range(k)
-    ]
-    assert sizes(name, 224, 224, ".second.conv") == expected
+    expected = [(n, places[n]) for n, k in zip(places, blocks, strict=True) for _ in range(k)]
+    assert sizes(name, 224, 224, ".second.conv") == [(n, p, p) for n, p in expected]
+    if name not in ("resnet18", "resnet34"):
+        assert sizes(name, 224, 224, ".third.conv") == [(4 * n, p, p) for n, p in expected]
+
+
+@pytest.mark.parametrize("name", RESNETS)
+def test_resnets_have_the_operations_of_the_paper(name: str) -> None:
+    """Within 8 %: our strides of bottlenecks cost more, and the input has one channel."""
+    flops = sum(layer.flops for layer in describe_net(name, {}, 224, 224, 1000))
+    assert flops / 2e9 == pytest.approx(RESNET_OPERATIONS[name], rel=0.08)
+
+
+def test_a_bottleneck_against_torch_by_hand() -> None:
+    torch.manual_seed(0)
+    block = BottleneckBlock(4, 8, shortcut=1, stride=2, nonlinearity="relu", batch_norm=False)
+    x = torch.randn(2, 4, 9, 6)
+    convolve, of = nn.functional.conv2d, {n: p.detach() for n, p in block.named_parameters()}
+    with torch.no_grad():
+        y = convolve(x, of["first.conv.weight"], of["first.conv.bias"]).relu()
+        y = convolve(y, of["second.conv.weight"], of["second.conv.bias"], 2, 1).relu()
+        y = convolve(y, of["third.conv.weight"], of["third.conv.bias"])
+        y = y + convolve(x, of["shortcut.conv.weight"], of["shortcut.conv.bias"], 2)
+        assert_allclose(block(x), y.relu(), rtol=0, atol=1e-6)
 
 
 def test_squeeze_and_excitation_adds_two_dense_layers_a_block() -> None:
@@ -116,13 +159,16 @@ def test_googlenet_has_the_places_and_maps_of_the_paper() -> None:
     assert maps == [256 // 8, 512 // 8, 512 // 8, 1024 // 8]
 
 
-@pytest.mark.parametrize("name", ["alexnet", "vgg16", "resnet18", "googlenet", "short-chunk-res"])
+SMALLEST = ["alexnet", "vgg16", "vgg19", "resnet18", "resnet50", "googlenet", "short-chunk-res"]
+
+
+@pytest.mark.parametrize("name", SMALLEST)
 def test_the_smallest_segment_is_the_smallest_that_torch_passes(name: str) -> None:
     """What is claimed to be the smallest works; for nets without padding one less cannot."""
     frames, dims = smallest_input(name, {})
     net = build_net(name, {"width": 0.02}, frames, dims, 2).eval()
     assert net(torch.zeros(1, 1, frames, dims)).shape == (1, 2)
-    if name in ("alexnet", "vgg16", "googlenet"):
+    if name in ("alexnet", "vgg16", "vgg19", "googlenet"):
         with pytest.raises(RuntimeError):
             net(torch.zeros(1, 1, frames - 1, dims))
     with pytest.raises(ConfigError, match="at least"):
@@ -168,9 +214,9 @@ def test_tagging_transformer_by_hand() -> None:
     ("page", "names"),
     [
         ("alexnet", ["alexnet"]),
-        ("vgg16", ["vgg16"]),
+        ("vgg", ["vgg16", "vgg19"]),
         ("googlenet", ["googlenet"]),
-        ("resnet", ["resnet18", "resnet34"]),
+        ("resnet", list(RESNETS)),
         ("compact-cnn", ["compact-cnn"]),
         ("short-chunk", ["short-chunk", "short-chunk-res"]),
         ("tagging-transformer", ["tagging-transformer"]),

@@ -132,12 +132,16 @@ NORMS = {
     "pons-time": (0, 1),
     "resnet18": (0, 20),
     "resnet34": (0, 36),
+    "resnet50": (0, 53),
+    "resnet101": (0, 104),
+    "resnet152": (0, 155),
     "samplecnn": (0, 4),
     "short-chunk": (1, 8),
     "short-chunk-res": (1, 22),
     "tagging-transformer": (1, 7),
     "vgg-pons": (1, 5),
     "vgg16": (0, 13),
+    "vgg19": (0, 16),
     "waveform-frontend": (0, 11),
 }
 

@@ -1,12 +1,13 @@
-"""Residual nets of 18 and 34 layers: He, Zhang, Ren & Sun's ResNet, for one-channel segments."""
+"""Residual nets of 18 to 152 layers: He, Zhang, Ren & Sun's ResNet, for one-channel segments."""
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
 
 from mcls.nets.base import Net
-from mcls.nets.blocks.image import ResidualBlock, convolution
+from mcls.nets.blocks.image import EXPANSION, BottleneckBlock, ResidualBlock, convolution
 from mcls.nets.blocks.layers import (
     Init,
     Nonlinearity,
@@ -20,7 +21,7 @@ from mcls.nets.blocks.layers import (
 from mcls.registry import register, register_preset
 
 _FILTER = 7  # frames, and dimensions, of the first convolution
-_MAPS = (64, 128, 256, 512)  # of the four stages
+_MAPS = (64, 128, 256, 512)  # of the four stages; a bottleneck has four times as many at its end
 
 
 @register(
@@ -54,8 +55,9 @@ class ResNet18(Net):
     Differs from the paper: the input has one channel, not three.
     """
 
-    #: Blocks of each stage.
+    #: Blocks of each stage, and whether a block is a bottleneck.
     blocks: ClassVar[tuple[int, ...]] = (2, 2, 2, 2)
+    bottleneck: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -78,26 +80,33 @@ class ResNet18(Net):
             1, maps[0], _FILTER, stride=2, nonlinearity=nonlinearity, batch_norm=batch_norm
         )
         self.conv1.add_module("pool", nn.MaxPool2d(3, stride=2, padding=1))
-        layers = []
-        for stage, n_blocks in enumerate(self.blocks):
-            for i in range(n_blocks):
-                halves = stage > 0 and i == 0  # the first block of a stage has twice the maps
-                layers.append(
-                    ResidualBlock(
-                        maps[stage - 1] if halves else maps[stage],
-                        maps[stage],
-                        stride=2 if halves else 1,
-                        shortcut=1 if halves else None,
-                        squeeze_excite=squeeze_excite,
-                        nonlinearity=nonlinearity,
-                        batch_norm=batch_norm,
-                    )
-                )
-        self.hidden = ("conv1", *name_layers(self, "block", layers))
+        self.hidden = (
+            "conv1",
+            *self._add_blocks(
+                maps,
+                squeeze_excite=squeeze_excite,
+                nonlinearity=nonlinearity,
+                batch_norm=batch_norm,
+            ),
+        )
         self.mean = nn.AdaptiveAvgPool2d(1)
         self.dropout = nn.Dropout(dropout)
-        self.output = nn.Linear(maps[-1], n_labels)
+        self.output = nn.Linear(maps[-1] * (EXPANSION if self.bottleneck else 1), n_labels)
         init_weights(self, init)
+
+    def _add_blocks(self, maps: Sequence[int], **how: Any) -> tuple[str, ...]:
+        """Add the blocks of the four stages and return their names."""
+        kind = BottleneckBlock if self.bottleneck else ResidualBlock
+        layers: list[nn.Module] = []
+        n_in = maps[0]
+        for stage, n_blocks in enumerate(self.blocks):
+            n_out = maps[stage] * (EXPANSION if self.bottleneck else 1)
+            for i in range(n_blocks):
+                stride = 2 if stage > 0 and i == 0 else 1
+                shortcut = 1 if (n_in, stride) != (n_out, 1) else None
+                layers.append(kind(n_in, n_out, stride=stride, shortcut=shortcut, **how))
+                n_in = n_out
+        return name_layers(self, "block", layers)
 
     @staticmethod
     def smallest(**settings: object) -> tuple[int, int]:
@@ -116,4 +125,28 @@ ResNet34 = register_preset(
     of="resnet18",
     summary="Residual net of 34 layers: sixteen blocks of two convolutions.",
     blocks=(3, 4, 6, 3),
+)
+
+ResNet50 = register_preset(
+    "nets",
+    "resnet50",
+    of="resnet34",
+    summary="Residual net of 50 layers: sixteen bottlenecks of three convolutions.",
+    bottleneck=True,
+)
+
+ResNet101 = register_preset(
+    "nets",
+    "resnet101",
+    of="resnet50",
+    summary="Residual net of 101 layers: 33 bottlenecks of three convolutions.",
+    blocks=(3, 4, 23, 3),
+)
+
+ResNet152 = register_preset(
+    "nets",
+    "resnet152",
+    of="resnet50",
+    summary="Residual net of 152 layers: 50 bottlenecks of three convolutions.",
+    blocks=(3, 8, 36, 3),
 )

@@ -1,12 +1,14 @@
 """Building blocks of nets for images: strided convolutions and residual blocks."""
 
 from collections import OrderedDict
+from typing import Any
 
 import torch
 from torch import nn
 
 from mcls.nets.blocks.layers import Nonlinearity, dense, nonlinear
 
+EXPANSION = 4  # maps of a bottleneck's output for each map of its 3 x 3 convolution
 _SQUEEZE = 16  # maps that become one in a squeeze-and-excitation
 
 
@@ -80,6 +82,67 @@ class SqueezeExcite(nn.Module):
         """``(batch, maps, frames, dims)`` to the same."""
         scale = self.excite(self.nonlinearity(self.squeeze(x.mean((2, 3))))).sigmoid()
         return x * scale[:, :, None, None]
+
+
+class BottleneckBlock(nn.Module):
+    """Convolutions of 1 x 1, 3 x 3 and 1 x 1, whose output is added to the input; a nonlinearity.
+
+    The first makes few maps, so that the 3 x 3 filters are cheap; the last makes four times as
+    many.
+
+    Parameters
+    ----------
+    n_in, n_out : int
+        Number of maps in the input and the output; between them there are n_out / 4.
+    shortcut : int or None
+        Size of the filter that the input passes; None: the input is added as it is.
+    stride : int
+        Stride of the 3 x 3 convolution and of the shortcut.
+    squeeze_excite : bool
+        Scale the maps before they are added.
+    nonlinearity : str
+        Nonlinearity after the first two convolutions and after the sum.
+    batch_norm : bool
+        Normalise each convolution over the batch.
+
+    References
+    ----------
+    He, Zhang, Ren & Sun (2016), Deep residual learning for image recognition.
+
+    Differs from the paper: the stride is that of the 3 x 3 convolution, as in torchvision and in
+    the authors' later code, not that of the first one, which would skip three places of four.
+    """
+
+    def __init__(
+        self,
+        n_in: int,
+        n_out: int,
+        *,
+        shortcut: int | None,
+        nonlinearity: Nonlinearity,
+        batch_norm: bool,
+        stride: int = 1,
+        squeeze_excite: bool = False,
+    ) -> None:
+        super().__init__()
+        between = n_out // EXPANSION
+        how: dict[str, Any] = {"nonlinearity": nonlinearity, "batch_norm": batch_norm}
+        plain: dict[str, Any] = {**how, "nonlinearity": None}
+        self.first = convolution(n_in, between, 1, **how)
+        self.second = convolution(between, between, 3, stride=stride, **how)
+        self.third = convolution(between, n_out, 1, **plain)
+        self.scale = SqueezeExcite(n_out, nonlinearity) if squeeze_excite else nn.Identity()
+        self.shortcut = (
+            nn.Identity()
+            if shortcut is None
+            else convolution(n_in, n_out, shortcut, stride=stride, **plain)
+        )
+        self.nonlinearity = nonlinear(nonlinearity)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """``(batch, n_in, frames, dims)`` to ``(batch, n_out, fewer frames, fewer dims)``."""
+        added = self.scale(self.third(self.second(self.first(x))))
+        return self.nonlinearity(self.shortcut(x) + added)
 
 
 class ResidualBlock(nn.Module):

@@ -10,7 +10,7 @@ from torch import nn
 
 from mcls.errors import ConfigError
 
-Nonlinearity = Literal["sigmoid", "tanh", "relu", "leaky-relu", "elu", "selu", "gelu"]
+Nonlinearity = Literal["sigmoid", "tanh", "relu", "leaky-relu", "prelu", "elu", "selu", "gelu"]
 Init = Literal["xavier", "he", "orthogonal", "default"]
 
 _NONLINEARITIES: dict[str, type[nn.Module]] = {
@@ -18,6 +18,7 @@ _NONLINEARITIES: dict[str, type[nn.Module]] = {
     "tanh": nn.Tanh,
     "relu": nn.ReLU,
     "leaky-relu": nn.LeakyReLU,
+    "prelu": nn.PReLU,  # one slope per layer: He et al.'s channel-shared variant
     "elu": nn.ELU,
     "selu": nn.SELU,
     "gelu": nn.GELU,

@@ -1,4 +1,6 @@
-"""Thirteen small convolutions and three dense layers: Simonyan & Zisserman's VGG-16."""
+"""Many small convolutions and three dense layers: Simonyan & Zisserman's VGG-16 and VGG-19."""
+
+from typing import ClassVar
 
 import torch
 from torch import nn
@@ -16,10 +18,10 @@ from mcls.nets.blocks.layers import (
     scaled,
     through,
 )
-from mcls.registry import register
+from mcls.registry import register, register_preset
 
 _FILTER = 3  # frames, and dimensions
-_STAGES = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))  # maps, convolutions before the pool
+_MAPS = (64, 128, 256, 512, 512)  # of the convolutions before each pool
 _LEFT = 7  # frames, and dimensions, that the first dense layer reads
 _UNITS = 4096
 
@@ -49,17 +51,20 @@ class VGG16(Net):
     Attributes
     ----------
     hidden : tuple of str
-        ``conv1`` to ``conv13``: ``(batch, maps, frames, dims)``; ``dense1``, ``dense2``:
+        ``conv1``, ``conv2``, ...: ``(batch, maps, frames, dims)``; ``dense1``, ``dense2``:
         ``(batch, units)``.
 
     References
     ----------
     Simonyan & Zisserman (2015), Very deep convolutional networks for large-scale image recognition,
-    configuration D. Batch norm: Ioffe & Szegedy (2015).
+    configurations D (16 layers) and E (19). Batch norm: Ioffe & Szegedy (2015).
 
     Differs from the paper: the input has one channel, not three; with batch norm the net learns
     without first weights from a shallower one.
     """
+
+    #: Convolutions before each pool.
+    convolutions: ClassVar[tuple[int, ...]] = (2, 2, 3, 3, 3)
 
     def __init__(
         self,
@@ -78,7 +83,7 @@ class VGG16(Net):
         check_sizes(self.registered_as, self.smallest(), n_frames, n_dims, n_labels)
         layers = []
         n_in = 1
-        for n_published, n_convolutions in _STAGES:
+        for n_published, n_convolutions in zip(_MAPS, self.convolutions, strict=True):
             n_maps = scaled(n_published, width)
             for i in range(n_convolutions):
                 last = i == n_convolutions - 1
@@ -106,9 +111,18 @@ class VGG16(Net):
     @staticmethod
     def smallest(**settings: object) -> tuple[int, int]:
         """Return the fewest frames and dimensions: five pools halve them."""
-        return 2 ** len(_STAGES), 2 ** len(_STAGES)
+        return 2 ** len(_MAPS), 2 ** len(_MAPS)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """``(batch, 1, n_frames, n_dims)`` to logits ``(batch, n_labels)``."""
         x = self.parts(through(self, self._convolutions, x))  # (batch, maps, 7, 7)
         return self.output(through(self, self._dense, x.flatten(1), after=self.dropout))
+
+
+VGG19 = register_preset(
+    "nets",
+    "vgg19",
+    of="vgg16",
+    summary="Sixteen 3 x 3 convolutions, of 64 to 512 maps, with five max-pools; two dense layers.",
+    convolutions=(2, 2, 4, 4, 4),
+)
