@@ -40,6 +40,7 @@ def good(tmp_path):
 def refused(path, spoil, message):
     with h5py.File(path, "r+") as file:
         spoil(file)
+        del file.attrs["checksums"]
     with pytest.raises(FormatError, match=message) as raised:
         Store(path)
     assert "s.h5" in str(raised.value)
@@ -196,7 +197,7 @@ def test_offsets_of_another_type_or_shape(good, offsets):
         del file[OFFSETS]
         file[OFFSETS] = offsets
 
-    refused(good, spoil, "offsets are")
+    refused(good, spoil, "offsets are|/offsets holds neither numbers nor text")
 
 
 @pytest.mark.parametrize(
@@ -220,7 +221,7 @@ def test_rows_of_another_type_or_shape(good, rows):
         del file[ROWS]
         file[ROWS] = rows
 
-    refused(good, spoil, "rows are .*; expected 2-d")
+    refused(good, spoil, "rows are .*; expected 2-d|/rows holds neither numbers nor text")
 
 
 def test_rows_of_references_or_text(good):
@@ -230,7 +231,7 @@ def test_rows_of_references_or_text(good):
             del file[ROWS]
             file.create_dataset(ROWS, (7, 3), dtype)
 
-        refused(good, spoil, "rows are .*; expected 2-d")
+        refused(good, spoil, "/rows holds neither numbers nor text|bytes that are not in the file")
         write(good)
 
 
@@ -242,7 +243,7 @@ def test_rows_that_are_compressed_or_in_chunks(good):
             del file[ROWS]
             file.create_dataset(ROWS, data=rows, **options)
 
-        refused(good, spoil, "rows are stored in chunks and cannot be memory-mapped")
+        refused(good, spoil, "/rows is stored in chunks or compressed")
         write(good)
 
 
@@ -270,7 +271,7 @@ def test_huge_declared_sizes_take_no_memory(good, where, chunked):
 
     tracemalloc.start()
     try:
-        refused(good, spoil, r"declares \d+ bytes|stored in chunks")
+        refused(good, spoil, "is stored in chunks" if chunked else r"declares \d+ bytes")
         assert tracemalloc.get_traced_memory()[1] < 10 << 20
     finally:
         tracemalloc.stop()
@@ -281,7 +282,7 @@ def test_huge_fixed_text(good):
         del file["tracks/labels"]
         file.create_dataset("tracks/labels", (3,), f"S{2**30}", chunks=(1,))
 
-    refused(good, spoil, "declares 3221225472 bytes, which is more than 64 times the size")
+    refused(good, spoil, "/tracks/labels is stored in chunks")
 
 
 def test_sizes_that_overflow(good):
@@ -296,13 +297,13 @@ def test_groups_in_a_circle(good):
     def spoil(file):
         file["features/mel/chain/0/again"] = file["features"]
 
-    refused(good, spoil, "is missing, a link or not a dataset")
+    refused(good, spoil, "is in the file under two names")
 
     def features(file):
         file["features/again"] = file["features"]
 
     write(good)
-    refused(good, features, "features/again/rows is missing")
+    refused(good, features, "is in the file under two names")
 
 
 @pytest.mark.parametrize(

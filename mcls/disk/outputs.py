@@ -2,13 +2,12 @@
 
 import mmap
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 
-import h5py
-
 from mcls.disk.class_folders import AUDIO_SUFFIXES
-from mcls.disk.hdf5 import CORRUPT
-from mcls.errors import ConfigError
+from mcls.disk.hdf5 import kind_of
+from mcls.errors import ConfigError, FormatError
 
 #: Suffixes of stores and dictionaries; any other that is not in use elsewhere is accepted too.
 HDF5 = (".h5", ".hdf5")
@@ -51,7 +50,10 @@ def check_replaced_hdf5(path: Path, kind: str, what: str) -> None:
     ConfigError
         If something else is there.
     """
-    if path.exists() and _kind(path) != kind:
+    if path.exists():
+        with suppress(FormatError):
+            if kind_of(path) == kind:
+                return
         raise ConfigError(_refusal(path, what))
 
 
@@ -69,16 +71,6 @@ def check_replaced(path: Path, mark: bytes, what: str) -> None:
 
 def _refusal(path: Path, what: str) -> str:
     return f"{path} is not {what} that mcls wrote and is not replaced; choose another output"
-
-
-def _kind(path: Path) -> str | None:
-    try:
-        if path.is_file() and h5py.is_hdf5(path):
-            with h5py.File(path, "r") as file:
-                return str(file.attrs.get("kind"))
-    except CORRUPT:
-        pass
-    return None
 
 
 def _holds(path: Path, mark: bytes) -> bool:

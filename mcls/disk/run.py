@@ -22,8 +22,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
-
 from mcls.disk.chain import (
     Chain,
     chain_room,
@@ -33,7 +31,7 @@ from mcls.disk.chain import (
     write_chain,
     write_ids,
 )
-from mcls.disk.hdf5 import new_hdf5
+from mcls.disk.hdf5 import new_hdf5, open_hdf5
 from mcls.disk.model import read_model, write_model
 from mcls.disk.tensors import write_tensors
 from mcls.disk.workspace import written_whole
@@ -82,12 +80,12 @@ class Run:
 
     def chain(self) -> Chain:
         """Return the steps from the audio to the classifier's rows."""
-        with _opened(self.path / "chain.h5") as file:
+        with open_hdf5(self.path / "chain.h5", "chain", FORMAT) as file:
             return read_chain(file)
 
     def learnt_from(self) -> tuple[str, ...]:
         """Return the ``track_id`` of every track of the train part, if the run records them."""
-        with _opened(self.path / "chain.h5") as file:
+        with open_hdf5(self.path / "chain.h5", "chain", FORMAT) as file:
             return read_ids(file)
 
     @property
@@ -273,15 +271,3 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise FormatError(f"{path}: not a JSON object")
     return value
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[h5py.File]:
-    try:
-        file = h5py.File(path, "r")
-    except PermissionError as error:
-        raise FormatError(f"{path}: permission denied") from error
-    except OSError as error:
-        raise FormatError(f"{path}: not an HDF5 file ({error})") from error
-    with file:
-        yield file

@@ -28,6 +28,7 @@ import numpy as np
 
 from mcls import __version__
 from mcls.disk.chain import Chain, chain_digest, read_chain, write_chain
+from mcls.disk.checksums import Checksums, read_checksums
 from mcls.disk.hdf5 import CORRUPT, member, members, new_hdf5, open_hdf5, system_message
 from mcls.disk.stored_rows import StoredRows, stamp_of
 from mcls.disk.workspace import written_whole
@@ -188,7 +189,8 @@ def write_store(path: str | Path, contents: StoreContents, features: Sequence[Ne
     """
     try:
         room = _room(contents, features)
-        with written_whole(Path(path)) as temporary, new_hdf5(temporary, room) as file:
+        rows = [f"features/{feature.name}/rows" for feature in features]
+        with written_whole(Path(path)) as temporary, new_hdf5(temporary, room, rows) as file:
             file.attrs["kind"] = KIND
             file.attrs["format"] = FORMAT
             file.attrs["version"] = __version__
@@ -284,24 +286,21 @@ def _read_columns(file: h5py.File, name: str, path: Path) -> dict[str, list[Any]
 
 
 def _read_features(file: h5py.File, n_tracks: int, path: Path) -> dict[str, StoredRows]:
-    group = member(file, "features", h5py.Group)
+    group, checksums = member(file, "features", h5py.Group), read_checksums(path)
     return {
-        name: _read_feature(name, member(group, name, h5py.Group), n_tracks, path)
+        name: _read_feature(name, member(group, name, h5py.Group), n_tracks, path, checksums)
         for name in members(group)
     }
 
 
-def _read_feature(name: str, group: h5py.Group, n_tracks: int, path: Path) -> StoredRows:
+def _read_feature(
+    name: str, group: h5py.Group, n_tracks: int, path: Path, checksums: Checksums | None
+) -> StoredRows:
     rows = member(group, "rows", h5py.Dataset)
     offsets = member(group, "offsets", h5py.Dataset)
     where = f"{path}: feature {name!r}"
     if rows.ndim != 2 or rows.dtype.name not in _DTYPES or rows.dtype.byteorder == ">":
         raise FormatError(f"{where}: rows are {rows.dtype} {rows.shape}; expected 2-d {_DTYPES}")
-    if rows.chunks is not None:
-        raise FormatError(f"{where}: rows are stored in chunks and cannot be memory-mapped")
-    size, start = rows.size * rows.dtype.itemsize, rows.id.get_offset()
-    if size and (start is None or start + size > path.stat().st_size):
-        raise FormatError(f"{where}: rows of {size} bytes do not fit in the file; it is truncated")
     if offsets.shape != (n_tracks + 1,) or offsets.dtype != np.int64:
         raise FormatError(f"{where}: offsets are {offsets.dtype} {offsets.shape}")
     at = offsets[()]
@@ -320,5 +319,6 @@ def _read_feature(name: str, group: h5py.Group, n_tracks: int, path: Path) -> St
     frame_rate = None if rate is None else float(rate)
     if frame_rate is not None and not (math.isfinite(frame_rate) and frame_rate > 0):
         raise FormatError(f"{where}: frame_rate is {frame_rate}")
-    place = (path.absolute(), start or 0, rows.shape, rows.dtype, stamp_of(path))
+    start = rows.id.get_offset() or 0
+    place = (path.absolute(), start, rows.shape, rows.dtype, stamp_of(path), checksums)
     return StoredRows(name, settings, digest, frame_rate, chain, at, *place)

@@ -8,7 +8,9 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from mcls.disk.chain import Chain
-from mcls.errors import DataError
+from mcls.disk.checksums import Checksums
+from mcls.disk.hdf5 import open_hdf5
+from mcls.errors import DataError, FormatError
 
 
 @dataclass(frozen=True)
@@ -44,13 +46,15 @@ class StoredRows:
     shape: tuple[int, int]
     dtype: np.dtype
     stamp: tuple[int, int]
+    checksums: Checksums | None
 
     @property
     def rows(self) -> np.ndarray:
-        """All rows, as a memory map."""
+        """All rows, as a memory map; their checksums are compared first."""
         if self.shape[0] * self.shape[1] == 0:
             return np.empty(self.shape, self.dtype)
         with self._open() as file:
+            self._check(file, 0, self.shape[0])
             return np.memmap(file, self.dtype, "r", self.start, self.shape)
 
     @property
@@ -66,12 +70,40 @@ class StoredRows:
         return self.read(int(self.offsets[i]), int(self.offsets[i + 1]))
 
     def read(self, start: int, stop: int) -> np.ndarray:
-        """Read and return rows `start` to `stop` without the memory map."""
-        width = self.n_dims * self.dtype.itemsize
+        """Read and return rows `start` to `stop` without the memory map.
+
+        Raises
+        ------
+        FormatError
+            If they do not match their checksums; the message names the track.
+        """
         with self._open() as file:
-            file.seek(self.start + start * width)
+            self._check(file, start, stop)
+            file.seek(self.start + start * self._width)
             count = (stop - start) * self.n_dims
             return np.fromfile(file, self.dtype, count).reshape(stop - start, self.n_dims)
+
+    @property
+    def _width(self) -> int:
+        """Bytes per row."""
+        return self.n_dims * self.dtype.itemsize
+
+    def _check(self, file: BinaryIO, start: int, stop: int) -> None:
+        """Compare the checksums of the blocks of some rows, each block once."""
+        if self.checksums is None or start >= stop:
+            return
+        place = [self.start + row * self._width for row in (start, stop)]
+        wrong = self.checksums.wrong_block(file.fileno(), *place)
+        if wrong is None:
+            return
+        first, last = [min(max(0, (at - self.start) // self._width), len(self) - 1) for at in wrong]
+        tracks = np.unique(np.searchsorted(self.offsets, [first, last], side="right") - 1)
+        with open_hdf5(self.path, "features", 1) as store:
+            names = [store["tracks/track_id"].asstr()[i] for i in tracks]
+        raise FormatError(
+            f"{self.path} is damaged: rows {first} to {last} of feature {self.name!r} do not match "
+            f"their checksum (track {' to '.join(map(repr, names))}); extract it again"
+        )
 
     def _open(self) -> BinaryIO:
         """Open the file and check that it was not replaced since it was opened first."""

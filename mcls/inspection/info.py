@@ -13,6 +13,7 @@ import h5py
 from mcls.disk.audio import probe
 from mcls.disk.chain import Chain, spell_chain
 from mcls.disk.dictionary import read_dictionary
+from mcls.disk.hdf5 import kind_of
 from mcls.disk.labels import split_labels
 from mcls.disk.manifest import Manifest, open_source
 from mcls.disk.predictions import Predictions, read_predictions
@@ -84,8 +85,7 @@ def _folder(path: Path, labels: str, split: str) -> dict[str, Any]:
 
 
 def _hdf5(path: Path, labels: str, split: str) -> dict[str, Any]:
-    with h5py.File(path, "r") as file:
-        kind = file.attrs.get("kind")
+    kind = kind_of(path)
     if kind == "features":
         return _store(Store(path), labels, split)
     if kind == "dictionary":

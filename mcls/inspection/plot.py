@@ -7,6 +7,7 @@ from typing import Any
 
 import h5py
 
+from mcls.disk.hdf5 import kind_of
 from mcls.disk.outputs import check_replaced
 from mcls.disk.workspace import written_whole
 from mcls.errors import ConfigError, DataError, FormatError
@@ -132,8 +133,7 @@ def _kind(path: Path) -> str:
     if path.suffix.lower() == ".toml":
         return "recipe"
     if h5py.is_hdf5(path):
-        with h5py.File(path, "r") as file:
-            kind = file.attrs.get("kind")
+        kind = kind_of(path)
         if kind in ("features", "dictionary"):
             return "store" if kind == "features" else "dictionary"
         raise FormatError(f"{path} is HDF5 of kind {kind!r}; expected a store or a dictionary")
