@@ -60,6 +60,7 @@ FAMILIES = {
     "segment-augmentations": "mcls.training.segment_augmentations",
     "metrics": "mcls.evaluation",
     "datasets": "mcls.data.datasets",
+    "label-rules": "mcls.data.label_rules",
     "steps": "mcls.chain",
 }
 

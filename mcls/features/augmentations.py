@@ -3,14 +3,17 @@
 An augmentation changes audio by an amount drawn from a range. It is written ``name=low..high``, or
 ``name`` for its default range::
 
-    pitch-shift=-2..2      semitones          threatens key, pitch
-    time-stretch=0.9..1.1  speed              threatens tempo, length
+    pitch-shift=-2..2      semitones          threatens key, pitch     rule: transpose
+    time-stretch=0.9..1.1  speed              threatens tempo, length  rule: multiply
     equalise=-6..6         dB in seven bands
     noise=20..40           dB below the signal
     gain=-6..6             dB                 threatens loudness
 
 All chosen augmentations are applied to a copy, in the order of the list above. The amounts are
 drawn from the seed of the copy, so the same copy is the same audio whenever it is made.
+
+A label rule (`mcls.data.label_rules`) lets labels follow an augmentation. Its amount is then drawn
+before all others, and a pitch shift is a whole number of semitones.
 
 The audio is changed by audiomentations. This module draws the amounts, and seeds the global
 generators that audiomentations uses for the time of the call only.
@@ -20,29 +23,48 @@ import random
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from mcls.errors import ConfigError
-from mcls.registry import find, register
+from mcls.registry import Entry, entries, find, register
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """An augmentation and the range from which its amount is drawn."""
+    """An augmentation and the range from which its amount is drawn.
+
+    Parameters
+    ----------
+    name : str
+        Its name in the registry.
+    low, high : float
+        The range.
+    followed : bool
+        Whether labels follow it: its amount is then known without the audio; see `amounts`.
+    """
 
     name: str
     low: float
     high: float
+    followed: bool = False
 
     def __str__(self) -> str:
         return f"{self.name}={self.low:g}..{self.high:g}"
 
 
-@register("augmentations", "pitch-shift", order=0, threatens=["key", "pitch"], unit="semitones")
+@register(
+    "augmentations",
+    "pitch-shift",
+    order=0,
+    threatens=["key", "pitch"],
+    follows="transpose",
+    whole=True,
+    unit="semitones",
+)
 def pitch_shift(
     y: np.ndarray, sr: int, rng: np.random.Generator, *, low: float = -2.0, high: float = 2.0
 ) -> np.ndarray:
@@ -66,7 +88,12 @@ def pitch_shift(
 
 
 @register(
-    "augmentations", "time-stretch", order=1, threatens=["tempo", "length"], unit="speed factor"
+    "augmentations",
+    "time-stretch",
+    order=1,
+    threatens=["tempo", "length"],
+    follows="multiply",
+    unit="speed factor",
 )
 def time_stretch(
     y: np.ndarray, sr: int, rng: np.random.Generator, *, low: float = 0.9, high: float = 1.1
@@ -212,6 +239,66 @@ def threatens(name: str) -> list[str]:
     return find("augmentations", name).facts["threatens"]
 
 
+def let_labels_follow(
+    augmentations: Sequence[Augmentation], rules: Sequence[str]
+) -> list[Augmentation]:
+    """Mark the augmentations that the label rules follow.
+
+    Raises
+    ------
+    ConfigError
+        If a rule follows none of them, or a range has no whole number of semitones.
+    """
+    by_name = entries("augmentations")
+    for rule in rules:
+        those = [name for name, entry in by_name.items() if _follows(entry) == rule]
+        if not any(one.name in those for one in augmentations):
+            raise ConfigError(
+                f"the label rule {rule!r} follows {', '.join(those)}, which is not among the "
+                "augmentations; add it with --augment, or leave the rule out"
+            )
+    marked = [replace(one, followed=_follows(by_name[one.name]) in rules) for one in augmentations]
+    for one in marked:
+        if one.followed and _whole(one.name) and np.ceil(one.low) > np.floor(one.high):
+            raise ConfigError(
+                f"{one}: labels can follow whole semitones only, and there is none in this range"
+            )
+    return marked
+
+
+def amounts(augmentations: Sequence[Augmentation], seed: Sequence[int]) -> dict[str, float]:
+    """Return the amounts of a copy by those augmentations that labels follow.
+
+    Parameters
+    ----------
+    augmentations : sequence of Augmentation
+        The augmentations, from `let_labels_follow`.
+    seed : sequence of int
+        Seed of the copy.
+    """
+    rng = np.random.default_rng([*seed, 1])
+    found = {}
+    for one in augmentations:
+        if one.followed:
+            if _whole(one.name):
+                low, high = int(np.ceil(one.low)), int(np.floor(one.high))
+                drawn = float(rng.integers(low, high, endpoint=True))
+            else:
+                drawn = rng.uniform(one.low, one.high)
+            found[one.name] = drawn
+    return found
+
+
+def _follows(entry: Entry) -> str | None:
+    """Return the rule by which labels follow an augmentation."""
+    return entry.facts.get("follows")
+
+
+def _whole(name: str) -> bool:
+    """Return whether amounts are whole numbers where labels follow."""
+    return bool(find("augmentations", name).facts.get("whole"))
+
+
 def augment(
     y: np.ndarray, sr: int, augmentations: Sequence[Augmentation], seed: Sequence[int]
 ) -> np.ndarray:
@@ -234,8 +321,10 @@ def augment(
         Longer or shorter than `y` after a time stretch.
     """
     rng = np.random.default_rng(list(seed))
+    known = amounts(augmentations, seed)
     for one in augmentations:
-        y = find("augmentations", one.name).load()(y, sr, rng, low=one.low, high=one.high)
+        low, high = (known[one.name],) * 2 if one.followed else (one.low, one.high)
+        y = find("augmentations", one.name).load()(y, sr, rng, low=low, high=high)
     return np.ascontiguousarray(y, dtype=np.float32)
 
 

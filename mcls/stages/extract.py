@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from mcls.data.label_rules import parse_rules
 from mcls.data.splits import make_parts
 from mcls.disk.audio import parse_excerpt, truncated_note
 from mcls.disk.labels import parse_labels
@@ -24,7 +25,7 @@ from mcls.disk.shards import Shards, pack, refuse_other_settings
 from mcls.disk.store import KIND, Store, StoreContents, rows_of
 from mcls.disk.workspace import Workspace
 from mcls.errors import ConfigError, DataError
-from mcls.features.augmentations import parse_augmentations
+from mcls.features.augmentations import let_labels_follow, parse_augmentations
 from mcls.features.extractor import Extractor, file_sha1
 from mcls.features.specs import parse_features
 from mcls.options import takes_options
@@ -32,6 +33,7 @@ from mcls.parallel.pool import Pool, Task
 from mcls.parallel.progress import Progress
 from mcls.settings import canonical, digest
 from mcls.stages.extract_tracks import Item, compute_shard, shares
+from mcls.stages.label_notes import copied_label_notes, dropped_notes, move_labels
 from mcls.stages.options import Extraction
 
 
@@ -114,6 +116,8 @@ def extract(
     changes = parse_augmentations(extraction.augmentations, label_safe=extraction.keep_label_safe)
     if bool(extraction.augmentations) != (copies > 0):
         raise ConfigError("augmented copies need both --augment NAME and --copies N")
+    rules = parse_rules(extraction.label_rules)
+    changes = let_labels_follow(changes, list(rules.values()))
     extractor = Extractor(
         parse_features(extraction.features, extraction.settings),
         sr=extraction.sr,
@@ -128,6 +132,8 @@ def extract(
     }
     if changes:
         asked["augment"] = {"copies": copies, "seed": seed, "by": [str(one) for one in changes]}
+        if rules:
+            asked["augment"]["label_rules"] = rules
     out = Path(out)
     check_suffix(out, "a store")
     manifest = open_source(source, audio_root=extraction.audio_root)
@@ -138,6 +144,9 @@ def extract(
             old = _open_old(out, asked, items, overwrite)
         shards = Shards(work, asked, overwrite=overwrite)
         columns, split_note, notes = _columns(manifest, items, old, extraction)
+        move_labels(columns, changes, rules, seed)
+        notes += copied_label_notes(columns, changes, rules, (extraction.split, extraction.group))
+        notes += dropped_notes(extraction.augmentations, changes)
         known = ([old] if old else []) + shards.stores()
         found, replaced, gone = _found_as_now(known, items, columns["path"], extraction.jobs)
         missing = [item for item in items if item.track_id not in found]

@@ -103,8 +103,12 @@ def _change(item: Item, changes: Sequence[Augmentation], seed: int) -> Change | 
     """Return the augmentation of a copy; the recording itself is not changed."""
     if not item.copy:
         return None
-    name = int(hashlib.sha1(item.track_id.encode()).hexdigest()[:8], 16)
-    return partial(augment, augmentations=changes, seed=[seed, name])
+    return partial(augment, augmentations=changes, seed=copy_seed(item.track_id, seed))
+
+
+def copy_seed(track_id: str, seed: int) -> list[int]:
+    """Return the seed of an augmented copy, which does not depend on the other tracks."""
+    return [seed, int(hashlib.sha1(track_id.encode()).hexdigest()[:8], 16)]
 
 
 def _write_shard(path: Path, extractor: Extractor, held: Sequence[tuple[Item, TrackRows]]) -> None:

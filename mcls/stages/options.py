@@ -67,6 +67,13 @@ class Extraction:
         word="augment",
         metavar="NAME[=LOW..HIGH]",
     )
+    label_rules: tuple[str, ...] = option(
+        (),
+        "Let the labels of copies follow, such as key:transpose; repeatable.",
+        section="Augmentation",
+        word="label-rule",
+        metavar="COLUMN:RULE",
+    )
     copies: int = option(0, "Number of augmented copies per track.", section="Augmentation", min=0)
     keep_label_safe: bool = option(
         False, "Use only label-preserving augmentations.", section="Augmentation"

@@ -29,6 +29,7 @@ from mcls.evaluation import evaluate
 from mcls.evaluation.aggregate import score_tracks
 from mcls.options import takes_options
 from mcls.parallel.progress import Progress
+from mcls.stages.moved_labels import label_notes
 from mcls.stages.options import Model
 from mcls.stages.plan import Plan, plan_run
 from mcls.stages.provenance import provenance
@@ -198,7 +199,7 @@ def fill_run(
         "rows": n_rows,
         "split": parts.describe(),
         "split_id": parts.id,
-        "notes": [*parts.notes, *_absent(plan), *notes],
+        "notes": [*parts.notes, *_absent(plan), *label_notes(plan), *notes],
         **({"training": more} if more else {}),
         "seconds": round(time.monotonic() - started, 3),
     }

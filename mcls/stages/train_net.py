@@ -15,8 +15,9 @@ from mcls.disk.store import StoredRows
 from mcls.errors import ConfigError, DataError, MclsError
 from mcls.registry import find
 from mcls.settings import function_of, split_spec
+from mcls.stages.moved_labels import moved_labels
 from mcls.stages.plan import Plan
-from mcls.training.segment_augmentations import augmentations_of
+from mcls.training.segment_augmentations import MovedLabels, augmentations_of
 from mcls.training.segments import Batches, Tracks
 from mcls.training.task import OnEpoch, OnStep, TrainingTask
 
@@ -125,7 +126,7 @@ def train_net(
         overlap=training.overlap,
         test_shift=training.test_shift,
     )
-    batches = _batches(plan, train, n_frames, standardise)
+    batches = _batches(plan, train, n_frames, standardise, moved_labels(plan, n_dims, outputs))
     validation = None
     if plan.parts.counts()["valid"]:
         truth = _truth(plan, plan.parts.of("valid"))
@@ -225,7 +226,13 @@ def _first_net(plan: Plan, sizes: tuple[int, int], n_outputs: int) -> "nn.Module
     return net
 
 
-def _batches(plan: Plan, train: Tracks, n_frames: int, standardise: "Standardise") -> Batches:
+def _batches(
+    plan: Plan,
+    train: Tracks,
+    n_frames: int,
+    standardise: "Standardise",
+    moved: MovedLabels | None,
+) -> Batches:
     """Return the batches of the train part, with its statistics for augmentations."""
     training = plan.training
     assert training is not None
@@ -242,6 +249,7 @@ def _batches(plan: Plan, train: Tracks, n_frames: int, standardise: "Standardise
         short=training.short,
         balance=training.balance,
         augment=augmentations_of(training.augment),
+        moved_labels=moved,
         mean=np.broadcast_to(mean, n_dims).astype(np.float32),
         scale=np.broadcast_to(scale, n_dims).astype(np.float32),
     )

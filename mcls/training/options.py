@@ -95,6 +95,13 @@ class Training:
         section="Regularisation",
         registry=("segment-augmentations",),
     )
+    label_rules: tuple[str, ...] = option(
+        (),
+        "Let labels follow an augmentation, such as labels:transpose.",
+        section="Regularisation",
+        word="label-rule",
+        metavar="COLUMN:RULE",
+    )
     l1: float = option(
         0.0, "Weight of the L1 penalty on all weights.", section="Regularisation", min=0
     )

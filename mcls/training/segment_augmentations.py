@@ -17,6 +17,22 @@ from mcls.settings import resolve, split_spec
 
 
 @dataclass(frozen=True)
+class MovedLabels:
+    """How labels follow a shift of the dimensions; see `shift`.
+
+    Parameters
+    ----------
+    dims : int
+        Dimensions per semitone.
+    order : np.ndarray, shape (2 * n + 1, n_labels), int
+        ``order[n + s, j]`` is the label that becomes label j when shifted by s semitones.
+    """
+
+    dims: int
+    order: np.ndarray
+
+
+@dataclass(frozen=True)
 class Batch:
     """A batch of segments with their labels.
 
@@ -28,12 +44,15 @@ class Batch:
         Labels, 0 or 1; between if segments were mixed.
     mean, scale : np.ndarray, shape (n_dims,), float32
         Mean and standard deviation of the train rows; 0 and 1 if none were learnt.
+    moved_labels : MovedLabels or None
+        How labels follow a shift; None leaves them as they are.
     """
 
     x: np.ndarray
     y: np.ndarray
     mean: np.ndarray
     scale: np.ndarray
+    moved_labels: MovedLabels | None = None
 
 
 Augment = Callable[[Batch, np.random.Generator], Batch]
@@ -141,9 +160,11 @@ def roll(batch: Batch, rng: np.random.Generator) -> Batch:
     return replace(batch, x=np.take_along_axis(batch.x, index[:, :, None], axis=1))
 
 
-@register("segment-augmentations", "shift")
-def shift(batch: Batch, rng: np.random.Generator, *, dims: int = 2) -> Batch:
+@register("segment-augmentations", "shift", threatens=["key", "pitch"], follows="transpose")
+def shift(batch: Batch, rng: np.random.Generator, *, dims: int = 2, wrap: bool = False) -> Batch:
     """Shift each segment by a few dimensions: a pitch shift if the axis is log-frequency.
+
+    If labels follow (`MovedLabels`), the shifts are whole semitones.
 
     Parameters
     ----------
@@ -153,14 +174,24 @@ def shift(batch: Batch, rng: np.random.Generator, *, dims: int = 2) -> Batch:
         Draws the shift of each segment.
     dims : int
         Largest shift up or down; the outermost dimension is repeated at the edge.
+    wrap : bool
+        Move what leaves at one edge in at the other, as chroma needs.
     """
     n, _, n_dims = batch.x.shape
     if not 0 <= dims < n_dims:
         raise ConfigError(f"shift: dims={dims}; expected 0 to {n_dims - 1}")
-    return replace(batch, x=move_dims(batch.x, rng.integers(-dims, dims + 1, (n, 1))))
+    y, moved = batch.y, batch.moved_labels
+    if moved is None:
+        by = rng.integers(-dims, dims + 1, (n, 1))
+    else:
+        most = dims // moved.dims
+        semitones = rng.integers(-most, most + 1, (n, 1))
+        by = semitones * moved.dims
+        y = np.take_along_axis(y, moved.order[len(moved.order) // 2 + semitones[:, 0]], axis=1)
+    return replace(batch, x=move_dims(batch.x, by, wrap=wrap), y=y)
 
 
-@register("segment-augmentations", "gain")
+@register("segment-augmentations", "gain", threatens=["loudness"])
 def gain(batch: Batch, rng: np.random.Generator, *, low: float = -6.0, high: float = 6.0) -> Batch:
     """Add a random offset to each segment: a gain, if the rows are in dB.
 
@@ -197,7 +228,7 @@ def noise(batch: Batch, rng: np.random.Generator, *, amount: float = 0.1) -> Bat
     return batch
 
 
-@register("segment-augmentations", "pca-jitter")
+@register("segment-augmentations", "pca-jitter", threatens=["loudness"])
 def pca_jitter(
     batch: Batch, rng: np.random.Generator, *, amount: float = 0.1, components: int = 0
 ) -> Batch:
@@ -244,15 +275,17 @@ def pca_jitter(
     return batch
 
 
-def move_dims(x: np.ndarray, by: np.ndarray | int) -> np.ndarray:
+def move_dims(x: np.ndarray, by: np.ndarray | int, *, wrap: bool = False) -> np.ndarray:
     """Return `x` with its last axis moved: dimension 0 becomes dimension `by`.
 
     Parameters
     ----------
     x : np.ndarray, shape (..., n_dims)
-        Values; the outermost dimension is repeated at the edge.
+        Values; without `wrap` the outermost dimension is repeated at the edge.
     by : np.ndarray or int
         Dimensions up (above 0) or down; broadcast against the other axes of `x`.
+    wrap : bool
+        Move dimensions that leave at one edge in at the other.
 
     Examples
     --------
@@ -260,7 +293,8 @@ def move_dims(x: np.ndarray, by: np.ndarray | int) -> np.ndarray:
     ([1, 1, 2, 3], [3, 3, 3])
     """
     n_dims = x.shape[-1]
-    index = np.clip(np.arange(n_dims) - np.asarray(by)[..., None], 0, n_dims - 1)
+    index = np.arange(n_dims) - np.asarray(by)[..., None]
+    index = index % n_dims if wrap else np.clip(index, 0, n_dims - 1)
     return np.take_along_axis(x, index.reshape((1,) * (x.ndim - index.ndim) + index.shape), axis=-1)
 
 

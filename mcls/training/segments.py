@@ -14,7 +14,7 @@ import numpy as np
 
 from mcls.disk.store import StoredRows
 from mcls.errors import ConfigError, DataError
-from mcls.training.segment_augmentations import Augment, Batch
+from mcls.training.segment_augmentations import Augment, Batch, MovedLabels
 
 Short = Literal["loop", "pad"]
 
@@ -191,6 +191,8 @@ class Batches:
         proportional to the sum of 1 / (tracks that have the label) over its labels.
     augment : sequence of callable
         Augmentations of each batch, in order.
+    moved_labels : MovedLabels or None
+        How labels follow a shift.
     mean, scale : np.ndarray, shape (n_dims,), or None
         Mean and standard deviation of the train rows; None: 0 and 1.
     """
@@ -206,6 +208,7 @@ class Batches:
         short: Short = "loop",
         balance: bool = False,
         augment: Sequence[Augment] = (),
+        moved_labels: MovedLabels | None = None,
         mean: np.ndarray | None = None,
         scale: np.ndarray | None = None,
     ) -> None:
@@ -218,6 +221,7 @@ class Batches:
         self.seed = seed
         self.short: Short = short
         self.augment = tuple(augment)
+        self.moved_labels = moved_labels
         self.mean = np.zeros(n_dims, np.float32) if mean is None else mean
         self.scale = np.ones(n_dims, np.float32) if scale is None else scale
         #: The number of this process, and the number of processes that share each batch.
@@ -273,7 +277,8 @@ class Batches:
         )
         y = self.tracks.targets.take(track, axis=0)
         if self.augment:
-            batch = Batch(x.astype(np.float32, copy=False), y, self.mean, self.scale)
+            x = x.astype(np.float32, copy=False)
+            batch = Batch(x, y, self.mean, self.scale, self.moved_labels)
             rng = np.random.default_rng([self.seed, _AUGMENT, epoch, step, self.shard[0]])
             for augment in self.augment:
                 batch = augment(batch, rng)
