@@ -35,7 +35,7 @@ from mcls.cli.progress import done_line
     type=click.Choice(["raw", "standardized", "filter", "preprocessed"]),
     help="Space in which the atoms of a dictionary are shown.",
 )
-@click.option("--track", metavar="ID", help="Track of a store to plot (default: an overview).")
+@click.option("--track", metavar="ID", help="Track of a store, or feature maps of a net for it.")
 @click.option("--feature", help="Feature of a store to plot.")
 @click.option(
     "--dict", "dicts", type=FILE, multiple=True, help="Dictionary whose codes to plot; repeatable."
@@ -66,13 +66,26 @@ from mcls.cli.progress import done_line
 @click.option(
     "--layer",
     metavar="NAME",
-    help="Layer for grad-cam (default: the last with feature maps).",
+    help="Hidden layer by name or number, for --track, --maximise, --exciting or grad-cam.",
 )
 @click.option(
     "--every",
     type=click.FloatRange(0, min_open=True),
     metavar="SECONDS",
     help="Time between the scores of --taggram.",
+)
+@click.option("--maximise", is_flag=True, help="Plot the inputs that excite units of a net most.")
+@click.option(
+    "--exciting",
+    type=click.IntRange(1),
+    metavar="UNIT",
+    help="Plot the segments of the store that excite this unit of --layer most.",
+)
+@click.option(
+    "--audio-root",
+    type=FILE,
+    metavar="DIR",
+    help="Folder of the audio; the segments of --exciting are written as WAV files too.",
 )
 @click.option("--store", type=FILE, help="Store that holds TRACK, if it is not an audio file.")
 def command(paths: tuple[Path, ...], out: Path, **options: Any) -> None:
@@ -83,7 +96,8 @@ def command(paths: tuple[Path, ...], out: Path, **options: Any) -> None:
     the rows, codes and pooled vector of a track. Run: the confusion
     matrix, or the AUC of each label; with --filters, --saliency or
     --taggram the filters, the saliency or the scores over time of its
-    model, where TRACK is an audio file or the id of a track of the store.
+    model, where TRACK is an audio file or the id of a track of the store;
+    with --track, --maximise or --exciting the units of its --layer.
     Several runs: their learning curves together. Recipe: the learning rate
     schedule of its [train].
 
@@ -101,6 +115,8 @@ def command(paths: tuple[Path, ...], out: Path, **options: Any) -> None:
       mcls plot runs/fcn4 -o why.png --saliency song.wav --label jazz
       mcls plot runs/fcn4 -o where.png --saliency song.wav --how grad-cam
       mcls plot runs/fcn4 -o when.png --taggram song.wav
+      mcls plot runs/fcn4 -o maps.png --track ID --layer conv2
+      mcls plot runs/fcn4 -o loudest.png --exciting 3 --layer conv2
       mcls plot runs/relu runs/sigmoid -o curves.png
       mcls plot fcn4.toml -o schedule.png
     """

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from mcls.disk.run import Run, open_run
 from mcls.disk.store import Store
 from mcls.errors import ConfigError, DataError, suggest
 from mcls.inspection.saliency import METHODS
+from mcls.inspection.units import plot_exciting, plot_maps, plot_maximised
 from mcls.plots.axes import DimensionAxis
 from mcls.plots.page import Figure, shortened
 from mcls.plots.track import Panel, draw_track
@@ -290,6 +291,9 @@ PLOTS: dict[str, tuple[Callable[..., tuple[Figure, str]], set[str]]] = {
     "filters": (plot_filters, {"top"}),
     "saliency": (plot_saliency, {"label", "store", "how", "layer"}),
     "taggram": (plot_taggram, {"store", "every", "top"}),
+    "track": (plot_maps, {"layer", "store", "top"}),
+    "maximise": (plot_maximised, {"layer", "top"}),
+    "exciting": (plot_exciting, {"layer", "store", "top", "audio_root", "out"}),
 }
 
 
@@ -310,5 +314,7 @@ def plot_net(path: Path, **options: object) -> tuple[Figure, str]:
     if wrong:
         said = f"it takes {', '.join(sorted(takes))}"
         raise ConfigError(f"--{asked[0]} does not take {wrong[0]!r}; {said}")
-    given = {} if wanted is True else {"track": str(wanted)}
+    given: dict[str, Any] = {"exciting": wanted} if asked == ["exciting"] else {}
+    if wanted is not True and not given:
+        given = {"track": str(wanted)}
     return draw(path, **given, **options)

@@ -23,7 +23,7 @@ _TAKES = {
     "dictionary": {"top", "sort", "space"},
     "store": {"track", "feature", "dicts", "encoder", "pool"},
     "run": {"part", "filters", "top", "every", "store", "label", "how", "layer"}
-    | {"saliency", "taggram"},
+    | {"saliency", "taggram", "track", "maximise", "exciting", "audio_root", "out"},
     "recipe": set(),
 }
 
@@ -94,6 +94,8 @@ def plot(path: Path | str | Sequence[Path], out: Path | str, **options: Any) -> 
     check_replaced(out, MARKS[out.suffix.lower()], "a plot")
     given = {key: value for key, value in options.items() if value not in (None, False, (), [])}
     with style():
+        if "audio_root" in given:
+            given["out"] = out  # audio is written beside the image
         page, shows = _drawn(paths, given)
         with written_whole(out) as temporary:
             save(page, temporary, out.suffix)
