@@ -69,7 +69,7 @@ def folds(tmp_path: Path, rng) -> Path:
 
 
 def test_the_table(single: Path) -> None:
-    found = lines(run(single, "--bootstrap", 0))
+    found = lines(run(single, "--no-intervals"))
     assert found[0] == f"{single}: part test, 4 tracks, 2 labels"
     assert found[1].split() == [
         "metric",
@@ -91,11 +91,19 @@ def test_the_table(single: Path) -> None:
 
 def test_every_figure_has_its_interval_and_n(single: Path) -> None:
     (row,) = lines(run(single, "--metric", "accuracy"))[3:]
-    assert " ".join(row.split()) == "accuracy 0.750 0.500 to 1.000 0.750 0.250 to 1.000 2 4"
+    assert " ".join(row.split()) == "accuracy 0.750 0.000 to 1.000 0.750 0.040 to 0.995 2 4"
+
+
+def test_labels_with_one_track_have_no_interval_and_are_named(tags: Path) -> None:
+    tags.write_text(TAGS.replace("two,drums,", "two,drums|slow,"))
+    found = lines(run(tags, "-m", "auc", "--per-label"))
+    assert found[-1] == f"{tags}: no interval for 1 label with a single track: slow"
+    (slow,) = [line.split() for line in found if line.startswith("slow")]
+    assert slow == ["slow", "1", "1.000"]
 
 
 def test_another_part(single: Path) -> None:
-    found = lines(run(single, "--part", "valid", "-m", "accuracy", "--bootstrap", 0))
+    found = lines(run(single, "--part", "valid", "-m", "accuracy", "--no-intervals"))
     assert "part valid, 1 tracks" in found[0]
     assert found[3].split() == ["accuracy", "n/a", "1.000", "1"]
     assert found[4].endswith(
@@ -109,7 +117,7 @@ def test_another_part(single: Path) -> None:
 
 
 def test_tags_without_parts_are_all_measured_and_the_rest_is_named(tags: Path) -> None:
-    found = lines(run(tags, "--bootstrap", 0))
+    found = lines(run(tags, "--no-intervals"))
     assert found[0] == f"{tags}: part all, 4 tracks, 3 labels"
     assert [line.split()[0] for line in found[3:5]] == ["ap", "auc"]
     assert [line.split()[-2:] for line in found[3:5]] == [["2", "4"]] * 2
@@ -117,7 +125,7 @@ def test_tags_without_parts_are_all_measured_and_the_rest_is_named(tags: Path) -
 
 
 def test_per_label(tags: Path) -> None:
-    found = lines(run(tags, "-m", "auc", "-m", "f1", "--per-label", "--bootstrap", 0))
+    found = lines(run(tags, "-m", "auc", "-m", "f1", "--per-label", "--no-intervals"))
     start = next(i for i, line in enumerate(found) if line.startswith("label"))
     assert [line.split() for line in found[start + 2 : start + 5]] == [
         ["drums", "2", "0.750", "0.800"],
@@ -127,7 +135,7 @@ def test_per_label(tags: Path) -> None:
 
 
 def test_confusion(single: Path) -> None:
-    found = lines(run(single, "-m", "accuracy", "--confusion", "--bootstrap", 0))
+    found = lines(run(single, "-m", "accuracy", "--confusion", "--no-intervals"))
     assert [line.split() for line in found[-2:]] == [["jazz", "1", "1"], ["rock", ".", "2"]]
     assert json.loads(run(single, "--confusion", "--json").stdout)["confusion"] == {
         "labels": ["jazz", "rock"],
@@ -136,7 +144,7 @@ def test_confusion(single: Path) -> None:
 
 
 def test_several_paths_stand_in_one_table(single: Path, tags: Path) -> None:
-    found = lines(run(single, tags, "-m", "auc", "--bootstrap", 0))
+    found = lines(run(single, tags, "-m", "auc", "--no-intervals"))
     assert found[0] == "parts all, test"
     assert [line.split()[:2] for line in found[3:5]] == [["auc", str(single)], ["auc", str(tags)]]
 
@@ -172,7 +180,7 @@ def test_an_error_in_a_csv_names_file_and_line(tags: Path) -> None:
 
 
 def test_folds_are_shown_one_by_one_with_mean_and_deviation(folds: Path) -> None:
-    found = lines(run(folds, "-m", "accuracy", "-m", "auc", "--bootstrap", 0))
+    found = lines(run(folds, "-m", "accuracy", "-m", "auc", "--no-intervals"))
     assert found[0] == f"{folds}: part test, 30 tracks, 3 labels (all folds pooled)"
     start = next(i for i, line in enumerate(found) if line.startswith("fold"))
     rows = [line.split() for line in found[start + 2 : start + 6]]

@@ -191,17 +191,19 @@ def test_a_reader_that_goes_away_is_not_an_error() -> None:
 
 
 def test_command_line_beats_environment_beats_recipe_beats_default(scores, recipe) -> None:
-    def replicates(*words: str, of: tuple[str, ...] = (), env: dict[str, str] | None = None) -> int:
+    def metrics(
+        *words: str, of: tuple[str, ...] = (), env: dict[str, str] | None = None
+    ) -> list[str]:
         result = run(*of, "eval", str(scores), "--json", *words, env=env)
         assert result.exit_code == 0, result.output
-        return json.loads(result.stdout)["interval"]["n"]
+        return list(json.loads(result.stdout)["metrics"])
 
-    config = ("-c", recipe("[eval]\nbootstrap = 30\n"))
-    env = {"MCLS_EVAL_BOOTSTRAP": "20"}
-    assert replicates() == 1000
-    assert replicates(of=config) == 30
-    assert replicates(of=config, env=env) == 20
-    assert replicates("--bootstrap", "10", of=config, env=env) == 10
+    config = ("-c", recipe("[eval]\nmetric = 'f1'\n"))
+    env = {"MCLS_EVAL_METRICS": "recall"}
+    assert metrics() == ["accuracy", "auc", "f1"]
+    assert metrics(of=config) == ["f1"]
+    assert metrics(of=config, env=env) == ["recall"]
+    assert metrics("--metric", "precision", of=config, env=env) == ["precision"]
 
 
 def test_the_recipe_may_be_named_in_the_environment(scores, recipe) -> None:
@@ -227,8 +229,8 @@ def test_dashes_and_underscores_are_the_same_in_a_recipe(scores, recipe) -> None
     [
         ("[evil]\nx = 1", "there is no command 'evil'; did you mean 'eval'?"),
         ("[eval]\nmetrik = 'auc'", "[eval] has no option 'metrik'; did you mean 'metric'?"),
-        ("[eval]\nbootstrap = [1, 2]", "[eval] bootstrap is a list; expected one value"),
-        ("[eval]\nbootstrap = 'many'", "'many' is not a valid integer range. (from the recipe)"),
+        ("[eval]\nthreshold = [1, 2]", "[eval] threshold is a list; expected one value"),
+        ("[eval]\nthreshold = 'many'", "'many' is not a valid float. (from the recipe)"),
         ("[eval]\nmetric = 'acc'", "there is no 'acc' among the metrics"),
     ],
 )
@@ -239,7 +241,7 @@ def test_a_wrong_recipe_is_wrong_usage(scores, recipe, text: str, message: str) 
 
 
 @pytest.mark.parametrize(
-    ("text", "code"), [("[eval", 1), ("bootstrap = 3", 2), ("[eval]\nx = 2026-01-01", 2)]
+    ("text", "code"), [("[eval", 1), ("threshold = 3", 2), ("[eval]\nx = 2026-01-01", 2)]
 )
 def test_a_file_that_is_no_recipe_is_an_error(scores, recipe, text: str, code: int) -> None:
     result = run("-c", recipe(text), "eval", str(scores))
@@ -248,7 +250,7 @@ def test_a_file_that_is_no_recipe_is_an_error(scores, recipe, text: str, code: i
 
 
 def test_a_bad_value_from_the_environment_says_so(scores) -> None:
-    result = run("eval", str(scores), env={"MCLS_EVAL_BOOTSTRAP": "-1"})
+    result = run("eval", str(scores), env={"MCLS_EVAL_THRESHOLD": "much"})
     assert result.exit_code == 2
     assert "(from the environment)" in result.stderr
 

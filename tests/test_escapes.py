@@ -48,7 +48,7 @@ def test_eval_escapes_labels_in_tables_messages_and_json(tmp_path: Path, name: s
     path = tmp_path / "scores.csv"
     write_predictions(path, predictions([name, "rock"], [f"t{i}" for i in range(8)]))
     for options in (["--per-label", "--confusion"], ["--json"]):
-        result = run("eval", path, "--bootstrap", 0, *options)
+        result = run("eval", path, "--no-intervals", *options)
         assert result.exit_code == 0, result.output
         shown = result.output.replace("\n", "")
         assert printable(shown) == shown

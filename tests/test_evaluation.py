@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 from sklearn import metrics as peer
 
 from mcls.disk.predictions import Predictions
 from mcls.errors import ConfigError, DataError
 from mcls.evaluation import across_folds, evaluate
-from mcls.evaluation.bootstrap import draw_weights, interval
+from mcls.evaluation.compute import measure
+from mcls.evaluation.jackknife import MAX_UNITS, Spread, interval, leave_out, units_of
 from mcls.registry import entries, find
 
 RANKED = {"auc": peer.roc_auc_score, "ap": peer.average_precision_score}
@@ -57,7 +59,7 @@ def classes(rng: np.random.Generator, n: int = 200, n_labels: int = 5) -> Predic
 @pytest.mark.parametrize("decimals", [0, 1, 15])
 def test_ranking_metrics_equal_scikit_learn(name: str, decimals: int, rng) -> None:
     some = tags(rng, decimals=decimals)
-    report = evaluate(some, [name], n_bootstrap=0)
+    report = evaluate(some, [name], intervals=False)
     for average in ("macro", "micro"):
         expected = RANKED[name](some.truth, some.scores, average=average)
         assert getattr(report[name], average).value == pytest.approx(expected, abs=1e-12)
@@ -78,7 +80,7 @@ def test_ranking_metrics_equal_scikit_learn_on_anything(data: st.DataObject) -> 
     both = table(
         np.stack([truth, ~truth], axis=1), np.stack([scores, scores], axis=1), multi_label=True
     )
-    report = evaluate(both, ["auc", "ap"], n_bootstrap=0)
+    report = evaluate(both, ["auc", "ap"], intervals=False)
     for name, theirs in RANKED.items():
         found = report[name].per_label["label 0"].value
         assert found == pytest.approx(theirs(truth, scores), abs=1e-12)
@@ -88,12 +90,12 @@ def test_ranking_metrics_equal_scikit_learn_on_anything(data: st.DataObject) -> 
 @pytest.mark.parametrize("average", ["macro", "micro"])
 def test_decisions_equal_scikit_learn(name: str, average: str, rng) -> None:
     single, multi = classes(rng), tags(rng)
-    found = getattr(evaluate(single, [name], n_bootstrap=0)[name], average).value
+    found = getattr(evaluate(single, [name], intervals=False)[name], average).value
     expected = DECIDED[name](
         single.truth.argmax(axis=1), single.scores.argmax(axis=1), average=average
     )
     assert found == pytest.approx(expected, abs=1e-12)
-    found = getattr(evaluate(multi, [name], threshold=0.6, n_bootstrap=0)[name], average).value
+    found = getattr(evaluate(multi, [name], threshold=0.6, intervals=False)[name], average).value
     expected = DECIDED[name](multi.truth, multi.scores >= 0.6, average=average, zero_division=0)
     assert found == pytest.approx(expected, abs=1e-12)
 
@@ -101,7 +103,7 @@ def test_decisions_equal_scikit_learn(name: str, average: str, rng) -> None:
 def test_accuracy_equals_scikit_learn(rng) -> None:
     some = classes(rng)
     truth, said = some.truth.argmax(axis=1), some.scores.argmax(axis=1)
-    found = evaluate(some, ["accuracy"], n_bootstrap=0, confusion=True)
+    found = evaluate(some, ["accuracy"], intervals=False, confusion=True)
     assert found["accuracy"].main.value == peer.accuracy_score(truth, said)
     balanced = peer.balanced_accuracy_score(truth, said)
     assert found["accuracy"].macro.value == pytest.approx(balanced, abs=1e-12)
@@ -116,10 +118,11 @@ def test_perfect_scores_give_1_and_reversed_scores_give_the_least(
     if name == "accuracy" and multi_label:
         return
     some = tags(rng) if multi_label else classes(rng)
-    perfect = evaluate(replace(some, scores=some.truth * 1.0), [name], n_bootstrap=50)[name]
+    perfect = evaluate(replace(some, scores=some.truth * 1.0), [name])[name]
     for figure in (perfect.macro, perfect.micro, *perfect.per_label.values()):
-        assert (figure.value, figure.low, figure.high) == (1, 1, 1)
-    reverse = evaluate(replace(some, scores=1.0 - some.truth), [name], n_bootstrap=0)[name]
+        assert (figure.value, figure.high) == (1, 1)
+        assert 0.5 < figure.low < 1
+    reverse = evaluate(replace(some, scores=1.0 - some.truth), [name], intervals=False)[name]
     if name == "ap":
         assert reverse.macro.value < 0.5
     else:
@@ -130,7 +133,7 @@ def test_perfect_scores_give_1_and_reversed_scores_give_the_least(
 def test_the_order_of_tracks_does_not_matter(name: str, rng) -> None:
     some, order = tags(rng), rng.permutation(200)
     other = replace(some, truth=some.truth[order], scores=some.scores[order])
-    one, two = (evaluate(x, [name], n_bootstrap=0)[name] for x in (some, other))
+    one, two = (evaluate(x, [name], intervals=False)[name] for x in (some, other))
     assert one.micro.value == pytest.approx(two.micro.value, abs=1e-12)
     assert (one.macro is None) == (two.macro is None)
 
@@ -139,22 +142,23 @@ def test_the_order_of_tracks_does_not_matter(name: str, rng) -> None:
 def test_only_the_order_of_scores_matters_per_label(name: str, rng) -> None:
     some = tags(rng)
     other = replace(some, scores=np.exp(5 * some.scores) - 7)
-    one, two = (evaluate(x, [name], n_bootstrap=100)[name] for x in (some, other))
+    one, two = (evaluate(x, [name])[name] for x in (some, other))
     assert one.per_label == two.per_label
     assert one.macro == two.macro
 
 
 def test_constant_scores_have_an_auc_of_a_half(rng) -> None:
     some = tags(rng)
-    report = evaluate(replace(some, scores=np.zeros_like(some.scores)), ["auc"], n_bootstrap=20)
-    assert (report["auc"].macro.value, report["auc"].macro.low) == (0.5, 0.5)
+    report = evaluate(replace(some, scores=np.zeros_like(some.scores)), ["auc"])
+    assert report["auc"].macro.value == 0.5
+    assert report["auc"].macro.low == pytest.approx(0.5, abs=0.01)
 
 
 def test_labels_without_both_classes_are_left_out_counted_and_named(rng) -> None:
     some = tags(rng)
     truth = some.truth.copy()
     truth[:, 1], truth[:, 4] = False, True
-    report = evaluate(replace(some, truth=truth), ["auc", "ap", "f1"], n_bootstrap=50)
+    report = evaluate(replace(some, truth=truth), ["auc", "ap", "f1"])
     assert report.left_out == {"label 1": "no track has it", "label 4": "every track has it"}
     kept = [0, 2, 3, 5]
     for name in ("auc", "ap"):
@@ -176,21 +180,23 @@ def test_when_nothing_can_be_measured_there_is_no_figure() -> None:
     json.dumps(report.as_dict(), allow_nan=False)
 
 
-def test_a_rare_label_may_be_lost_in_a_replicate_without_a_trace_of_nan(rng) -> None:
+def test_a_label_with_one_track_has_no_interval_and_no_trace_of_nan(rng) -> None:
     some = tags(rng, n=30)
     truth = some.truth.copy()
     truth[:, 0] = np.arange(30) == 3
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        report = evaluate(replace(some, truth=truth), ["auc", "ap", "f1"], n_bootstrap=200)
+        report = evaluate(replace(some, truth=truth), ["auc", "ap", "f1"])
     json.dumps(report.as_dict(), allow_nan=False)
-    low, high = report["auc"].per_label["label 0"].low, report["auc"].per_label["label 0"].high
-    assert 0 <= low <= high <= 1
+    for name in ("auc", "ap", "f1"):
+        assert report[name].per_label["label 0"].low is None
+        macro = report[name].macro
+        assert 0 <= macro.low < macro.value < macro.high <= 1
 
 
-def test_a_replicate_is_the_metric_of_the_tracks_drawn(rng) -> None:
+def test_a_weighting_is_the_metric_of_the_tracks_repeated(rng) -> None:
     some = tags(rng, n=60)
-    weights = draw_weights(60, 5, seed=3)
+    weights = rng.integers(0, 3, (5, 60)).astype(np.int32)
     for name, theirs in RANKED.items():
         found = find("metrics", name).load()(some.truth, some.scores, weights)
         for row, micro, each in zip(weights, found.micro, found.per_label, strict=True):
@@ -204,42 +210,94 @@ def test_a_replicate_is_the_metric_of_the_tracks_drawn(rng) -> None:
 def test_the_interval_of_accuracy_is_that_of_a_proportion(rng) -> None:
     some = classes(rng, n=1000)
     figure = evaluate(some, ["accuracy"])["accuracy"].micro
-    error = 1.96 * np.sqrt(figure.value * (1 - figure.value) / 1000)
-    assert figure.low == pytest.approx(figure.value - error, abs=0.005)
-    assert figure.high == pytest.approx(figure.value + error, abs=0.005)
+    hits = round(figure.value * 1000)
+    wilson = binomtest(hits, 1000).proportion_ci(method="wilson")
+    assert figure.low == pytest.approx(wilson.low, abs=1e-3)
+    assert figure.high == pytest.approx(wilson.high, abs=1e-3)
+    perfect = evaluate(replace(some, scores=some.truth * 1.0), ["accuracy"])["accuracy"].micro
+    wilson = binomtest(1000, 1000).proportion_ci(method="wilson")
+    assert (perfect.low, perfect.high) == pytest.approx((wilson.low, wilson.high))
 
 
-def test_intervals_follow_the_seed_and_nothing_else(rng) -> None:
-    some = tags(rng, n=80)
-    state = np.random.get_state()[1].copy()
-    one, same, other = (evaluate(some, ["auc"], seed=seed)["auc"].macro for seed in (0, 0, 1))
-    assert one == same
-    assert one != other
-    np.testing.assert_array_equal(np.random.get_state()[1], state)
-    alone = evaluate(some, ["ap", "auc"])["auc"].macro
-    assert alone == one, "an interval must not depend on what else is measured"
+def test_the_variance_of_an_auc_is_that_of_delong(rng) -> None:
+    some = tags(rng, n=300, decimals=9)
+    j = 2
+    pairs = some.scores[some.truth[:, j], j][:, None] - some.scores[~some.truth[:, j], j]
+    won = (pairs > 0) + (pairs == 0) / 2
+    delong = won.mean(axis=1).var(ddof=1) / len(won) + won.mean(axis=0).var(ddof=1) / won.shape[1]
+    measured = measure(find("metrics", "auc"), {}, some, units_of(some.track_ids))
+    assert measured.spread(j).variance == pytest.approx(delong, rel=0.02)
 
 
-def test_an_interval_of_nothing_is_none() -> None:
-    assert interval(np.ma.masked_all(3)) is None
+def test_the_jackknife_is_that_of_leaving_out_each_track_by_hand(rng) -> None:
+    some = tags(rng, n=40, n_labels=3)
+    left = [
+        peer.average_precision_score(np.delete(some.truth, i, 0), np.delete(some.scores, i, 0))
+        for i in range(40)
+    ]
+    variance = 39 / 40 * np.square(left - np.mean(left)).sum()
+    measured = measure(find("metrics", "ap"), {}, some, units_of(some.track_ids))
+    assert measured.spread_macro().variance == pytest.approx(variance)
 
 
-def test_without_a_bootstrap_there_are_no_intervals(rng) -> None:
-    figure = evaluate(tags(rng), ["auc"], n_bootstrap=0)["auc"].macro
+def test_every_interval_contains_its_value(rng) -> None:
+    names = ["auc", "ap", "f1", "precision", "recall"]
+    for _ in range(20):
+        n_labels = 12
+        truth = rng.random((100, n_labels)) < rng.choice([0.01, 0.02, 0.05, 0.3], n_labels)
+        truth[:2] = [[True], [False]]
+        some = table(truth, rng.normal(size=truth.shape) + truth, multi_label=True)
+        report = evaluate(some, names, threshold=1.0)
+        for name in names:
+            one = report[name]
+            for figure in (one.macro, one.micro, *one.per_label.values()):
+                if figure.low is not None:
+                    assert 0 <= figure.low <= figure.value <= figure.high <= 1
+
+
+def test_lines_of_one_track_are_left_out_together(rng) -> None:
+    some = classes(rng, n=100)
+    doubled = Predictions(
+        [*some.track_ids, *some.track_ids],
+        ["test"] * 200,
+        ["1"] * 100 + ["2"] * 100,
+        some.names,
+        np.tile(some.truth, (2, 1)),
+        np.tile(some.scores, (2, 1)),
+        multi_label=False,
+    )
+    one, two = (evaluate(x, ["accuracy"])["accuracy"].micro for x in (some, doubled))
+    assert (two.low, two.high) == pytest.approx((one.low, one.high), abs=0.002)
+
+
+def test_many_tracks_are_left_out_in_groups(rng) -> None:
+    assert len(leave_out(units_of([str(i) for i in range(2500)]))) == MAX_UNITS
+    some = classes(rng, n=2500)
+    figure = evaluate(some, ["accuracy"])["accuracy"].micro
+    error = 1.96 * np.sqrt(figure.value * (1 - figure.value) / 2500)
+    assert (figure.high - figure.low) / 2 == pytest.approx(error, rel=0.1)
+
+
+def test_an_interval_of_one_track_is_none() -> None:
+    assert interval(0.5, Spread(0.01, 1.0, 1)) is None
+
+
+def test_intervals_can_be_left_out(rng) -> None:
+    figure = evaluate(tags(rng), ["auc"], intervals=False)["auc"].macro
     assert (figure.low, figure.high) == (None, None)
 
 
 def test_a_tagging_set_takes_less_than_two_seconds(rng) -> None:
     some = tags(rng, n=1500, n_labels=36)
-    evaluate(some, ["auc"], n_bootstrap=2)
+    evaluate(some, ["auc"])
     started = time.process_time()
     evaluate(some, ["auc"])
     assert time.process_time() - started < 2
 
 
 def test_defaults_follow_the_labels(rng) -> None:
-    assert list(evaluate(classes(rng), n_bootstrap=0).metrics) == ["accuracy", "auc", "f1"]
-    assert list(evaluate(tags(rng), n_bootstrap=0).metrics) == ["ap", "auc"]
+    assert list(evaluate(classes(rng), intervals=False).metrics) == ["accuracy", "auc", "f1"]
+    assert list(evaluate(tags(rng), intervals=False).metrics) == ["ap", "auc"]
 
 
 def test_accuracy_of_tags_is_refused_and_says_what_to_use(rng) -> None:
@@ -249,19 +307,21 @@ def test_accuracy_of_tags_is_refused_and_says_what_to_use(rng) -> None:
 
 def test_a_threshold_is_needed_where_scores_are_no_probabilities(rng) -> None:
     some = tags(rng)
-    assert evaluate(some, ["f1"], n_bootstrap=0).threshold == 0.5
+    assert evaluate(some, ["f1"], intervals=False).threshold == 0.5
     margins = replace(some, scores=some.scores * 10 - 5)
     with pytest.raises(ConfigError, match=r"are not probabilities.*--threshold"):
         evaluate(margins, ["f1"])
-    expected = evaluate(some, ["f1"], threshold=0.5, n_bootstrap=0)["f1"].macro
-    assert evaluate(margins, ["f1"], threshold=0, n_bootstrap=0)["f1"].macro == expected
-    assert evaluate(margins, ["f1:threshold=0"], n_bootstrap=0)["f1:threshold=0"].macro == expected
+    expected = evaluate(some, ["f1"], threshold=0.5, intervals=False)["f1"].macro
+    assert evaluate(margins, ["f1"], threshold=0, intervals=False)["f1"].macro == expected
+    assert (
+        evaluate(margins, ["f1:threshold=0"], intervals=False)["f1:threshold=0"].macro == expected
+    )
 
 
 def test_one_label_per_track_is_decided_without_a_threshold(rng) -> None:
     some = classes(rng)
-    plain = evaluate(some, ["f1"], n_bootstrap=0)
-    assert evaluate(some, ["f1"], threshold=0.9, n_bootstrap=0)["f1"] == plain["f1"]
+    plain = evaluate(some, ["f1"], intervals=False)
+    assert evaluate(some, ["f1"], threshold=0.9, intervals=False)["f1"] == plain["f1"]
     with pytest.raises(ConfigError, match="leave out the threshold"):
         evaluate(some, ["f1:threshold=0.9"])
 
@@ -270,7 +330,7 @@ def test_precision_at_k(rng) -> None:
     truth = np.array([[1, 1, 0], [0, 0, 1], [0, 0, 0]])
     scores = np.array([[0.9, 0.1, 0.5], [0.9, 0.1, 0.5], [1, 2, 3]])
     some = table(truth, scores, multi_label=True)
-    report = evaluate(some, ["precision-at-k:k=1", "precision-at-k:k=2"], n_bootstrap=10)
+    report = evaluate(some, ["precision-at-k:k=1", "precision-at-k:k=2"])
     assert report["precision-at-k:k=1"].main.value == 0.5
     assert report["precision-at-k:k=2"].main.value == 0.5
     assert report["precision-at-k:k=1"].macro is None
@@ -298,17 +358,15 @@ def test_validate(change: dict, message: str, rng) -> None:
 def test_options_are_checked(rng) -> None:
     with pytest.raises(ConfigError, match="did you mean 'auc'"):
         evaluate(classes(rng), ["acu"])
-    with pytest.raises(ConfigError, match="n_bootstrap is -1"):
-        evaluate(classes(rng), n_bootstrap=-1)
     with pytest.raises(ConfigError, match="confusion matrix needs exactly one label"):
         evaluate(tags(rng), confusion=True)
 
 
 def test_a_report_is_json_with_n_beside_every_figure(rng) -> None:
     some = tags(rng, n=40)
-    said = json.loads(json.dumps(evaluate(some, n_bootstrap=20).as_dict(), allow_nan=False))
+    said = json.loads(json.dumps(evaluate(some).as_dict(), allow_nan=False))
     assert (said["part"], said["n_tracks"], said["n_labels"]) == ("test", 40, 6)
-    assert said["interval"] == {"level": 0.95, "over": "tracks", "n": 20, "seed": 0}
+    assert said["interval"] == {"level": 0.95, "over": "tracks", "method": "jackknife"}
     macro = said["metrics"]["auc"]["macro"]
     assert set(macro) == {"value", "low", "high", "n_tracks", "n_labels"}
     assert macro["low"] <= macro["value"] <= macro["high"]
@@ -317,7 +375,7 @@ def test_a_report_is_json_with_n_beside_every_figure(rng) -> None:
 
 
 def test_mean_and_deviation_over_folds(rng) -> None:
-    reports = {str(i): evaluate(classes(rng), ["accuracy"], n_bootstrap=0) for i in range(4)}
+    reports = {str(i): evaluate(classes(rng), ["accuracy"], intervals=False) for i in range(4)}
     values = [report["accuracy"].micro.value for report in reports.values()]
     spread = across_folds(reports)["accuracy"]["micro"]
     assert spread["mean"] == pytest.approx(np.mean(values))

@@ -31,13 +31,7 @@ _FIGURES = ("macro", "95 %", "micro", "95 %", "labels", "tracks")
 @click.option("--per-label", is_flag=True, help="Also print one line per label.")
 @click.option("--confusion", is_flag=True, help="Also print the confusion matrix.")
 @click.option("--threshold", type=float, help="Score from which a label counts as predicted.")
-@click.option(
-    "--bootstrap",
-    type=click.IntRange(0),
-    default=1000,
-    help="Bootstrap replicates for the intervals; 0 for no intervals.",
-)
-@click.option("--seed", type=int, default=0, help="Random seed.")
+@click.option("--no-intervals", is_flag=True, help="Compute no intervals.")
 @json_option
 def command(
     paths: tuple[Path, ...],
@@ -46,8 +40,7 @@ def command(
     per_label: bool,
     confusion: bool,
     threshold: float | None,
-    bootstrap: int,
-    seed: int,
+    no_intervals: bool,
     as_json: bool,
 ) -> None:
     """Compute metrics of predictions, with 95 % intervals.
@@ -58,7 +51,7 @@ def command(
 
     The default metrics are accuracy, auc and f1 with one label per track,
     auc and ap with several. Macro is the mean over labels, micro pools all
-    labels; intervals come from a bootstrap over tracks. Labels that all
+    labels; intervals come from a jackknife over tracks. Labels that all
     tracks have, or none has, are left out and named. With several paths
     --json prints a list.
 
@@ -76,8 +69,7 @@ def command(
             metrics,
             part=part,
             threshold=threshold,
-            n_bootstrap=bootstrap,
-            seed=seed,
+            intervals=not no_intervals,
             confusion=confusion,
         )
         for path in paths
@@ -167,12 +159,17 @@ def _show_folds(evaluated: "RunEvaluation") -> None:
 
 
 def _note_left_out(evaluated: "RunEvaluation") -> None:
-    """Name the labels without both classes; this belongs to the result, so it goes to stdout."""
+    """Name the labels without a value or an interval; it is a result, so it goes to stdout."""
     report = evaluated.overall
     if report.left_out:
         named = ", ".join(f"{label} ({why})" for label, why in report.left_out.items())
         n = f"{len(report.left_out)} of {len(report.names)} labels"
         echo(f"{evaluated.path}: left out of macro, {n}: {named}")
+
+    single = report.single_track if report.intervals else []
+    if single:
+        n = "1 label" if len(single) == 1 else f"{len(single)} labels"
+        echo(f"{evaluated.path}: no interval for {n} with a single track: {', '.join(single)}")
 
 
 def _cells(estimate: "Estimate | None") -> list[str]:

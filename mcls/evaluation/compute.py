@@ -1,14 +1,24 @@
 """Computing the metrics of predictions, with confidence intervals."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from mcls.disk.predictions import Predictions
 from mcls.errors import ConfigError, DataError
-from mcls.evaluation.bootstrap import draw_weights, interval
 from mcls.evaluation.classification import confusion_matrix
+from mcls.evaluation.jackknife import (
+    Spread,
+    influence,
+    interval,
+    label_spread,
+    leave_out,
+    macro_spread,
+    micro_spread,
+    units_of,
+)
 from mcls.evaluation.results import Estimate, Evaluation, MetricResult
 from mcls.registry import Entry, entries, find
 from mcls.settings import resolve, split_spec
@@ -19,8 +29,7 @@ def evaluate(
     metrics: Sequence[str] | None = None,
     *,
     threshold: float | None = None,
-    n_bootstrap: int = 1000,
-    seed: int = 0,
+    intervals: bool = True,
     confusion: bool = False,
 ) -> Evaluation:
     """Compute metrics of predictions.
@@ -35,10 +44,8 @@ def evaluate(
     threshold : float or None
         Score from which a label counts as predicted, for multi-label data. None takes 0.5 if all
         scores are in [0, 1].
-    n_bootstrap : int >= 0
-        Bootstrap replicates of the confidence intervals; 0 omits the intervals.
-    seed : int
-        Random seed of the replicates.
+    intervals : bool
+        Compute 95 % confidence intervals; see `mcls.evaluation.jackknife`.
     confusion : bool
         Compute the confusion matrix too.
 
@@ -64,8 +71,6 @@ def evaluate(
     0.667
     """
     validate(predictions)
-    if n_bootstrap < 0:
-        raise ConfigError(f"n_bootstrap is {n_bootstrap}; expected 0 (no intervals) or more")
     kind = "multi-label" if predictions.multi_label else "single-label"
     if not metrics:
         known = entries("metrics").values()
@@ -83,10 +88,9 @@ def evaluate(
         for name, n in zip(predictions.names, support.tolist(), strict=True)
         if n in (0, n_tracks)
     }
-    once = np.ones((1, n_tracks), dtype=np.int32)
-    drawn = draw_weights(n_tracks, n_bootstrap, seed) if n_bootstrap else None
+    units = units_of(predictions.track_ids)
     results = {
-        spec: _compute(entry, settings, predictions, once, drawn)
+        spec: measure(entry, settings, predictions, units if intervals else None).result()
         for spec, entry, settings in wanted
     }
     thresholds = [settings["threshold"] for *_, settings in wanted if "threshold" in settings]
@@ -98,8 +102,7 @@ def evaluate(
         support=dict(zip(predictions.names, support.tolist(), strict=True)),
         left_out=left_out,
         metrics=results,
-        n_bootstrap=n_bootstrap,
-        seed=seed,
+        intervals=intervals,
         threshold=thresholds[0] if thresholds else None,
         confusion=confusion_matrix(truth, predictions.scores).tolist() if confusion else None,
     )
@@ -179,34 +182,133 @@ def _threshold(
     return 0.5
 
 
-def _compute(
-    entry: Entry,
-    settings: dict[str, Any],
-    predictions: Predictions,
-    once: np.ndarray,
-    drawn: np.ndarray | None,
-) -> MetricResult:
-    """Compute one metric for all tracks and for the bootstrap replicates."""
+@dataclass(frozen=True)
+class Measured:
+    """A metric of some tracks, with the influence of each unit of tracks on it.
+
+    Parameters
+    ----------
+    entry : Entry
+        The metric.
+    names : list of str
+        The labels for which it can be computed.
+    per_label : np.ndarray, shape (n_names,), or None
+        Its values.
+    micro : float or None
+        The value of all labels together.
+    n : np.ndarray, shape (n_names,)
+        Number of tracks on which each value rests; see `Spread`.
+    n_micro : int
+        That of the value of all labels together.
+    influences : np.ndarray, shape (n_units, n_names), or None
+        Influence of each unit on each label; None without intervals.
+    influences_micro : np.ndarray, shape (n_units,), or None
+    having : np.ndarray, shape (n_units, n_names), bool, or None
+        The units with each label.
+    """
+
+    entry: Entry
+    names: list[str]
+    per_label: np.ndarray | None
+    micro: float | None
+    n: np.ndarray
+    n_micro: int
+    influences: np.ndarray | None = None
+    influences_micro: np.ndarray | None = None
+    having: np.ndarray | None = None
+
+    def result(self) -> MetricResult:
+        """Return the values with their intervals."""
+        micro = self._estimate(self.micro, self.spread_micro())
+        per_label, macro = {}, None
+        if self.per_label is not None:
+            per_label = {
+                name: Estimate(*self._ends(float(value), self.spread(j)))
+                for j, (name, value) in enumerate(zip(self.names, self.per_label, strict=True))
+            }
+            if self.names:
+                macro = self._estimate(float(self.per_label.mean()), self.spread_macro())
+        return MetricResult(self.entry.facts["headline"], macro, micro, per_label)
+
+    def spread(self, j: int) -> Spread | None:
+        """Return the spread of the value of a label; None without influences."""
+        if self.influences is None or self.having is None:
+            return None
+        return label_spread(self.influences[:, j], self.having[:, j], int(self.n[j]))
+
+    def spread_macro(self) -> Spread | None:
+        """Return the spread of the mean over labels; None without influences."""
+        if self.influences is None or self.having is None:
+            return None
+        return macro_spread(self.influences, self.having, self.n)
+
+    def spread_micro(self) -> Spread | None:
+        """Return the spread of the value of all labels together; None without influences."""
+        if self.influences_micro is None:
+            return None
+        return micro_spread(self.influences_micro, self.n_micro)
+
+    def _estimate(self, value: float | None, spread: Spread | None) -> Estimate | None:
+        return None if value is None else Estimate(*self._ends(value, spread))
+
+    def _ends(
+        self, value: float, spread: Spread | None
+    ) -> tuple[float, float | None, float | None]:
+        bounded = not self.entry.facts.get("unbounded", False)
+        ends = None if spread is None else interval(value, spread, bounded=bounded)
+        return (value, *(ends or (None, None)))
+
+
+def measure(
+    entry: Entry, settings: dict[str, Any], predictions: Predictions, units: np.ndarray | None
+) -> Measured:
+    """Compute a metric, and the influence of each unit of tracks on it.
+
+    Parameters
+    ----------
+    entry : Entry
+        The metric.
+    settings : dict
+        Its settings.
+    predictions : Predictions
+    units : np.ndarray, shape (n_lines,), or None
+        The lines that are left out together; None computes no influences.
+    """
     metric = entry.load()
     truth, scores = predictions.truth, predictions.scores
+    once = np.ones((1, len(truth)), dtype=np.int32)
+    weights = None if units is None or units.max() == 0 else leave_out(units)
     plain = metric(truth, scores, once, **settings)
-    replicated = metric(truth, scores, drawn, **settings) if drawn is not None else None
-    micro = _estimate(plain.micro[0], replicated.micro if replicated else None)
+    left = None if weights is None else metric(truth, scores, weights, **settings)
+    micro = None if plain.micro[0] is np.ma.masked else float(plain.micro[0])
+    micro_influences = None
+    if left is not None and micro is not None:
+        micro_influences = influence(left.micro, micro)
+    support = truth.sum(axis=0)
+    n_micro = int(min(support.sum(), truth.size - support.sum()))
     if plain.per_label is None:
-        return MetricResult(entry.facts["headline"], None, micro, {})
-    labels = _with_both_classes(plain.per_label, truth, once)
-    replicates = None
-    if replicated is not None and drawn is not None:
-        replicates = _with_both_classes(replicated.per_label, truth, drawn)
-    per_label = {}
-    for j, name in enumerate(predictions.names):
-        estimate = _estimate(labels[0, j], replicates[:, j] if replicates is not None else None)
-        if estimate is not None:
-            per_label[name] = estimate
-    macro = _estimate(
-        labels.mean(axis=1)[0], replicates.mean(axis=1) if replicates is not None else None
+        n_micro = len(truth)
+        none = np.zeros(0, dtype=int)
+        return Measured(entry, [], None, micro, none, n_micro, None, micro_influences)
+    values = _with_both_classes(plain.per_label, truth, once)[0]
+    kept = np.flatnonzero(~np.ma.getmaskarray(values))
+    influences = having = None
+    if left is not None and units is not None and weights is not None:
+        per_label = _with_both_classes(left.per_label, truth, weights)
+        influences = influence(per_label[:, kept], values[kept])
+        having = np.zeros((len(weights), len(kept)), dtype=bool)
+        np.logical_or.at(having, units, truth[:, kept])
+    return Measured(
+        entry,
+        [predictions.names[j] for j in kept],
+        np.ma.getdata(values)[kept],
+        micro,
+        np.minimum(support, len(truth) - support)[kept],
+        n_micro,
+        influences,
+        micro_influences,
+        having,
     )
-    return MetricResult(entry.facts["headline"], macro, micro, per_label)
 
 
 def _with_both_classes(
@@ -216,10 +318,3 @@ def _with_both_classes(
     having = weights.astype(np.float64) @ truth.astype(np.float64)
     one_class = (having == 0) | (having == weights.sum(axis=1, keepdims=True))
     return np.ma.array(per_label.data, mask=np.ma.getmaskarray(per_label) | one_class)
-
-
-def _estimate(value: Any, replicates: np.ma.MaskedArray | None) -> Estimate | None:
-    if value is np.ma.masked:
-        return None
-    ends = None if replicates is None else interval(replicates)
-    return Estimate(float(value), *(ends or (None, None)))

@@ -5,8 +5,7 @@ A metric is a function ``metric(truth, scores, weights, *, settings)`` that retu
 * ``truth``, bool ``(n_tracks, n_labels)``: the true labels;
 * ``scores``, float ``(n_tracks, n_labels)``: higher is likelier;
 * ``weights``, int ``(n_weightings, n_tracks)``: how often each track counts. A row of ones gives
-the
-  metric itself; rows drawn with replacement give its bootstrap replicates.
+  the metric itself; a row with a 0 leaves a track out.
 
 Values that cannot be computed (a denominator of 0) are masked.
 """

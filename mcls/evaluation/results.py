@@ -8,12 +8,15 @@ together and leave none out.
 from dataclasses import dataclass, field
 from typing import Any
 
-from mcls.evaluation.bootstrap import LEVEL
+from mcls.evaluation.jackknife import LEVEL
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value with its 95 % confidence interval; low and high are None without a bootstrap."""
+    """A value with its 95 % confidence interval.
+
+    `low` and `high` are None without intervals, and where the value rests on a single track.
+    """
 
     value: float
     low: float | None
@@ -71,8 +74,8 @@ class Evaluation:
         Labels that are left out, and the reason.
     metrics : dict of str to MetricResult
         Results by the name or spec of the metric.
-    n_bootstrap, seed : int
-        Replicates and random seed of the confidence intervals.
+    intervals : bool
+        True if confidence intervals were computed.
     threshold : float or None
         Score from which a label counts as predicted; None if no metric used one.
     confusion : list of list of int, or None
@@ -86,10 +89,16 @@ class Evaluation:
     support: dict[str, int]
     left_out: dict[str, str]
     metrics: dict[str, MetricResult]
-    n_bootstrap: int
-    seed: int
+    intervals: bool
     threshold: float | None = None
     confusion: list[list[int]] | None = field(default=None, repr=False)
+
+    @property
+    def single_track(self) -> list[str]:
+        """The labels without an interval: a single track has the label, or lacks it."""
+        few = (1, self.n_tracks - 1)
+        measured = {label for one in self.metrics.values() for label in one.per_label}
+        return [label for label in self.names if label in measured and self.support[label] in few]
 
     def __getitem__(self, metric: str) -> MetricResult:
         return self.metrics[metric]
@@ -102,14 +111,12 @@ class Evaluation:
             "n_tracks": self.n_tracks,
             "n_labels": len(self.names),
             "multi_label": self.multi_label,
-            "interval": {
-                "level": LEVEL,
-                "over": "tracks",
-                "n": self.n_bootstrap,
-                "seed": self.seed,
-            },
+            "interval": {"level": LEVEL, "over": "tracks", "method": "jackknife"}
+            if self.intervals
+            else None,
             "threshold": self.threshold,
             "left_out": self.left_out,
+            "no_interval": self.single_track if self.intervals else [],
             "metrics": {
                 name: {
                     "headline": one.headline,

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mcls.errors import DataError, FormatError
+from mcls.evaluation import Estimate
 from mcls.plots.page import Figure
 from mcls.plots.scores import draw_run
 from mcls.stages.evaluate import evaluate
@@ -31,16 +32,16 @@ def plot_run(path: Path, *, part: str | None = None) -> tuple[Figure, str]:
     """
     history, kept = read_history(path) if path.is_dir() else ([], None)
     drawn: dict[str, Any] = {"history": history, "kept": kept}
-    several = evaluate(path, ["auc"], part=part, n_bootstrap=0).overall.multi_label
+    several = evaluate(path, ["auc"], part=part, intervals=False).overall.multi_label
     return (_multi_label if several else _single_label)(path, part, drawn)
 
 
 def _single_label(path: Path, part: str | None, drawn: dict[str, Any]) -> tuple[Figure, str]:
     report = evaluate(path, ["accuracy"], part=part, confusion=True).overall
     figure = report["accuracy"].main
-    assert figure is not None and figure.low is not None and report.confusion is not None
+    assert figure is not None and report.confusion is not None
     where = f"{report.n_tracks} {report.part} tracks"
-    title = f"{path.name}: accuracy {figure.value:.3f} [{figure.low:.3f}, {figure.high:.3f}], "
+    title = f"{path.name}: accuracy {figure.value:.3f}{_ends(figure)}, "
     page = draw_run(
         title=title + where, names=report.names, confusion=np.array(report.confusion), **drawn
     )
@@ -57,9 +58,8 @@ def _multi_label(path: Path, part: str | None, drawn: dict[str, Any]) -> tuple[F
         for name, one in report["auc"].per_label.items()
     }
     where = f"{report.n_tracks} {report.part} tracks"
-    ends = "" if figure.low is None else f" [{figure.low:.3f}, {figure.high:.3f}]"
     page = draw_run(
-        title=f"{path.name}: macro AUC {figure.value:.3f}{ends}, {where}",
+        title=f"{path.name}: macro AUC {figure.value:.3f}{_ends(figure)}, {where}",
         per_label=found,
         metric="ROC-AUC with 95 % interval (tracks with the label)",
         chance=0.5,
@@ -111,3 +111,7 @@ def _is_number(cell: Any) -> bool:
     except (TypeError, ValueError):
         return False
     return True
+
+
+def _ends(figure: Estimate) -> str:
+    return "" if figure.low is None else f" [{figure.low:.3f}, {figure.high:.3f}]"

@@ -55,8 +55,7 @@ def evaluate(
     *,
     part: str | None = None,
     threshold: float | None = None,
-    n_bootstrap: int = 1000,
-    seed: int = 0,
+    intervals: bool = True,
     confusion: bool = False,
 ) -> RunEvaluation:
     """Evaluate the predictions of a run folder, a cross-validation or a CSV.
@@ -72,8 +71,8 @@ def evaluate(
     threshold : float or None
         Score from which a label counts as predicted, for multi-label data. None takes the
         threshold of the run.
-    n_bootstrap, seed : int
-        Replicates and random seed of the 95 % confidence intervals.
+    intervals : bool
+        Compute 95 % confidence intervals.
     confusion : bool
         Compute the confusion matrix too.
 
@@ -106,8 +105,7 @@ def evaluate(
         raise DataError(f"{path}: {error}") from error
     options: dict[str, Any] = {
         "threshold": about.get("threshold") if threshold is None else threshold,
-        "n_bootstrap": n_bootstrap,
-        "seed": seed,
+        "intervals": intervals,
         "confusion": confusion,
     }
     overall = measure(chosen, metrics, **options)

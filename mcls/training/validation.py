@@ -98,7 +98,7 @@ class Validation:
             scores=scores,
             multi_label=multi_label,
         )
-        report = evaluate(predictions, wanted, n_bootstrap=0)
+        report = evaluate(predictions, wanted, intervals=False)
         figures = {name: one.main for name, one in report.metrics.items()}
         return {name: figure.value for name, figure in figures.items() if figure is not None}
 
