@@ -12,6 +12,7 @@ from sklearn.utils.estimator_checks import check_estimator
 
 from mcls.classifiers.base import inner_folds
 from mcls.classifiers.gmm import GaussianMixtures
+from mcls.classifiers.gmm_hmm import GMMHMM
 from mcls.classifiers.logistic import Logistic
 from mcls.classifiers.svm import SVM
 from mcls.disk.model import read_model, write_model
@@ -24,6 +25,7 @@ NAMES = sorted(set(entries("classifiers")) - {"average"})
 SMALL = {
     "random-forest": {"n_estimators": 20},
     "gmm": {"n_components": 2},
+    "gmm-hmm": {"states": 2, "mixtures": 2},
     "knn": {"n_neighbors": 5},
 }
 
@@ -47,8 +49,8 @@ def tags(rng):
     return X, Y
 
 
-def test_all_five_are_there():
-    assert NAMES == ["gmm", "knn", "logistic", "random-forest", "svm"]
+def test_all_six_are_there():
+    assert NAMES == ["gmm", "gmm-hmm", "knn", "logistic", "random-forest", "svm"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -289,3 +291,51 @@ def test_score_tracks_puts_classes_among_all_labels(classes):
     np.testing.assert_allclose(scores[0, [0, 2, 3]], model.scores(X[:7]).mean(axis=0))
     rows = list(score_tracks(model, tracks, n_labels=5, how="rows"))
     assert [len(found) for found in rows] == [7, 1, 112]
+
+
+def _sequences(rng, n_tracks=40):
+    """Tracks of the same rows in two orders: up, or down; frames alone do not tell them apart."""
+    tracks, y = [], rng.integers(0, 2, size=n_tracks)
+    for down in y:
+        ramp = np.linspace(-2, 2, rng.integers(4, 15))[:, None] + 0.3 * rng.normal(size=(1, 3))
+        tracks.append((ramp[::-1] if down else ramp) + 0.3 * rng.normal(size=(len(ramp), 3)))
+    return tracks, y
+
+
+@pytest.mark.parametrize("settings", [{}, {"tied_states": 4}, {"skips": True}, {"best_path": True}])
+def test_gmm_hmm_hears_the_order_of_frames(rng, settings):
+    tracks, y = _sequences(rng)
+    lengths = np.array([len(rows) for rows in tracks])
+    X, labels = np.concatenate(tracks), np.repeat(y, lengths)
+    model = GMMHMM(states=3, mixtures=1, **settings).fit(X, labels, lengths=lengths)
+    unseen, truth = _sequences(rng)
+    scores = np.concatenate(model.scores_of(unseen))
+    assert scores.shape == (40, 2)
+    assert (scores.argmax(axis=1) == truth).mean() > 0.95
+    n = np.array([len(rows) for rows in unseen])
+    np.testing.assert_allclose(np.exp(scores * n[:, None]).sum(axis=1), 1, atol=1e-6)  # posteriors
+    matrix = np.eye(2, dtype=bool)[labels]
+    model = GMMHMM(states=3, mixtures=1, **settings).fit(X, matrix, lengths=lengths)
+    scores = np.concatenate(model.scores_of(unseen))
+    assert ((scores >= model.threshold) == np.eye(2, dtype=bool)[truth]).mean() > 0.95
+
+
+def test_gmm_hmm_says_that_tracks_are_shorter_than_its_states(rng):
+    tracks, y = _sequences(rng)
+    lengths = np.array([len(rows) for rows in tracks])
+    model = GMMHMM(states=6, mixtures=1).fit(
+        np.concatenate(tracks), np.repeat(y, lengths), lengths=lengths
+    )
+    n_short = int((lengths < 6).sum())
+    assert n_short > 0
+    [note] = model.rows_used(int(lengths.sum()))[1]
+    assert f"{n_short} train tracks have fewer rows than an HMM has states (6)" in note
+    assert np.isfinite(np.concatenate(model.scores_of([rows[:1] for rows in tracks]))).all()
+
+
+def test_gmm_hmm_refuses_settings(classes):
+    X, y = classes
+    with pytest.raises(ConfigError, match="skips=true is for hmm=left-to-right"):
+        GMMHMM(hmm="ergodic", skips=True).fit(X, y)
+    with pytest.raises(ConfigError, match="states=0; expected 1 or more"):
+        GMMHMM(states=0).fit(X, y)

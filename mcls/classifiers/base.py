@@ -7,6 +7,8 @@ scikit-learn's. `RowClassifier` makes these rules hold for all of them:
 * rows are standardised inside (`scale`), so a saved classifier includes its scaling;
 * scores are ``(n, n_labels)`` float64, higher is likelier, and a label counts as predicted from
   `threshold` on: 0.5 for probabilities, 0 for margins and log ratios;
+* a row is scored on its own; a classifier of sequences learns from whole tracks, which ``lengths``
+  tells apart, and overrides `scores_of` to return one score per track;
 * a label that no training row has (or every row) cannot be learnt: its score is constant, the
   lowest (or highest) possible one.
 """
@@ -66,6 +68,7 @@ class RowClassifier(ClassifierMixin, BaseEstimator):
         *,
         groups: np.ndarray | None = None,
         valid: Valid | None = None,
+        lengths: np.ndarray | None = None,
     ) -> "RowClassifier":
         """Train on rows.
 
@@ -79,6 +82,8 @@ class RowClassifier(ClassifierMixin, BaseEstimator):
             Rows with the same value (of one track, of one artist) stay in the same inner fold.
         valid : (X, y) or None
             Rows on which settings are chosen, instead of inner folds; not used otherwise.
+        lengths : np.ndarray, shape (n_tracks,), or None
+            Rows of each track, for a classifier of sequences; None: each row is a track.
 
         Returns
         -------
@@ -114,7 +119,12 @@ class RowClassifier(ClassifierMixin, BaseEstimator):
             valid = None
         groups = None if groups is None else np.unique(groups, return_inverse=True)[1]
         self._fit(
-            self._scaled(X), Y[:, known], weights=self._weights(y), groups=groups, valid=valid
+            self._scaled(X),
+            Y[:, known],
+            weights=self._weights(y),
+            groups=groups,
+            valid=valid,
+            lengths=np.ones(len(X), dtype=np.int64) if lengths is None else lengths,
         )
         return self
 
@@ -148,13 +158,7 @@ class RowClassifier(ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, dtype=np.float64)
-        found = np.asarray(self._scores(self._scaled(X)), dtype=np.float64)
-        if self.known_.all():
-            return found
-        full = np.full((len(X), len(self.classes_)), self.lowest)
-        full[:, self.always_] = self.highest
-        full[:, self.known_] = found
-        return full
+        return self._of_all_labels(self._scores(self._scaled(X)))
 
     def scores_of(self, tracks: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Return the scores of the rows of each track, ``(n_rows, n_labels)``."""
@@ -182,6 +186,7 @@ class RowClassifier(ClassifierMixin, BaseEstimator):
         weights: np.ndarray | None,
         groups: np.ndarray | None,
         valid: Valid | None,
+        lengths: np.ndarray,
     ) -> None:
         """Train on scaled rows and a bool column per label that varies."""
         raise NotImplementedError
@@ -189,6 +194,16 @@ class RowClassifier(ClassifierMixin, BaseEstimator):
     def _scores(self, X: np.ndarray) -> np.ndarray:
         """Return a score per scaled row and column of the ``Y`` of `_fit`."""
         raise NotImplementedError
+
+    def _of_all_labels(self, found: np.ndarray) -> np.ndarray:
+        """Return scores of the labels that vary with those of the labels that do not."""
+        found = np.asarray(found, dtype=np.float64)
+        if self.known_.all():
+            return found
+        full = np.full((len(found), len(self.classes_)), self.lowest)
+        full[:, self.always_] = self.highest
+        full[:, self.known_] = found
+        return full
 
     def _scales(self) -> bool:
         return bool(getattr(self, "scale", False))

@@ -1,7 +1,7 @@
 """Support vector machines, one-vs-rest."""
 
 from itertools import product
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from sklearn.metrics import roc_auc_score
@@ -105,6 +105,7 @@ class SVM(RowClassifier):
         weights: np.ndarray | None,
         groups: np.ndarray | None,
         valid: Valid | None,
+        **_: Any,
     ) -> None:
         self._check_settings(X)
         drawn = self._drawn(Y)

@@ -276,7 +276,8 @@ def fit_rows(plan: Plan, rows: Mapping[int, np.ndarray]) -> tuple[int, list[str]
         raise DataError(
             "every label is on all train tracks or on none, so there is nothing to learn"
         )
-    plan.model.fit(X, labels, groups=row_groups, valid=valid)
+    lengths = np.array([len(rows[int(i)]) for i in parts.of("train")])
+    plan.model.fit(X, labels, groups=row_groups, valid=valid, lengths=lengths)
     used, notes = plan.model.rows_used(len(X), 0 if valid is None else len(valid[0]))
     if one_group and valid is None and getattr(plan.model, "choice_", None):
         notes.append(

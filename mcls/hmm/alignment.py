@@ -1,0 +1,42 @@
+"""Alignment: which state, and so which output density, each row of a track belongs to."""
+
+import numpy as np
+
+from mcls.hmm.kernels import viterbi
+from mcls.hmm.models import HMMs
+
+
+def uniform_states(offsets: np.ndarray, n_states: int) -> np.ndarray:
+    """Return a state per row that divides every track into parts of equal length.
+
+    Examples
+    --------
+    >>> uniform_states(np.array([0, 6, 8]), 3).tolist()
+    [0, 0, 1, 1, 2, 2, 0, 1]
+    """
+    lengths = np.diff(offsets)
+    place = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
+    return place * n_states // np.maximum(np.repeat(lengths, lengths), n_states)
+
+
+def best_states(
+    hmms: HMMs, model: int, log_emissions: np.ndarray, offsets: np.ndarray
+) -> np.ndarray:
+    """Return the state of each row on the best path through one HMM: a forced alignment.
+
+    Parameters
+    ----------
+    hmms : HMMs
+    model : int
+        The HMM of the tracks' class.
+    log_emissions : np.ndarray, shape (n_rows, n_pdfs)
+        Log output density of each row.
+    offsets : np.ndarray, shape (n_tracks + 1,), int64
+        First row of each track, and the number of rows.
+
+    Returns
+    -------
+    np.ndarray, shape (n_rows,), int64
+    """
+    own = np.ascontiguousarray(log_emissions[:, hmms.pdfs[model]])
+    return viterbi(own, offsets, *hmms.arcs(model))[0]
