@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mcls.data.datasets.inventory import first_few
+from mcls.data.near_duplicates import name_notes, name_problems
 from mcls.data.split_cells import PARTS, SplitCells, read_split_cells
 from mcls.data.split_column import describe_split
 from mcls.data.splits import Leaks, find_leaks
@@ -40,7 +41,7 @@ class ManifestCheck:
         Groups per part or fold; empty without a group column.
     problems : list of str
         Errors in the data: missing or unreadable files, groups and identical audio in several
-        parts, labels that cannot be learnt.
+        parts, labels that cannot be learnt, names that look alike.
     notes : list of str
         Remarks that are not errors.
     straddling : dict of str to dict of str to int
@@ -105,7 +106,8 @@ def check_manifest(
     read = _split_cells(manifest, split)
     parts, names = read.values, read.names
     table = None
-    if manifest.optional_column(labels, default="labels") is not None:
+    cells = manifest.optional_column(labels, default="labels")
+    if cells is not None:
         table = _labels_of_used(manifest, str(labels), parts)
     groups = manifest.optional_column(group, default="group")
     missing = manifest.missing()
@@ -113,6 +115,7 @@ def check_manifest(
     leaks = find_leaks(parts, groups, sums) if parts else Leaks()
     counts = None if table is None else _label_counts(table, parts, names)
     problems = _audio_problems(manifest, missing, broken) + _leak_problems(manifest, parts, leaks)
+    problems += name_problems(cells, groups, parts)
     if table is None and labels and labels != "none":
         others = [name for name in manifest.columns if name not in ("track_id", "path")]
         found = f"the other columns are {', '.join(others)}" if others else "there are no others"
@@ -120,6 +123,7 @@ def check_manifest(
             f"there is no column 'labels' ({found}); name it with --labels, or pass --labels none"
         )
     notes = [*manifest.notes, *read.notes]
+    notes += name_notes(manifest.track_ids, {str(labels): cells, str(group): groups})
     if not parts:
         hint = "; pass --split fold to check the folds" if "fold" in manifest.columns else ""
         notes.append(f"there is no split column, so parts were not checked{hint}")

@@ -26,7 +26,7 @@ _SPELLINGS = {
 _PART_OF = {spelling: part for part, spellings in _SPELLINGS.items() for spelling in spellings}
 
 #: What programs write into a cell without a value.
-_MISSING = ("nan", "none", "null", "na", "n/a", "<na>")
+MISSING = ("nan", "none", "null", "na", "n/a", "<na>")
 
 _WHOLE_NUMBER = re.compile(r"0*(\d+)(?:\.0*)?", re.ASCII)
 
@@ -146,7 +146,7 @@ def _renamed(values: Sequence[str], name_of: dict[str, str], column: str) -> Spl
 
 
 def _refuse_missing(values: Sequence[str], column: str, place: Callable[[int], str]) -> None:
-    rows = [row for row, value in enumerate(values) if value.casefold() in _MISSING]
+    rows = [row for row, value in enumerate(values) if value.casefold() in MISSING]
     if rows:
         raise DataError(
             f"{place(rows[0])}: {len(rows)} of {len(values)} tracks have {values[rows[0]]!r} in "

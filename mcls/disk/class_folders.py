@@ -63,7 +63,7 @@ def scan_class_folders(folder: Path) -> tuple[list[str], list[str], list[str]]:
         if not found:
             empty.append(name)
         paths += [f"{name}/{path}" for path in found]
-        labels += [name] * len(found)
+        labels += [name.strip()] * len(found)
     if not paths:
         raise DataError(
             f"{folder} has no audio in {len(classes)} class folders{_listed(others)}; "
@@ -75,8 +75,11 @@ def scan_class_folders(folder: Path) -> tuple[list[str], list[str], list[str]]:
             f"{folder}: a class folder has '|' in its name, which separates labels; rename it"
         )
     notes = []
+    times = Counter(name.strip() for name in classes)
+    if same := [name for name, n in times.items() if n > 1]:
+        notes.append(f"class folders that differ only in white space are one label: {_named(same)}")
     if empty:
-        notes.append(f"folder {', '.join(map(repr, empty))} has no audio and is not a class")
+        notes.append(f"folder {_named(empty)} has no audio and is not a class")
     if loose:
         notes.append(f"{loose} audio files beside the class folders were ignored")
     if others:
@@ -120,6 +123,10 @@ def audio_below(folder: Path, others: Counter[str]) -> Iterator[str]:
 
 def _refuse(error: OSError) -> None:
     raise DataError(f"{error.filename}: cannot be read ({error.strerror})")
+
+
+def _named(names: list[str]) -> str:
+    return ", ".join(map(repr, names))
 
 
 def _listed(others: Counter[str]) -> str:

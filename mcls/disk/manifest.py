@@ -6,8 +6,9 @@ mark. The columns are:
 ``path``
     The audio file, relative to the manifest or to `audio_root`; or absolute.
 ``track_id``
-    The unique name of the track. Without this column it is the path without its suffix; if two
-    tracks would have the same name (``a.wav`` and ``a.mp3``), both keep their suffix.
+    The unique name of the track. Without this column it is the path without its suffix and without
+    white space around it; if two tracks would have the same name (``a.wav`` and ``a.mp3``), both
+    keep their suffix.
 any other
     Labels, splits, groups, notes. Cells are text; white space around them is removed, except around
     a path.
@@ -258,13 +259,16 @@ def is_written(manifest: Manifest, path: Path) -> bool:
 def track_ids_of(paths: Sequence[str]) -> list[str]:
     """Return paths without suffixes as names of tracks; names that clash keep their suffix.
 
+    White space around a name is removed, as from the cells of a manifest.
+
     Examples
     --------
     >>> track_ids_of(["rock/a.wav", "rock/b.wav", "rock/b.mp3", "./rock/c.1.ogg"])
     ['rock/a', 'rock/b.wav', 'rock/b.mp3', 'rock/c.1']
     """
-    whole = [str(PurePosixPath(path)) for path in paths]
-    short = [str(PurePosixPath(path).with_suffix("")) if path else "" for path in whole]
+    pure = [PurePosixPath(path) for path in paths]
+    whole = [str(path).strip() for path in pure]
+    short = [str(path.with_suffix("")).strip() if path.name else "" for path in pure]
     times = Counter(short)
     return [name if times[name] == 1 else path for name, path in zip(short, whole, strict=True)]
 

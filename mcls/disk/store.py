@@ -185,8 +185,11 @@ def write_store(path: str | Path, contents: StoreContents, features: Sequence[Ne
     Raises
     ------
     DataError
-        If rows and lengths do not agree, or the file cannot be written.
+        If rows and lengths do not agree, two tracks have one track_id, or the file cannot be
+        written.
     """
+    for columns in (contents.tracks, contents.failed):
+        _check_unique(path, [_storable(str(i)) for i in columns["track_id"]])
     try:
         room = _room(contents, features)
         rows = [f"features/{feature.name}/rows" for feature in features]
@@ -219,6 +222,15 @@ def write_columns(group: h5py.Group, columns: Columns) -> None:
         else:
             text = np.array([_storable(str(value)) for value in values], dtype=object)
             group.create_dataset(name, data=text, dtype=h5py.string_dtype())
+
+
+def _check_unique(path: Path | str, track_ids: Sequence[str]) -> None:
+    """Refuse what `Store` would not read."""
+    seen: set[str] = set()
+    for track_id in track_ids:
+        if track_id in seen:
+            raise DataError(f"{path} is not written: two tracks have the track_id {track_id!r}")
+        seen.add(track_id)
 
 
 def _storable(text: str) -> str:

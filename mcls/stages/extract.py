@@ -214,11 +214,21 @@ def _open_old(
 
 
 def _items(manifest: Manifest, copies: int) -> list[Item]:
-    return [
-        Item(track_id if not copy else f"{track_id}#{copy}", path.absolute(), copy)
-        for track_id, path in zip(manifest.track_ids, manifest.paths(), strict=True)
-        for copy in range(copies + 1)
-    ]
+    """Return the tracks, each followed by its copies.
+
+    These are ``ID#1``, ``ID#2``, ...; or ``ID##1``, ... if a track has such a name.
+    """
+    ids, mark = set(manifest.track_ids), "#"
+    while any(f"{i}{mark}{copy}" in ids for i in ids for copy in range(1, copies + 1)):
+        mark += "#"
+    items = []
+    for track_id, path in zip(manifest.track_ids, manifest.paths(), strict=True):
+        items.append(Item(track_id, path.absolute()))
+        items += [
+            Item(f"{track_id}{mark}{copy}", path.absolute(), copy, track_id)
+            for copy in range(1, copies + 1)
+        ]
+    return items
 
 
 def _columns(
@@ -237,9 +247,8 @@ def _columns(
     per_track = {
         name: dict(zip(manifest.track_ids, values, strict=True)) for name, values in columns.items()
     }
-    copied = [item for item in items if item.copy]
-    if copied:
-        origin = {item.track_id: item.track_id.rpartition("#")[0] for item in copied}
+    origin = {item.track_id: item.copy_of for item in items if item.copy}
+    if origin:
         for name, values in per_track.items():
             values |= {new: values[first] for new, first in origin.items() if name != "track_id"}
         per_track["track_id"] |= {new: new for new in origin}

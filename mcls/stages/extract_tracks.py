@@ -23,11 +23,12 @@ _HELD_BYTES = 1 << 27
 
 @dataclass(frozen=True)
 class Item:
-    """A track to extract; copy 0 is the recording itself, other copies are augmented."""
+    """A track to extract, or an augmented copy of the track `copy_of`, numbered from 1."""
 
     track_id: str
     path: Path
     copy: int = 0
+    copy_of: str = ""
 
 
 def shares(items: Sequence[Item], jobs: int) -> list[list[Item]]:
