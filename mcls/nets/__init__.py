@@ -4,8 +4,9 @@ A net is a plain ``torch.nn.Module``, made as ``Net(n_frames, n_dims, n_labels, 
 of them keep this contract:
 
 * ``forward(x)`` takes segments ``(batch, 1, n_frames, n_dims)`` float32, time first, standardised,
-  and returns logits ``(batch, n_labels)``. The trainer owns the loss, the device and the
-  standardisation; only a published batch norm of the input is part of a net.
+  and returns logits ``(batch, n_labels)``; in training, auxiliary logits may follow in a tuple.
+  The trainer owns the loss, the device and the standardisation; only a published batch norm of
+  the input is part of a net.
 * ``hidden`` names the submodules whose outputs are the hidden layers, first to last. An output is
   ``(batch, units)``, ``(batch, maps, frames)`` or ``(batch, maps, frames, dims)``, after
   nonlinearity and pooling and before dropout.

@@ -30,10 +30,14 @@ class Net(nn.Module):
     ----------
     hidden : tuple of str
         Names of the submodules whose outputs are the hidden layers, first to last.
+    auxiliary_weight : float
+        Weight of the losses of further logits, which ``forward`` may return after the logits in
+        training (and only then), as a tuple.
     """
 
     registered_as: ClassVar[str]
     hidden: tuple[str, ...]
+    auxiliary_weight: float = 0.0
 
     #: Returns the fewest frames and dimensions of a segment; is called with all settings.
     smallest: ClassVar[Callable[..., tuple[int, int]]]

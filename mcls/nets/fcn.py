@@ -2,7 +2,7 @@
 
 Small filters, and pools large enough that the last map of a segment of 1366 frames x 96 dimensions
 is 1 x 1: each unit of the last layer has seen it all. For other sizes a pool is no larger than what
-is left to pool, and the last pool takes the maximum of all that is left.
+is left to pool, and the last pool is one of all that is left.
 """
 
 from typing import ClassVar
@@ -13,7 +13,6 @@ from torch import nn
 from mcls.nets.base import Net
 from mcls.nets.blocks.layers import (
     Init,
-    MaxOver,
     Nonlinearity,
     check_settings,
     check_sizes,
@@ -24,6 +23,7 @@ from mcls.nets.blocks.layers import (
     scaled,
     through,
 )
+from mcls.nets.blocks.map_pooling import map_pool, pool_the_rest
 from mcls.registry import register, register_preset
 
 _FILTER = 3  # frames, and dimensions
@@ -44,11 +44,13 @@ _DROPOUT = 0.5
 class FCN4(Net):
     """Fully convolutional, 4 layers of 128, 384, 768 and 2048 maps.
 
-    Convolution, batch norm, nonlinearity, max-pool and dropout in each layer, then the output. A
+    Convolution, batch norm, nonlinearity, pool and dropout in each layer, then the output. A
     net takes segments of any length from the smallest on.
 
     Parameters
     ----------
+    pool : str
+        Pool of each layer: max, mean, std, lp (the root mean square), or lp3 and so on.
     dropout : float or None
         Share of units dropped after each layer; none: 0.5 x width, at most 0.5.
 
@@ -77,6 +79,7 @@ class FCN4(Net):
         n_labels: int,
         *,
         width: float = 1.0,
+        pool: str = "max",
         nonlinearity: Nonlinearity = "relu",
         dropout: float | None = None,
         batch_norm: bool = True,
@@ -87,7 +90,11 @@ class FCN4(Net):
         check_settings(self.registered_as, dropout=dropout, width=width)
         check_sizes(self.registered_as, self.smallest(), n_frames, n_dims, n_labels)
         fitting, _ = pools_that_fit(self.pools[:-1], n_frames, n_dims)
-        pools = [*map(nn.MaxPool2d, fitting), MaxOver(2, 3), *[None] * len(self.maps_1x1)]
+        pools = [
+            *(map_pool(pool, size) for size in fitting),
+            pool_the_rest(pool),
+            *[None] * len(self.maps_1x1),
+        ]
         sizes = [_FILTER] * len(self.maps) + [1] * len(self.maps_1x1)
         maps = [1, *(scaled(n, width) for n in self.maps + self.maps_1x1)]
         layers = [
@@ -95,11 +102,11 @@ class FCN4(Net):
                 maps[i],
                 maps[i + 1],
                 sizes[i],
-                pool=pool,
+                pool=of_layer,
                 nonlinearity=nonlinearity,
                 batch_norm=batch_norm,
             )
-            for i, pool in enumerate(pools)
+            for i, of_layer in enumerate(pools)
         ]
         self.hidden = name_layers(self, "conv", layers)
         self.dropout = nn.Dropout(dropout)

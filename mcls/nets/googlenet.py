@@ -1,11 +1,13 @@
-"""Inception modules: Szegedy et al.'s GoogLeNet, without its auxiliary outputs."""
+"""Inception modules: Szegedy et al.'s GoogLeNet, with auxiliary outputs if asked for."""
 
+import math
 from collections import OrderedDict
 from typing import Any
 
 import torch
 from torch import nn
 
+from mcls.errors import ConfigError
 from mcls.nets.alexnet import response_norm
 from mcls.nets.base import Net
 from mcls.nets.blocks.image import convolution
@@ -14,9 +16,9 @@ from mcls.nets.blocks.layers import (
     Nonlinearity,
     check_settings,
     check_sizes,
+    dense,
     init_weights,
     scaled,
-    through,
 )
 from mcls.registry import register
 
@@ -34,6 +36,8 @@ _MODULES = (
     ("inception5b", (384, 192, 384, 48, 128, 128), False),
 )
 _N_POOLS = 4
+_READ = ("inception4a", "inception4d")  # what the auxiliary outputs read
+_AUXILIARY_PARTS, _AUXILIARY_MAPS, _AUXILIARY_UNITS, _AUXILIARY_DROPOUT = 4, 128, 1024, 0.7
 
 
 class Inception(nn.Module):
@@ -78,6 +82,38 @@ class Inception(nn.Module):
         return self.pool(torch.cat(branches, dim=1))
 
 
+class AuxiliaryOutput(nn.Module):
+    """Logits that are read off a hidden layer, for the gradient of the layers below it.
+
+    Means of 4 x 4 parts, 128 filters of 1 x 1, a dense layer of 1024 units, dropout of 0.7.
+
+    Parameters
+    ----------
+    n_in, n_labels : int
+        Number of maps in the input, and number of labels.
+    width : float
+        Factor on the maps and units.
+    **how
+        Nonlinearity and batch norm of the convolution.
+    """
+
+    def __init__(self, n_in: int, n_labels: int, width: float, **how: Any) -> None:
+        super().__init__()
+        maps, units = scaled(_AUXILIARY_MAPS, width), scaled(_AUXILIARY_UNITS, width)
+        self.parts = nn.AdaptiveAvgPool2d(_AUXILIARY_PARTS)
+        self.conv = convolution(n_in, maps, 1, **how)
+        self.dense = dense(
+            maps * _AUXILIARY_PARTS**2, units, nonlinearity=how["nonlinearity"], batch_norm=False
+        )
+        self.dropout = nn.Dropout(_AUXILIARY_DROPOUT)
+        self.output = nn.Linear(units, n_labels)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """``(batch, n_in, frames, dims)`` to logits ``(batch, n_labels)``."""
+        x = self.dense(self.conv(self.parts(x)).flatten(1))
+        return self.output(self.dropout(x))
+
+
 @register(
     "nets",
     "googlenet",
@@ -92,6 +128,8 @@ class GoogLeNet(Net):
 
     Parameters
     ----------
+    auxiliary : float
+        Weight of the loss of each auxiliary output in training; 0.3 as published, 0 has none.
     dropout : float
         Share of the maps' means dropped before the output in training, in [0, 1).
     batch_norm : bool
@@ -108,9 +146,10 @@ class GoogLeNet(Net):
     ----------
     Szegedy et al. (2015), Going deeper with convolutions. Batch norm: Ioffe & Szegedy (2015).
 
-    Differs from the paper: the input has one channel, not three. The two auxiliary outputs, which
-    are there for the gradient of the lower layers in training and are cut off after it, are left
-    out; batch norm does that work. ``batch_norm=false`` is the published net without them.
+    Differs from the paper: the input has one channel, not three. Auxiliary outputs, which are there
+    for the gradient of the lower layers and do not score, are left out by default, as batch norm
+    does that work; they read means of 4 x 4 parts, as in torchvision, where the paper has 5 x 5
+    windows every 3. ``batch_norm=false`` and ``auxiliary=0.3`` are the published net.
     """
 
     def __init__(
@@ -120,6 +159,7 @@ class GoogLeNet(Net):
         n_labels: int,
         *,
         width: float = 1.0,
+        auxiliary: float = 0.0,
         nonlinearity: Nonlinearity = "relu",
         dropout: float = 0.4,
         batch_norm: bool = True,
@@ -127,6 +167,8 @@ class GoogLeNet(Net):
     ) -> None:
         super().__init__()
         check_settings(self.registered_as, dropout=dropout, width=width)
+        if not (auxiliary >= 0 and math.isfinite(auxiliary)):
+            raise ConfigError(f"{self.registered_as}: auxiliary={auxiliary}; expected 0 or more")
         check_sizes(self.registered_as, self.smallest(), n_frames, n_dims, n_labels)
         how: dict[str, Any] = {"nonlinearity": nonlinearity, "batch_norm": batch_norm}
         first, last = scaled(64, width), scaled(192, width)
@@ -139,12 +181,16 @@ class GoogLeNet(Net):
             self.conv3.add_module("response_norm", response_norm())
         self.conv3.add_module("pool", _pool())
         n_in = last
+        self.auxiliary_weight = auxiliary
+        self.auxiliary = nn.ModuleDict()
         for name, maps, pool in _MODULES:
             one, three_in, three, five_in, five, pooled = (scaled(n, width) for n in maps)
             widths = (one, three_in, three, five_in, five, pooled)
             module = Inception(n_in, widths, pool=pool, **how)
             self.add_module(name, module)
             n_in = module.n_out
+            if auxiliary and name in _READ:
+                self.auxiliary[name] = AuxiliaryOutput(n_in, n_labels, width, **how)
         self.hidden = ("conv1", "conv2", "conv3", *(name for name, _, _ in _MODULES))
         self.mean = nn.AdaptiveAvgPool2d(1)
         self.dropout = nn.Dropout(dropout)
@@ -157,10 +203,19 @@ class GoogLeNet(Net):
         n = 2**_N_POOLS  # a pool of n makes n / 2, as it may reach over the end
         return 2 * n - 1, 2 * n - 1
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """``(batch, 1, n_frames, n_dims)`` to logits ``(batch, n_labels)``."""
-        x = self.mean(through(self, self.hidden, x))  # (batch, maps, 1, 1)
-        return self.output(self.dropout(x.flatten(1)))
+    def forward(self, x: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
+        """``(batch, 1, n_frames, n_dims)`` to logits ``(batch, n_labels)``.
+
+        In training the logits of the auxiliary outputs follow, if there are any.
+        """
+        others = []
+        for name in self.hidden:
+            x = getattr(self, name)(x)
+            if self.training and name in self.auxiliary:
+                others.append(self.auxiliary[name](x))
+        x = self.mean(x)  # (batch, maps, 1, 1)
+        logits = self.output(self.dropout(x.flatten(1)))
+        return (logits, *others) if others else logits
 
 
 def _in_turn(**steps: nn.Module) -> nn.Sequential:

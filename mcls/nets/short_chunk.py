@@ -12,7 +12,6 @@ from mcls.nets.base import Net
 from mcls.nets.blocks.image import ResidualBlock
 from mcls.nets.blocks.layers import (
     Init,
-    MaxOver,
     Nonlinearity,
     check_settings,
     check_sizes,
@@ -24,6 +23,7 @@ from mcls.nets.blocks.layers import (
     scaled,
     through,
 )
+from mcls.nets.blocks.map_pooling import map_pool, pool_the_rest
 from mcls.registry import register, register_preset
 
 _FILTER = 3  # frames, and dimensions
@@ -50,6 +50,9 @@ class ShortChunkCNN(Net):
 
     Parameters
     ----------
+    pool : str
+        Pool of each layer that is no residual block, and of all that is left before the dense
+        layer: max, mean, std, lp (the root mean square), or lp3 and so on.
     dropout : float
         Share of the dense layer's units dropped in training, in [0, 1).
 
@@ -77,6 +80,7 @@ class ShortChunkCNN(Net):
         n_labels: int,
         *,
         width: float = 1.0,
+        pool: str = "max",
         nonlinearity: Nonlinearity = "relu",
         dropout: float = 0.5,
         batch_norm: bool = True,
@@ -88,7 +92,7 @@ class ShortChunkCNN(Net):
         pools, _ = pools_that_fit([(2, 2)] * len(_MAPS), n_frames, n_dims)
         maps = [1, *(scaled(n, width) for n in _MAPS)]
         layers: list[nn.Module] = []
-        for i, pool in enumerate(pools):
+        for i, size in enumerate(pools):
             if self.residual:
                 layers.append(
                     ResidualBlock(
@@ -107,7 +111,7 @@ class ShortChunkCNN(Net):
                         maps[i],
                         maps[i + 1],
                         _FILTER,
-                        pool=nn.MaxPool2d(pool),
+                        pool=map_pool(pool, size),
                         nonlinearity=nonlinearity,
                         batch_norm=batch_norm,
                     )
@@ -115,7 +119,7 @@ class ShortChunkCNN(Net):
         units = scaled(_UNITS, width)
         self.input_norm = nn.BatchNorm2d(1)
         self._convolutions = name_layers(self, "conv", layers)
-        self.maximum = MaxOver(2, 3)
+        self.rest = pool_the_rest(pool)
         self.dense1 = dense(maps[-1], units, nonlinearity=nonlinearity, batch_norm=batch_norm)
         self.dropout = nn.Dropout(dropout)
         self.output = nn.Linear(units, n_labels)
@@ -130,7 +134,7 @@ class ShortChunkCNN(Net):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """``(batch, 1, n_frames, n_dims)`` to logits ``(batch, n_labels)``."""
         x = through(self, self._convolutions, self.input_norm(x))
-        x = self.maximum(x).flatten(1)  # (batch, maps)
+        x = self.rest(x).flatten(1)  # (batch, maps)
         return self.output(self.dropout(self.dense1(x)))
 
 

@@ -18,6 +18,7 @@ from mcls.nets.blocks.layers import (
     scaled,
     through,
 )
+from mcls.nets.blocks.map_pooling import map_pool
 from mcls.registry import register, register_preset
 
 _FILTER = 3  # frames, and dimensions
@@ -43,6 +44,8 @@ class VGG16(Net):
 
     Parameters
     ----------
+    pool : str
+        Pool of frames and dimensions: max, mean, std, lp (the root mean square), or lp3 and so on.
     dropout : float
         Share of the units dropped after each dense layer in training, in [0, 1).
     batch_norm : bool
@@ -73,6 +76,7 @@ class VGG16(Net):
         n_labels: int,
         *,
         width: float = 1.0,
+        pool: str = "max",
         nonlinearity: Nonlinearity = "relu",
         dropout: float = 0.5,
         batch_norm: bool = True,
@@ -92,7 +96,7 @@ class VGG16(Net):
                         n_in,
                         n_maps,
                         _FILTER,
-                        pool=nn.MaxPool2d(2) if last else None,
+                        pool=map_pool(pool, (2, 2)) if last else None,
                         nonlinearity=nonlinearity,
                         batch_norm=batch_norm,
                     )

@@ -30,7 +30,7 @@ hidden layer; autopool is here used on hidden maps too, not on probabilities alo
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
@@ -199,6 +199,19 @@ _NUMBERED: dict[str, tuple[int, Callable[[int, int], nn.Module]]] = {
     "lp": (2, lambda n_maps, p: PowerAverage(p)),
     "attention": (1, AttentionPool),
 }
+
+
+def time_pool_part(word: str, known: Sequence[str]) -> nn.Module:
+    """Return one of the poolings that are the same for every map, to pool other axes with.
+
+    Raises
+    ------
+    ConfigError
+        If it is not among the known ones, or its number is out of range.
+    """
+    if word.rstrip("0123456789") not in known:
+        raise ConfigError(f"there is no pool {word!r}; {suggest(word, known)}")
+    return _part(word, word, 1)
 
 
 def _part(word: str, name: str, n_maps: int) -> nn.Module:
