@@ -145,6 +145,25 @@ def test_googlenet_is_that_of_caffe_without_its_auxiliary_outputs() -> None:
     assert counts("googlenet", 1000) - smaller == 6_624_904 - two_channels(64, 7)
 
 
+def test_auxiliary_outputs_have_the_published_sizes_and_are_for_training_only() -> None:
+    """torchvision's GoogLeNet has 13,004,888 parameters with its auxiliary outputs."""
+    with torch.device("meta"):
+        net = build_net("googlenet", {"auxiliary": 0.3}, 224, 224, 1000)
+    size = sum(p.numel() for p in net.parameters()) - counts("googlenet", 1000)
+    assert size == 13_004_888 - 6_624_904
+    net = build_net("googlenet", {"auxiliary": 0.3, "width": 0.02}, 64, 70, 3)
+    assert net.auxiliary_weight == 0.3
+    x = torch.randn(4, 1, 64, 70, generator=torch.Generator().manual_seed(0))
+    assert [logits.shape for logits in net(x)] == [(4, 3)] * 3
+    alone = build_net("googlenet", {"width": 0.02}, 64, 70, 3)
+    known = alone.state_dict().keys()
+    alone.load_state_dict({k: v for k, v in net.state_dict().items() if k in known})
+    with torch.no_grad():
+        assert torch.equal(net.eval()(x), alone.eval()(x))
+    with pytest.raises(ConfigError, match=r"auxiliary=-1.0; expected 0 or more"):
+        build_net("googlenet", {"auxiliary": -1}, 64, 70, 3)
+
+
 def test_googlenet_has_the_places_and_maps_of_the_paper() -> None:
     found = describe_net("googlenet", {}, 224, 224, 10)
     pools = {layer.name: layer.output for layer in found if layer.name.endswith(".pool")}

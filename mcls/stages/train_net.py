@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,6 +15,7 @@ from mcls.disk.store import StoredRows
 from mcls.errors import ConfigError, DataError, MclsError
 from mcls.registry import find
 from mcls.settings import function_of, split_spec
+from mcls.stages.hidden_groups import hidden_groups
 from mcls.stages.moved_labels import moved_labels
 from mcls.stages.plan import Plan
 from mcls.training.segment_augmentations import MovedLabels, augmentations_of
@@ -103,6 +104,8 @@ def train_net(
     outputs, always = _outputs(plan)
     source, frame_rate = _source(plan, stored, encoded)
     train = source("train", outputs)
+    groups, notes = hidden_groups(plan, _truth(plan, plan.parts.of("train")))
+    train = replace(train, groups=groups)
     n_frames = _segment_rows(plan, train.lengths, frame_rate)
     standardise = _standardise(plan, train)
     n_dims = train.array().shape[1]
@@ -144,6 +147,7 @@ def train_net(
         training=training,
         seed=plan.settings["seed"],
         path=pieces / "state.safetensors",
+        head=None if groups is None else _group_head(plan, net, standardise, n_frames, train),
         name=folder.name,
         on_epoch=on_epoch,
         on_step=on_step,
@@ -154,7 +158,7 @@ def train_net(
         task.path.unlink(missing_ok=True)
         raise
     write_history(folder / "history.csv", state.history)
-    notes = [f"hint: {hint}" for hint in hints(task, state.history, state.best_epoch)]
+    notes += [f"hint: {hint}" for hint in hints(task, state.history, state.best_epoch)]
     if validation is None:
         notes.append(
             f"no valid part: the last epoch ({state.best_epoch}) is kept, whether it is the best "
@@ -253,6 +257,17 @@ def _batches(
         mean=np.broadcast_to(mean, n_dims).astype(np.float32),
         scale=np.broadcast_to(scale, n_dims).astype(np.float32),
     )
+
+
+def _group_head(
+    plan: Plan, net: "nn.Module", standardise: "Standardise", n_frames: int, train: Tracks
+) -> "nn.Module":
+    """Return the initial head of an adversary."""
+    from mcls.training.adversary import group_head
+
+    assert train.groups is not None
+    sizes = standardise.shape(n_frames, train.array().shape[1])
+    return group_head(net, *sizes, train.groups.shape[1], plan.settings["seed"])
 
 
 def _learnt_from(plan: Plan) -> tuple[str, ...]:

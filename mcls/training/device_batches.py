@@ -99,7 +99,7 @@ class DeviceRows:
             self.rows[stop - len(track) : stop] = track.to(device)
         self.starts = torch.from_numpy(stops - tracks.lengths).to(device)
         self.lengths = torch.from_numpy(tracks.lengths).to(device)
-        self.targets = torch.from_numpy(tracks.targets).to(device)
+        self.targets = torch.from_numpy(batches.columns).to(device)
         self.frames = torch.arange(batches.n_frames, device=device)
         self.mean = torch.from_numpy(batches.mean).to(device, self.rows.dtype)
         self.all_whole = bool(tracks.lengths.min() >= batches.n_frames)

@@ -14,7 +14,7 @@ from mcls.errors import ConfigError
 from mcls.training.batch_size import find_batch_size
 from mcls.training.checkpoint import Checkpoint, copied, read_checkpoint
 from mcls.training.diagnosis import check_single_segments
-from mcls.training.loop import run_epochs
+from mcls.training.loop import learner_of, run_epochs
 from mcls.training.lr_finder import find_rate
 from mcls.training.model import TrainedNet
 from mcls.training.options import Training
@@ -48,8 +48,8 @@ def fit(task: TrainingTask) -> tuple[TrainedNet, Checkpoint]:
     if task.path.exists():
         state = read_checkpoint(task.path)
     else:
-        weights = copied(task.model.net.state_dict())
-        state = Checkpoint(weights=weights, best=weights)
+        best = copied(task.model.net.state_dict())
+        state = Checkpoint(weights=copied(learner_of(task).state_dict()), best=best)
     if not state.finished:
         device = check_device(task.training)
         with _generators_kept(device):

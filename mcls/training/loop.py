@@ -4,21 +4,26 @@ It is the same on a CPU and on a GPU, in one process and in each of several. Ran
 from (seed, epoch, process) alone, so an interrupted training goes on exactly where it stopped.
 """
 
+import copy
 import math
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils import clip_grad_norm_
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from mcls.training.adversary import Adversary, ramp
 from mcls.training.checkpoint import Checkpoint, copied, restore_optimizer, write_checkpoint
 from mcls.training.device_batches import DeviceBatches
 from mcls.training.diagnosis import check_losses, check_validation
 from mcls.training.logs import open_logs
 from mcls.training.model import TrainedNet
+from mcls.training.objective import step_losses
 from mcls.training.processes import Process
 from mcls.training.schedules import When, schedule_of
 from mcls.training.task import TrainingTask
@@ -59,16 +64,17 @@ def run_epochs(task: TrainingTask, state: Checkpoint, process: Process) -> None:
 
     model = task.model.to(device)
     net, standardise = model.net, model.standardise
-    net.load_state_dict(state.weights)
     if device.type == "cuda":
         net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    forward: Callable[[torch.Tensor], torch.Tensor] = net
+    learner = learner_of(task).to(device)
+    learner.load_state_dict(state.weights)
+    forward: Callable[[torch.Tensor], Any] = learner
     if process.n_processes > 1:
-        forward = DistributedDataParallel(net)
+        forward = DistributedDataParallel(learner)
     if training.compile:
         forward = torch.compile(forward)
 
-    optimizer = task.optimizer(net.parameters())
+    optimizer = task.optimizer(learner.parameters())
     rates = [float(group["lr"]) for group in optimizer.param_groups]
     restore_optimizer(optimizer, state.optimizer)
     schedule, facts = schedule_of(training.schedule)
@@ -92,6 +98,7 @@ def run_epochs(task: TrainingTask, state: Checkpoint, process: Process) -> None:
             epoch, started = len(state.history), time.monotonic()
             seed_device(task.seed, epoch, process.rank)
             losses = torch.zeros(n_steps, device=device)
+            named = torch.zeros(n_steps, device=device)
             gradients: list[dict[str, torch.Tensor]] = []
             checked = 0
             for step, (x, y) in enumerate(batches.epoch(epoch)):
@@ -99,20 +106,24 @@ def run_epochs(task: TrainingTask, state: Checkpoint, process: Process) -> None:
                     factor = rate_factor(epoch, step)
                     for group, rate in zip(optimizer.param_groups, rates, strict=True):
                         group["lr"] = rate * factor
+                if isinstance(learner, Adversary):
+                    done = (epoch * n_steps + step) / (training.epochs * n_steps)
+                    learner.strength.fill_(training.adversary_weight * ramp(done))
                 with mixed:
-                    logits = forward(standardise(x)).float()
-                    loss = task.loss(logits, y, share).mean()
+                    made = forward(standardise(x))
+                    labels, others, named[step] = step_losses(task, made, y, share)
+                    loss = (labels + others).mean()
                     if training.l1:
                         weights = sum(p.abs().sum() for p in net.parameters())
                         loss = loss + training.l1 * weights
-                losses[step] = loss.detach()
+                losses[step] = labels.detach().mean()
                 optimizer.zero_grad()
                 scaler.scale(loss).backward()
                 scaler.unscale_(optimizer)
                 if step % max(1, n_steps // _PROBES) == 0:
                     gradients.append(gradient_norms(net))
                 if training.clip is not None:
-                    clip_grad_norm_(net.parameters(), training.clip)
+                    clip_grad_norm_(learner.parameters(), training.clip)
                 scaler.step(optimizer)
                 scaler.update()
                 if average is not None:
@@ -136,6 +147,8 @@ def run_epochs(task: TrainingTask, state: Checkpoint, process: Process) -> None:
             row = process.broadcast(row)
             check_validation(task, row, epoch, rates[0])
             row["train_loss"] = float(process.mean(losses.double().mean()))
+            if isinstance(learner, Adversary):
+                row["adversary_accuracy"] = float(process.mean(named.double().mean()))
             row["seconds"] = time.monotonic() - started
             state.history.append(_ordered(row))
             value = None if task.valid is None else task.valid.value(row)
@@ -155,7 +168,7 @@ def run_epochs(task: TrainingTask, state: Checkpoint, process: Process) -> None:
                 optimizer.state.clear()
             begin = time.monotonic()
             if process.rank == 0 and (state.finished or saving <= _SAVING * (begin - began)):
-                state.weights = copied(net.state_dict())
+                state.weights = copied(learner.state_dict())
                 state.optimizer = optimizer.state_dict()
                 state.scaler = scaler.state_dict()
                 state.average = {} if average is None else copied(average.state_dict())
@@ -164,6 +177,13 @@ def run_epochs(task: TrainingTask, state: Checkpoint, process: Process) -> None:
             log(state.history[-1], epoch + 1)
             if task.on_epoch is not None:
                 task.on_epoch(state.history[-1])
+
+
+def learner_of(task: TrainingTask) -> nn.Module:
+    """Return the module whose parameters are learnt: the net, with the head of an adversary."""
+    if task.head is None:
+        return task.model.net
+    return Adversary(task.model.net, copy.deepcopy(task.head))  # the task's own may be shared
 
 
 def autocast(precision: str, device: torch.device) -> torch.autocast:

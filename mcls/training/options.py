@@ -102,6 +102,18 @@ class Training:
         word="label-rule",
         metavar="COLUMN:RULE",
     )
+    adversary: str | None = option(
+        None,
+        "Column that the features are trained not to tell, by gradient reversal.",
+        section="Regularisation",
+        metavar="COLUMN",
+    )
+    adversary_weight: float = option(
+        1.0,
+        "Largest weight of the adversary's reversed gradient.",
+        section="Regularisation",
+        min=0,
+    )
     l1: float = option(
         0.0, "Weight of the L1 penalty on all weights.", section="Regularisation", min=0
     )
@@ -174,6 +186,13 @@ class Training:
     def __post_init__(self) -> None:
         if self.segment is not None and self.frames is not None:
             raise ConfigError("segment and frames both set the segment length; give one of them")
+        if self.adversary is None and self.adversary_weight != 1.0:
+            raise ConfigError(
+                f"adversary_weight={self.adversary_weight:g} needs an adversary; name its column "
+                "with --adversary"
+            )
+        if self.adversary is not None and self.compile:
+            raise ConfigError("--adversary and --compile do not go together; leave --compile out")
 
     def for_labels(self, *, multi_label: bool) -> "Training":
         """Return the options with the loss that fits the labels, all names checked.

@@ -187,7 +187,9 @@ def shift(batch: Batch, rng: np.random.Generator, *, dims: int = 2, wrap: bool =
         most = dims // moved.dims
         semitones = rng.integers(-most, most + 1, (n, 1))
         by = semitones * moved.dims
-        y = np.take_along_axis(y, moved.order[len(moved.order) // 2 + semitones[:, 0]], axis=1)
+        order = moved.order[len(moved.order) // 2 + semitones[:, 0]]
+        groups = y[:, order.shape[1] :]  # what an adversary tells apart does not move
+        y = np.concatenate([np.take_along_axis(y, order, axis=1), groups], axis=1)
     return replace(batch, x=move_dims(batch.x, by, wrap=wrap), y=y)
 
 

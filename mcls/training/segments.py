@@ -34,12 +34,15 @@ class Tracks:
         First row of each track, and the row after its last one.
     targets : np.ndarray, shape (n_tracks, n_labels), float32
         Labels, 0 or 1.
+    groups : np.ndarray, shape (n_tracks, n_groups), float32, or None
+        Groups that an adversary tells apart, 0 or 1.
     """
 
     rows: StoredRows | np.ndarray
     starts: np.ndarray
     stops: np.ndarray
     targets: np.ndarray
+    groups: np.ndarray | None = None
     _mapped: list[np.ndarray] = field(default_factory=list, repr=False, compare=False)
 
     def __len__(self) -> int:
@@ -216,6 +219,12 @@ class Batches:
             raise DataError("a track to train on has no rows")
         n_dims = tracks.array().shape[1]
         self.tracks = tracks
+        #: Labels of each track, and groups after them if there are any.
+        self.columns = (
+            tracks.targets
+            if tracks.groups is None
+            else np.concatenate([tracks.targets, tracks.groups], axis=1)
+        )
         self.n_frames = n_frames
         self.n_dims = n_dims
         self.seed = seed
@@ -263,6 +272,7 @@ class Batches:
         x : np.ndarray, shape (batch, 1, n_frames, n_dims)
             Segments in the units and the data type of the rows; float32 if they were augmented.
         y : np.ndarray, shape (batch, n_labels), float32
+            Labels, and groups after them if there are any.
         """
         epoch, step = at
         track, offsets = self.order(epoch)[:, self.part_of_step(step)]
@@ -275,7 +285,7 @@ class Batches:
             short=self.short,
             mean=self.mean,
         )
-        y = self.tracks.targets.take(track, axis=0)
+        y = self.columns.take(track, axis=0)
         if self.augment:
             x = x.astype(np.float32, copy=False)
             batch = Batch(x, y, self.mean, self.scale, self.moved_labels)

@@ -12,6 +12,7 @@ from mcls.training.segments import Batches
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
     from mcls.training.model import TrainedNet
     from mcls.training.validation import Loss, Validation
@@ -46,6 +47,9 @@ class TrainingTask:
         Random seed.
     path : Path
         The file of the checkpoint.
+    head : nn.Module or None
+        The initial head of an adversary; the columns of ``batches`` after the labels are its
+        groups.
     name : str
         Name of the run, for experiment trackers.
     on_epoch, on_step : callable or None
@@ -61,6 +65,7 @@ class TrainingTask:
     training: Training
     seed: int
     path: Path
+    head: "nn.Module | None" = None
     name: str = ""
     on_epoch: OnEpoch | None = field(default=None, repr=False)
     on_step: OnStep | None = field(default=None, repr=False)

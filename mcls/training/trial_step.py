@@ -6,7 +6,8 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from mcls.training.loop import autocast
+from mcls.training.loop import autocast, learner_of
+from mcls.training.objective import step_losses
 from mcls.training.task import TrainingTask
 
 #: Computes a training step with a batch and returns its loss.
@@ -23,20 +24,20 @@ def trial_step(task: TrainingTask, device: torch.device) -> tuple[TrialStep, tor
     device : torch.device
         The device to compute on.
     """
-    net = copy.deepcopy(task.model.net).to(device).train()
+    learner = copy.deepcopy(learner_of(task)).to(device).train()
     if device.type == "cuda":
-        net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        learner.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     standardise = copy.deepcopy(task.model.standardise).to(device)
     share = torch.from_numpy(task.share).to(device)
-    optimizer = task.optimizer(net.parameters())
+    optimizer = task.optimizer(learner.parameters())
     mixed = autocast(task.training.precision, device)
 
     def step(x: np.ndarray, y: np.ndarray) -> torch.Tensor:
         segments, targets = (torch.from_numpy(one).to(device) for one in (x, y))
         optimizer.zero_grad()
         with mixed:
-            logits = net(standardise(segments)).float()
-            loss: torch.Tensor = task.loss(logits, targets, share).mean()
+            labels, others, _ = step_losses(task, learner(standardise(segments)), targets, share)
+            loss: torch.Tensor = (labels + others).mean()
         loss.backward()
         optimizer.step()
         return loss.detach()

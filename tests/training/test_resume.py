@@ -53,6 +53,7 @@ CASES = {
         "workers": 1,
     },
     "patience, no valid loss": {"patience": 3, "monitor": "accuracy", "optimizer": "rmsprop"},
+    "adversary": {"adversary": "fold", "ema": 0.9},
     "no valid part": {"split": "alone", "optimizer": "adagrad"},
     "found rate": {"find_lr": True},
 }
