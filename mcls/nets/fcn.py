@@ -50,7 +50,7 @@ class FCN4(Net):
     Parameters
     ----------
     pool : str
-        Pool of each layer: max, mean, std, lp (the root mean square), or lp3 and so on.
+        Pool of each layer: max, mean, std, lp (root mean square), lp3 and so on.
     dropout : float or None
         Share of units dropped after each layer; none: 0.5 x width, at most 0.5.
 

@@ -129,7 +129,8 @@ class GoogLeNet(Net):
     Parameters
     ----------
     auxiliary : float
-        Weight of the loss of each auxiliary output in training; 0.3 as published, 0 has none.
+        Weight of the loss of each auxiliary output in training. It is 0.3 as published;
+        0 has no such outputs.
     dropout : float
         Share of the maps' means dropped before the output in training, in [0, 1).
     batch_norm : bool

@@ -51,8 +51,8 @@ class ShortChunkCNN(Net):
     Parameters
     ----------
     pool : str
-        Pool of each layer that is no residual block, and of all that is left before the dense
-        layer: max, mean, std, lp (the root mean square), or lp3 and so on.
+        Pool of each layer: max, mean, std, lp (root mean square), lp3 and so on.
+        Residual blocks have none; it also pools all that is left before the dense layer.
     dropout : float
         Share of the dense layer's units dropped in training, in [0, 1).
 

@@ -45,7 +45,7 @@ class VGG16(Net):
     Parameters
     ----------
     pool : str
-        Pool of frames and dimensions: max, mean, std, lp (the root mean square), or lp3 and so on.
+        Pool of each stage: max, mean, std, lp (root mean square), lp3 and so on.
     dropout : float
         Share of the units dropped after each dense layer in training, in [0, 1).
     batch_norm : bool
