@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from mcls.disk.audio import BLOCK, Excerpt, audio_blocks, parse_excerpt, probe, read_audio
+from mcls.disk.audio import Excerpt, audio_blocks, parse_excerpt, probe, read_audio
+from mcls.disk.audio_libsndfile import BLOCK
 from mcls.errors import ConfigError, DataError
 
 av = pytest.importorskip("av")

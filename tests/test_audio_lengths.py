@@ -9,11 +9,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from mcls.data.checks import check_manifest
-from mcls.disk import audio
-from mcls.disk.audio import AudioFile, parse_excerpt, probe, read_audio
+from mcls.disk import audio_libsndfile
+from mcls.disk.audio import parse_excerpt, probe, read_audio
 from mcls.errors import DataError
-from mcls.stages.extract import extract
 
 SR = 44100
 
@@ -216,7 +214,7 @@ def test_joined_flac_of_unknown_length(tmp_path):
 def test_flac_cut_in_the_middle_is_used_as_far_as_it_goes(tmp_path, rng, monkeypatch, block):
     """Also where the cut is in a later block."""
     if block:
-        monkeypatch.setattr(audio, "BLOCK", block)
+        monkeypatch.setattr(audio_libsndfile, "BLOCK", block)
     y = rng.uniform(-0.5, 0.5, 6 * SR).astype(np.float32)
     soundfile.write(tmp_path / "x.flac", y, SR)
     body = (tmp_path / "x.flac").read_bytes()
@@ -252,38 +250,3 @@ def test_a_corrupt_mp3_does_not_say_that_there_is_no_file(tmp_path, rng):
         read_audio(tmp_path / "x.mp3")
     assert "exist" not in str(caught.value)
     assert "regular file" not in str(caught.value)
-
-
-def cut(path):
-    body = path.read_bytes()
-    path.write_bytes(body[: len(body) // 2])
-
-
-@pytest.mark.parametrize("suffix", ["flac", "mp3"])
-def test_seconds_that_a_truncated_file_lacks(tmp_path, rng, suffix):
-    path = tmp_path / f"x.{suffix}"
-    soundfile.write(path, rng.uniform(-0.5, 0.5, 6 * SR), SR)
-    for n, truncated in ((6, False), (3, True)):
-        with AudioFile(path) as file:
-            assert sum(map(len, file.blocks())) == pytest.approx(n * SR, abs=8192)
-            assert file.lost == pytest.approx(3 if truncated else 0, abs=0.2 if truncated else 0)
-        with AudioFile(path) as file:
-            list(file.blocks(parse_excerpt("1@1")))
-            assert file.lost == 0
-        cut(path)
-
-
-def test_truncated_files_are_named(tmp_path, rng):
-    for name in ("a/whole.flac", "a/cut.flac", "b/cut.mp3", "b/whole.mp3"):
-        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
-        soundfile.write(tmp_path / "in" / name, rng.uniform(-0.5, 0.5, 6 * SR), SR)
-    cut(tmp_path / "in/a/cut.flac")
-    cut(tmp_path / "in/b/cut.mp3")
-    check = check_manifest(tmp_path / "in", decode=True).notes
-    done = extract(tmp_path / "in", tmp_path / "x.h5", features=["mfcc"], jobs=1).notes
-    for notes in (check, done):
-        (note,) = [note for note in notes if "truncated" in note]
-        assert note.startswith("2 tracks are truncated, used as far as they go: ")
-        assert "a/cut lacks 3.0 s" in note
-        assert "b/cut lacks 3." in note
-        assert "whole" not in note

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from mcls.disk import audio
+from mcls.disk import audio_libsndfile
 from mcls.disk.audio import audio_blocks, probe, read_audio
 from mcls.errors import DataError
 
@@ -150,7 +150,7 @@ def test_a_number_of_channels_that_lies(tmp_path, originals, channels):
 
 @pytest.mark.parametrize(("channels", "block"), [(2, 4096), (8, 4096), (64, 512), (1000, 32)])
 def test_a_block_takes_no_more_memory_for_more_channels(tmp_path, monkeypatch, channels, block):
-    monkeypatch.setattr(audio, "BLOCK", 4096)
+    monkeypatch.setattr(audio_libsndfile, "BLOCK", 4096)
     soundfile.write(tmp_path / "x.wav", np.zeros((5000, channels)), 8000)
     lengths = [len(y) for y in audio_blocks(tmp_path / "x.wav", sr=None)]
     assert (sum(lengths), max(lengths)) == (5000, block)

@@ -43,8 +43,10 @@ def command(
 
     SOURCE is a manifest (CSV) or a folder with one folder per class. OUT is
     the store to write. A track that cannot be read is listed as failed with
-    the reason, and the others are computed. The same command again computes
-    only tracks that are missing or whose audio was replaced.
+    the reason, and the others are computed. A truncated file is used as far
+    as it decodes and marked so in the store; --strict refuses it. The same
+    command again computes only tracks that are missing or whose audio was
+    replaced.
 
     \b
     Example:
@@ -79,6 +81,7 @@ def command(
                     "seconds_of_audio": done.seconds,
                     "seconds": done.spent,
                     "split_note": done.split_note,
+                    "notes": done.notes,
                 },
                 ensure_ascii=False,
             )

@@ -57,6 +57,8 @@ def _show_store(said: dict[str, Any]) -> None:
     _show_columns(said)
     if said["split_note"]:
         echo("", f"split: {said['split_note']}")
+    for note in said["notes"]:
+        echo(f"note: {note}")
     failed = said["failed"]
     for one in failed[:_SHOWN]:
         echo(f"failed: {one.get('path', one['track_id'])}: {one['reason']}")

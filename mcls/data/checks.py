@@ -12,6 +12,7 @@ from mcls.data.near_duplicates import name_notes, name_problems
 from mcls.data.split_cells import PARTS, SplitCells, read_split_cells
 from mcls.data.split_column import describe_split
 from mcls.data.splits import Leaks, find_leaks
+from mcls.disk.audio_faults import fault_notes
 from mcls.disk.labels import LabelTable
 from mcls.disk.manifest import Manifest, open_source
 from mcls.errors import MclsError
@@ -111,7 +112,7 @@ def check_manifest(
         table = _labels_of_used(manifest, str(labels), parts)
     groups = manifest.optional_column(group, default="group")
     missing = manifest.missing()
-    sums, broken, truncated = _audio_sums(manifest, set(missing), decode, progress)
+    sums, broken, faults = _audio_sums(manifest, set(missing), decode, progress)
     leaks = find_leaks(parts, groups, sums) if parts else Leaks()
     counts = None if table is None else _label_counts(table, parts, names)
     problems = _audio_problems(manifest, missing, broken) + _leak_problems(manifest, parts, leaks)
@@ -131,11 +132,7 @@ def check_manifest(
         unlearnable, absent = _absent_labels(counts, names)
         problems += unlearnable
         notes += absent
-    if truncated:
-        from mcls.disk.audio import truncated_note
-
-        lost = {manifest.track_ids[row]: seconds for row, seconds in truncated.items()}
-        notes.append(truncated_note(lost))
+    notes += fault_notes({manifest.track_ids[row]: found for row, found in faults.items()})
     notes += _copies(parts, sums, decode) + describe_split(manifest, split, parts)
     return ManifestCheck(
         source=str(source),
@@ -261,13 +258,13 @@ def _audio_sums(
     missing: set[int],
     decode: bool,
     progress: Progress | None,
-) -> tuple[list[str], dict[int, str], dict[int, float]]:
-    """Return the digests of the tracks' audio (``""`` if unknown), errors, and seconds lost.
+) -> tuple[list[str], dict[int, str], dict[int, dict[str, str]]]:
+    """Return the digests of the tracks' audio (``""`` if unknown), errors, and faults.
 
     Without decoding, files of a unique size are not read and get no digest.
     """
     paths = manifest.paths()
-    sums, broken, truncated, seconds = [""] * len(paths), {}, {}, 0.0
+    sums, broken, faults, seconds = [""] * len(paths), {}, {}, 0.0
     there = [row for row in range(len(paths)) if row not in missing]
     if not decode:  # files of different size differ
         sizes = {row: paths[row].stat().st_size for row in there}
@@ -276,17 +273,15 @@ def _audio_sums(
     for done, row in enumerate(there, start=1):
         try:
             if decode:
-                sums[row], length, lost = _decoded_sum(paths[row])
+                sums[row], length, faults[row] = _decoded_sum(paths[row])
                 seconds += length
-                if lost:
-                    truncated[row] = lost
             else:
                 sums[row] = _file_sum(paths[row])
         except (OSError, MclsError) as error:
             broken[row] = str(error)
         if progress is not None:
             progress(done, len(there), seconds)
-    return sums, broken, truncated
+    return sums, broken, faults
 
 
 def _file_sum(path: Path) -> str:
@@ -297,8 +292,8 @@ def _file_sum(path: Path) -> str:
     return total.hexdigest()
 
 
-def _decoded_sum(path: Path) -> tuple[str, float, float]:
-    """Return the digest of a file's samples, its seconds and the seconds that it lacks."""
+def _decoded_sum(path: Path) -> tuple[str, float, dict[str, str]]:
+    """Return the digest of a file's samples, its seconds and its faults."""
     from mcls.disk.audio import AudioFile
 
     total, n_samples = hashlib.sha1(usedforsecurity=False), 0
@@ -306,4 +301,4 @@ def _decoded_sum(path: Path) -> tuple[str, float, float]:
         for block in file.blocks():
             total.update(np.ascontiguousarray(block, dtype="<f4").tobytes())
             n_samples += len(block)
-        return total.hexdigest(), n_samples / file.sr, file.lost
+        return total.hexdigest(), n_samples / file.sr, file.faults

@@ -2,7 +2,7 @@
 
 Layout::
 
-    /                       attrs: kind="features", format=1, version, settings, split_note
+    /                       attrs: kind="features", format=1, version, settings, split_note, notes
     /tracks/<column>        every manifest column as UTF-8; seconds, sample_rate, sha1
     /features/<name>        attrs: settings (JSON), digest, frame_rate in rows/s
        /rows                (n_rows, n_dims) float32, float16 or int16, contiguous
@@ -68,6 +68,8 @@ class Store:
         The settings of the command that made it.
     split_note : str
         A description of the split, if mcls made it.
+    notes : list of str
+        What its makers were told of its rows, such as which tracks are truncated.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -76,6 +78,7 @@ class Store:
             try:
                 self.settings: dict[str, Any] = dict(json.loads(file.attrs.get("settings", "{}")))
                 self.split_note = str(file.attrs.get("split_note", ""))
+                self.notes = [str(note) for note in json.loads(file.attrs.get("notes", "[]"))]
                 self.tracks = _read_columns(file, "tracks", self.path)
                 failed = _read_columns(file, "failed", self.path)
                 self.features = _read_features(file, self.n_tracks, self.path)
@@ -168,6 +171,7 @@ class StoreContents:
     failed: Columns = field(default_factory=lambda: {"track_id": [], "path": [], "reason": []})
     settings: dict[str, Any] = field(default_factory=dict)
     split_note: str = ""
+    notes: list[str] = field(default_factory=list)
 
 
 def write_store(path: str | Path, contents: StoreContents, features: Sequence[NewRows]) -> None:
@@ -200,6 +204,8 @@ def write_store(path: str | Path, contents: StoreContents, features: Sequence[Ne
             file.attrs["settings"] = canonical(contents.settings)
             if contents.split_note:
                 file.attrs["split_note"] = contents.split_note
+            if contents.notes:
+                file.attrs["notes"] = canonical(contents.notes)
             write_columns(file.create_group("tracks"), contents.tracks)
             write_columns(file.create_group("failed"), contents.failed)
             group = file.create_group("features")
@@ -249,7 +255,7 @@ def _room(contents: StoreContents, features: Sequence[NewRows]) -> int:
             groups += 3 + len(step.arrays)
             rows += sum(array.nbytes for array in step.arrays.values())
             texts += [canonical(step.settings), *step.learnt_from]
-    texts += [canonical(contents.settings), contents.split_note]
+    texts += [canonical(contents.settings), contents.split_note, *contents.notes]
     heaps = sum(2 * len(text.encode("utf-8", "backslashreplace")) + 64 for text in texts)
     return rows + heaps + (groups << 12)
 

@@ -21,7 +21,8 @@ from typing import BinaryIO
 
 import numpy as np
 
-from mcls.disk.audio import AudioFile, Excerpt, resampled
+from mcls.disk.audio import AudioFile, Excerpt
+from mcls.disk.audio_samples import resampled
 from mcls.disk.chain import Step
 from mcls.errors import DataError
 from mcls.features.feature import DELTA_WIDTH, Feature, add_deltas
@@ -97,8 +98,8 @@ class TrackRows:
         SHA-1 of the bytes of the file.
     lengths : dict of str to int
         Number of rows of each feature.
-    lost : float
-        Seconds that the file, which is truncated, lacks of what its header says; 0 if it is whole.
+    faults : dict of str to str
+        What is wrong with the audio, as in `AudioFile.faults`.
     """
 
     seconds: float
@@ -108,7 +109,7 @@ class TrackRows:
     _features: dict[str, Feature]
     _local: dict[str, LocalRows]
     _dtype: np.dtype
-    lost: float = 0.0
+    faults: dict[str, str] = field(default_factory=dict)
 
     def blocks(self, name: str) -> Iterator[np.ndarray]:
         """Yield the finished rows of a feature, ``(n, n_dims)``, never NaN or infinite.
@@ -218,7 +219,14 @@ class Extractor:
                 raise DataError(f"too short for {name} ({n_samples} samples at {sr} Hz)")
         lengths = {name: rows.length for name, rows in local.items()}
         return TrackRows(
-            n_samples / sr, file.sr, sha1.result(), lengths, features, local, self.dtype, file.lost
+            n_samples / sr,
+            file.sr,
+            sha1.result(),
+            lengths,
+            features,
+            local,
+            self.dtype,
+            file.faults,
         )
 
 

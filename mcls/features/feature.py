@@ -77,6 +77,11 @@ class Feature(ABC):
         """Dimensions of a finished row."""
         return self.n_static * (1 + self.delta)
 
+    @property
+    def notes(self) -> list[str]:
+        """What users should know of these settings, such as dimensions that never vary."""
+        return []
+
     @abstractmethod
     def local(self, signal: Signal) -> np.ndarray:
         """Return the local rows of a stretch of audio, ``(n_frames, n_local)`` float32."""

@@ -7,7 +7,7 @@ import numpy as np
 
 from mcls.features.agc import decay, decay_reach, gain_controlled
 from mcls.features.feature import check, compressed
-from mcls.features.filters import apply_grouped, grouped, mel_frequencies
+from mcls.features.filters import apply_grouped, grouped, mel_filters, mel_frequencies
 from mcls.features.signal import Signal
 from mcls.features.spectrogram import FramedFeature, raised
 from mcls.registry import register
@@ -51,6 +51,17 @@ class MelFeature(FramedFeature):
         self.power = power
         self.bands = (self.sr, self.n_fft, n_mels, float(fmin), float(top), htk, norm)
         self.frequencies = mel_frequencies(n_mels + 2, fmin=fmin, fmax=top, htk=htk)[1:-1]
+
+    @property
+    def notes(self) -> list[str]:
+        """Count the bands that are narrower than the bins of the FFT, and so are always empty."""
+        n_empty = int((~mel_filters(*self.bands).any(axis=1)).sum())
+        if not n_empty:
+            return []
+        return [
+            f"{n_empty} of {self.n_mels} mel bands contain no FFT bin and are constant; "
+            f"raise n_fft ({self.n_fft}) or lower n_mels"
+        ]
 
     def local(self, signal: Signal) -> np.ndarray:
         """Return the energies of the bands, ``(n_frames, n_mels)``."""

@@ -122,6 +122,7 @@ def _store(store: Store, labels: str, split: str) -> dict[str, Any]:
             for name, rows in store.features.items()
         },
         "split_note": str(store.split_note or "") or None,
+        "notes": store.notes,
         "failed": store.failed,
         **_columns(columns, labels, split),
     }

@@ -228,7 +228,7 @@ def _pack(out: Path, source: Store, shards: Shards, asked: Mapping[str, Any]) ->
     failed = {
         key: [failure[key] for failure in source.failed] for key in ("track_id", "path", "reason")
     }
-    contents = StoreContents(source.tracks, failed, dict(asked), source.split_note)
+    contents = StoreContents(source.tracks, failed, dict(asked), source.split_note, source.notes)
     pack(out, [ready[i] for i in source.track_ids], contents)
 
 

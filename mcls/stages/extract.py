@@ -17,7 +17,8 @@ from typing import Any
 
 from mcls.data.label_rules import parse_rules
 from mcls.data.splits import make_parts
-from mcls.disk.audio import parse_excerpt, truncated_note
+from mcls.disk.audio import parse_excerpt
+from mcls.disk.audio_faults import FAULTS, fault_notes
 from mcls.disk.labels import parse_labels
 from mcls.disk.manifest import Manifest, open_source
 from mcls.disk.outputs import check_replaced_hdf5, check_suffix
@@ -32,6 +33,12 @@ from mcls.options import takes_options
 from mcls.parallel.pool import Pool, Task
 from mcls.parallel.progress import Progress
 from mcls.settings import canonical, digest
+from mcls.stages.extract_faults import (
+    fault_columns,
+    faults_of,
+    feature_notes,
+    refuse_missing_audio,
+)
 from mcls.stages.extract_tracks import Item, compute_shard, shares
 from mcls.stages.label_notes import copied_label_notes, dropped_notes, move_labels
 from mcls.stages.options import Extraction
@@ -154,7 +161,6 @@ def extract(
         total, seconds = len(missing), 0.0
         n_done = 0
         failed: dict[str, str] = {}
-        truncated: dict[str, float] = {}
         names = shards.new_names(len(missing))
         tasks = [
             Task(tuple(some), name)
@@ -162,8 +168,7 @@ def extract(
         ]
         with nullcontext(pool) if pool is not None else Pool(extraction.jobs) as team:
             for task, result in team.map(compute, tasks, time_limit=extraction.time_limit):
-                done, some_failed, some_seconds, some_truncated = result
-                truncated |= some_truncated
+                done, some_failed, some_seconds = result
                 some_failed |= {task.items[i].track_id: why for i, why in task.failed.items()}
                 failed |= some_failed
                 n_done, seconds = n_done + done + len(some_failed), seconds + some_seconds
@@ -174,13 +179,15 @@ def extract(
         notes += _replacement_notes([i for i in replaced if i in found], gone)
         if extraction.sr is None:
             _refuse_other_rates(found, failed)
+        if extraction.strict:
+            refuse_missing_audio(found, failed)
         if not found:
             raise DataError(_none_left(source, failed))
         contents, sources = _contents(items, columns, found, failed, asked, split_note)
+        contents.notes += feature_notes(extractor, contents.tracks["sample_rate"])
         if old is None or overwrite or not _same(old, contents):
             pack(out, sources, contents)
-    if truncated:
-        notes.append(truncated_note(truncated))
+    notes += contents.notes
     return Extracted(
         out,
         len(sources),
@@ -376,13 +383,16 @@ def _contents(
     }
     for name in ("seconds", "sample_rate", "sha1"):
         tracks[name] = [store.tracks[name][track] for store, track in sources]
+    faults = {track_id: faults_of(*found[track_id]) for track_id in ids}
+    tracks = {name: cells for name, cells in tracks.items() if name not in FAULTS}
+    tracks |= fault_columns(faults)
     bad = [item.track_id for item in items if item.track_id not in found]
     failures = {
         "track_id": bad,
         "path": [columns["path"][track_id] for track_id in bad],
         "reason": [failed.get(track_id, "unknown") for track_id in bad],
     }
-    return StoreContents(tracks, failures, asked, split_note), sources
+    return StoreContents(tracks, failures, asked, split_note, fault_notes(faults)), sources
 
 
 def _same(old: Store, new: StoreContents) -> bool:
@@ -391,6 +401,7 @@ def _same(old: Store, new: StoreContents) -> bool:
         old.tracks == new.tracks
         and old.failed == rows_of(new.failed)
         and old.split_note == new.split_note
+        and old.notes == new.notes
     )
 
 

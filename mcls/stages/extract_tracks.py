@@ -14,6 +14,7 @@ from mcls.errors import DataError
 from mcls.features.augmentations import Augmentation, augment
 from mcls.features.extractor import Change, Extractor, TrackRows
 from mcls.parallel.pool import Task
+from mcls.stages.extract_faults import fault_columns
 
 #: The most tracks and bytes of audio files in a task, which is what a kill can cost.
 _TASK_TRACKS, _TASK_BYTES = 64, 1 << 26
@@ -55,16 +56,14 @@ def compute_shard(
     extractor: Extractor,
     changes: Sequence[Augmentation],
     seed: int,
-) -> tuple[int, dict[str, str], float, dict[str, float]]:
+) -> tuple[int, dict[str, str], float]:
     """Compute the tracks of a task and write them to its shard; runs in a worker.
 
-    Returns the number of tracks computed, the reasons of those that failed, seconds of audio,
-    and the seconds lost of those that are truncated.
+    Returns the number of tracks computed, the reasons of those that failed, and seconds of audio.
     """
     out = task.out
     assert out is not None
     failed: dict[str, str] = {}
-    truncated: dict[str, float] = {}
     n_done, seconds, held_bytes, n_shards = 0, 0.0, 0, 0
     held: list[tuple[Item, TrackRows]] = []
 
@@ -88,8 +87,6 @@ def compute_shard(
             write()  # a shard has one sampling rate
         held.append((item, rows))
         n_done, seconds = n_done + 1, seconds + rows.seconds
-        if rows.lost:
-            truncated[item.track_id] = rows.lost
         held_bytes += sum(
             4 * n * extractor.features(extractor.sr or rows.sample_rate)[name].n_local
             for name, n in rows.lengths.items()
@@ -97,7 +94,7 @@ def compute_shard(
         if held_bytes > _HELD_BYTES:
             write()
     write()
-    return n_done, failed, seconds, truncated
+    return n_done, failed, seconds
 
 
 def _change(item: Item, changes: Sequence[Augmentation], seed: int) -> Change | None:
@@ -119,6 +116,7 @@ def _write_shard(path: Path, extractor: Extractor, held: Sequence[tuple[Item, Tr
         "seconds": [rows.seconds for _, rows in held],
         "sample_rate": [rows.sample_rate for _, rows in held],
         "sha1": [rows.sha1 for _, rows in held],
+        **fault_columns({item.track_id: rows.faults for item, rows in held}),
     }
     new = []
     for name, step in extractor.steps().items():

@@ -78,6 +78,9 @@ class Extraction:
     keep_label_safe: bool = option(
         False, "Use only label-preserving augmentations.", section="Augmentation"
     )
+    strict: bool = option(
+        False, "Refuse truncated files instead of using what decodes.", section="Work"
+    )
     jobs: int = option(1, "Number of worker processes.", section="Work", min=1)
     time_limit: float = option(
         600.0,
