@@ -4,23 +4,24 @@ import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mcls.cli.messages import echo, echo_json, printable, say
-from mcls.cli.options import FILE, Name, json_option, overwrite_option, settings_option
+from mcls.cli.options import (
+    FILE,
+    Name,
+    json_option,
+    options_from,
+    overwrite_option,
+    settings_option,
+)
 from mcls.cli.progress import done_line, progress_bar
+from mcls.disk.options import Reading
 
 if TYPE_CHECKING:
     from mcls.data.checks import ManifestCheck
-
-audio_root_option = click.option(
-    "--audio-root",
-    type=FILE,
-    metavar="DIR",
-    help="Folder that the paths in the manifest are relative to.",
-)
 
 
 @click.group()
@@ -71,24 +72,17 @@ def prepare(
 
 @command.command()
 @click.argument("manifest", type=FILE)
-@click.option("--labels", default="labels", help="Column of labels; or none.")
+@options_from(Reading)
 @click.option("--split", default="split", help="Column of parts or of folds; or none.")
 @click.option(
     "--group", default="group", help="Column whose groups must stay within one part; or none."
 )
-@audio_root_option
 @click.option(
     "--decode", is_flag=True, help="Decode every file, to find corrupt and re-encoded audio."
 )
 @json_option
 def check(
-    manifest: Path,
-    labels: str,
-    split: str,
-    group: str,
-    audio_root: Path | None,
-    decode: bool,
-    as_json: bool,
+    manifest: Path, split: str, group: str, decode: bool, as_json: bool, **reading: Any
 ) -> None:
     """Count labels and parts, and report problems.
 
@@ -100,18 +94,13 @@ def check(
     Example:
       mcls data check toy/manifest.csv
       mcls data check toy/manifest.csv --labels tags --json
+      mcls data check tracks.csv --path-column file --labels tags --sep ',;'
     """
     from mcls.data.checks import check_manifest
 
     with progress_bar("checking", "files") as progress:
         found = check_manifest(
-            manifest,
-            labels=labels,
-            split=split,
-            group=group,
-            audio_root=audio_root,
-            decode=decode,
-            progress=progress,
+            manifest, split=split, group=group, decode=decode, progress=progress, **reading
         )
     if as_json:
         echo_json(asdict(found))
@@ -143,8 +132,7 @@ def check(
     help="Name of the new column (default: split, or fold with --folds).",
     show_default=False,
 )
-@click.option("--labels", default="labels", help="Column of labels to stratify by; or none.")
-@audio_root_option
+@options_from(Reading)
 @click.option("--seed", type=int, default=0, help="Random seed.")
 @overwrite_option
 @json_option
@@ -155,11 +143,10 @@ def split(
     parts: str | None,
     folds: int | None,
     column: str | None,
-    labels: str,
-    audio_root: Path | None,
     seed: int,
     overwrite: bool,
     as_json: bool,
+    **reading: Any,
 ) -> None:
     """Add a column of parts or folds to a manifest.
 
@@ -184,10 +171,9 @@ def split(
         parts=shares,
         folds=folds,
         column=column,
-        labels=labels,
-        audio_root=audio_root,
         seed=seed,
         overwrite=overwrite,
+        **reading,
     )
     if as_json:
         echo_json({"column": made.column, "counts": made.counts, **made.record}, indent=None)

@@ -6,19 +6,20 @@ from typing import Any
 import click
 
 from mcls.cli.messages import echo, echo_json
-from mcls.cli.options import FILE, json_option
+from mcls.cli.options import FILE, json_option, options_from
 from mcls.cli.progress import spell_seconds
 from mcls.cli.tables import show_table
+from mcls.disk.options import Reading
 
 _SHOWN = 20
 
 
 @click.command()
 @click.argument("path", type=FILE)
-@click.option("--labels", default="labels", help="Column of labels to count.")
+@options_from(Reading)
 @click.option("--split", default="split", help="Column of parts to count the labels by.")
 @json_option
-def command(path: Path, labels: str, split: str, as_json: bool) -> None:
+def command(path: Path, split: str, as_json: bool, **reading: Any) -> None:
     """Describe what a file or folder holds and how it was made.
 
     PATH is a manifest, a folder of class folders, a store, a dictionary,
@@ -33,7 +34,7 @@ def command(path: Path, labels: str, split: str, as_json: bool) -> None:
     """
     from mcls.inspection.info import info
 
-    said = info(path, labels=labels, split=split)
+    said = info(path, split=split, **reading)
     if as_json:
         echo_json(said)
     else:

@@ -15,7 +15,9 @@ from mcls.data.splits import Leaks, find_leaks
 from mcls.disk.audio_faults import fault_notes
 from mcls.disk.labels import LabelTable
 from mcls.disk.manifest import Manifest, open_source
+from mcls.disk.options import Reading
 from mcls.errors import MclsError
+from mcls.options import takes_options
 from mcls.parallel.progress import Progress
 
 _BLOCK = 1 << 20
@@ -66,13 +68,13 @@ class ManifestCheck:
     missing: list[str] = field(default_factory=list)
 
 
+@takes_options
 def check_manifest(
     source: str | Path,
     *,
-    labels: str | None = "labels",
+    reading: Reading,
     split: str | None = "split",
     group: str | None = "group",
-    audio_root: str | Path | None = None,
     decode: bool = False,
     progress: Progress | None = None,
 ) -> ManifestCheck:
@@ -82,11 +84,11 @@ def check_manifest(
     ----------
     source : path
         The manifest or folder.
-    labels, split, group : str or None
+    reading : Reading
+        As keywords: ``audio_root``, ``path_column``, ``labels``, ``sep`` and ``skip_unlabelled``.
+    split, group : str or None
         The columns. The defaults may be absent; other names must exist. None or ``none`` ignores
         the column.
-    audio_root : path or None
-        Folder that the paths are relative to; None means the folder of the manifest.
     decode : bool
         Decode every file, which finds unreadable files, and identical audio in different formats.
         Otherwise files are compared byte by byte.
@@ -103,13 +105,15 @@ def check_manifest(
         If the manifest cannot be read, a column is missing, a track has no label or a part is
         unknown.
     """
-    manifest = open_source(source, audio_root=audio_root)
+    labels = reading.labels
+    manifest = open_source(source, reading=reading)
     read = _split_cells(manifest, split)
     parts, names = read.values, read.names
     table = None
     cells = manifest.optional_column(labels, default="labels")
     if cells is not None:
-        table = _labels_of_used(manifest, str(labels), parts)
+        cells = manifest.label_cells(labels)
+        table = _labels_of_used(manifest, labels, parts)
     groups = manifest.optional_column(group, default="group")
     missing = manifest.missing()
     sums, broken, faults = _audio_sums(manifest, set(missing), decode, progress)
@@ -117,14 +121,14 @@ def check_manifest(
     counts = None if table is None else _label_counts(table, parts, names)
     problems = _audio_problems(manifest, missing, broken) + _leak_problems(manifest, parts, leaks)
     problems += name_problems(cells, groups, parts)
-    if table is None and labels and labels != "none":
+    if table is None and labels != "none":
         others = [name for name in manifest.columns if name not in ("track_id", "path")]
         found = f"the other columns are {', '.join(others)}" if others else "there are no others"
         problems.append(
             f"there is no column 'labels' ({found}); name it with --labels, or pass --labels none"
         )
     notes = [*manifest.notes, *read.notes]
-    notes += name_notes(manifest.track_ids, {str(labels): cells, str(group): groups})
+    notes += name_notes(manifest.track_ids, {labels: cells, str(group): groups})
     if not parts:
         hint = "; pass --split fold to check the folds" if "fold" in manifest.columns else ""
         notes.append(f"there is no split column, so parts were not checked{hint}")
@@ -159,9 +163,8 @@ def _split_cells(manifest: Manifest, column: str | None) -> SplitCells:
 
 def _labels_of_used(manifest: Manifest, column: str, parts: list[str]) -> LabelTable:
     """Parse the labels; only tracks in a part need one."""
-    cells = manifest.column(column)
-    for row, cell in enumerate(cells):
-        if (not parts or parts[row]) and not cell.strip("| "):
+    for row in manifest.unlabelled(column):
+        if not parts or parts[row]:
             return manifest.labels(column)  # raises, with the line
     return manifest.labels(column, allow_empty=True)
 

@@ -6,7 +6,7 @@ The record is in ``NAME.splits.json`` beside the manifest, under the name of the
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,11 @@ from mcls import __version__
 from mcls.data.parts import split_id
 from mcls.data.split_cells import PARTS
 from mcls.data.splits import make_folds, make_parts
-from mcls.disk.labels import parse_labels
 from mcls.disk.manifest import Manifest, is_written, open_source, write_manifest
+from mcls.disk.options import Reading
 from mcls.disk.workspace import written_whole
 from mcls.errors import ConfigError, DataError
+from mcls.options import takes_options
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class AddedSplit:
     written: bool
 
 
+@takes_options
 def add_split(
     source: str | Path,
     out: str | Path | None = None,
@@ -53,8 +55,7 @@ def add_split(
     parts: Sequence[float] | None = None,
     folds: int | None = None,
     column: str | None = None,
-    labels: str | None = "labels",
-    audio_root: str | Path | None = None,
+    reading: Reading,
     seed: int = 0,
     overwrite: bool = False,
 ) -> AddedSplit:
@@ -75,11 +76,10 @@ def add_split(
         Number of folds to make instead of parts.
     column : str or None
         Name of the new column; None means ``split``, or ``fold`` for folds.
-    labels : str or None
-        The column to stratify by. The default ``labels`` may be absent.
-    audio_root : path or None
-        Folder that the paths are relative to, if it is not the manifest's own; the paths are then
-        copied unchanged.
+    reading : Reading
+        As keywords: ``labels`` (the column to stratify by; the default may be absent), ``sep``,
+        ``path_column``, ``skip_unlabelled`` (tracks without a label are in no part), and
+        ``audio_root``; with it the paths are copied unchanged.
     seed : int
         Random seed.
     overwrite : bool
@@ -94,7 +94,8 @@ def add_split(
     """
     if parts is not None and folds is not None:
         raise ConfigError("--parts and --folds exclude each other; pass one of them")
-    manifest = open_source(source, audio_root=audio_root)
+    labels = reading.labels
+    manifest = open_source(source, reading=replace(reading, skip_unlabelled=False))
     column = column or ("split" if folds is None else "fold")
     if column in ("path", "track_id"):
         raise ConfigError(f"column {column!r} cannot hold a split; choose another --column")
@@ -103,10 +104,11 @@ def add_split(
             f"{source} is a folder; name the manifest to write, such as -o tracks.csv"
         )
     target = Path(out) if out is not None else Path(source)
-    cells = manifest.optional_column(labels, default="labels")
-    strata = None if cells is None else parse_labels(cells, allow_empty=True).matrix
-    groups = manifest.optional_column(by, default="group")
-    ids = manifest.track_ids
+    used = manifest.without(manifest.unlabelled(labels) if reading.skip_unlabelled else ())
+    labelled = used.optional_column(labels, default="labels") is not None
+    strata = used.labels(labels, allow_empty=True).matrix if labelled else None
+    groups = used.optional_column(by, default="group")
+    ids = used.track_ids
     fractions = [0.6, 0.2, 0.2] if parts is None else [float(share) for share in parts]
     values = (
         make_parts(strata, groups, fractions=fractions, seed=seed, ids=ids)
@@ -121,10 +123,12 @@ def add_split(
         "id": split_id(ids, values),
         "mcls": __version__,
     }
+    part_of = dict(zip(ids, values, strict=True))
     counts = {name: values.count(name) for name in sorted(set(values), key=_order)}
-    if audio_root is not None:
+    if reading.audio_root is not None:
         manifest.root = target.parent
     old = manifest.columns.get(column)
+    values = [part_of.get(track_id, "") for track_id in manifest.track_ids]
     manifest.columns[column] = values
     same = is_written(manifest, target)
     if not same and not overwrite:

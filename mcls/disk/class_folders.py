@@ -42,8 +42,6 @@ def scan_class_folders(folder: Path) -> tuple[list[str], list[str], list[str]]:
     DataError
         If there are no class folders, none holds audio, or a name is not UTF-8.
     """
-    if not folder.is_dir():
-        raise DataError(f"{folder} is not a folder")
     classes = sorted(
         entry.name for entry in folder.iterdir() if entry.is_dir() and entry.name[0] != "."
     )
@@ -51,8 +49,8 @@ def scan_class_folders(folder: Path) -> tuple[list[str], list[str], list[str]]:
     if not classes:
         beside = f"{loose} audio files but no class folders" if loose else "no class folders"
         raise DataError(
-            f"{folder}: {beside}; put the audio in one folder per class, or write a manifest "
-            "(CSV with the columns path and labels)"
+            f"{folder}: {beside}; put the audio in one folder per class, write a manifest (CSV "
+            "with the columns path and labels), or pass --labels none"
         )
     paths: list[str] = []
     labels: list[str] = []
@@ -82,9 +80,37 @@ def scan_class_folders(folder: Path) -> tuple[list[str], list[str], list[str]]:
         notes.append(f"folder {_named(empty)} has no audio and is not a class")
     if loose:
         notes.append(f"{loose} audio files beside the class folders were ignored")
-    if others:
-        notes.append(f"{sum(others.values())} other files were ignored{_listed(others)}")
-    return paths, labels, notes
+    return paths, labels, notes + _ignored(others)
+
+
+def scan_audio(folder: Path) -> tuple[list[str], list[str]]:
+    """List all audio in a folder, without labels.
+
+    Returns
+    -------
+    paths : list of str
+        Relative to `folder`, with ``/``, sorted.
+    notes : list of str
+        A note about other files.
+
+    Raises
+    ------
+    DataError
+        If there is none, or a name is not UTF-8.
+    """
+    others: Counter[str] = Counter()
+    paths = sorted(audio_below(folder, others))
+    if not paths:
+        raise DataError(
+            f"{folder} has no audio{_listed(others)}; expected files named "
+            f"{' '.join(sorted(AUDIO_SUFFIXES))}"
+        )
+    _check_utf8(folder, paths)
+    return paths, _ignored(others)
+
+
+def _ignored(others: Counter[str]) -> list[str]:
+    return [f"{sum(others.values())} other files were ignored{_listed(others)}"] if others else []
 
 
 def _check_utf8(folder: Path, paths: list[str]) -> None:

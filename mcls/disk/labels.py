@@ -134,15 +134,20 @@ def parse_labels(
     return LabelTable(known, matrix, bool((matrix.sum(axis=1) > 1).any()))
 
 
-def split_labels(value: str) -> list[str]:
+def split_labels(value: str, separators: str = SEPARATOR) -> list[str]:
     """Split a cell into its labels, in order and without repetitions.
 
     Examples
     --------
     >>> split_labels(" rock | live|rock|")
     ['rock', 'live']
+    >>> split_labels("rock, live; loud", ",;")
+    ['rock', 'live', 'loud']
     """
-    return list(dict.fromkeys(label.strip() for label in value.split(SEPARATOR) if label.strip()))
+    for other in separators[1:]:
+        value = value.replace(other, separators[0])
+    labels = (label.strip() for label in value.split(separators[0]))
+    return list(dict.fromkeys(label for label in labels if label))
 
 
 def _name(where: Sequence[str] | None, track: int) -> str:

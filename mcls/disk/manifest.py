@@ -3,15 +3,15 @@
 A manifest is CSV in UTF-8, separated by commas, tabs or semicolons, with or without a byte order
 mark. The columns are:
 
-``path``
+``path`` (or `path_column`)
     The audio file, relative to the manifest or to `audio_root`; or absolute.
 ``track_id``
     The unique name of the track. Without this column it is the path without its suffix and without
     white space around it; if two tracks would have the same name (``a.wav`` and ``a.mp3``), both
     keep their suffix.
 any other
-    Labels, splits, groups, notes. Cells are text; white space around them is removed, except around
-    a path.
+    Labels (several are joined by ``|``, or by the characters of `sep`), splits, groups, notes.
+    Cells are text; white space around them is removed, except around a path.
 
 Reading a manifest does not check that the audio exists: ``mcls data check`` does, and ``mcls
 extract`` reports the files that it cannot open. Every error names the file and the line.
@@ -22,15 +22,17 @@ import io
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
-from mcls.disk.class_folders import scan_class_folders
+from mcls.disk.class_folders import scan_audio, scan_class_folders
 from mcls.disk.csv_cells import csv_line, other_kind, read_cell
-from mcls.disk.labels import LabelTable, parse_labels
+from mcls.disk.labels import SEPARATOR, LabelTable, parse_labels, split_labels
+from mcls.disk.options import Reading
 from mcls.disk.outputs import check_suffix
 from mcls.disk.workspace import written_whole
-from mcls.errors import DataError
+from mcls.errors import ConfigError, DataError
+from mcls.options import takes_options
 
 _DELIMITERS = (",", "\t", ";")
 
@@ -53,6 +55,10 @@ class Manifest:
         Notes for the user about files that were ignored.
     header : list of str
         The columns in the order of the file, so that it can be written in this order again.
+    path_column : str
+        The name of the column ``path`` in the file.
+    sep : str
+        The characters that separate the labels of a track in the file.
     """
 
     columns: dict[str, list[str]]
@@ -61,6 +67,8 @@ class Manifest:
     lines: list[int] | None = None
     notes: list[str] = field(default_factory=list)
     header: list[str] = field(default_factory=list)
+    path_column: str = "path"
+    sep: str = SEPARATOR
 
     def __len__(self) -> int:
         return len(self.columns["path"])
@@ -107,6 +115,26 @@ class Manifest:
             return str(self.source / self.columns["path"][track])
         return f"{self.source}:{self.lines[track]}"
 
+    def label_cells(self, column: str = "labels") -> list[str]:
+        """Return a column with the labels of each track joined by ``|``, whatever `sep` is.
+
+        Raises
+        ------
+        DataError
+            If the column is absent, or a label contains ``|``.
+        """
+        cells = self.column(column)
+        if self.sep == SEPARATOR:
+            return cells
+        each = [split_labels(cell, self.sep) for cell in cells]
+        for track, labels in enumerate(each):
+            if odd := [label for label in labels if SEPARATOR in label]:
+                raise DataError(
+                    f"{self.where(track)}: label {odd[0]!r} contains {SEPARATOR!r}; pass --sep "
+                    f"'{SEPARATOR}{self.sep}'"
+                )
+        return [SEPARATOR.join(labels) for labels in each]
+
     def labels(self, column: str = "labels", *, allow_empty: bool = False) -> LabelTable:
         """Parse a label column.
 
@@ -115,17 +143,38 @@ class Manifest:
         DataError
             If the column is absent or a track has no label; the message names file and line.
         """
-        values = self.column(column)
+        values = self.label_cells(column)
         where = [self.where(track) for track in range(len(self))]
         return parse_labels(values, allow_empty=allow_empty, where=where)
+
+    def unlabelled(self, column: str) -> list[int]:
+        """Return the indices of the tracks without a label."""
+        cells = self.label_cells(column)
+        return [track for track, cell in enumerate(cells) if not split_labels(cell)]
+
+    def without(self, tracks: Sequence[int]) -> "Manifest":
+        """Return the manifest without some of its tracks."""
+        left_out = set(tracks)
+        kept = [track for track in range(len(self)) if track not in left_out]
+        columns = {name: [cells[i] for i in kept] for name, cells in self.columns.items()}
+        lines = None if self.lines is None else [self.lines[i] for i in kept]
+        return replace(self, columns=columns, lines=lines)
 
     def missing(self) -> list[int]:
         """Return the indices of the tracks whose audio file does not exist."""
         return [track for track, path in enumerate(self.paths()) if not path.is_file()]
 
 
-def open_source(path: str | Path, *, audio_root: str | Path | None = None) -> Manifest:
-    """Read a manifest file or a folder of class folders.
+@takes_options
+def open_source(path: str | Path, *, reading: Reading) -> Manifest:
+    """Read a manifest file, a folder of class folders, or a folder of audio without labels.
+
+    Parameters
+    ----------
+    path : path
+        The manifest or folder. With ``labels="none"`` all audio in the folder is taken.
+    reading : Reading
+        As keywords: ``audio_root``, ``path_column``, ``labels``, ``sep`` and ``skip_unlabelled``.
 
     Raises
     ------
@@ -134,23 +183,35 @@ def open_source(path: str | Path, *, audio_root: str | Path | None = None) -> Ma
     """
     path = Path(path)
     if path.is_dir():
-        if audio_root is not None:
-            raise DataError(
-                f"{path} is a folder, which is its own audio root; leave out --audio-root"
-            )
-        return manifest_from_folder(path)
-    return read_manifest(path, audio_root=audio_root)
+        for name in ("audio_root", "path_column", "sep"):
+            if getattr(reading, name) != getattr(Reading(), name):
+                raise DataError(
+                    f"{path} is a folder, not a manifest; leave out --{name.replace('_', '-')}"
+                )
+        return manifest_from_folder(path, labelled=reading.labels != "none")
+    manifest = read_manifest(path, reading=reading)
+    if not reading.skip_unlabelled:
+        return manifest
+    left_out = manifest.unlabelled(reading.labels)
+    if len(left_out) == len(manifest):
+        raise DataError(f"{path}: no track has a label in column {reading.labels!r}")
+    if left_out:
+        names = ", ".join(manifest.track_ids[track] for track in left_out[:3])
+        more = ", ..." if len(left_out) > 3 else ""
+        manifest.notes.append(f"left out {len(left_out)} tracks without a label: {names}{more}")
+    return manifest.without(left_out)
 
 
-def read_manifest(path: str | Path, *, audio_root: str | Path | None = None) -> Manifest:
+@takes_options
+def read_manifest(path: str | Path, *, reading: Reading) -> Manifest:
     r"""Read a CSV or TSV manifest.
 
     Parameters
     ----------
     path : path
         The manifest.
-    audio_root : path or None
-        The folder that its paths are relative to; None: the folder of the manifest.
+    reading : Reading
+        As keywords: ``audio_root`` (None: the folder of the manifest), ``path_column`` and ``sep``.
 
     Raises
     ------
@@ -167,15 +228,22 @@ def read_manifest(path: str | Path, *, audio_root: str | Path | None = None) -> 
     >>> len(manifest), manifest.track_ids, manifest.column("labels")
     (2, ['blues/1', 'jazz/7'], ['blues', 'jazz'])
     """
-    path = Path(path)
-    lines, header, rows = _parse(path, _read_text(path))
+    path, path_column = Path(path), reading.path_column
+    if not reading.sep:
+        raise ConfigError("sep is empty; expected one or more characters, such as '|,;'")
+    lines, header, rows = _parse(path, _read_text(path), path_column)
     columns: dict[str, list[str]] = {"track_id": [], "path": []}
     for name, cells in zip(header, zip(*rows, strict=True), strict=True):
-        columns[name] = list(cells) if name == "path" else [cell.strip() for cell in cells]
-    root = Path(audio_root) if audio_root is not None else path.parent
+        is_path = name == path_column
+        columns["path" if is_path else name] = (
+            list(cells) if is_path else [cell.strip() for cell in cells]
+        )
+    root = path.parent if reading.audio_root is None else Path(reading.audio_root)
     if not root.is_dir():
         raise DataError(f"audio root {root} is not a folder")
-    manifest = Manifest(columns, root, path, lines, header=header)
+    manifest = Manifest(
+        columns, root, path, lines, header=header, path_column=path_column, sep=reading.sep
+    )
     _check_filled(manifest, "path")
     if "track_id" in header:
         _check_filled(manifest, "track_id")
@@ -185,13 +253,15 @@ def read_manifest(path: str | Path, *, audio_root: str | Path | None = None) -> 
     return manifest
 
 
-def manifest_from_folder(folder: str | Path) -> Manifest:
+def manifest_from_folder(folder: str | Path, *, labelled: bool = True) -> Manifest:
     """Read a folder of class folders; the label of a track is the name of its class folder.
 
     Parameters
     ----------
     folder : path
         The folder; its subfolders are the classes (see `mcls.disk.class_folders`).
+    labelled : bool
+        False takes all audio in the folder, without labels.
 
     Returns
     -------
@@ -204,8 +274,14 @@ def manifest_from_folder(folder: str | Path) -> Manifest:
         If there are no class folders, none holds audio, or a name is not UTF-8.
     """
     folder = Path(folder)
-    paths, labels, notes = scan_class_folders(folder)
-    columns = {"track_id": track_ids_of(paths), "path": paths, "labels": labels}
+    if not folder.is_dir():
+        raise DataError(f"{folder} is not a folder")
+    if labelled:
+        paths, labels, notes = scan_class_folders(folder)
+        columns = {"track_id": track_ids_of(paths), "path": paths, "labels": labels}
+    else:
+        paths, notes = scan_audio(folder)
+        columns = {"track_id": track_ids_of(paths), "path": paths}
     manifest = Manifest(columns, folder, folder, None, notes)
     _check_unique(manifest)
     return manifest
@@ -228,7 +304,7 @@ def write_manifest(manifest: Manifest, path: str | Path) -> None:
     text = render_manifest(manifest, path)
     if path.exists():
         try:
-            read_manifest(path)
+            read_manifest(path, reading=Reading(path_column=manifest.path_column))
         except DataError as error:
             raise DataError(f"{path} is not a manifest and is not replaced ({error})") from error
     with written_whole(path) as temporary:
@@ -245,6 +321,8 @@ def render_manifest(manifest: Manifest, path: str | Path) -> str:
     columns["path"] = _relocated(manifest, path.parent)
     if "track_id" not in manifest.header and columns["track_id"] == track_ids_of(columns["path"]):
         del columns["track_id"]
+    if manifest.path_column != "path":
+        columns = {manifest.path_column: columns.pop("path"), **columns}
     order = [name for name in manifest.header if name in columns]
     order += [name for name in columns if name not in order]
     rows = zip(*(columns[name] for name in order), strict=True)
@@ -293,15 +371,15 @@ def _read_text(path: Path) -> str:
         ) from None
 
 
-def _parse(path: Path, text: str) -> tuple[list[int], list[str], list[list[str]]]:
+def _parse(path: Path, text: str, path_column: str) -> tuple[list[int], list[str], list[list[str]]]:
     """Return the line of every row, the header and the rows."""
-    delimiter = _delimiter(path, text)
+    delimiter = _delimiter(path, text, path_column)
     records = _records(path, text, delimiter)
     first, header = next(records, (1, []))
     header = [name.strip() for name in header]
     if not header:
         raise DataError(f"{path}:1: the file is empty; expected a header with a path column")
-    _check_header(f"{path}:{first}", header)
+    _check_header(f"{path}:{first}", header, path_column)
     lines, rows = [], []
     for line, row in records:
         if len(row) != len(header):
@@ -316,15 +394,15 @@ def _parse(path: Path, text: str) -> tuple[list[int], list[str], list[list[str]]
     return lines, header, rows
 
 
-def _delimiter(path: Path, text: str) -> str:
-    """Return the delimiter with which the header has a column ``path``."""
+def _delimiter(path: Path, text: str, path_column: str) -> str:
+    """Return the delimiter with which the header has the column of paths."""
     usual = _usual_delimiter(path)
     for delimiter in (usual, *_DELIMITERS):
         try:
             _, header = next(_records(path, text, delimiter), (1, []))
         except DataError:
             continue
-        if "path" in [name.strip() for name in header] and len(header) > 1:
+        if path_column in [name.strip() for name in header] and len(header) > 1:
             return delimiter
     return usual
 
@@ -348,11 +426,16 @@ def _records(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[
         ) from None
 
 
-def _check_header(where: str, header: list[str]) -> None:
-    if "path" not in header:
+def _check_header(where: str, header: list[str], path_column: str) -> None:
+    if path_column not in header:
         raise DataError(
-            f"{where}: there is no column 'path' in the header ({', '.join(header)}); "
-            "name the column with the audio files 'path'"
+            f"{where}: there is no column {path_column!r} in the header ({', '.join(header)}); "
+            "name the column with the audio files with --path-column"
+        )
+    if "path" in header and path_column != "path":
+        raise DataError(
+            f"{where}: there is a column 'path' beside {path_column!r}; rename it, as mcls keeps "
+            "the audio files under this name"
         )
     twice = [name for name, times in Counter(header).items() if times > 1]
     if "" in header:

@@ -16,10 +16,12 @@ from mcls.disk.dictionary import read_dictionary
 from mcls.disk.hdf5 import kind_of
 from mcls.disk.labels import split_labels
 from mcls.disk.manifest import Manifest, open_source
+from mcls.disk.options import Reading
 from mcls.disk.predictions import Predictions, read_predictions
 from mcls.disk.run import open_run, run_files
 from mcls.disk.store import MEASURED, Store
 from mcls.errors import DataError, FormatError, MclsError
+from mcls.options import takes_options
 
 _TABLES = (".csv", ".tsv")
 
@@ -27,15 +29,18 @@ _TABLES = (".csv", ".tsv")
 _PARTS = ("train", "valid", "test")
 
 
-def info(path: Path | str, *, labels: str = "labels", split: str = "split") -> dict[str, Any]:
+@takes_options
+def info(path: Path | str, *, reading: Reading, split: str = "split") -> dict[str, Any]:
     """Describe a path.
 
     Parameters
     ----------
     path : path
         Any file or folder that mcls reads or writes.
-    labels, split : str
-        Columns of labels and parts to count, if they exist.
+    reading : Reading
+        As keywords: ``labels``, the column of labels to count, and how a manifest is read.
+    split : str
+        Column of parts to count, if it exists.
 
     Returns
     -------
@@ -50,11 +55,11 @@ def info(path: Path | str, *, labels: str = "labels", split: str = "split") -> d
     FormatError
         If it is corrupt.
     """
-    path = Path(path)
+    path, labels = Path(path), reading.labels
     if not path.exists():
         raise DataError(f"there is nothing at {path}")
     if path.is_dir():
-        return _folder(path, labels, split)
+        return _folder(path, reading, split)
     if not path.is_file():
         raise DataError(f"{path} is neither a file nor a folder")
     if h5py.is_hdf5(path):
@@ -66,11 +71,11 @@ def info(path: Path | str, *, labels: str = "labels", split: str = "split") -> d
                 "path": str(path),
                 **_predictions(read_predictions(path)),
             }
-        return _manifest(open_source(path), path, labels, split)
+        return _manifest(open_source(path, reading=reading), path, labels, split)
     return _audio(path)
 
 
-def _folder(path: Path, labels: str, split: str) -> dict[str, Any]:
+def _folder(path: Path, reading: Reading, split: str) -> dict[str, Any]:
     if any((path / name).is_file() for name in ("run.toml", "model.skops", "model.safetensors")):
         return _run(path)
     if (path / "predictions.csv").is_file():
@@ -81,7 +86,7 @@ def _folder(path: Path, labels: str, split: str) -> dict[str, Any]:
             "metrics": _headlines(path),
             **_predictions(read_predictions(path / "predictions.csv")),
         }
-    return _manifest(open_source(path), path, labels, split)
+    return _manifest(open_source(path, reading=reading), path, reading.labels, split)
 
 
 def _hdf5(path: Path, labels: str, split: str) -> dict[str, Any]:
@@ -189,13 +194,16 @@ def _predictions(predictions: Predictions) -> dict[str, Any]:
 
 def _manifest(manifest: Manifest, path: Path, labels: str, split: str) -> dict[str, Any]:
     missing = [str(audio) for audio in manifest.paths() if not audio.is_file()]
+    columns = dict(manifest.columns)
+    if labels in columns:
+        columns[labels] = manifest.label_cells(labels)
     return {
         "kind": "manifest",
         "path": str(path),
         "n_tracks": len(manifest),
         "missing": missing,
         "notes": manifest.notes,
-        **_columns(manifest.columns, labels, split),
+        **_columns(columns, labels, split),
     }
 
 

@@ -143,7 +143,7 @@ def extract(
             asked["augment"]["label_rules"] = rules
     out = Path(out)
     check_suffix(out, "a store")
-    manifest = open_source(source, audio_root=extraction.audio_root)
+    manifest = open_source(source, reading=extraction)
     items = _items(manifest, copies if changes else 0)
     old = _open_old(out, asked, items, overwrite)
     with Workspace(out, digest(asked)) as work:
@@ -247,9 +247,11 @@ def _columns(
     """Return the columns by name and track, a description of the split, and notes."""
     notes = list(manifest.notes)
     columns = dict(manifest.columns)
+    if extraction.labels in columns:
+        columns[extraction.labels] = manifest.label_cells(extraction.labels)
     split_note = ""
     if extraction.split not in columns:
-        columns["split"], split_note = _made_split(manifest, old, extraction)
+        columns["split"], split_note = _made_split(manifest, columns, old, extraction)
         notes.append(f"there is no column {extraction.split!r}: {split_note}")
     per_track = {
         name: dict(zip(manifest.track_ids, values, strict=True)) for name, values in columns.items()
@@ -264,10 +266,10 @@ def _columns(
 
 
 def _made_split(
-    manifest: Manifest, old: Store | None, extraction: Extraction
+    manifest: Manifest, columns: dict[str, list[str]], old: Store | None, extraction: Extraction
 ) -> tuple[list[str], str]:
     """Assign tracks to parts; tracks of an older store keep theirs."""
-    columns, labels, group = manifest.columns, extraction.labels, extraction.group
+    labels, group = extraction.labels, extraction.group
     strata = parse_labels(columns[labels], allow_empty=True).matrix if labels in columns else None
     groups = columns.get(group)
     by = f", stratified by {labels!r}" if strata is not None else ""

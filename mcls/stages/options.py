@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from mcls.disk.options import Reading
 from mcls.options import option
 
 
 @dataclass(frozen=True)
-class Extraction:
+class Extraction(Reading):
     """Which features are computed of which excerpt, and what is added to a manifest without parts.
 
     If the manifest has no split column, one is made with 60, 20 and 20 % of the tracks, stratified
@@ -44,16 +45,6 @@ class Extraction:
     )
     dtype: Literal["float32", "float16"] = option(
         "float32", "Type of the stored numbers.", section="Features"
-    )
-    audio_root: str | None = option(
-        None,
-        "Folder that the paths in the manifest are relative to.",
-        section="Data",
-        metavar="DIR",
-        path=True,
-    )
-    labels: str = option(
-        "labels", "Column of labels by which a new split is stratified.", section="Data"
     )
     split: str = option("split", "Column of parts; made if the manifest has none.", section="Data")
     group: str = option(

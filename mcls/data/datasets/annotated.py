@@ -4,6 +4,7 @@ from pathlib import Path
 
 from mcls.data.datasets.inventory import check_complete, find_audio, stem
 from mcls.disk.manifest import Manifest, read_manifest
+from mcls.disk.options import Reading
 from mcls.errors import DataError
 
 
@@ -33,7 +34,7 @@ def read_annotated(
     found = set(find_audio(root, dataset, layout, url).values())
     if not table.is_file():
         raise DataError(f"{table} does not exist; expected {layout}")
-    manifest = read_manifest(table)
+    manifest = read_manifest(table, reading=Reading())
     for column in columns:
         manifest.column(column)
     there = [track for track, path in enumerate(manifest.columns["path"]) if path in found]
