@@ -19,7 +19,7 @@ WATCHING = [name for name in METHODS if find("dictionaries", name).facts.get("wa
 RESUMING = [name for name in METHODS if find("dictionaries", name).facts.get("resumes")]
 
 #: Methods whose own tests run scikit-learn's checks, some of them for several settings.
-OWN_CHECKS = {"kmeans", "sparse-coding", "psd", "autoencoder", "rbm", "sparse-rbm", "dbn"}
+OWN_CHECKS = {"kmeans", "sparse-coding", "psd", "autoencoder", "rbm", "sparse-rbm", "dbn", "vae"}
 
 #: Settings that make a method small, where `n_atoms` and `n_epochs` do not.
 SMALL: dict[str, dict[str, Any]] = {"dbn": {"layers": (10, 16), "n_epochs": (2,)}}

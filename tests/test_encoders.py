@@ -17,7 +17,9 @@ def arrays(rng):
     atoms /= np.linalg.norm(atoms, axis=1, keepdims=True)
     biases = rng.normal(size=30).astype(np.float32)
     arrays = {"atoms": atoms, "weights": 2 * atoms, "biases": biases}
-    return {**arrays, "weights_1": 2 * atoms, "biases_1": biases}
+    latent = {"encoder_weights": atoms, "encoder_biases": biases}
+    latent |= {"mean_weights": atoms @ atoms.T, "mean_biases": biases}
+    return {**arrays, **latent, "weights_1": 2 * atoms, "biases_1": biases}
 
 
 def encode(name, rows, arrays, **settings):

@@ -308,5 +308,43 @@ def dbn(
     return found[0] if len(found) == 1 else np.concatenate(found, axis=1)
 
 
+@register("encoders", "vae")
+def vae(
+    rows: np.ndarray,
+    arrays: Arrays,
+    *,
+    nonlinearity: Literal["tanh", "relu", "sigmoid"] = "tanh",
+) -> np.ndarray:
+    """Mean of the latent variables of a variational auto-encoder, given the row.
+
+    Parameters
+    ----------
+    rows : np.ndarray, shape (n_rows, n_dims), float32
+        Preprocessed rows.
+    arrays : mapping of str to np.ndarray
+        The dictionary's; ``encoder_weights`` ``(n_hidden, n_dims)``, ``mean_weights``
+        ``(n_atoms, n_hidden)`` and their ``_biases`` are read.
+    nonlinearity : {'tanh', 'relu', 'sigmoid'}
+        Nonlinearity of the hidden units.
+
+    Raises
+    ------
+    ConfigError
+        If the dictionary is no variational auto-encoder.
+
+    References
+    ----------
+    Kingma & Welling (2014), Auto-encoding variational Bayes.
+    """
+    if "mean_weights" not in arrays:
+        raise ConfigError("encoder vae: this dictionary has no latent variables; use it with vae")
+    hidden = rows @ arrays["encoder_weights"].T + arrays["encoder_biases"]
+    if nonlinearity == "relu":
+        hidden = np.maximum(hidden, 0)
+    else:
+        hidden = np.tanh(hidden) if nonlinearity == "tanh" else expit(hidden)
+    return hidden @ arrays["mean_weights"].T + arrays["mean_biases"]
+
+
 def _signs_apart(codes: np.ndarray) -> np.ndarray:
     return np.concatenate([np.maximum(codes, 0), np.maximum(-codes, 0)], axis=1)
