@@ -25,7 +25,7 @@ import numpy as np
 
 PIPELINES = Path(__file__).parents[1] / "pipelines"
 RECIPES = (
-    "mfcc-vq-svm",
+    "mfcc-triangle-svm",
     "mfcc-stats-svm",
     "nam-kmeans",
     "nam-sparse",

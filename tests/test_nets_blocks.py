@@ -118,13 +118,18 @@ def test_filters_of_cnn1d_span_all_dims_and_four_frames() -> None:
 
 def test_mean_maximum_and_norm_over_time() -> None:
     x = np.random.default_rng(440).normal(size=(3, 5, 7))
-    expected = [x.mean(axis=2), x.max(axis=2), np.sqrt((x**2).mean(axis=2))]
-    assert_allclose(MeanMaxNorm()(torch.tensor(x)), np.concatenate(expected, axis=1))
+    for norm, third in (("rms", np.sqrt((x**2).mean(axis=2))), ("l2", np.linalg.norm(x, axis=2))):
+        expected = np.concatenate([x.mean(axis=2), x.max(axis=2), third], axis=1)
+        assert_allclose(MeanMaxNorm(norm)(torch.tensor(x)), expected)
+
+
+def test_cnn1d_has_the_published_norm_by_setting() -> None:
+    assert build_net("cnn1d", {"width": 0.05, "norm": "l2"}, 103, 16, 2).summary.norm == "l2"
 
 
 def test_the_norm_of_silent_maps_has_a_gradient() -> None:
     x = torch.zeros(1, 2, 3, requires_grad=True)
-    MeanMaxNorm()(x).sum().backward()
+    MeanMaxNorm("rms")(x).sum().backward()
     assert torch.isfinite(x.grad).all()
 
 

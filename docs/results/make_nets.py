@@ -23,7 +23,7 @@ import joblib
 
 import mcls
 from mcls.data.prepare import prepare
-from mcls.disk.recipe import read_recipe, stage_arguments, table_of
+from mcls.disk.recipe import read_recipe, stage_arguments, table_of, tables_of
 from mcls.settings import digest
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
@@ -31,7 +31,8 @@ PIPELINES = Path(__file__).parents[2] / "pipelines"
 #: Recipes of the table, line by line.
 RECIPES = (
     "mfcc-stats-svm",
-    "mfcc-vq-svm",
+    "mfcc-vq-histogram",
+    "mfcc-triangle-svm",
     "mel-rbm",
     "mlp",
     "mlp-svm",
@@ -97,6 +98,14 @@ def main() -> None:
     print_table(options.work)
 
 
+def label(recipe: str) -> str:
+    """Return the name of a recipe, with the width of its net if that is not the published one."""
+    trained = tables_of(read_recipe(PIPELINES / f"{recipe}.toml"), "train")
+    params = trained[0].get("param", []) if len(trained) == 1 else []
+    widths = [param.partition("=")[2] for param in params if param.startswith("width=")]
+    return f"`{recipe}`" + (f" x {widths[0]}" if widths and float(widths[0]) != 1 else "")
+
+
 def store_of(dataset: str, recipe: str, work: Path) -> tuple[Path, dict[str, Any]]:
     """Return the path of the store that a recipe reads, and the features to extract."""
     table = dict(table_of(read_recipe(PIPELINES / f"{recipe}.toml"), "extract"))
@@ -141,7 +150,7 @@ def print_table(work: Path) -> None:
     for recipe in RECIPES:
         cells = [cell for task in TASKS for cell in figures(task, recipe, work)]
         if any(cells):
-            print("|", " | ".join([f"`{recipe}`", *cells, *sizes(recipe, work)]), "|")
+            print("|", " | ".join([label(recipe), *cells, *sizes(recipe, work)]), "|")
 
 
 def figures(task: Task, recipe: str, work: Path) -> Iterator[str]:

@@ -60,6 +60,12 @@ class Net:
         return f"zoo-{self.name}-fine" if self.extracted == "fine" else f"zoo-{self.name}"
 
     @property
+    def label(self) -> str:
+        """The name of the net, with its width if that is not the published one."""
+        widths = [one.partition("=")[2] for one in self.settings if one.startswith("width=")]
+        return f"`{self.name}`" + "".join(f" x {width}" for width in widths)
+
+    @property
     def size(self) -> tuple[str, ...]:
         """Settings and options that differ from the defaults, for the table."""
         epochs = () if self.epochs == Net.epochs else (f"epochs={self.epochs}",)
@@ -200,7 +206,7 @@ def print_table(work: Path, nets: list[Net]) -> None:
         if any(cells):
             how = ", ".join(f"`{setting}`" for setting in net.size)
             cells += [mflop(net), *sizes(net.run, work)]
-            print("|", " | ".join([f"`{net.name}`", how, *cells]), "|")
+            print("|", " | ".join([net.label, how, *cells]), "|")
 
 
 def mflop(net: Net) -> str:

@@ -38,7 +38,7 @@ def command(
 
     \b
     Example:
-      mcls cv pipelines/mfcc-vq-svm.toml mfcc.h5 runs/cv --split fold
+      mcls cv pipelines/mfcc-triangle-svm.toml mfcc.h5 runs/cv --split fold
       mcls cv my.toml mfcc.h5 runs/tonic --split tonic --labels stroke
       mcls cv my.toml mfcc.h5 runs/once --split split
     """

@@ -61,9 +61,10 @@ _ARGUMENTS = {
     "layer": "layers",
     "p": "settings",
     "param": "settings",
+    "label-rule": "label_rules",
 }
 
-_LISTS = {"dicts", "init", "layers", "pool", "settings", "features", "metrics"}
+_LISTS = {"dicts", "init", "layers", "pool", "settings", "features", "metrics", "label_rules"}
 
 #: Commands of which a recipe may have several tables.
 SEVERAL = ("learn-dict", "encode", "train")

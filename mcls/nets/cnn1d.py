@@ -47,6 +47,8 @@ class CNN1D(Net):
     ----------
     padding : {'valid', 'same'}
         Shorten the segment by 3 frames per convolution (valid), or keep its length.
+    norm : {'rms', 'l2'}
+        Third pool over time: root mean square (rms), or L2 norm as published (l2).
     dropout : float
         Share of the dense layers' units dropped in training, in [0, 1).
 
@@ -61,9 +63,9 @@ class CNN1D(Net):
     van den Oord, Dieleman & Schrauwen (2013), Deep content-based music recommendation; the net of
     four convolutions is that of Dieleman (2014), Recommending music on Spotify with deep learning.
 
-    Differs from the paper: labels instead of latent factors; the norm over time is divided by the
-    root of the number of frames, so that it does not grow with the segment; the widths of the
-    second to fourth convolution are from memory.
+    Differs from the paper: labels instead of latent factors; by default the norm over time is
+    divided by the root of the number of frames, so that it does not grow with the segment
+    (``norm=l2`` is as published); the widths of the second to fourth convolution are from memory.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class CNN1D(Net):
         *,
         width: float = 1.0,
         padding: Literal["valid", "same"] = "valid",
+        norm: Literal["rms", "l2"] = "rms",
         nonlinearity: Nonlinearity = "relu",
         dropout: float = 0.5,
         batch_norm: bool = False,
@@ -101,7 +104,7 @@ class CNN1D(Net):
             for n_in, n_out in pairwise(units)
         ]
         self._convolutions = name_layers(self, "conv", convolutions)
-        self.summary = MeanMaxNorm()
+        self.summary = MeanMaxNorm(norm)
         self._denses = name_layers(self, "dense", denses)
         self.dropout = nn.Dropout(dropout)
         self.output = nn.Linear(units[-1], n_labels)
@@ -122,11 +125,23 @@ class CNN1D(Net):
 
 
 class MeanMaxNorm(nn.Module):
-    """Mean, maximum and L2 norm over time, side by side."""
+    """Mean, maximum and norm over time, side by side.
+
+    Parameters
+    ----------
+    norm : {'rms', 'l2'}
+        Root mean square, or L2 norm, which grows with the segment.
+    """
 
     described_as = "mean, maximum and norm over time"
 
+    def __init__(self, norm: Literal["rms", "l2"]) -> None:
+        super().__init__()
+        self.norm = norm
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """``(batch, maps, frames)`` to ``(batch, 3 * maps)``."""
-        norm = torch.linalg.vector_norm(x, dim=2) / x.shape[2] ** 0.5  # math.sqrt fixes the length
+        norm = torch.linalg.vector_norm(x, dim=2)
+        if self.norm == "rms":
+            norm = norm / x.shape[2] ** 0.5  # math.sqrt fixes the length
         return torch.cat([x.mean(dim=2), x.amax(dim=2), norm], dim=1)
