@@ -27,6 +27,10 @@ from mcls.settings import canonical
 #: The dataset with the ids of the tracks that something was learnt from.
 _IDS = "learnt_from"
 
+#: Ways from the audio to the result that a chain may have, at most. Each concatenation of a step
+#: with itself doubles them, and the memory of the result.
+_MOST_WAYS = 256
+
 #: Bytes that HDF5 itself needs for a step.
 _OVERHEAD = 1 << 15
 
@@ -182,7 +186,18 @@ def read_chain(parent: h5py.Group) -> Chain:
         If the group is not a chain. Links out of the file are never followed.
     """
     group = member(parent, "chain", h5py.Group)
-    return tuple(_read_step(member(group, str(i), h5py.Group), i) for i in range(len(group)))
+    chain: list[Step] = []
+    ways: list[int] = []
+    for i in range(len(group)):
+        step = _read_step(member(group, str(i), h5py.Group), i)
+        ways.append(sum(ways[j] for j in step.inputs) or 1)
+        if ways[i] > _MOST_WAYS:
+            raise FormatError(
+                f"{parent.file.filename}: step {i} of the chain concatenates {ways[i]} results; "
+                f"expected at most {_MOST_WAYS}"
+            )
+        chain.append(step)
+    return tuple(chain)
 
 
 def _read_step(item: h5py.Group, i: int) -> Step:

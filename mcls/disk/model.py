@@ -68,12 +68,16 @@ def model_of(content: bytes, where: Path | str) -> Any:
     trusted = own | _PIECES
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            named = set(_named_types(json.loads(archive.read("schema.json"))))
+            sizes = _sizes(archive, len(content), where)
+            schema = json.loads(archive.read("schema.json"))
+        named = set(_named_types(schema))
         if named - trusted:
             foreign = ", ".join(sorted(named - trusted))
             raise FormatError(
                 f"{where}: refused, as it names types that mcls does not use: {foreign}"
             )
+        if sum(sizes[name] for name in _named_files(schema)) > len(content):
+            raise FormatError(f"{where}: refused, as its arrays are larger than the file")
         model = loads(content, trusted=sorted(trusted))
     except FormatError:
         raise
@@ -83,6 +87,28 @@ def model_of(content: bytes, where: Path | str) -> Any:
         raise FormatError(f"{where}: contains a {type(model).__name__}, not a classifier of mcls")
     _check_trees(model, where, model.n_features_in_)
     return model
+
+
+def _sizes(archive: zipfile.ZipFile, n_bytes: int, where: Path | str) -> dict[str, int]:
+    """Return the sizes of the members; refuse compressed ones, and more than the file can hold."""
+    members = archive.infolist()
+    if any(member.compress_type != zipfile.ZIP_STORED for member in members):
+        raise FormatError(f"{where}: refused, as its members are compressed, which mcls never does")
+    if sum(member.file_size for member in members) > n_bytes:
+        raise FormatError(f"{where}: refused, as its members are larger than the file")
+    return {member.filename: member.file_size for member in members}
+
+
+def _named_files(node: Any) -> Iterator[str]:
+    """Yield the member of every array of a schema."""
+    if isinstance(node, dict):
+        if isinstance(node.get("file"), str):
+            yield node["file"]
+        for value in node.values():
+            yield from _named_files(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _named_files(value)
 
 
 def _named_types(node: Any) -> Iterator[str]:

@@ -48,8 +48,10 @@ def read_tensors(path: Path) -> tuple[dict[str, "torch.Tensor"], dict[str, Any]]
 
     Raises
     ------
+    DataError
+        If there is no such file, or it cannot be read.
     FormatError
-        If the file is missing, corrupt or was not written by mcls.
+        If it is corrupt, or was not written by mcls.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -60,7 +62,11 @@ def read_tensors(path: Path) -> tuple[dict[str, "torch.Tensor"], dict[str, Any]]
             # copies: torch may take another kernel for memory that is not aligned
             tensors = {name: file.get_tensor(name).clone() for name in names}
         about = json.loads(metadata[_KEY])
-    except (OSError, SafetensorError, ValueError) as error:
+    except PermissionError as error:
+        raise DataError(f"{path}: permission denied") from error
+    except FileNotFoundError as error:
+        raise DataError(f"there is no file {path}") from error
+    except (OSError, SafetensorError, ValueError, RecursionError) as error:
         raise FormatError(f"{path}: not a safetensors file, or corrupt ({error})") from error
     except KeyError as error:
         raise FormatError(f"{path}: a safetensors file that mcls did not write") from error

@@ -1,14 +1,19 @@
 """Rebuild a trained net from the tensors and the description that a file holds."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from mcls.errors import FormatError, MclsError
 from mcls.nets import build_net
 from mcls.training.model import FORMAT, NetSpec, TrainedNet
 from mcls.training.standardise import Standardise
+
+#: Parameters that are registered while a net is built, for each of its tensors, at most.
+_REPEATED = 4
 
 #: Largest number of values of a segment that a file may claim.
 _LARGEST = 1 << 28
@@ -59,7 +64,7 @@ def read_net(tensors: Mapping[str, torch.Tensor], about: Mapping[str, Any]) -> T
             own["mean"], own["scale"], whitening, joined=bool(about["joined"])
         )
         sizes = standardise.shape(spec.n_frames, spec.n_dims)
-        with torch.device("meta"):
+        with torch.device("meta"), _at_most(len(tensors)):
             net = build_net(spec.net, spec.settings, *sizes, len(spec.outputs))
         weights = {name.partition(".")[2]: t for name, t in tensors.items() if name[:4] == "net."}
         for name, expected in net.state_dict().items():
@@ -72,3 +77,21 @@ def read_net(tensors: Mapping[str, torch.Tensor], about: Mapping[str, Any]) -> T
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
         said = str(error).partition("\n")[0]
         raise FormatError(f"not a net of mcls ({type(error).__name__}: {said})") from error
+
+
+@contextmanager
+def _at_most(n_tensors: int) -> Iterator[None]:
+    """Stop the building of a net that has more parameters than a file has tensors."""
+    left = _REPEATED * (n_tensors + 1)
+
+    def count(*_: object) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise FormatError(f"it has more parameters than the {n_tensors} tensors of the file")
+
+    hook = register_module_parameter_registration_hook(count)
+    try:
+        yield
+    finally:
+        hook.remove()
