@@ -72,7 +72,7 @@ COMMANDS = {one.__name__: one for one in (extract, encode, learn_dict, train, cr
 def contents(out):
     """Return a digest of every file of an output but those that hold times, paths or addresses."""
     files = [out] if out.is_file() else sorted(path for path in out.rglob("*") if path.is_file())
-    others = ("about.json", "metrics.json", "run.toml", "model.skops")
+    others = ("about.json", "metrics.json", "run.toml", "model.skops", "run.sha256")
     return {
         str(path.relative_to(out.parent))[len(out.name) :]: hashlib.sha1(path.read_bytes()).digest()
         for path in files

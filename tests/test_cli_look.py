@@ -166,6 +166,7 @@ def test_info_of_a_run(things: Path) -> None:
 
 def test_info_of_a_run_with_corrupt_metrics(things: Path, tmp_path: Path) -> None:
     shutil.copytree(things / "run", tmp_path / "run")
+    (tmp_path / "run" / "run.sha256").unlink()
     for text in ("{", "[]", '{"test": {"metrics": {"auc": {}}}}'):
         (tmp_path / "run" / "metrics.json").write_text(text)
         result = run("info", tmp_path / "run")

@@ -104,7 +104,15 @@ def test_a_long_way_is_the_same_as_by_hand(store, recipe, tmp_path):
     np.testing.assert_array_equal(found.scores, wanted.scores)
     assert open_run(fold / "net").settings["train"]["model"] == "mlp"
     left = sorted(path.name for path in (tmp_path / "cv").iterdir())
-    assert left == ["cv.json", "fold-0", "fold-1", "fold-2", "metrics.json", "predictions.csv"]
+    assert left == [
+        "cv.json",
+        "fold-0",
+        "fold-1",
+        "fold-2",
+        "metrics.json",
+        "predictions.csv",
+        "run.sha256",
+    ]
     assert not (fold / "layers.h5").exists()
     audio = store.parent / "3.wav"
     scored = mcls.predict(fold, [audio]).tracks[0].scores  # from the run folder alone

@@ -15,6 +15,7 @@ from mcls.disk.chain import Step, chain_digest
 from mcls.disk.model import read_model, write_model
 from mcls.disk.predictions import Predictions, write_predictions
 from mcls.disk.run import FILES, open_run, toml_value, write_parts, written_folder
+from mcls.disk.sums import SUMS
 from mcls.errors import ConfigError, FormatError
 
 CHAIN = (
@@ -57,7 +58,7 @@ def run(tmp_path, model):
 
 
 def test_written_and_read(run, model, rng):
-    assert sorted(item.name for item in run.iterdir()) == sorted(FILES)
+    assert sorted(item.name for item in run.iterdir()) == sorted([*FILES, SUMS])
     opened = open_run(run)
     X = rng.normal(size=(5, 3))
     assert np.array_equal(opened.model().scores(X), model.scores(X))
@@ -128,6 +129,7 @@ def test_no_folder(tmp_path):
 def test_a_wrong_about_is_refused(run, key, value):
     about = json.loads((run / "about.json").read_text())
     (run / "about.json").write_text(json.dumps({**about, key: value}))
+    (run / SUMS).unlink()
     with pytest.raises(FormatError, match=key):
         open_run(run)
 
@@ -137,6 +139,7 @@ def test_a_wrong_about_is_refused(run, key, value):
 )
 def test_a_corrupt_file_is_named(run, name):
     (run / name).write_bytes(b"\x00\xff nonsense")
+    (run / SUMS).unlink()
     with pytest.raises(FormatError, match=name):
         opened = open_run(run)
         opened.chain()
@@ -162,6 +165,7 @@ def test_a_model_that_would_call_something_is_refused(tmp_path, model, function)
 def test_a_model_cut_short_is_corrupt(run):
     whole = (run / "model.skops").read_bytes()
     (run / "model.skops").write_bytes(whole[: len(whole) // 2])
+    (run / SUMS).unlink()
     with pytest.raises(FormatError, match="corrupt"):
         open_run(run).model()
 

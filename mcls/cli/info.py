@@ -18,27 +18,48 @@ _SHOWN = 20
 @click.argument("path", type=FILE)
 @options_from(Reading)
 @click.option("--split", default="split", help="Column of parts to count the labels by.")
+@click.option(
+    "--verify",
+    is_flag=True,
+    help="Compare all of a store, dictionary or run with its checksums.",
+)
 @json_option
-def command(path: Path, split: str, as_json: bool, **reading: Any) -> None:
+def command(path: Path, split: str, verify: bool, as_json: bool, **reading: Any) -> None:
     """Describe what a file or folder holds and how it was made.
 
     PATH is a manifest, a folder of class folders, a store, a dictionary,
     a run, a cross-validation, predictions or an audio file. For a run this
     shows the metrics, the data, the model and the features; --json adds
-    every setting.
+    every setting. --verify looks for damage: it reads all of a store, a
+    dictionary, a run or a cross-validation and compares it with its
+    checksums.
 
     \b
     Example:
       mcls info mfcc.h5
       mcls info runs/vq --json
+      mcls info mfcc.h5 --verify
     """
-    from mcls.inspection.info import info
+    if verify:
+        from mcls.inspection.verify import verify as compared
 
-    said = info(path, split=split, **reading)
+        said, show = compared(path), _show_verified
+    else:
+        from mcls.inspection.info import info
+
+        said = info(path, split=split, **reading)
+        show = _SHOW[said["kind"]]
     if as_json:
         echo_json(said)
     else:
-        _SHOW[said["kind"]](said)
+        show(said)
+
+
+def _show_verified(said: dict[str, Any]) -> None:
+    for one in said["verified"]:
+        echo(f"{one}: as it was written")
+    for one in said["unverified"]:
+        echo(f"{one}: no checksums, as an older version of mcls wrote it")
 
 
 def _show_store(said: dict[str, Any]) -> None:

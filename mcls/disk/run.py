@@ -8,6 +8,7 @@ history.csv    the training history of a net, a row per epoch
 predictions.csv scores of the valid and the test part (`mcls.disk.predictions`)
 metrics.json   the metrics of these parts
 about.json     labels, aggregation, split id, versions, machine, seconds
+run.sha256     the SHA-256 of every other file (`mcls.disk.sums`)
 ============== =====================================================================
 
 A run folder appears whole or not at all. Nothing in it is pickled (see `mcls.disk.model`): a folder
@@ -33,6 +34,7 @@ from mcls.disk.chain import (
 )
 from mcls.disk.hdf5 import new_hdf5, open_hdf5
 from mcls.disk.model import read_model, write_model
+from mcls.disk.sums import check_sums, write_sums
 from mcls.disk.tensors import write_tensors
 from mcls.disk.workspace import written_whole
 from mcls.errors import ConfigError, FormatError
@@ -115,7 +117,7 @@ def open_run(path: Path | str) -> Run:
     Raises
     ------
     FormatError
-        If it is not one, or a file in it is missing or corrupt.
+        If it is not one, or a file in it is missing, corrupt or not as it was written.
     """
     path = Path(path)
     if path.exists() and not path.is_dir():
@@ -132,6 +134,7 @@ def open_run(path: Path | str) -> Run:
         raise FormatError(
             f"{path}: not a run folder of `mcls train`, as it has no {', '.join(missing)}"
         )
+    check_sums(path)
     about = _read_json(path / "about.json")
     for key, kind in _KEYS.items():
         value = about.get(key)
@@ -170,6 +173,7 @@ def written_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
         refuse_other(path, overwrite=overwrite)
         folder.mkdir()
         yield folder
+        write_sums(folder)
 
 
 def refuse_other(path: Path, *, overwrite: bool) -> None:

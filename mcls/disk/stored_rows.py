@@ -83,6 +83,17 @@ class StoredRows:
             count = (stop - start) * self.n_dims
             return np.fromfile(file, self.dtype, count).reshape(stop - start, self.n_dims)
 
+    def verify(self) -> None:
+        """Compare the checksums of all rows.
+
+        Raises
+        ------
+        FormatError
+            If some do not match; the message names the track.
+        """
+        with self._open() as file:
+            self._check(file, 0, len(self))
+
     @property
     def _width(self) -> int:
         """Bytes per row."""

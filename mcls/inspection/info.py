@@ -20,6 +20,7 @@ from mcls.disk.options import Reading
 from mcls.disk.predictions import Predictions, read_predictions
 from mcls.disk.run import open_run, run_files
 from mcls.disk.store import MEASURED, Store
+from mcls.disk.sums import check_sums
 from mcls.errors import DataError, FormatError, MclsError
 from mcls.options import takes_options
 
@@ -79,6 +80,7 @@ def _folder(path: Path, reading: Reading, split: str) -> dict[str, Any]:
     if any((path / name).is_file() for name in ("run.toml", "model.skops", "model.safetensors")):
         return _run(path)
     if (path / "predictions.csv").is_file():
+        check_sums(path)
         return {
             "kind": "cross-validation",
             "path": str(path),

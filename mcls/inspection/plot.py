@@ -9,6 +9,7 @@ import h5py
 
 from mcls.disk.hdf5 import kind_of
 from mcls.disk.outputs import check_replaced
+from mcls.disk.sums import check_sums
 from mcls.disk.workspace import written_whole
 from mcls.errors import ConfigError, DataError, FormatError
 from mcls.inspection.dictionary import plot_dictionary
@@ -125,6 +126,7 @@ def _kind(path: Path) -> str:
         raise DataError(f"there is nothing at {path}")
     if path.is_dir():
         if (path / "predictions.csv").is_file():
+            check_sums(path)
             return "run"
         raise FormatError(
             f"{path}: there is no predictions.csv in it; expected a folder that `mcls train` or "

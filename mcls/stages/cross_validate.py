@@ -23,6 +23,7 @@ from mcls.disk.predictions import join_predictions, read_predictions, write_pred
 from mcls.disk.recipe import Recipe, read_recipe, refuse_unknown_tables, stage_arguments, table_of
 from mcls.disk.run import open_run, write_json, written_folder
 from mcls.disk.store import Store
+from mcls.disk.sums import SUMS, write_sums
 from mcls.disk.workspace import Workspace, clean_workspaces, is_workspace, written_whole
 from mcls.errors import ConfigError, DataError, FormatError
 from mcls.options import options_of, takes_options
@@ -263,6 +264,8 @@ def _pool(path: Path, runs: Sequence[Path], folds: Sequence[str], seconds: float
     multi_label = opened[0].multi_label
     tested = [read_predictions(run.path / "predictions.csv").only("test") for run in opened]
     pooled = join_predictions([replace(one, multi_label=multi_label) for one in tested])
+    for name in ("metrics.json", SUMS):  # until both are there, the folder is not complete
+        (path / name).unlink(missing_ok=True)
     write_predictions(path / "predictions.csv", pooled)
     ids = [run.about["split_id"] for run in opened]
     summary = {
@@ -278,4 +281,5 @@ def _pool(path: Path, runs: Sequence[Path], folds: Sequence[str], seconds: float
     }
     with written_whole(path / "metrics.json") as temporary:
         write_json(temporary, summary)
+        write_sums(path, {"metrics.json": temporary.read_bytes()})
     return summary

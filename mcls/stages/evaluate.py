@@ -8,6 +8,7 @@ from typing import Any
 
 from mcls.disk.predictions import Predictions, read_predictions
 from mcls.disk.run import open_run, run_files
+from mcls.disk.sums import check_sums
 from mcls.errors import ConfigError, DataError, FormatError
 from mcls.evaluation import Evaluation, MetricResult, across_folds
 from mcls.evaluation import evaluate as measure
@@ -129,6 +130,7 @@ def _open(path: Path) -> tuple[Predictions, dict[str, Any]]:
             f"{path} has no predictions.csv; expected a folder made by `mcls train` or `mcls cv`, "
             "or a CSV"
         )
+    check_sums(path)
     about: dict[str, Any] = {}
     if all((path / name).is_file() for name in run_files(path)):
         about = open_run(path).about
