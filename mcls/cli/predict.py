@@ -1,15 +1,16 @@
 """``mcls predict``: score audio files with a run folder alone."""
 
+import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from mcls.cli.messages import echo, echo_json, printable
-from mcls.cli.options import FILE, json_option
+from mcls.cli.options import FILE, json_option, overwrite_option
 from mcls.cli.progress import done_line, progress_bar
 from mcls.cli.tables import show_table
 from mcls.disk.csv_cells import csv_line
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from mcls.stages.predict import Predicted, Scored
+
+_SHOWN = 20
 
 
 @click.command()
@@ -34,6 +37,15 @@ if TYPE_CHECKING:
 @click.option("--feature", help="Feature to use, if a store has several.")
 @click.option("--jobs", type=click.IntRange(1), default=1, help="Number of worker processes.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV with one line per track or window.")
+@click.option(
+    "-o",
+    "--out",
+    type=FILE,
+    metavar="OUT",
+    help="Write a table that grows while files are scored, for any number of them.",
+)
+@click.option("--jsonl", "as_jsonl", is_flag=True, help="Write JSON Lines to OUT.")
+@overwrite_option
 @json_option
 def command(
     run: Path,
@@ -44,6 +56,9 @@ def command(
     feature: str | None,
     jobs: int,
     as_csv: bool,
+    out: Path | None,
+    as_jsonl: bool,
+    overwrite: bool,
     as_json: bool,
 ) -> None:
     """Score audio files with a trained run.
@@ -53,21 +68,46 @@ def command(
     Higher scores are likelier; whether they are probabilities or margins
     depends on the model.
 
+    With --out, results are written as soon as they are there, as
+    path,label,score or as JSON Lines, and memory does not grow with the
+    number of files. The same command again scores only files that are not
+    in the table. A source - reads the names of files from stdin.
+
     \b
     Example:
       mcls predict runs/vq new.wav other.mp3 --top 3
       mcls predict runs/vq new.wav --windows --csv
       mcls predict runs/vq FOLDER --json
+      mcls predict runs/vq FOLDER --out tags.csv --jobs 2
+      find FOLDER -name '*.wav' | mcls predict runs/vq - --out tags.jsonl
     """
     from mcls.stages.predict import predict
 
     if as_json and as_csv:
         raise click.UsageError("--json and --csv: choose one")
     started = time.monotonic()
+    listed = _listed(sources)
+    if out is not None:
+        if as_csv or windows:
+            raise click.UsageError(f"{'--csv' if as_csv else '--windows'} and --out: choose one")
+        _write(
+            run,
+            listed,
+            out,
+            as_json,
+            jsonl=as_jsonl,
+            top=top,
+            feature=feature,
+            jobs=jobs,
+            overwrite=overwrite,
+        )
+        return
+    if as_jsonl or overwrite:
+        raise click.UsageError(f"{'--jsonl' if as_jsonl else '--overwrite'} needs --out")
     with progress_bar("predict") as progress:
         found = predict(
             run,
-            sources,
+            list(listed),
             feature=feature,
             windows=window if windows else None,
             jobs=jobs,
@@ -83,6 +123,40 @@ def command(
         echo(f"error: {name}: {reason}", err=True)
     done_line(f"{len(found.tracks)} tracks scored, {len(found.failed)} failed", started)
     if found.failed:
+        sys.exit(1)
+
+
+def _listed(sources: Sequence[Path]) -> Iterator[Path]:
+    """Yield the sources; ``-`` stands for the lines of stdin."""
+    for source in sources:
+        if str(source) != "-":
+            yield source
+            continue
+        for line in sys.stdin.buffer:
+            if name := line.rstrip(b"\r\n"):
+                yield Path(os.fsdecode(name))
+
+
+def _write(run: Path, sources: Iterator[Path], out: Path, as_json: bool, **options: Any) -> None:
+    """Score files into a table, and list those that failed."""
+    from mcls.stages.predict_files import predict_files
+
+    started = time.monotonic()
+    with progress_bar("predict", unit="files") as progress:
+        made = predict_files(run, sources, out, progress=progress, **options)
+    for name, reason in made.failed[:_SHOWN]:
+        echo(f"error: {name}: {reason}", err=True)
+    if len(made.failed) > _SHOWN:
+        more = len(made.failed) - _SHOWN
+        echo(f"error: {more} more files failed; see {made.record}", err=True)
+    if as_json:
+        failed = [{"path": name, "reason": reason} for name, reason in made.failed]
+        said = {"scored": made.n_scored, "known": made.n_known, "failed": failed}
+        echo_json({"path": str(out), **said})
+    before = f", {made.n_known} were there before" if made.n_known else ""
+    counts = f"{made.n_scored} files scored{before}, {len(made.failed)} failed"
+    done_line(f"{out}: {counts}", started)
+    if made.failed:
         sys.exit(1)
 
 

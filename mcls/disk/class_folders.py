@@ -129,7 +129,8 @@ def audio_below(folder: Path, others: Counter[str]) -> Iterator[str]:
     """Yield the audio files below a folder, relative to it, and count the suffixes of other files.
 
     Hidden files and folders are ignored. Links to folders are followed, but no folder is visited
-    twice, nor a parent of this one, so that loops of links end.
+    twice, nor a parent of this one, so that loops of links end. The order is always the same: the
+    files of a folder by name, then its folders.
     """
     above = [parent.stat() for parent in folder.absolute().parents]
     entered = {(status.st_dev, status.st_ino) for status in above}
@@ -140,7 +141,7 @@ def audio_below(folder: Path, others: Counter[str]) -> Iterator[str]:
             continue
         entered.add((status.st_dev, status.st_ino))
         folders[:] = sorted(name for name in folders if name[0] != ".")
-        for name in files:
+        for name in sorted(files):
             if _is_audio(name):
                 yield (Path(place) / name).relative_to(folder).as_posix()
             elif name[0] != ".":

@@ -9,9 +9,10 @@ other workers go on meanwhile.
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import islice
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any, TypeVar
@@ -102,7 +103,7 @@ class Pool:
     def map(
         self,
         function: Callable[[Task], R],
-        tasks: Sequence[Task],
+        tasks: Iterable[Task],
         *,
         time_limit: float = math.inf,
     ) -> Iterator[tuple[Task, R]]:
@@ -113,9 +114,9 @@ class Pool:
         function : callable
             Takes a `Task` and goes through `Task.each`. It must be importable in a new process, or
             a `functools.partial` of such a function.
-        tasks : sequence of Task
-            The work. The tasks that are yielded also say which items crashed a worker or exceeded
-            the time limit (`Task.failed`).
+        tasks : iterable of Task
+            The work, read as workers become free. The tasks that are yielded also say which items
+            crashed a worker or exceeded the time limit (`Task.failed`).
         time_limit : float
             Seconds per item.
 
@@ -131,18 +132,20 @@ class Pool:
                 yield task, function(task)
             return
         self._preload = self._preload or [_module_of(function)]
-        missing = min(self.jobs, len(tasks)) - len(self.workers)
+        n_tasks = len(tasks) if isinstance(tasks, Sized) else self.jobs
+        missing = min(self.jobs, n_tasks) - len(self.workers)
         if missing > 0:
             self.workers += start_workers(missing, self._preload)
         try:
-            yield from self._map(function, deque(tasks), time_limit)
+            yield from self._map(function, iter(tasks), time_limit)
         except BaseException:
             self.end()  # they may be in the middle of something
             raise
 
     def _map(
-        self, function: Callable[[Task], R], waiting: deque[Task], time_limit: float
+        self, function: Callable[[Task], R], tasks: Iterator[Task], time_limit: float
     ) -> Iterator[tuple[Task, R]]:
+        waiting: deque[Task] = deque()  # to be done again, or next
         busy: dict[Worker, _Busy] = {}
         n_stillborn = 0  # workers in a row that crashed before their first message
 
@@ -158,8 +161,12 @@ class Pool:
                 waiting[0] = _after_crash(found, time_limit if late else None)
             self._replace(worker)
 
-        while waiting or busy:
-            for worker in [one for one in self.workers if one not in busy][: len(waiting)]:
+        while True:
+            idle = [one for one in self.workers if one not in busy]
+            waiting.extend(islice(tasks, max(0, len(idle) - len(waiting))))
+            if not waiting and not busy:
+                return
+            for worker in idle[: len(waiting)]:
                 busy[worker] = _Busy(waiting.popleft())
                 try:
                     worker.begin(function, busy[worker].task)

@@ -4,8 +4,9 @@ The chain in the run folder makes the rows: its feature steps read the audio, an
 carry their arrays. So a track gets the same score here as when the run was made.
 """
 
+import itertools
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
@@ -140,7 +141,7 @@ def predict(
         raise ConfigError(f"jobs={jobs}; expected 1 or more")
     opened = open_run(run)
     scorer = Scorer(opened, windows)
-    tracks = list(_tracks(opened, sources, scorer.chain, feature))
+    tracks = list(tracks_of(opened, sources, scorer.chain, feature))
     if not tracks:
         raise DataError(f"no audio files in {', '.join(str(source) for source in sources)}")
     size = 1 if jobs == 1 else max(1, min(_TASK_TRACKS, -(-len(tracks) // (8 * jobs))))
@@ -249,7 +250,7 @@ class _StoredTrack:
         return rows_of_track(self.stored, self.index), 0.0
 
 
-_Track = _AudioFile | _StoredTrack
+Track = _AudioFile | _StoredTrack
 
 
 def score_task(task: Task, *, scorer: Scorer) -> tuple[dict[int, Scored | str], float]:
@@ -288,10 +289,10 @@ def _between(known: RowsByStep, start: float, stop: float) -> dict[int, RowsAndR
     return cut
 
 
-def _tracks(
-    run: Run, sources: Sequence[Path | str], chain: Chain, feature: str | None
-) -> Iterator[_Track]:
-    """Yield the tracks to score."""
+def tracks_of(
+    run: Run, sources: Iterable[Path | str], chain: Chain, feature: str | None
+) -> Iterator[Track]:
+    """Yield the tracks to score; a folder is listed as its tracks are needed."""
     reader: FeatureReader | None = None
     for source in map(Path, sources):
         if source.is_file() and h5py.is_hdf5(source):
@@ -302,11 +303,12 @@ def _tracks(
             continue
         if reader is None:
             reader = FeatureReader(chain, run.about.get("sample_rate"))
-        if source.is_dir():
-            paths = sorted(source / name for name in audio_below(source, Counter()))
-            if not paths:
-                raise DataError(f"{source}: no audio files in it")
-        else:
-            paths = [source]
-        for path in paths:
-            yield _AudioFile(str(path), path, reader)
+        if not source.is_dir():
+            yield _AudioFile(str(source), source, reader)
+            continue
+        names = audio_below(source, Counter())
+        first = next(names, None)
+        if first is None:
+            raise DataError(f"{source}: no audio files in it")
+        for name in itertools.chain([first], names):
+            yield _AudioFile(str(source / name), source / name, reader)

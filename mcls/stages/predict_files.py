@@ -1,0 +1,206 @@
+"""Score any number of audio files into a table that grows while they are scored.
+
+Memory does not grow with the number of files: they are listed, scored and written as a stream, in
+the order of the sources. ``NAME.about.json`` beside the table records the run, the settings and, at
+the end, the files that could not be scored. A command that was killed continues behind the last
+whole file; files that are in the table are not scored again.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from mcls import __version__
+from mcls.disk.outputs import check_suffix
+from mcls.disk.run import open_run, write_json
+from mcls.disk.scored_files import ScoredLabel, TableFormat, read_finished
+from mcls.disk.workspace import Workspace, written_whole
+from mcls.errors import ConfigError, FormatError
+from mcls.parallel.pool import Pool, Task
+from mcls.parallel.progress import Progress
+from mcls.settings import digest
+from mcls.stages.predict import Predicted, Scored, Scorer, Track, score_task, tracks_of
+
+#: Files in the task of a worker.
+_TASK_FILES = 16
+
+
+@dataclass(frozen=True)
+class PredictedFiles:
+    """The result of `predict_files`.
+
+    Parameters
+    ----------
+    path : Path
+        The table.
+    record : Path
+        The file that lists the failures.
+    n_scored, n_known : int
+        The number of files scored by this call, and of those that were in the table before.
+    failed : list of (str, str)
+        The files that could not be scored, and the reasons.
+    """
+
+    path: Path
+    record: Path
+    n_scored: int
+    n_known: int
+    failed: list[tuple[str, str]] = field(default_factory=list)
+
+
+def predict_files(
+    run: Path | str,
+    sources: Iterable[Path | str],
+    out: Path | str,
+    *,
+    jsonl: bool = False,
+    top: int | None = None,
+    feature: str | None = None,
+    jobs: int = 1,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> PredictedFiles:
+    """Score audio files, folders of audio files, or the tracks of a store into a table.
+
+    Parameters
+    ----------
+    run : path
+        A run folder.
+    sources : iterable of paths
+        Audio files, folders (all audio files below them) and stores; read as they are needed.
+    out : path
+        The table; see `mcls.disk.scored_files`. Files that are in it from an earlier call with the
+        same run and settings are not scored again.
+    jsonl : bool
+        Write JSON Lines in place of CSV; so does a name that ends in ``.jsonl``.
+    top : int or None
+        Write this many labels of each file, the likeliest; None writes those that are predicted
+        (CSV) or all of them (JSON Lines).
+    feature : str or None
+        The feature of a store to use, if several fit.
+    jobs : int
+        Number of worker processes; 1 computes in this process. The table is the same for any.
+    overwrite : bool
+        Replace a table of another run or of other settings.
+    progress : callable or None
+        ``progress(files done, 0, seconds of audio)``.
+
+    Raises
+    ------
+    ConfigError
+        If `out` has another suffix, or holds something else.
+    DataError, FormatError
+        If `run` is not a run folder, or a folder has no audio.
+    """
+    if jobs < 1:
+        raise ConfigError(f"jobs={jobs}; expected 1 or more")
+    out = Path(out)
+    check_suffix(out, "a table of scored files", (".jsonl",) if jsonl else (".csv", ".jsonl"))
+    opened = open_run(run)
+    scorer = Scorer(opened, None)
+    labels = Predicted(opened.labels, opened.multi_label, float(opened.about["threshold"]), [], [])
+    form = TableFormat(jsonl or out.suffix.lower() == ".jsonl", calibrated=False)
+    key = digest([opened.about, opened.settings, top, feature, vars(form)])
+    record = out.with_name(f"{out.stem}.about.json")
+    tracks = tracks_of(opened, sources, scorer.chain, feature)
+    about = {"key": key, "run": str(run), "mcls": __version__, "complete": False}
+    n_scored, failed, seconds = 0, [], 0.0
+    with Workspace(out, key):
+        known, size = _known(out, record, key, form, overwrite=overwrite)
+        _write_record(record, about)
+        with out.open("r+b" if size else "wb") as file:
+            file.truncate(size)
+            file.seek(size)
+            if not size:
+                file.write(form.header().encode())
+            left = (track for track in tracks if track.name not in known)
+            for name, found, some_seconds in _in_order(scorer, left, jobs):
+                if isinstance(found, str):
+                    failed.append((name, found))
+                else:
+                    file.write(_lines(found, labels, form, top).encode("utf-8", "surrogateescape"))
+                    file.flush()
+                    n_scored += 1
+                seconds += some_seconds
+                if progress is not None:
+                    progress(n_scored + len(failed), 0, seconds)
+        about |= {"complete": True, "files": len(known) + n_scored}
+        about["failed"] = [{"path": name, "reason": reason} for name, reason in failed]
+        _write_record(record, about)
+    return PredictedFiles(out, record, n_scored, len(known), failed)
+
+
+def _lines(found: Scored, labels: Predicted, form: TableFormat, top: int | None) -> str:
+    predicted = labels.predicted(found.scores)
+    ranked = labels.top(found.scores, top or len(labels.labels))
+    if top is None and not form.jsonl:
+        ranked = [pair for pair in ranked if pair[0] in predicted]
+    return form.lines(found.name, [ScoredLabel(*pair) for pair in ranked], predicted)
+
+
+def _known(
+    out: Path, record: Path, key: str, form: TableFormat, *, overwrite: bool
+) -> tuple[set[str], int]:
+    """Return the files that are in the table, and the size of their lines; 0 writes a new one."""
+    if not out.exists():
+        return set(), 0
+    about = _read_record(record)
+    if about is None:
+        raise ConfigError(
+            f"{out} is not a table that `mcls predict` wrote and is not replaced; choose another "
+            "output"
+        )
+    if about.get("key") == key:
+        return read_finished(out, form, complete=bool(about.get("complete")))
+    if not overwrite:
+        raise ConfigError(
+            f"{out} holds the scores of {about.get('run')}, or of other settings; choose another "
+            "output, or pass --overwrite to replace it"
+        )
+    return set(), 0
+
+
+def _read_record(record: Path) -> dict[str, Any] | None:
+    if not record.is_file():
+        return None
+    try:
+        about = json.loads(record.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise FormatError(f"{record} is corrupt ({error}); remove it and {record.stem}") from error
+    return about if isinstance(about, dict) and "key" in about else None
+
+
+def _write_record(record: Path, about: dict[str, Any]) -> None:
+    with written_whole(record) as temporary:
+        write_json(temporary, about)
+
+
+def _in_order(
+    scorer: Scorer, tracks: Iterator[Track], jobs: int
+) -> Iterator[tuple[str, Scored | str, float]]:
+    """Yield the name of each track, its scores or the error, and seconds of audio, in order."""
+    size = 1 if jobs == 1 else _TASK_FILES
+    waiting: dict[int, list[tuple[str, Scored | str, float]]] = {}
+    due = 0
+    with Pool(jobs if jobs > 1 else 0) as team:
+        for task, (scored, seconds) in team.map(
+            partial(score_task, scorer=scorer), _tasks(tracks, size)
+        ):
+            first = task.items[0][0]
+            found = scored | {task.items[i][0]: reason for i, reason in task.failed.items()}
+            share = seconds / len(task.items)
+            waiting[first] = [(track.name, found[i], share) for i, track in task.items]
+            while due in waiting:
+                done = waiting.pop(due)
+                due += len(done)
+                yield from done
+
+
+def _tasks(tracks: Iterator[Track], size: int) -> Iterator[Task]:
+    numbered = enumerate(tracks)
+    while items := list(islice(numbered, size)):
+        yield Task(items)
