@@ -268,7 +268,7 @@ def test_a_full_disk_is_said_and_the_old_file_stays(tmp_path):
 
 def test_what_is_not_there_or_not_hdf5_is_named(tmp_path):
     (tmp_path / "text.h5").write_text("hello")
-    with pytest.raises(FormatError, match=r"text\.h5 is not an HDF5 file"):
+    with pytest.raises(FormatError, match=r"text\.h5 is not an HDF5 file; expected a store"):
         Store(tmp_path / "text.h5")
     with pytest.raises(DataError, match=r"no file .*none\.h5"):
         Store(tmp_path / "none.h5")

@@ -112,7 +112,10 @@ def open_hdf5(path: Path, kind: str, version: int) -> h5py.File:
     except PermissionError as error:
         raise DataError(f"{path}: permission denied") from error
     except OSError as error:
-        raise FormatError(f"{path} is not an HDF5 file, or is corrupt ({error})") from error
+        if not h5py.is_hdf5(path):
+            expected = _EXPECTED.get(kind, "expected a file that mcls wrote")
+            raise FormatError(f"{path} is not an HDF5 file; {expected}") from error
+        raise FormatError(f"{path} is a corrupt HDF5 file ({error})") from error
     try:
         check_content(file)
         found, found_version = str(file.attrs.get("kind")), file.attrs.get("format")
