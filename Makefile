@@ -39,8 +39,8 @@ test: install ## Run all tests except the slow ones (a few minutes)
 test-all: install ## Run every test
 	$(BIN)/python -m pytest -m ''
 
-fuzz: install ## Extract 5,000 damaged audio files (some minutes)
-	MCLS_FUZZ=5000 $(BIN)/python -m pytest -m slow -s tests/fuzz
+fuzz: install ## Read 5,000 damaged audio files and 10,000 others (half an hour)
+	MCLS_FUZZ=5000 MCLS_FUZZ_FILES=10000 $(BIN)/python -m pytest -m slow -s tests/fuzz
 
 kills: install ## Run 40 extractions, each killed repeatedly until it finishes
 	MCLS_KILLS=40 $(BIN)/python -m pytest -m slow -s tests/test_extract.py -k killed
