@@ -21,7 +21,11 @@ from mcls.evaluation.aggregate import aggregate, score_tracks
 from mcls.registry import entries, find
 
 #: All that learn from rows; `average` reads scores (test_average.py).
-NAMES = sorted(set(entries("classifiers")) - {"average"})
+NAMES = sorted(
+    name
+    for name, entry in entries("classifiers").items()
+    if name != "average" and not entry.facts.get("regression")
+)
 SMALL = {
     "random-forest": {"n_estimators": 20},
     "gmm": {"n_components": 2},

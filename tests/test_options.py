@@ -96,6 +96,7 @@ def test_origins_say_where_each_value_came_from() -> None:
         "settings": "command line",
         "fold": "environment",
         "labels": "recipe",
+        "regression": "default",
         "split": "default",
         "group": "default",
         "valid": "default",

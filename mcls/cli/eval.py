@@ -50,10 +50,11 @@ def command(
     are optional.
 
     The default metrics are accuracy, auc and f1 with one label per track,
-    auc and ap with several. Macro is the mean over labels, micro pools all
-    labels; intervals come from a jackknife over tracks. Labels that all
-    tracks have, or none has, are left out and named. With several paths
-    --json prints a list.
+    auc and ap with several, mse, r2 and spearman for numbers (of a CSV
+    with columns true:TARGET and predicted:TARGET). Macro is the mean over
+    labels, micro pools all labels; intervals come from a jackknife over
+    tracks. Labels that all tracks have, or none has, are left out and
+    named. With several paths --json prints a list.
 
     \b
     Example:

@@ -106,7 +106,10 @@ def _show_run(said: dict[str, Any]) -> None:
     about, settings = said["about"], dict(said["settings"].get("train", {}))
     model = str(settings.pop("model", "unknown"))
     kind = "any number of labels per track" if said["multi_label"] else "one label per track"
-    _title(said, model, f"{len(said['labels'])} labels, {kind}", _size(said["bytes"]))
+    kind = f"{len(said['labels'])} labels, {kind}"
+    if about.get("regression"):
+        kind = f"{len(said['labels'])} targets of a regression"
+    _title(said, model, kind, _size(said["bytes"]))
     commit = f" (commit {about['commit'][:7]})" if about.get("commit") else ""
     spent = f" in {spell_seconds(about['seconds'])}" if "seconds" in about else ""
     echo(f"trained {said['made']} by mcls {about.get('mcls', '')}{commit}{spent}")

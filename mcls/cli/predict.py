@@ -113,6 +113,8 @@ def command(
             jobs=jobs,
             progress=progress,
         )
+    if found.regression and top is not None:
+        raise click.UsageError(f"--top is for labels, but {run} predicts numbers; leave it out")
     if as_json:
         echo_json(_as_dict(found, top))
     elif as_csv:
@@ -169,7 +171,8 @@ def _show(found: "Predicted", top: int | None) -> None:
             for label, score in _best(found, scores, top):
                 rows.append([name, when, label, f"{score:.3f}"])
                 name, when = "", ""
-    columns = ["track", "seconds", "label", "score"]
+    what = ["target", "number"] if found.regression else ["label", "score"]
+    columns = ["track", "seconds", *what]
     if not _has_windows(found):
         columns.remove("seconds")
         rows = [[row[0], *row[2:]] for row in rows]
@@ -188,7 +191,9 @@ def _has_windows(found: "Predicted") -> bool:
 
 
 def _best(found: "Predicted", scores: "np.ndarray", top: int | None) -> list[tuple[str, float]]:
-    """Return the labels to show: the `top` likeliest, or those that are predicted."""
+    """Return the labels to show: the `top` likeliest, or those that are predicted; all numbers."""
+    if found.regression:
+        return [(name, float(number)) for name, number in zip(found.labels, scores, strict=True)]
     if top is not None:
         return found.top(scores, top)
     predicted = set(found.predicted(scores))
@@ -205,7 +210,8 @@ def _show_csv(found: "Predicted", top: int | None) -> None:
 
     times = ["start", "stop"] if _has_windows(found) else []
     if top is None:
-        show("track", *times, *(f"score:{label}" for label in found.labels))
+        kind = "predicted" if found.regression else "score"
+        show("track", *times, *(f"{kind}:{label}" for label in found.labels))
     else:
         show("track", *times, "rank", "label", "score")
     for track in found.tracks:
@@ -222,6 +228,8 @@ def _as_dict(found: "Predicted", top: int | None) -> dict[str, Any]:
     """Return the results as JSON can hold them."""
 
     def result(scores: "np.ndarray") -> dict[str, Any]:
+        if found.regression:
+            return {"numbers": dict(_best(found, scores, None))}
         ranked = found.top(scores, top or len(found.labels))
         return {"labels": found.predicted(scores), "scores": dict(ranked)}
 
@@ -233,9 +241,9 @@ def _as_dict(found: "Predicted", top: int | None) -> dict[str, Any]:
                 {"start": w.start, "stop": w.stop, **result(w.scores)} for w in track.windows
             ]
         tracks.append(entry)
+    scoring = {"multi_label": found.multi_label, "threshold": found.threshold}
     return {
-        "multi_label": found.multi_label,
-        "threshold": found.threshold,
+        **({"regression": True} if found.regression else scoring),
         "tracks": tracks,
         "failed": [{"track": name, "reason": reason} for name, reason in found.failed],
     }

@@ -109,6 +109,7 @@ def _train(
 def show_summary(path: Path, summary: dict[str, Any]) -> None:
     """Print the model, the data, and the metrics of valid and test."""
     kind = "labels, several per track" if summary["multi_label"] else "labels"
+    kind = "targets of a regression" if summary.get("regression") else kind
     echo(f"{path}: {summary['model']} on {summary['rows']} rows, {summary['n_labels']} {kind}")
     echo(summary["split"])
     if "training" in summary:

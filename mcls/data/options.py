@@ -14,6 +14,9 @@ class Split:
     """
 
     labels: str = option("labels", "Column of labels.", section="Data")
+    regression: bool = option(
+        False, "Predict the numbers of the label column (regression).", section="Data"
+    )
     split: str = option(
         "split", "Column of parts (train, valid, test) or of folds.", section="Data"
     )

@@ -23,8 +23,8 @@ class LabelTable:
     ----------
     names : list of str
         The labels, one per column; sorted unless they are given.
-    matrix : np.ndarray, shape (n_tracks, n_labels), bool
-        True where the track has the label.
+    matrix : np.ndarray, shape (n_tracks, n_labels), bool or float64
+        True where the track has the label; for a regression the numbers to predict.
     multi_label : bool
         True if some track has several labels.
     """
@@ -35,6 +35,11 @@ class LabelTable:
 
     def __len__(self) -> int:
         return len(self.matrix)
+
+    @property
+    def regression(self) -> bool:
+        """Whether these are numbers to predict, in place of labels."""
+        return self.matrix.dtype != bool
 
     def classes(self) -> np.ndarray:
         """Return the column of the single label of each track, int64 ``(n_tracks,)``.
@@ -65,6 +70,13 @@ class LabelTable:
         >>> parse_labels(["b|a", "b"]).texts()
         ['a|b', 'b']
         """
+        if self.regression:
+            return [
+                SEPARATOR.join(
+                    f"{name}={value!r}" for name, value in zip(self.names, row, strict=True)
+                )
+                for row in self.matrix.tolist()
+            ]
         return [
             SEPARATOR.join(self.names[column] for column in np.flatnonzero(row))
             for row in self.matrix

@@ -23,9 +23,11 @@ _PIECES = {
     *("numpy.ndarray", "numpy.bool", "numpy.float64", "numpy.int64"),
     "sklearn.ensemble._forest.RandomForestClassifier",
     "sklearn.linear_model._logistic.LogisticRegression",
+    "sklearn.linear_model._ridge.Ridge",
     "sklearn.mixture._gaussian_mixture.GaussianMixture",
     "sklearn.neighbors._classification.KNeighborsClassifier",
     "sklearn.preprocessing._data.StandardScaler",
+    "sklearn.svm._classes.SVR",
     "sklearn.tree._classes.DecisionTreeClassifier",
     "sklearn.tree._tree.Tree",
 }

@@ -5,6 +5,11 @@ There is a line per track::
     track_id,part,fold,labels,score:jazz,score:rock
     one,test,,rock,0.25,0.75
 
+For a regression there are columns of true and of predicted numbers::
+
+    track_id,part,fold,true:valence,predicted:valence
+    one,test,,0.3,0.25
+
 ``labels`` are the true labels, joined by ``|``; ``score:<label>`` is higher if the label is more
 likely. ``part`` and ``fold`` may be missing or empty, and other columns are ignored, so that tables
 of other programs can be evaluated too.
@@ -23,6 +28,7 @@ from mcls.disk.workspace import written_whole
 from mcls.errors import DataError, FormatError, suggest
 
 _SCORE = "score:"
+_TRUE, _PREDICTED = "true:", "predicted:"
 
 
 @dataclass(frozen=True)
@@ -39,10 +45,10 @@ class Predictions:
         The fold held out as test when the track was scored; empty without folds.
     names : list of str
         The labels.
-    truth : np.ndarray, shape (n_tracks, n_labels), bool
-        The true labels of every track.
+    truth : np.ndarray, shape (n_tracks, n_labels), bool or float64
+        The true labels of every track; for a regression the true numbers.
     scores : np.ndarray, shape (n_tracks, n_labels), float64
-        The scores; higher is more likely.
+        The scores; higher is more likely. For a regression the predicted numbers.
     multi_label : bool
         Whether a track may have any number of labels instead of exactly one.
     """
@@ -57,6 +63,11 @@ class Predictions:
 
     def __len__(self) -> int:
         return len(self.track_ids)
+
+    @property
+    def regression(self) -> bool:
+        """Whether these are numbers, in place of labels and scores."""
+        return self.truth.dtype != bool
 
     def only(self, part: str | None = None, *, fold: str | None = None) -> "Predictions":
         """Return the tracks of a part, of a fold, or of both.
@@ -99,7 +110,7 @@ class Predictions:
 def join_predictions(several: Sequence[Predictions]) -> Predictions:
     """Join predictions of the same labels into one table."""
     first = several[0]
-    if any(other.names != first.names for other in several):
+    if any((other.names, other.regression) != (first.names, first.regression) for other in several):
         raise DataError("predictions with different labels cannot be joined")
     return Predictions(
         [i for one in several for i in one.track_ids],
@@ -126,13 +137,20 @@ def write_predictions(path: Path | str, predictions: Predictions) -> None:
         written_whole(Path(path)) as temporary,
         temporary.open("w", encoding="utf-8", newline="") as file,
     ):
-        header = ["track_id", "part", "fold", "labels", *(_SCORE + name for name in names)]
-        file.write(csv_line(header))
+        kinds = (_TRUE, _PREDICTED) if predictions.regression else (_SCORE,)
+        columns = [kind + name for kind in kinds for name in names]
+        labels = [] if predictions.regression else ["labels"]
+        file.write(csv_line(["track_id", "part", "fold", *labels, *columns]))
         for i, track_id in enumerate(predictions.track_ids):
-            labels = "|".join(names[label] for label in np.flatnonzero(predictions.truth[i]))
+            truth = predictions.truth[i]
+            true = (
+                [repr(number) for number in truth.tolist()]
+                if predictions.regression
+                else ["|".join(names[label] for label in np.flatnonzero(truth))]
+            )
             scores = [repr(score) for score in predictions.scores[i].tolist()]
             part, fold = predictions.parts[i], predictions.folds[i]
-            file.write(csv_line([track_id, part, fold, labels, *scores]))
+            file.write(csv_line([track_id, part, fold, *true, *scores]))
 
 
 def read_predictions(path: Path | str) -> Predictions:
@@ -166,7 +184,9 @@ def read_predictions(path: Path | str) -> Predictions:
     rows = _rows(path)
     _, header = next(rows, (1, []))
     columns = _columns(path, header)
-    labels = [(name.removeprefix(_SCORE), i) for name, i in columns.items() if _is_score(name)]
+    regression = any(name.startswith(_PREDICTED) for name in columns)
+    score = _PREDICTED if regression else _SCORE
+    labels = [(name.removeprefix(score), i) for name, i in columns.items() if _begins(name, score)]
     names = [name for name, _ in labels]
     place = {name: i for i, name in enumerate(names)}
     read: dict[tuple[str, str, str], int] = {}
@@ -182,11 +202,15 @@ def read_predictions(path: Path | str) -> Predictions:
         if key in read:
             raise FormatError(f"{where}: track {key[0]!r} is already in line {read[key]}")
         read[key] = line
-        truth.append(_truth(where, cells["labels"], place))
+        truth.append(
+            [_score(where, name, cells[_TRUE + name]) for name in names]
+            if regression
+            else _truth(where, cells["labels"], place)
+        )
         scores.append([_score(where, name, row[i]) for name, i in labels])
     if not read:
         raise FormatError(f"{path}: expected at least one track below the header")
-    matrix = np.array(truth, dtype=bool)
+    matrix = np.array(truth, dtype=np.float64 if regression else bool)
     return Predictions(
         [track_id for track_id, _, _ in read],
         [part for _, part, _ in read],
@@ -194,7 +218,7 @@ def read_predictions(path: Path | str) -> Predictions:
         names,
         matrix,
         np.array(scores, dtype=np.float64),
-        bool((matrix.sum(axis=1) != 1).any()),
+        not regression and bool((matrix.sum(axis=1) != 1).any()),
     )
 
 
@@ -220,21 +244,25 @@ def _columns(path: Path, header: list[str]) -> dict[str, int]:
     if twice:
         raise FormatError(f"{path}:1: column {twice[0]!r} occurs twice")
     columns = {name: i for i, name in enumerate(names)}
-    for needed in ("track_id", "labels"):
+    numbers = [name for name in names if _begins(name, _PREDICTED)]
+    if numbers and any(_begins(name, _SCORE) for name in names):
+        raise FormatError(f"{path}:1: columns of scores and of predicted numbers; expected one")
+    true = [_TRUE + name.removeprefix(_PREDICTED) for name in numbers]
+    for needed in ("track_id", *(true or ["labels"])):
         if needed not in columns:
             raise FormatError(
                 f"{path}:1: there is no column {needed!r}; expected track_id, labels and "
                 f"score:<label> per label, found: {', '.join(names[:8]) or 'nothing'}"
             )
-    if sum(map(_is_score, names)) < 2:
+    if not numbers and sum(_begins(name, _SCORE) for name in names) < 2:
         raise FormatError(
             f"{path}:1: expected a column score:<label> for each of two or more labels"
         )
     return columns
 
 
-def _is_score(column: str) -> bool:
-    return column.startswith(_SCORE) and len(column) > len(_SCORE)
+def _begins(column: str, kind: str) -> bool:
+    return column.startswith(kind) and len(column) > len(kind)
 
 
 def _truth(where: str, cell: str, place: dict[str, int]) -> list[bool]:

@@ -76,6 +76,11 @@ class Run:
         return list(self.about["labels"])
 
     @property
+    def regression(self) -> bool:
+        """Whether numbers are predicted in place of labels."""
+        return self.about.get("regression") is True
+
+    @property
     def multi_label(self) -> bool:
         """Whether a track may have several labels."""
         return bool(self.about["multi_label"])
@@ -144,7 +149,9 @@ def open_run(path: Path | str) -> Run:
         raise FormatError(
             f"{path}: the run has format {about['format']}; this version of mcls reads {FORMAT}"
         )
-    if not all(isinstance(name, str) for name in about["labels"]) or len(about["labels"]) < 2:
+    fewest = 1 if about.get("regression") is True else 2
+    names = about["labels"]
+    if not all(isinstance(name, str) for name in names) or len(names) < fewest:
         raise FormatError(f"{path / 'about.json'}: labels are not a list of names")
     try:
         settings = tomllib.loads((path / "run.toml").read_text(encoding="utf-8"))

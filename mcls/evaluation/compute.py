@@ -19,6 +19,7 @@ from mcls.evaluation.jackknife import (
     micro_spread,
     units_of,
 )
+from mcls.evaluation.measure_numbers import measure_numbers
 from mcls.evaluation.results import Estimate, Evaluation, MetricResult
 from mcls.registry import Entry, entries, find
 from mcls.settings import resolve, split_spec
@@ -71,26 +72,31 @@ def evaluate(
     0.667
     """
     validate(predictions)
-    kind = "multi-label" if predictions.multi_label else "single-label"
-    if not metrics:
-        known = entries("metrics").values()
-        metrics = [entry.name for entry in known if kind in entry.facts["default_for"]]
+    metrics = metrics or default_metrics(predictions)
     wanted = [_resolve_metric(spec, predictions, threshold) for spec in dict.fromkeys(metrics)]
-    if confusion and predictions.multi_label:
+    if confusion and (predictions.multi_label or predictions.regression):
         raise ConfigError(
             "a confusion matrix needs exactly one label per track; use --per-label instead"
         )
 
     truth, n_tracks = predictions.truth, len(predictions)
+    if predictions.regression:
+        if threshold:
+            raise ConfigError("numbers are predicted here, not labels; leave out the threshold")
+        truth = np.ones(truth.shape, dtype=bool)  # every track has every number
     support = truth.sum(axis=0)
-    left_out = {
-        name: "no track has it" if n == 0 else "every track has it"
-        for name, n in zip(predictions.names, support.tolist(), strict=True)
-        if n in (0, n_tracks)
-    }
+    left_out = (
+        {}
+        if predictions.regression
+        else {
+            name: "no track has it" if n == 0 else "every track has it"
+            for name, n in zip(predictions.names, support.tolist(), strict=True)
+            if n in (0, n_tracks)
+        }
+    )
     units = units_of(predictions.track_ids)
     results = {
-        spec: measure(entry, settings, predictions, units if intervals else None).result()
+        spec: _result(entry, settings, predictions, units if intervals else None)
         for spec, entry, settings in wanted
     }
     thresholds = [settings["threshold"] for *_, settings in wanted if "threshold" in settings]
@@ -99,6 +105,7 @@ def evaluate(
         n_tracks=n_tracks,
         names=predictions.names,
         multi_label=predictions.multi_label,
+        regression=predictions.regression,
         support=dict(zip(predictions.names, support.tolist(), strict=True)),
         left_out=left_out,
         metrics=results,
@@ -106,6 +113,21 @@ def evaluate(
         threshold=thresholds[0] if thresholds else None,
         confusion=confusion_matrix(truth, predictions.scores).tolist() if confusion else None,
     )
+
+
+def default_metrics(predictions: Predictions) -> list[str]:
+    """Return the metrics that suit predictions: of one label per track, of several, of numbers."""
+    kind = "multi-label" if predictions.multi_label else "single-label"
+    kind = "regression" if predictions.regression else kind
+    return [e.name for e in entries("metrics").values() if kind in e.facts["default_for"]]
+
+
+def _result(
+    entry: Entry, settings: dict[str, Any], predictions: Predictions, units: np.ndarray | None
+) -> MetricResult:
+    if predictions.regression:
+        return measure_numbers(entry, settings, predictions, units)
+    return measure(entry, settings, predictions, units).result()
 
 
 def validate(predictions: Predictions) -> None:
@@ -120,21 +142,23 @@ def validate(predictions: Predictions) -> None:
     shape = (len(predictions.track_ids), len(predictions.names))
     if shape[0] == 0:
         raise DataError("there are no tracks to evaluate")
-    if shape[1] < 2 or len(set(predictions.names)) < shape[1]:
+    if shape[1] < (1 if predictions.regression else 2) or len(set(predictions.names)) < shape[1]:
         raise DataError(
             f"the labels are {predictions.names}; expected two or more different labels"
         )
     for what, array in (("true labels", predictions.truth), ("scores", predictions.scores)):
         if array.shape != shape:
             raise DataError(f"the {what} have shape {array.shape}; expected {shape}")
-    if predictions.truth.dtype != bool:
-        raise DataError(f"the true labels are {predictions.truth.dtype}; expected bool")
+    if predictions.regression and predictions.truth.dtype != np.float64:
+        raise DataError(f"the true labels are {predictions.truth.dtype}; expected bool or float64")
+    if predictions.regression and not np.isfinite(predictions.truth).all():
+        raise DataError("some true numbers are NaN or infinite")
     bad = np.isnan(predictions.scores).any(axis=1)
     if bad.any():
         first = predictions.track_ids[int(bad.argmax())]
         raise DataError(f"{int(bad.sum())} tracks have NaN scores, such as {first!r}")
     odd = predictions.truth.sum(axis=1) != 1
-    if not predictions.multi_label and odd.any():
+    if not predictions.multi_label and not predictions.regression and odd.any():
         first = predictions.track_ids[int(odd.argmax())]
         raise DataError(
             f"track {first!r} has {int(predictions.truth[odd][0].sum())} labels; expected exactly "
@@ -149,11 +173,16 @@ def _resolve_metric(
     name, given = split_spec(spec)
     entry = find("metrics", name)
     settings = resolve(entry, given)
+    if predictions.regression != entry.facts.get("regression", False):
+        others = ", ".join(default_metrics(predictions))
+        said = "predicted numbers" if predictions.regression else "labels with scores"
+        raise ConfigError(f"{name} does not fit {said}; use one of {others}")
     if predictions.multi_label and entry.facts.get("single_label_only"):
-        others = [e.name for e in entries("metrics").values() if "single_label_only" not in e.facts]
+        known = entries("metrics").values()
+        fitting = [e.name for e in known if not {"single_label_only", "regression"} & {*e.facts}]
         raise ConfigError(
             f"{name} needs exactly one label per track, but this data is multi-label; "
-            f"use one of {', '.join(others)}"
+            f"use one of {', '.join(fitting)}"
         )
     if "threshold" in settings:
         settings["threshold"] = _threshold(name, predictions, settings["threshold"], threshold)

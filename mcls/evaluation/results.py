@@ -76,6 +76,8 @@ class Evaluation:
         Results by the name or spec of the metric.
     intervals : bool
         True if confidence intervals were computed.
+    regression : bool
+        True if numbers were predicted, which are then the labels here.
     threshold : float or None
         Score from which a label counts as predicted; None if no metric used one.
     confusion : list of list of int, or None
@@ -90,6 +92,7 @@ class Evaluation:
     left_out: dict[str, str]
     metrics: dict[str, MetricResult]
     intervals: bool
+    regression: bool = False
     threshold: float | None = None
     confusion: list[list[int]] | None = field(default=None, repr=False)
 
@@ -111,6 +114,7 @@ class Evaluation:
             "n_tracks": self.n_tracks,
             "n_labels": len(self.names),
             "multi_label": self.multi_label,
+            **({"regression": True} if self.regression else {}),
             "interval": {"level": LEVEL, "over": "tracks", "method": "jackknife"}
             if self.intervals
             else None,

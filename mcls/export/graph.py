@@ -21,6 +21,7 @@ class SegmentGraph(nn.Module):
 
     place: torch.Tensor
     ends: torch.Tensor
+    numbers: torch.Tensor
 
     def __init__(self, model: TrainedNet, n_labels: int) -> None:
         super().__init__()
@@ -33,6 +34,9 @@ class SegmentGraph(nn.Module):
         place[list(model.spec.outputs)] = np.arange(n_outputs)
         self.register_buffer("place", torch.tensor(place), persistent=False)
         ends = torch.tensor([[model.lowest, model.highest]], dtype=torch.float32)
+        spec = model.spec
+        scale = torch.tensor([spec.target_scale, spec.target_mean], dtype=torch.float32)
+        self.register_buffer("numbers", scale, persistent=False)
         self.register_buffer("ends", ends, persistent=False)
 
     def forward(self, segments: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -43,6 +47,8 @@ class SegmentGraph(nn.Module):
             scores = logits.softmax(dim=1)
         elif self.kind == "sigmoid":
             scores = logits.sigmoid()
+        elif self.kind == "linear":
+            scores = logits * self.numbers[0] + self.numbers[1]
         scores = torch.cat([scores, self.ends.expand(scores.shape[0], 2)], dim=1)
         return logits, scores.index_select(1, self.place)
 

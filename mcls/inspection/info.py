@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
 
 from mcls.disk.audio import probe
 from mcls.disk.chain import Chain, spell_chain
@@ -185,12 +186,18 @@ def _headlines(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def _predictions(predictions: Predictions) -> dict[str, Any]:
+    regression = predictions.regression
+    counts = (
+        np.full(len(predictions.names), len(predictions))
+        if regression
+        else predictions.truth.sum(axis=0)
+    )
     return {
         "n_tracks": len(predictions),
         "multi_label": predictions.multi_label,
         "parts": _count_parts(predictions.parts),
         "folds": dict(Counter(fold for fold in predictions.folds if fold)),
-        "labels": dict(zip(predictions.names, predictions.truth.sum(axis=0).tolist(), strict=True)),
+        "labels": dict(zip(predictions.names, counts.tolist(), strict=True)),
     }
 
 

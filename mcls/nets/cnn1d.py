@@ -63,9 +63,10 @@ class CNN1D(Net):
     van den Oord, Dieleman & Schrauwen (2013), Deep content-based music recommendation; the net of
     four convolutions is that of Dieleman (2014), Recommending music on Spotify with deep learning.
 
-    Differs from the paper: labels instead of latent factors; by default the norm over time is
-    divided by the root of the number of frames, so that it does not grow with the segment
-    (``norm=l2`` is as published); the widths of the second to fourth convolution are from memory.
+    Differs from the paper: labels instead of latent factors (but see ``--regression``); by default
+    the norm over time is divided by the root of the number of frames, so that it does not grow
+    with the segment (``norm=l2`` is as published); the widths of the second to fourth convolution
+    are from memory.
     """
 
     def __init__(

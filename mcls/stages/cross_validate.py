@@ -119,6 +119,7 @@ def cross_validate(
     *before, last = nodes_of(tables, folds.settings)
     split = Split(
         labels=folds.labels or last.arguments.get("labels", "labels"),
+        regression=last.arguments.get("regression", False),
         split=folds.split,
         valid=folds.valid,
         group=folds.group or last.arguments.get("group", "group"),

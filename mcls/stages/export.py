@@ -263,6 +263,7 @@ def _metadata(run: Run, chain: Chain, model: "TrainedNet", made: _Graph) -> dict
         "net_settings": spec.settings,
         "labels": run.labels,
         "multi_label": run.multi_label,
+        "regression": run.regression,
         "threshold": run.about["threshold"],
         "aggregate": run.about["aggregate"],
         "scores": model.kind,

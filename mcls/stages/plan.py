@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from mcls.chain.build import build_chain
 from mcls.chain.init_from import mlp_settings, read_init
 from mcls.chain.leaks import refuse_leaks
@@ -15,10 +17,11 @@ from mcls.data.options import Split
 from mcls.data.parts import Parts, resolve_parts
 from mcls.disk.chain import Chain, Step, chain_digest
 from mcls.disk.labels import LabelTable, parse_labels
+from mcls.disk.numbers import parse_numbers
 from mcls.disk.store import Store
-from mcls.errors import ConfigError
+from mcls.errors import ConfigError, DataError
 from mcls.options import as_settings, options_of, takes_options
-from mcls.registry import find_in
+from mcls.registry import entries, find_in
 from mcls.settings import digest, parse_pairs, resolve
 from mcls.stages.options import Model
 from mcls.training.options import Training
@@ -106,14 +109,18 @@ def plan_run(
     )
     parts = resolve_parts(store, split=split)
     refuse_leaks(chain, parts, store.track_ids)
-    table = _labels(store, split.labels, parts)
+    table = _labels(store, split, parts)
+    if table.regression:
+        _check_regression(table, parts, model.aggregate)
+    if entry.family == "classifiers" and entry.facts.get("regression", False) != table.regression:
+        raise ConfigError(_wrong_kind(model.model, regression=table.regression))
     if reads_scores:
         check_scores(chain, table.names, model.model)
         given.setdefault("n_labels", len(table.names))
     how = init = None
     inherited: tuple[Step, ...] = ()
     if entry.family == "nets":
-        how = training.for_labels(multi_label=table.multi_label)
+        how = training.for_labels(multi_label=table.multi_label, regression=table.regression)
         check_training(how, parts)
     else:
         _refuse_training(training, model.model)
@@ -205,12 +212,46 @@ def check_training(training: Training, parts: Parts) -> None:
         )
 
 
-def _labels(store: Store, column: str, parts: Parts) -> LabelTable:
+def _wrong_kind(model: str, *, regression: bool) -> str:
+    """Return what to say of a classifier for numbers, or of a regression for labels."""
+    if not regression:
+        return (
+            f"{model} predicts numbers; pass --regression if the label column holds numbers, or "
+            "use a classifier"
+        )
+    known = entries("classifiers").values()
+    fitting = ", ".join(entry.name for entry in known if entry.facts.get("regression"))
+    return f"{model} predicts labels; with --regression use {fitting}, or a net"
+
+
+def _check_regression(table: LabelTable, parts: Parts, aggregate: str) -> None:
+    """Refuse numbers that cannot be learnt, and what is for labels alone.
+
+    Raises
+    ------
+    ConfigError
+        If rows are to vote.
+    DataError
+        If all train tracks have the same number.
+    """
+    if aggregate == "vote":
+        raise ConfigError("--aggregate vote is for labels; with --regression use mean or max")
+    used = parts.of("train", "valid", "test")
+    train = table.matrix[np.isin(used, parts.of("train"))]
+    for name, column in zip(table.names, train.T, strict=True):
+        if np.ptp(column) == 0:
+            raise DataError(f"every train track has {name} = {column[0]:g}; nothing can be learnt")
+
+
+def _labels(store: Store, split: Split, parts: Parts) -> LabelTable:
+    column = split.labels
     used = parts.of("train", "valid", "test")
     cells = store.column(column)
     values = [cells[i] for i in used]
     multi = any("|" in value for value in values)
     where = [f"{store.path}: track {store.track_ids[i]!r}, column {column!r}" for i in used]
+    if split.regression:
+        return parse_numbers(values, column, where)
     return parse_labels(values, allow_empty=multi, where=where)
 
 

@@ -76,6 +76,8 @@ class Predicted:
         In the order of the sources.
     failed : list of (str, str)
         The tracks that could not be scored, and the reasons.
+    regression : bool
+        Whether the scores are predicted numbers, and the labels their names.
     """
 
     labels: list[str]
@@ -83,6 +85,7 @@ class Predicted:
     threshold: float
     tracks: list[Scored]
     failed: list[tuple[str, str]]
+    regression: bool = False
 
     def predicted(self, scores: np.ndarray) -> list[str]:
         """Return the label of the highest score, or all above the threshold if several may hold."""
@@ -164,6 +167,7 @@ def predict(
         float(opened.about["threshold"]),
         [one for _, one in results if isinstance(one, Scored)],
         [(name, one) for name, one in results if isinstance(one, str)],
+        opened.regression,
     )
 
 

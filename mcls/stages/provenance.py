@@ -34,6 +34,7 @@ def provenance(plan: Plan, model: Any, summary: dict[str, Any]) -> dict[str, Any
     return {
         "labels": plan.table.names,
         "multi_label": plan.table.multi_label,
+        **({"regression": True} if plan.table.regression else {}),
         "aggregate": aggregate,
         "threshold": 0.5 if aggregate == "vote" else model.threshold,
         "chosen": chosen,

@@ -22,7 +22,7 @@ from mcls.stages.learn import learn_dict
 from mcls.stages.plan import plan_run
 
 #: Options that `cross_validate` sets for every fold, so that a recipe may not.
-FIXED = ("split", "fold", "valid", "group", "seed", "labels")
+FIXED = ("split", "fold", "valid", "group", "seed", "labels", "regression")
 
 _STAGES: dict[str, Callable[..., Any]] = {
     "learn-dict": learn_dict,

@@ -195,6 +195,7 @@ def fill_run(
         "model": plan.settings["model"],
         "n_labels": len(names),
         "multi_label": plan.table.multi_label,
+        **({"regression": True} if plan.table.regression else {}),
         "tracks": parts.counts(),
         "rows": n_rows,
         "split": parts.describe(),
@@ -250,7 +251,7 @@ def fit_rows(plan: Plan, rows: Mapping[int, np.ndarray]) -> tuple[int, list[str]
     one_group = len({groups[i] for i in parts.of("train")}) == 1
     if one_group:
         groups = own
-    y = table.matrix if table.multi_label else table.classes()
+    y = table.matrix if table.multi_label or table.regression else table.classes()
     place = {int(i): row for row, i in enumerate(parts.of("train", "valid", "test"))}
 
     def stacked(part: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -266,7 +267,7 @@ def fit_rows(plan: Plan, rows: Mapping[int, np.ndarray]) -> tuple[int, list[str]
 
     X, labels, row_groups = stacked("train")
     valid = stacked("valid")[:2] if "valid" in parts.values else None
-    if not table.multi_label and len(np.unique(labels)) < 2:
+    if not (table.multi_label or table.regression) and len(np.unique(labels)) < 2:
         only = table.names[labels[0]]
         raise DataError(
             f"every train track has the label {only!r} (column {plan.settings['labels']!r}); a "
@@ -302,6 +303,8 @@ def _predictions(plan: Plan, tracks: np.ndarray, scores: list[np.ndarray]) -> Pr
 
 def _absent(plan: Plan) -> list[str]:
     """Name the labels that no train track has."""
+    if plan.table.regression:
+        return []
     used = plan.parts.of("train", "valid", "test")
     train = np.isin(used, plan.parts.of("train"))
     absent = np.flatnonzero(~plan.table.matrix[train].any(axis=0))

@@ -102,7 +102,8 @@ def train_net(
     check_device(training)
     check_logs(training)
     outputs, always = _outputs(plan)
-    source, frame_rate = _source(plan, stored, encoded)
+    numbers = _scale_of_numbers(plan)
+    source, frame_rate = _source(plan, stored, encoded, numbers)
     train = source("train", outputs)
     groups, notes = hidden_groups(plan, _truth(plan, plan.parts.of("train")))
     train = replace(train, groups=groups)
@@ -128,6 +129,8 @@ def train_net(
         learnt_from=_learnt_from(plan),
         overlap=training.overlap,
         test_shift=training.test_shift,
+        target_mean=() if numbers is None else tuple(numbers[0].tolist()),
+        target_scale=() if numbers is None else tuple(numbers[1].tolist()),
     )
     batches = _batches(plan, train, n_frames, standardise, moved_labels(plan, n_dims, outputs))
     validation = None
@@ -193,6 +196,8 @@ def write_history(path: Path, history: Sequence[Mapping[str, float]]) -> None:
 def _outputs(plan: Plan) -> tuple[list[int], list[int]]:
     """Return the labels that the net has outputs for, and those that all train tracks have."""
     truth = _truth(plan, plan.parts.of("train"))
+    if plan.table.regression:
+        return list(range(len(plan.table.names))), []
     known = np.asarray(truth.any(axis=0))
     always = np.asarray(truth.all(axis=0))
     if not plan.table.multi_label:
@@ -208,6 +213,14 @@ def _outputs(plan: Plan) -> tuple[list[int], list[int]]:
             "every label is on all train tracks or on none, so there is nothing to learn"
         )
     return np.flatnonzero(known & ~always).tolist(), np.flatnonzero(always).tolist()
+
+
+def _scale_of_numbers(plan: Plan) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return mean and standard deviation of the train tracks' numbers; None without regression."""
+    if not plan.table.regression:
+        return None
+    truth = _truth(plan, plan.parts.of("train"))
+    return truth.mean(axis=0), truth.std(axis=0)
 
 
 def _first_net(plan: Plan, sizes: tuple[int, int], n_outputs: int) -> "nn.Module":
@@ -284,7 +297,10 @@ def _truth(plan: Plan, tracks: np.ndarray) -> np.ndarray:
 
 
 def _source(
-    plan: Plan, stored: Mapping[int, StoredRows], encoded: Callable[[int], RowsAndRate]
+    plan: Plan,
+    stored: Mapping[int, StoredRows],
+    encoded: Callable[[int], RowsAndRate],
+    numbers: tuple[np.ndarray, np.ndarray] | None,
 ) -> tuple[Callable[[str, list[int]], Tracks], float | None]:
     """Return a function that returns the tracks of a part, and the frame rate.
 
@@ -297,7 +313,10 @@ def _source(
 
     def tracks(part: str, outputs: list[int]) -> Tracks:
         index = plan.parts.of(part)
-        targets = _truth(plan, index)[:, outputs].astype(np.float32)
+        truth = _truth(plan, index)[:, outputs]
+        if numbers is not None:
+            truth = (truth - numbers[0]) / numbers[1]
+        targets = truth.astype(np.float32)
         if whole is not None:
             rows: StoredRows | np.ndarray = whole
             starts, stops = whole.offsets[index], whole.offsets[index + 1]

@@ -146,6 +146,8 @@ def _at_chance(task: TrainingTask, history: Sequence[Mapping[str, float]], kept:
         targets = task.batches.tracks.targets
         return history[kept - 1]["train_loss"] >= _LEARNT * _constant_loss(task, targets)
     targets, n = task.valid.tracks.targets, len(task.valid.tracks)
+    if task.model.kind == "linear":
+        return history[kept - 1]["valid_loss"] >= _LEARNT * _constant_loss(task, targets)
     pairs = targets.sum(axis=0) * (n - targets.sum(axis=0))
     error = float(np.sqrt((n + 1) / (12 * pairs[pairs > 0])).mean()) if pairs.any() else 0.0
     row = history[kept - 1]
@@ -162,6 +164,7 @@ def _constant_loss(task: TrainingTask, targets: np.ndarray) -> float:
         "softmax": share.log(),
         "sigmoid": share.logit(),
         "margin": (share - 0.5).sign(),
+        "linear": torch.from_numpy(task.share).double(),
     }
     logits = kinds[task.model.kind].float().expand(len(targets), -1)
     loss = task.loss(logits, torch.from_numpy(targets), torch.from_numpy(task.share))

@@ -3,7 +3,8 @@
 A loss is a function of ``logits`` and ``targets``, both ``(batch, n_labels)`` float32, and of
 ``share`` ``(n_labels,)``, the share of the train tracks that have each label; it returns one number
 per segment. Targets are 0 or 1, or between if segments were mixed. The fact ``scores`` names the
-function from a logit to a score: ``softmax``, ``sigmoid``, or none (``margin``).
+function from a logit to a score: ``softmax``, ``sigmoid``, or none (``margin``). Losses of a
+regression have ``linear``: logits and targets are numbers in standard deviations of the target.
 """
 
 from typing import Literal
@@ -124,6 +125,34 @@ def l1(logits: torch.Tensor, targets: torch.Tensor, share: torch.Tensor) -> torc
         Unused.
     """
     return (logits.sigmoid() - targets).abs().mean(dim=1)
+
+
+@register("losses", "mse", scores="linear")
+def mse(logits: torch.Tensor, targets: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
+    """Squared error of predicted numbers, for --regression.
+
+    Parameters
+    ----------
+    logits, targets : torch.Tensor, shape (batch, n_targets)
+        Predicted and true numbers, in standard deviations of the target.
+    share : torch.Tensor, shape (n_targets,)
+        Unused.
+    """
+    return (logits - targets).square().mean(dim=1)
+
+
+@register("losses", "mae", scores="linear")
+def mae(logits: torch.Tensor, targets: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
+    """Absolute error of predicted numbers, for --regression.
+
+    Parameters
+    ----------
+    logits, targets : torch.Tensor, shape (batch, n_targets)
+        Predicted and true numbers, in standard deviations of the target.
+    share : torch.Tensor, shape (n_targets,)
+        Unused.
+    """
+    return (logits - targets).abs().mean(dim=1)
 
 
 @register("losses", "focal", scores="sigmoid")

@@ -30,6 +30,7 @@ _SCORES = {
     "softmax": (0.0, 1.0, 0.5),
     "sigmoid": (0.0, 1.0, 0.5),
     "margin": (-1e6, 1e6, 0.0),
+    "linear": (0.0, 0.0, 0.0),  # numbers have neither
 }
 
 
@@ -61,6 +62,8 @@ class NetSpec:
         Overlap of adjacent segments when a track is scored, as a fraction of a segment, in [0, 1).
     test_shift : int
         The score of a segment is the mean over shifts of up to this many dimensions up and down.
+    target_mean, target_scale : tuple of float
+        Mean and standard deviation of the numbers of each output, for a regression.
     """
 
     net: str
@@ -75,6 +78,8 @@ class NetSpec:
     learnt_from: tuple[str, ...]
     overlap: float = 0.0
     test_shift: int = 0
+    target_mean: tuple[float, ...] = ()
+    target_scale: tuple[float, ...] = ()
 
     @property
     def step(self) -> int:
@@ -149,6 +154,9 @@ class TrainedNet:
             logits = logits.softmax(dim=1)
         elif self.kind == "sigmoid":
             logits = logits.sigmoid()
+        elif self.kind == "linear":
+            logits = logits * torch.tensor(self.spec.target_scale, dtype=torch.float64)
+            logits = logits + torch.tensor(self.spec.target_mean, dtype=torch.float64)
         scores = np.full((len(logits), len(self.classes_)), self.highest)
         scores[:, np.searchsorted(self.classes_, self.spec.outputs)] = logits.numpy()
         return scores

@@ -194,20 +194,27 @@ class Training:
         if self.adversary is not None and self.compile:
             raise ConfigError("--adversary and --compile do not go together; leave --compile out")
 
-    def for_labels(self, *, multi_label: bool) -> "Training":
+    def for_labels(self, *, multi_label: bool, regression: bool = False) -> "Training":
         """Return the options with the loss that fits the labels, all names checked.
 
         Parameters
         ----------
         multi_label : bool
             Whether a track may have several labels.
+        regression : bool
+            Whether numbers are predicted in place of labels.
 
         Raises
         ------
         ConfigError
             If the registry has no such name or setting, or one does not fit the labels.
         """
-        loss = self.loss or ("bce" if multi_label else "cross-entropy")
+        usual = "bce" if multi_label else "cross-entropy"
+        loss = self.loss or ("mse" if regression else usual)
+        for key in ("balance", "label_rules"):
+            if regression and getattr(self, key):
+                said = key.replace("_", "-").removesuffix("s")
+                raise ConfigError(f"--{said} is for labels; leave it out with --regression")
         specs = [("losses", loss), ("optimizers", self.optimizer), ("schedules", self.schedule)]
         specs += [("segment-augmentations", spec) for spec in self.augment]
         if self.monitor != "loss":
@@ -216,6 +223,13 @@ class Training:
             name, given = split_spec(spec)
             entry = find(family, name)
             resolve(entry, given)
+            linear = entry.facts.get("scores") == "linear" or entry.facts.get("regression", False)
+            if family in ("losses", "metrics") and linear != regression:
+                raise ConfigError(
+                    f"{name} is for numbers; pass --regression if the label column holds numbers"
+                    if linear
+                    else f"{name} is for labels; with --regression use mse"
+                )
             if multi_label and entry.facts.get("single_label_only"):
                 raise ConfigError(
                     f"{name} needs exactly one label per track, but these tracks have several; "

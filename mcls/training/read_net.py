@@ -9,6 +9,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from mcls.errors import FormatError, MclsError
 from mcls.nets import build_net
+from mcls.registry import find
 from mcls.training.model import FORMAT, NetSpec, TrainedNet
 from mcls.training.standardise import Standardise
 
@@ -46,6 +47,8 @@ def read_net(tensors: Mapping[str, torch.Tensor], about: Mapping[str, Any]) -> T
             learnt_from=tuple(map(str, about["learnt_from"])),
             overlap=float(about.get("overlap", 0.0)),  # older nets have none
             test_shift=int(about.get("test_shift", 0)),  # nor this
+            target_mean=tuple(map(float, about.get("target_mean", ()))),
+            target_scale=tuple(map(float, about.get("target_scale", ()))),
         )
         labels = [*spec.outputs, *spec.always]
         if min(labels) < 0 or len(set(labels)) < len(labels):
@@ -56,6 +59,10 @@ def read_net(tensors: Mapping[str, torch.Tensor], about: Mapping[str, Any]) -> T
             raise FormatError(f"segments that overlap by {spec.overlap} of their rows")
         if not 0 <= spec.test_shift < spec.n_dims:
             raise FormatError(f"a test shift of {spec.test_shift} for {spec.n_dims} dimensions")
+        regression = find("losses", spec.loss).facts["scores"] == "linear"
+        for numbers in (spec.target_mean, spec.target_scale):
+            if len(numbers) != (len(spec.outputs) if regression else 0):
+                raise FormatError(f"{len(numbers)} numbers for {len(spec.outputs)} outputs")
         own = {
             name.partition(".")[2]: t for name, t in tensors.items() if name.startswith("input.")
         }

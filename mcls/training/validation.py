@@ -12,7 +12,9 @@ from mcls.disk.predictions import Predictions
 from mcls.errors import DataError
 from mcls.evaluation import evaluate
 from mcls.evaluation.aggregate import tracks_of_segments
-from mcls.registry import entries
+from mcls.evaluation.compute import default_metrics
+from mcls.registry import find
+from mcls.settings import split_spec
 from mcls.training.model import TrainedNet
 from mcls.training.segments import Tracks
 
@@ -36,8 +38,8 @@ class Validation:
     ----------
     tracks : Tracks
         Tracks of the valid part, with a column of targets per logit.
-    truth : np.ndarray, shape (n_tracks, n_labels), bool
-        True labels.
+    truth : np.ndarray, shape (n_tracks, n_labels), bool or float64
+        True labels, or the numbers of a regression in their own units.
     names : list of str
         Names of all labels.
     how : {'mean', 'vote', 'max'}
@@ -80,14 +82,12 @@ class Validation:
     def value(self, row: Mapping[str, float]) -> float:
         """Return the monitored value of an epoch's row; higher is better."""
         value = row[f"valid_{self.monitor}"]
-        return -value if self.monitor == "loss" else value
+        if self.monitor == "loss":
+            return -value
+        name, _ = split_spec(self.monitor)
+        return -value if find("metrics", name).facts.get("lower_is_better") else value
 
     def _metrics(self, scores: np.ndarray, multi_label: bool) -> dict[str, float]:
-        kind = "multi-label" if multi_label else "single-label"
-        known = entries("metrics").values()
-        wanted = [entry.name for entry in known if kind in entry.facts["default_for"]]
-        if self.monitor != "loss":
-            wanted.append(self.monitor)
         n = len(scores)
         predictions = Predictions(
             track_ids=[str(i) for i in range(n)],
@@ -98,6 +98,9 @@ class Validation:
             scores=scores,
             multi_label=multi_label,
         )
+        wanted = default_metrics(predictions)
+        if self.monitor != "loss":
+            wanted.append(self.monitor)
         report = evaluate(predictions, wanted, intervals=False)
         figures = {name: one.main for name, one in report.metrics.items()}
         return {name: figure.value for name, figure in figures.items() if figure is not None}
