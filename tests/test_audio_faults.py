@@ -1,6 +1,5 @@
 """Truncated, silent, cancelling and clipped audio is used, marked in the store, and said."""
 
-import json
 import subprocess
 import sys
 
@@ -13,9 +12,12 @@ import soundfile
 from mcls.data.checks import check_manifest
 from mcls.disk.audio import AudioFile, parse_excerpt
 from mcls.disk.store import Store
-from mcls.errors import DataError
+from mcls.errors import ConfigError, DataError
 from mcls.features.specs import parse_features
+from mcls.inspection.info import info
 from mcls.stages.extract import extract
+from mcls.stages.predict import predict
+from mcls.stages.train import train
 
 SR = 44100
 
@@ -216,14 +218,11 @@ def test_the_command_says_it_and_info_shows_it(dataset, tmp_path):
     assert run.returncode == 1
     assert "2 tracks failed" in run.stderr
     extract(dataset, tmp_path / "x.h5", features=["mfcc"], jobs=1)
+    assert info(tmp_path / "x.h5")["notes"] == NOTES
     shown = subprocess.run(
         [*mcls, "info", tmp_path / "x.h5"], capture_output=True, text=True, check=True
     )
     assert f"note: {NOTES[0]}" in shown.stdout
-    shown = subprocess.run(
-        [*mcls, "info", tmp_path / "x.h5", "--json"], capture_output=True, text=True, check=True
-    )
-    assert json.loads(shown.stdout)["notes"] == NOTES
 
 
 def test_clipping_of_float16_is_noted(tmp_path, rng):
@@ -271,3 +270,41 @@ def test_a_track_that_cannot_be_read_at_all_is_an_error(tmp_path):
     (tmp_path / "x.flac").write_bytes(b"fLaC" + bytes(100))
     with pytest.raises(DataError):
         read(tmp_path / "x.flac")
+
+
+@pytest.mark.parametrize("name", ["truncated", "silent"])
+def test_a_column_of_the_manifest_is_not_replaced(tmp_path, rng, name):
+    write(tmp_path / "x.wav", "wav", rng, 1)
+    (tmp_path / "m.csv").write_text(f"path,labels,{name}\nx.wav,a,1\n")
+    with pytest.raises(ConfigError, match=f"writes its own column '{name}'"):
+        extract(tmp_path / "m.csv", tmp_path / "x.h5", features=["mfcc"], jobs=1)
+
+
+def test_predict_says_which_tracks_are_truncated(dataset, tmp_path):
+    """Also of the tracks of a store, whose audio is not read."""
+    extract(dataset, tmp_path / "x.h5", features=["mfcc"], jobs=1)
+    text = "path,labels,split\na/whole.flac,a,train\nb/whole.mp3,b,train\n"
+    (dataset / "m.csv").write_text(text)
+    extract(dataset / "m.csv", tmp_path / "train.h5", features=["mfcc"], jobs=1)
+    train(
+        tmp_path / "train.h5",
+        tmp_path / "run",
+        model="knn",
+        settings=["n_neighbors=1"],
+        pool=["meanstd"],
+    )
+    for source in (dataset, tmp_path / "x.h5"):
+        found = predict(tmp_path / "run", [source])
+        assert [note.partition(":")[0] for note in found.notes] == [
+            note.partition(":")[0] for note in NOTES
+        ]
+        (cut_track,) = [one for one in found.tracks if "a/cut" in one.name]
+        assert float(cut_track.faults["truncated"]) == pytest.approx(3, abs=0.2)
+    shown = subprocess.run(
+        [sys.executable, "-m", "mcls", "predict", tmp_path / "run", dataset / "a/cut.flac"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "note: 1 tracks are truncated, used as far as they go: " in shown.stderr
+    assert "cut.flac lacks 3.0 s" in shown.stderr

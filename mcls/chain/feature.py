@@ -82,8 +82,8 @@ class FeatureReader:
             for (sr, excerpt, dtype), specs in groups.items()
         ]
 
-    def read(self, path: Path) -> tuple[dict[int, RowsAndRate], float]:
-        """Return the rows of every feature step, and the seconds of audio.
+    def read(self, path: Path) -> tuple[dict[int, RowsAndRate], float, dict[str, str]]:
+        """Return the rows of every feature step, the seconds of audio, and its faults.
 
         Raises
         ------
@@ -91,7 +91,7 @@ class FeatureReader:
             If the file cannot be used. The message gives the reason, without the path.
         """
         found: dict[int, RowsAndRate] = {}
-        seconds = 0.0
+        seconds, faults = 0.0, dict[str, str]()
         for extractor in self._extractors:
             track = extractor.track(path)
             if extractor.sr is None and self.sample_rate not in (None, track.sample_rate):
@@ -102,5 +102,5 @@ class FeatureReader:
             features = extractor.features(extractor.sr or track.sample_rate)
             for name, feature in features.items():
                 found[int(name)] = (track.rows(name), feature.frame_rate)
-            seconds = max(seconds, track.seconds)
-        return found, seconds
+            seconds, faults = max(seconds, track.seconds), faults | track.faults
+        return found, seconds, faults

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mcls.cli.messages import echo, echo_json, printable
+from mcls.cli.messages import echo, echo_json, printable, say
 from mcls.cli.options import FILE, json_option, overwrite_option
 from mcls.cli.progress import done_line, progress_bar
 from mcls.cli.tables import show_table
@@ -121,6 +121,8 @@ def command(
         _show_csv(found, top)
     else:
         _show(found, top)
+    for note in found.notes:
+        say(f"note: {note}")
     for name, reason in found.failed:
         echo(f"error: {name}: {reason}", err=True)
     done_line(f"{len(found.tracks)} tracks scored, {len(found.failed)} failed", started)
@@ -236,6 +238,8 @@ def _as_dict(found: "Predicted", top: int | None) -> dict[str, Any]:
     tracks = []
     for track in found.tracks:
         entry = {"track": track.name, **result(track.scores)}
+        if track.faults:
+            entry["faults"] = track.faults
         if track.windows:
             entry["windows"] = [
                 {"start": w.start, "stop": w.stop, **result(w.scores)} for w in track.windows
@@ -245,5 +249,6 @@ def _as_dict(found: "Predicted", top: int | None) -> dict[str, Any]:
     return {
         **({"regression": True} if found.regression else scoring),
         "tracks": tracks,
+        "notes": found.notes,
         "failed": [{"track": name, "reason": reason} for name, reason in found.failed],
     }

@@ -247,6 +247,10 @@ def _columns(
     """Return the columns by name and track, a description of the split, and notes."""
     notes = list(manifest.notes)
     columns = dict(manifest.columns)
+    if taken := sorted(set(columns) & set(FAULTS)):
+        raise ConfigError(
+            f"{manifest.source}: extraction writes its own column {taken[0]!r}; rename it there"
+        )
     if extraction.labels in columns:
         columns[extraction.labels] = manifest.label_cells(extraction.labels)
     split_note = ""
@@ -386,7 +390,6 @@ def _contents(
     for name in ("seconds", "sample_rate", "sha1"):
         tracks[name] = [store.tracks[name][track] for store, track in sources]
     faults = {track_id: faults_of(*found[track_id]) for track_id in ids}
-    tracks = {name: cells for name, cells in tracks.items() if name not in FAULTS}
     tracks |= fault_columns(faults)
     bad = [item.track_id for item in items if item.track_id not in found]
     failures = {

@@ -14,9 +14,15 @@ StoredTrack = tuple[Store, int]
 _LARGEST_HALF = 0x7BFF
 
 
+def stored_faults(store: Store, track: int) -> dict[str, str]:
+    """Return the faults in the columns of a store."""
+    faults = {name: str(store.tracks[name][track]) for name in FAULTS if name in store.tracks}
+    return {name: cell for name, cell in faults.items() if cell}
+
+
 def faults_of(store: Store, track: int) -> dict[str, str]:
     """Return the faults of a finished track; values were clipped if they are the largest."""
-    faults = {name: store.tracks[name][track] for name in FAULTS if name in store.tracks}
+    faults = stored_faults(store, track)
     clipped = []
     for name, rows in store.features.items():
         if rows.dtype == np.float16:
@@ -29,9 +35,8 @@ def faults_of(store: Store, track: int) -> dict[str, str]:
 def refuse_missing_audio(found: dict[str, StoredTrack], failed: dict[str, str]) -> None:
     """Let the tracks fail of which audio is missing, as ``--strict`` asks."""
     for track_id, (store, track) in list(found.items()):
-        faults = {name: store.tracks.get(name) for name in MISSING_AUDIO}
-        has = {name: cells[track] for name, cells in faults.items() if cells and cells[track]}
-        if has:
+        faults = stored_faults(store, track)
+        if has := {name: faults[name] for name in MISSING_AUDIO if name in faults}:
             del found[track_id]
             failed[track_id] = "; ".join(_refusal(*one) for one in has.items())
 

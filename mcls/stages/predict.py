@@ -7,7 +7,7 @@ carry their arrays. So a track gets the same score here as when the run was made
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from mcls.chain.feature import FeatureReader
 from mcls.chain.match import rows_for_run, rows_of_track
 from mcls.chain.model_cache import fitted_model
 from mcls.chain.step import RowsAndRate, RowsByStep, apply_chain
+from mcls.disk.audio_faults import fault_notes
 from mcls.disk.chain import Chain
 from mcls.disk.class_folders import audio_below
 from mcls.disk.run import Run, open_run
@@ -27,6 +28,7 @@ from mcls.errors import ConfigError, DataError, FormatError
 from mcls.evaluation.aggregate import score_tracks
 from mcls.parallel.pool import Pool, Task
 from mcls.parallel.progress import Progress
+from mcls.stages.extract_faults import stored_faults
 
 #: Tracks in the task of a worker, at most.
 _TASK_TRACKS = 64
@@ -53,11 +55,14 @@ class Scored:
         Scores of the labels; higher is likelier.
     windows : list of Window
         In the order of time, if they were asked for.
+    faults : dict of str to str
+        What is wrong with the audio, as in `AudioFile.faults`.
     """
 
     name: str
     scores: np.ndarray
     windows: list[Window] = field(default_factory=list)
+    faults: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,11 @@ class Predicted:
     tracks: list[Scored]
     failed: list[tuple[str, str]]
     regression: bool = False
+
+    @property
+    def notes(self) -> list[str]:
+        """What is to be said of the audio, such as which tracks are truncated."""
+        return fault_notes({track.name: track.faults for track in self.tracks})
 
     def predicted(self, scores: np.ndarray) -> list[str]:
         """Return the label of the highest score, or all above the threshold if several may hold."""
@@ -236,8 +246,8 @@ class _AudioFile:
     path: Path
     reader: FeatureReader
 
-    def read(self) -> tuple[RowsByStep, float]:
-        """Return the rows of the feature steps, and the seconds of audio."""
+    def read(self) -> tuple[RowsByStep, float, dict[str, str]]:
+        """Return the rows of the feature steps, the seconds of audio, and its faults."""
         return self.reader.read(self.path)
 
 
@@ -248,10 +258,11 @@ class _StoredTrack:
     name: str
     index: int
     stored: Mapping[int, StoredRows]
+    faults: dict[str, str]
 
-    def read(self) -> tuple[RowsByStep, float]:
+    def read(self) -> tuple[RowsByStep, float, dict[str, str]]:
         """Return the rows in the store; no audio is read."""
-        return rows_of_track(self.stored, self.index), 0.0
+        return rows_of_track(self.stored, self.index), 0.0, self.faults
 
 
 Track = _AudioFile | _StoredTrack
@@ -266,8 +277,8 @@ def score_task(task: Task, *, scorer: Scorer) -> tuple[dict[int, Scored | str], 
     seconds = 0.0
     for i, track in task.each():
         try:
-            known, some_seconds = track.read()
-            found[i] = scorer.score(track.name, known)
+            known, some_seconds, faults = track.read()
+            found[i] = replace(scorer.score(track.name, known), faults=faults)
             seconds += some_seconds
         except (DataError, OSError) as error:
             found[i] = str(error)
@@ -303,7 +314,7 @@ def tracks_of(
             store = Store(source)
             stored = rows_for_run(store, chain, feature)
             for i, name in enumerate(store.track_ids):
-                yield _StoredTrack(name, i, stored)
+                yield _StoredTrack(name, i, stored, stored_faults(store, i))
             continue
         if reader is None:
             reader = FeatureReader(chain, run.about.get("sample_rate"))
