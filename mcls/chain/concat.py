@@ -11,7 +11,7 @@ from mcls.plots.axes import DimensionAxis
 from mcls.registry import register
 
 
-@register("steps", "concat")
+@register("steps", "concat", inputs="several")
 class ConcatKind(Kind):
     """Concatenates the rows of several steps along the dimensions."""
 

@@ -17,7 +17,7 @@ from mcls.registry import find, register
 _BLOCK = 1 << 14
 
 
-@register("steps", "dictionary")
+@register("steps", "dictionary", needs=("encoder", "encoder_settings", "context", "atoms"))
 class DictionaryKind(Kind):
     """Encodes frames with the atoms of a dictionary."""
 

@@ -17,7 +17,7 @@ from mcls.registry import find, register
 _EXTRACTION = ("sr", "excerpt", "dtype")
 
 
-@register("steps", "feature")
+@register("steps", "feature", inputs="none", needs=("sr", "excerpt", "dtype"))
 class FeatureKind(Kind):
     """Computes a feature from audio."""
 

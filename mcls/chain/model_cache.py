@@ -56,6 +56,8 @@ def step_model(step: Step) -> Any:
 def _built(step: Step) -> Any:
     where = f"the {step.kind} of {step.name!r} in the chain"
     if "net" not in step.settings:
+        if "model" not in step.arrays:
+            raise FormatError(f"{where} has no model")
         return model_of(step.arrays["model"].tobytes(), where)
     import torch
 

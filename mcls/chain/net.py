@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import torch
 
 
-@register("steps", "net")
+@register("steps", "net", needs=("net", "layers"))
 class NetKind(Kind):
     """Computes hidden layers of a trained net, one row per segment."""
 

@@ -9,7 +9,7 @@ from mcls.features.pooling import pool_of, pool_rows
 from mcls.registry import register
 
 
-@register("steps", "pool")
+@register("steps", "pool", needs=("window", "hop"))
 class PoolKind(Kind):
     """Pools rows over windows or over the whole track."""
 

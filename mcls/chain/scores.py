@@ -23,7 +23,7 @@ from mcls.registry import register
 _SLOPE = 2.0
 
 
-@register("steps", "scores")
+@register("steps", "scores", needs=("labels", "aggregate"))
 class ScoresKind(Kind):
     """Scores a track with the model of a run, one row per track."""
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mcls.disk.chain import Chain, Step
+from mcls.errors import FormatError
 from mcls.plots.axes import DimensionAxis
 from mcls.registry import find
 
@@ -104,8 +105,18 @@ def kind_of(step: Step) -> Kind:
     ------
     ConfigError
         If there is no such kind; the message lists the kinds there are.
+    FormatError
+        If the step has not all that its kind needs.
     """
-    kind: Kind = find("steps", step.kind).load()()
+    entry = find("steps", step.kind)
+    there = {*step.settings, *step.arrays}
+    missing = [name for name in entry.facts.get("needs", ()) if name not in there]
+    if missing:
+        raise FormatError(
+            f"the step {step.name!r} of the chain is a {step.kind} without {', '.join(missing)}; "
+            "its file is corrupt"
+        )
+    kind: Kind = entry.load()()
     return kind
 
 

@@ -6,6 +6,7 @@ Ctrl-C, 143 terminated by SIGTERM.
 """
 
 import os
+import re
 import signal
 import sys
 import threading
@@ -54,6 +55,13 @@ SECTIONS = {
 
 #: Modules of this folder that are no commands.
 _HELPERS = {"--init--", "main", "messages", "options", "progress", "recipe-defaults", "tables"}
+
+
+#: What ends a command when memory is exhausted.
+_OUT_OF_MEMORY = (
+    "not enough memory; close other programs, raise the limit (ulimit -v), or use smaller "
+    "settings: --batch-size, --crops or layers of a net, --size or --rows of a dictionary, --jobs"
+)
 
 
 class Terminated(KeyboardInterrupt):
@@ -140,11 +148,22 @@ class Commands(click.Group):
         except OSError as error:
             what = error.strerror or str(error)
             raise Failure(f"{error.filename}: {what}" if error.filename else what) from error
+        except (MemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            raise Failure(_OUT_OF_MEMORY) from error
         except KeyboardInterrupt as error:
             terminated = isinstance(error, Terminated)
             what = "terminated" if terminated else "interrupted"
             echo(f"{what}; run the same command again to continue where it stopped", err=True)
             ctx.exit(143 if terminated else 130)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Return whether memory was exhausted; torch says so in a RuntimeError of many words."""
+    return isinstance(error, MemoryError) or bool(
+        re.search("can't allocate memory|out of memory|can't start new thread", str(error))
+    )
 
 
 def _shown(error: click.ClickException) -> click.ClickException:

@@ -16,8 +16,9 @@ from mcls.data.split_cells import PARTS
 from mcls.data.splits import make_folds, make_parts
 from mcls.disk.manifest import Manifest, is_written, open_source, write_manifest
 from mcls.disk.options import Reading
+from mcls.disk.text_files import read_json
 from mcls.disk.workspace import written_whole
-from mcls.errors import ConfigError, DataError
+from mcls.errors import ConfigError, DataError, FormatError
 from mcls.options import takes_options
 
 
@@ -173,10 +174,9 @@ def _read_records(manifest: Path) -> dict[str, Any]:
     if not file.is_file():
         return {}
     try:
-        records = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise DataError(f"{file} is not valid JSON ({error}); delete it") from None
-    return records if isinstance(records, dict) else {}
+        return read_json(file)
+    except FormatError as error:
+        raise FormatError(f"{error}; delete it") from error
 
 
 def _write_record(manifest: Path, column: str, record: dict[str, Any]) -> None:

@@ -141,7 +141,10 @@ def make_synth(
         path = f"audio/{artist.style}/{artist.name}-{track // len(artists) + 1}.wav"
         y, tags = compose(artist, np.random.default_rng([seed, 2, track]), seconds)
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        soundfile.write(folder / path, np.round(y * 32767).astype(np.int16), SR, subtype="PCM_16")
+        try:
+            soundfile.write(folder / path, np.round(y * 32767).astype(np.int16), SR, "PCM_16")
+        except soundfile.SoundFileError as error:
+            raise DataError(f"{folder / path} could not be written; is the disk full?") from error
         cells = (path, artist.style, "|".join(tags), artist.name)
         for name, cell in zip(columns, cells, strict=True):
             columns[name].append(cell)

@@ -77,10 +77,12 @@ def fista(
     """
     import torch  # optional: nothing else here needs it
 
+    from mcls.dictionaries.tensors import to_device
+
     rows, atoms = as_rows_and_atoms(rows, atoms)
     if not (penalty > 0 and tol > 0):
         raise ConfigError(f"penalty={penalty} and tol={tol} must be above 0")
-    dictionary = torch.from_numpy(atoms).to(device)
+    dictionary = to_device({"atoms": atoms}, device)["atoms"]
     gram = dictionary @ dictionary.T
     lipschitz = max(float(torch.linalg.eigvalsh(gram.double())[-1]) * 1.0001, 1e-12)
     codes = np.empty((len(rows), len(atoms)), dtype=np.float32)

@@ -19,8 +19,9 @@ def to_device(arrays: dict[str, np.ndarray], device: str) -> TensorDict:
     try:
         return {name: torch.from_numpy(array).to(device) for name, array in arrays.items()}
     except (RuntimeError, AssertionError) as error:
+        said = "there is no such device" if "Expected one of" in str(error) else error
         raise ConfigError(
-            f"device={device}: torch cannot use it here ({error}); use cpu, or cuda on a machine "
+            f"device={device}: torch cannot use it here ({said}); use cpu, or cuda on a machine "
             "with an NVIDIA GPU"
         ) from error
 

@@ -11,7 +11,7 @@ In HDF5 a chain is a group ``chain`` with a group per step, ``0``, ``1``, ...: a
 """
 
 import hashlib
-import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -19,7 +19,9 @@ from typing import Any
 import h5py
 import numpy as np
 
+from mcls.disk.finite import check_finite
 from mcls.disk.hdf5 import CORRUPT, member, members
+from mcls.disk.text_files import parse_json
 from mcls.errors import FormatError
 from mcls.registry import entries
 from mcls.settings import canonical
@@ -204,9 +206,9 @@ def _read_step(item: h5py.Group, i: int) -> Step:
     file = item.file.filename
     try:
         kind, name = str(item.attrs["kind"]), str(item.attrs["name"])
-        settings = json.loads(item.attrs["settings"])
+        settings = parse_json(item.attrs["settings"], "its settings")
         inputs = tuple(int(j) for j in item.attrs["inputs"])
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
+    except (FormatError, *CORRUPT) as error:
         raise FormatError(f"{file}: step {i} of the chain is corrupt ({error})") from error
     if kind not in entries("steps") or any(not 0 <= j < i for j in inputs):
         raise FormatError(
@@ -219,4 +221,19 @@ def _read_step(item: h5py.Group, i: int) -> Step:
         dataset = member(item, key, h5py.Dataset)
         if key != _IDS:
             arrays[key] = dataset[()]
-    return Step(kind, name, settings, inputs, arrays, read_ids(item))
+    step = Step(kind, name, settings, inputs, arrays, read_ids(item))
+    _check_step(step, f"{file}: step {i} of the chain ({kind} {name!r})")
+    return step
+
+
+#: The fewest and the most inputs of a step, by the fact ``inputs`` of its kind.
+_INPUTS = {"none": (0, 0), "one": (1, 1), "several": (2, math.inf)}
+
+
+def _check_step(step: Step, where: str) -> None:
+    """Refuse a step with too few or too many inputs for its kind, and NaN in its arrays."""
+    wanted = entries("steps")[step.kind].facts.get("inputs", "one")
+    fewest, most = _INPUTS[wanted]
+    if not fewest <= len(step.inputs) <= most:
+        raise FormatError(f"{where} reads {len(step.inputs)} steps; expected {wanted}")
+    check_finite(step.arrays, where)

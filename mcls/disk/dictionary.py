@@ -1,6 +1,5 @@
 """Dictionary files: the chain from the audio to the codes, and a report on the learning."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from mcls import __version__
 from mcls.disk.chain import Chain, Step, chain_room, read_chain, write_chain
 from mcls.disk.hdf5 import new_hdf5, open_hdf5
+from mcls.disk.text_files import parse_json
 from mcls.disk.workspace import written_whole
 from mcls.errors import DataError, FormatError
 from mcls.settings import canonical
@@ -81,7 +81,7 @@ def read_dictionary(path: str | Path) -> DictionaryFile:
     with open_hdf5(path, KIND, FORMAT) as file:
         chain = read_chain(file)
         try:
-            report = json.loads(file.attrs["report"])
+            report = parse_json(file.attrs["report"], f"{path}: its report")
             key = str(file.attrs["key"])
         except (KeyError, ValueError) as error:
             raise FormatError(f"{path}: the report is corrupt ({error})") from error

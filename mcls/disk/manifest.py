@@ -30,6 +30,7 @@ from mcls.disk.csv_cells import csv_line, other_kind, read_cell
 from mcls.disk.labels import SEPARATOR, LabelTable, parse_labels, split_labels
 from mcls.disk.options import Reading
 from mcls.disk.outputs import check_suffix
+from mcls.disk.text_files import read_regular
 from mcls.disk.workspace import written_whole
 from mcls.errors import ConfigError, DataError
 from mcls.options import takes_options
@@ -352,12 +353,7 @@ def track_ids_of(paths: Sequence[str]) -> list[str]:
 
 
 def _read_text(path: Path) -> str:
-    try:
-        raw = path.read_bytes()
-    except FileNotFoundError:
-        raise DataError(f"{path}: the file does not exist") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+    raw = read_regular(path)
     if kind := other_kind(raw[:8]):
         raise DataError(f"{path} is {kind}; expected a manifest (CSV or TSV)")
     if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from mcls.disk.finite import check_finite
 from mcls.errors import FormatError
 from mcls.registry import entries
 
@@ -88,6 +89,7 @@ def model_of(content: bytes, where: Path | str) -> Any:
     if f"{type(model).__module__}.{type(model).__qualname__}" not in own:
         raise FormatError(f"{where}: contains a {type(model).__name__}, not a classifier of mcls")
     _check_trees(model, where, model.n_features_in_)
+    check_finite(dict(_arrays(model)), str(where))
     return model
 
 
@@ -125,6 +127,19 @@ def _named_types(node: Any) -> Iterator[str]:
     elif isinstance(node, list):
         for value in node:
             yield from _named_types(value)
+
+
+def _arrays(thing: Any, name: str = "model") -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the arrays of a classifier and of what it consists of, by the path to each."""
+    if isinstance(thing, np.ndarray):
+        yield name, thing
+    elif isinstance(thing, list | tuple | dict):
+        items = thing.items() if isinstance(thing, dict) else enumerate(thing)
+        for key, item in items:
+            yield from _arrays(item, f"{name}[{key!r}]")
+    elif hasattr(thing, "get_params"):
+        for key, item in vars(thing).items():
+            yield from _arrays(item, f"{name}.{key}")
 
 
 def _check_trees(thing: Any, where: Path | str, n_dims: int) -> None:

@@ -47,12 +47,12 @@ Longer recipes name the output of a table, ``out``, so that others can read it; 
 """
 
 import inspect
-import tomllib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mcls.errors import ConfigError, FormatError, suggest
+from mcls.disk.text_files import read_toml
+from mcls.errors import ConfigError, DataError, FormatError, suggest
 
 #: Keys whose name differs from the parameter of the stage.
 _ARGUMENTS = {
@@ -107,11 +107,11 @@ def read_recipe(path: Path | str) -> Recipe:
     """
     path = Path(path)
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: the recipe cannot be read ({error.strerror})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise FormatError(f"{path} is not a recipe in TOML ({error})") from error
+        tables = read_toml(path)
+    except DataError as error:
+        raise ConfigError(f"the recipe cannot be read: {error}") from error
+    except FormatError as error:
+        raise FormatError(f"this is not a recipe: {error}") from error
     found: dict[str, Table | list[Table]] = {}
     loose, many = [], []
     for key, value in tables.items():

@@ -16,7 +16,6 @@ from a stranger can be wrong but cannot run code.
 """
 
 import json
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -36,6 +35,7 @@ from mcls.disk.hdf5 import new_hdf5, open_hdf5
 from mcls.disk.model import read_model, write_model
 from mcls.disk.sums import check_sums, write_sums
 from mcls.disk.tensors import write_tensors
+from mcls.disk.text_files import read_json, read_toml
 from mcls.disk.workspace import written_whole
 from mcls.errors import ConfigError, FormatError
 
@@ -107,7 +107,7 @@ class Run:
 
     def metrics(self) -> dict[str, Any]:
         """Return metrics.json."""
-        return _read_json(self.path / "metrics.json")
+        return read_json(self.path / "metrics.json")
 
 
 def run_files(path: Path) -> list[str]:
@@ -140,7 +140,7 @@ def open_run(path: Path | str) -> Run:
             f"{path}: not a run folder of `mcls train`, as it has no {', '.join(missing)}"
         )
     check_sums(path)
-    about = _read_json(path / "about.json")
+    about = read_json(path / "about.json")
     for key, kind in _KEYS.items():
         value = about.get(key)
         if not isinstance(value, (int, float) if kind is float else kind):
@@ -153,11 +153,7 @@ def open_run(path: Path | str) -> Run:
     names = about["labels"]
     if not all(isinstance(name, str) for name in names) or len(names) < fewest:
         raise FormatError(f"{path / 'about.json'}: labels are not a list of names")
-    try:
-        settings = tomllib.loads((path / "run.toml").read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise FormatError(f"{path / 'run.toml'}: {error}") from error
-    return Run(path, settings, about)
+    return Run(path, read_toml(path / "run.toml"), about)
 
 
 @contextmanager
@@ -272,13 +268,3 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Write indented JSON; NaN is refused."""
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
     path.write_text(text + "\n", encoding="utf-8")
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise FormatError(f"{path}: not JSON ({error})") from error
-    if not isinstance(value, dict):
-        raise FormatError(f"{path}: not a JSON object")
-    return value

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from mcls.disk.store import NewRows, Store, StoreContents, StoredRows, write_store
+from mcls.disk.text_files import read_json
 from mcls.disk.workspace import Workspace, written_whole
 from mcls.errors import ConfigError, FormatError
 from mcls.settings import canonical
@@ -47,9 +48,9 @@ class Shards:
                 shutil.rmtree(folder)
             elif (note := folder / "settings.json").is_file():
                 try:
-                    old = json.loads(note.read_text(encoding="utf-8"))
-                except ValueError as error:
-                    raise FormatError(f"{note} is corrupt; remove {work.folder}") from error
+                    old = read_json(note)
+                except FormatError as error:
+                    raise FormatError(f"{error}; remove {work.folder}") from error
                 refuse_other_settings(work.folder, old, settings)
         self.folder = work.pieces
         for stale in self.folder.glob(".[0-9]*.work"):

@@ -29,8 +29,10 @@ import numpy as np
 from mcls import __version__
 from mcls.disk.chain import Chain, chain_digest, read_chain, write_chain
 from mcls.disk.checksums import Checksums, read_checksums
+from mcls.disk.finite import first_not_finite
 from mcls.disk.hdf5 import CORRUPT, member, members, new_hdf5, open_hdf5, system_message
 from mcls.disk.stored_rows import StoredRows, stamp_of
+from mcls.disk.text_files import parse_json
 from mcls.disk.workspace import written_whole
 from mcls.errors import ConfigError, DataError, FormatError, suggest
 from mcls.settings import canonical
@@ -76,12 +78,14 @@ class Store:
         self.path = Path(path)
         with open_hdf5(self.path, KIND, FORMAT) as file:
             try:
-                self.settings: dict[str, Any] = dict(json.loads(file.attrs.get("settings", "{}")))
+                self.settings: dict[str, Any] = parse_json(
+                    file.attrs.get("settings", "{}"), f"{self.path} is corrupt: its settings"
+                )
                 self.split_note = str(file.attrs.get("split_note", ""))
                 self.notes = [str(note) for note in json.loads(file.attrs.get("notes", "[]"))]
                 self.tracks = _read_columns(file, "tracks", self.path)
                 failed = _read_columns(file, "failed", self.path)
-                self.features = _read_features(file, self.n_tracks, self.path)
+                self.features = _read_features(file, self.track_ids, self.path)
             except CORRUPT as error:
                 raise FormatError(f"{self.path} is corrupt ({error})") from error
         self.failed = rows_of(failed)
@@ -210,7 +214,7 @@ def write_store(path: str | Path, contents: StoreContents, features: Sequence[Ne
             write_columns(file.create_group("failed"), contents.failed)
             group = file.create_group("features")
             for feature in features:
-                _write_feature(group, feature)
+                _write_feature(group, feature, contents.tracks["track_id"])
     except (OSError, RuntimeError) as error:
         raise DataError(f"{path} could not be written: {system_message(error)}") from error
 
@@ -260,7 +264,7 @@ def _room(contents: StoreContents, features: Sequence[NewRows]) -> int:
     return rows + heaps + (groups << 12)
 
 
-def _write_feature(parent: h5py.Group, new: NewRows) -> None:
+def _write_feature(parent: h5py.Group, new: NewRows, track_ids: Sequence[str]) -> None:
     group = parent.create_group(new.name)
     group.attrs["settings"] = canonical(new.chain[-1].settings)
     group.attrs["digest"] = chain_digest(new.chain)
@@ -273,6 +277,12 @@ def _write_feature(parent: h5py.Group, new: NewRows) -> None:
     rows = group.create_dataset("rows", shape, new.dtype)
     done = 0
     for block in new.blocks:
+        if (bad := first_not_finite(block)) is not None:
+            track = track_ids[int(np.searchsorted(offsets, done + bad, "right")) - 1]
+            raise DataError(
+                f"rows of track {track!r} (feature {new.name!r}) are NaN or infinite and are not "
+                "stored"
+            )
         rows[done : done + len(block)] = block
         done += len(block)
     if done != shape[0]:
@@ -303,20 +313,24 @@ def _read_columns(file: h5py.File, name: str, path: Path) -> dict[str, list[Any]
     return {key: columns[key] for key in [*first, *columns] if key in columns}
 
 
-def _read_features(file: h5py.File, n_tracks: int, path: Path) -> dict[str, StoredRows]:
+def _read_features(file: h5py.File, track_ids: Sequence[str], path: Path) -> dict[str, StoredRows]:
     group, checksums = member(file, "features", h5py.Group), read_checksums(path)
     return {
-        name: _read_feature(name, member(group, name, h5py.Group), n_tracks, path, checksums)
+        name: _read_feature(name, member(group, name, h5py.Group), track_ids, path, checksums)
         for name in members(group)
     }
 
 
 def _read_feature(
-    name: str, group: h5py.Group, n_tracks: int, path: Path, checksums: Checksums | None
+    name: str,
+    group: h5py.Group,
+    track_ids: Sequence[str],
+    path: Path,
+    checksums: Checksums | None,
 ) -> StoredRows:
     rows = member(group, "rows", h5py.Dataset)
     offsets = member(group, "offsets", h5py.Dataset)
-    where = f"{path}: feature {name!r}"
+    where, n_tracks = f"{path}: feature {name!r}", len(track_ids)
     if rows.ndim != 2 or rows.dtype.name not in _DTYPES or rows.dtype.byteorder == ">":
         raise FormatError(f"{where}: rows are {rows.dtype} {rows.shape}; expected 2-d {_DTYPES}")
     if offsets.shape != (n_tracks + 1,) or offsets.dtype != np.int64:
@@ -327,8 +341,9 @@ def _read_feature(
     chain = read_chain(group)
     rate = group.attrs.get("frame_rate")
     try:
-        settings, digest = json.loads(group.attrs["settings"]), str(group.attrs["digest"])
-    except (KeyError, ValueError, TypeError) as error:
+        settings = parse_json(group.attrs["settings"], "the attribute")
+        digest = str(group.attrs["digest"])
+    except (FormatError, *CORRUPT) as error:
         raise FormatError(f"{where}: settings are corrupt ({error})") from error
     if digest != chain_digest(chain):
         raise FormatError(f"{where}: the chain does not match its digest; the file was changed")
@@ -338,5 +353,5 @@ def _read_feature(
     if frame_rate is not None and not (math.isfinite(frame_rate) and frame_rate > 0):
         raise FormatError(f"{where}: frame_rate is {frame_rate}")
     start = rows.id.get_offset() or 0
-    place = (path.absolute(), start, rows.shape, rows.dtype, stamp_of(path), checksums)
+    place = (path.absolute(), start, rows.shape, rows.dtype, stamp_of(path), checksums, track_ids)
     return StoredRows(name, settings, digest, frame_rate, chain, at, *place)

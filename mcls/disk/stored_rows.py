@@ -1,6 +1,7 @@
 """The rows of one feature in a store, memory-mapped or read straight from the file."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -9,7 +10,7 @@ import numpy as np
 
 from mcls.disk.chain import Chain
 from mcls.disk.checksums import Checksums
-from mcls.disk.hdf5 import open_hdf5
+from mcls.disk.finite import first_not_finite
 from mcls.errors import DataError, FormatError
 
 
@@ -47,6 +48,7 @@ class StoredRows:
     dtype: np.dtype
     stamp: tuple[int, int]
     checksums: Checksums | None
+    track_ids: Sequence[str]
 
     @property
     def rows(self) -> np.ndarray:
@@ -74,6 +76,8 @@ class StoredRows:
 
         Raises
         ------
+        DataError
+            If a number in them is NaN or infinite; the message names the track.
         FormatError
             If they do not match their checksums; the message names the track.
         """
@@ -81,7 +85,14 @@ class StoredRows:
             self._check(file, start, stop)
             file.seek(self.start + start * self._width)
             count = (stop - start) * self.n_dims
-            return np.fromfile(file, self.dtype, count).reshape(stop - start, self.n_dims)
+            rows = np.fromfile(file, self.dtype, count).reshape(stop - start, self.n_dims)
+        if (bad := first_not_finite(rows)) is not None:
+            track = self.track_ids[int(np.searchsorted(self.offsets, start + bad, "right")) - 1]
+            raise DataError(
+                f"{self.path}: rows of track {track!r} (feature {self.name!r}) are NaN or "
+                f"infinite; leave it out with `mcls store remove`, or extract it again"
+            )
+        return rows
 
     def verify(self) -> None:
         """Compare the checksums of all rows.
@@ -109,8 +120,7 @@ class StoredRows:
             return
         first, last = [min(max(0, (at - self.start) // self._width), len(self) - 1) for at in wrong]
         tracks = np.unique(np.searchsorted(self.offsets, [first, last], side="right") - 1)
-        with open_hdf5(self.path, "features", 1) as store:
-            names = [store["tracks/track_id"].asstr()[i] for i in tracks]
+        names = [self.track_ids[i] for i in tracks]
         raise FormatError(
             f"{self.path} is damaged: rows {first} to {last} of feature {self.name!r} do not match "
             f"their checksum (track {' to '.join(map(repr, names))}); extract it again"

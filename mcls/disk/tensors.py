@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mcls.disk.text_files import parse_json
 from mcls.disk.workspace import written_whole
 from mcls.errors import DataError, FormatError
 
@@ -32,6 +33,7 @@ def write_tensors(path: Path, tensors: Mapping[str, "torch.Tensor"], about: Any)
     DataError
         If the file cannot be written.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     kept = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
@@ -39,8 +41,9 @@ def write_tensors(path: Path, tensors: Mapping[str, "torch.Tensor"], about: Any)
     try:
         with written_whole(path) as temporary:
             save_file(kept, temporary, metadata)
-    except OSError as error:
-        raise DataError(f"{path} could not be written: {error.strerror or error}") from error
+    except (OSError, SafetensorError) as error:
+        said = getattr(error, "strerror", None) or error
+        raise DataError(f"{path} could not be written: {said}") from error
 
 
 def read_tensors(path: Path) -> tuple[dict[str, "torch.Tensor"], dict[str, Any]]:
@@ -61,15 +64,13 @@ def read_tensors(path: Path) -> tuple[dict[str, "torch.Tensor"], dict[str, Any]]
             names = file.keys()
             # copies: torch may take another kernel for memory that is not aligned
             tensors = {name: file.get_tensor(name).clone() for name in names}
-        about = json.loads(metadata[_KEY])
+        about = parse_json(metadata[_KEY], f"{path}: its metadata")
     except PermissionError as error:
         raise DataError(f"{path}: permission denied") from error
     except FileNotFoundError as error:
         raise DataError(f"there is no file {path}") from error
-    except (OSError, SafetensorError, ValueError, RecursionError) as error:
+    except (OSError, SafetensorError, ValueError) as error:
         raise FormatError(f"{path}: not a safetensors file, or corrupt ({error})") from error
     except KeyError as error:
         raise FormatError(f"{path}: a safetensors file that mcls did not write") from error
-    if not isinstance(about, dict):
-        raise FormatError(f"{path}: its metadata is not a JSON object")
     return tensors, about

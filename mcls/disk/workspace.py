@@ -14,6 +14,7 @@ continues from its pieces. A second command is refused while the first lives. Wh
 nothing is left but the output.
 """
 
+import errno
 import fcntl
 import os
 import re
@@ -28,6 +29,10 @@ from mcls.errors import DataError
 
 #: The workspaces that this process holds, by their outputs.
 _held: dict[Path, "Workspace"] = {}
+
+
+#: Errors of writing that name no file: the disk, a quota or a limit of the process is exhausted.
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Workspace:
@@ -127,7 +132,8 @@ class Workspace:
         Raises
         ------
         DataError
-            If anything else has changed the output, or the workspace, meanwhile.
+            If anything else has changed the output, or the workspace, meanwhile, or there is no
+            room to write it.
         """
         new, old = self.folder / "new" / self.out.name, self.folder / "old" / self.out.name
         new.parent.mkdir()
@@ -151,6 +157,10 @@ class Workspace:
             _sync(self.out.parent)
             _remove(old.parent)
             self._replaced, self._before = True, _stamp(self.out)
+        except OSError as error:
+            if error.errno in _NO_ROOM:
+                raise DataError(f"{self.out} could not be written: {error.strerror}") from error
+            raise
         finally:
             if self._is_held():
                 _remove(new.parent)

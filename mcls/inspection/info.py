@@ -1,7 +1,6 @@
 """Describe a store, dictionary, run, cross-validation, predictions, manifest or audio file."""
 
 import csv
-import json
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
@@ -22,6 +21,7 @@ from mcls.disk.predictions import Predictions, read_predictions
 from mcls.disk.run import open_run, run_files
 from mcls.disk.store import MEASURED, Store
 from mcls.disk.sums import check_sums
+from mcls.disk.text_files import read_json
 from mcls.errors import DataError, FormatError, MclsError
 from mcls.options import takes_options
 
@@ -168,7 +168,7 @@ def _headlines(path: Path) -> dict[str, dict[str, Any]]:
     if not file.is_file():
         return {}
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = read_json(file)
         # A run has an evaluation per part, a cross-validation a single one.
         evaluations = {content["part"]: content} if "metrics" in content else content
         return {
@@ -181,7 +181,7 @@ def _headlines(path: Path) -> dict[str, dict[str, Any]]:
             }
             for part, evaluation in evaluations.items()
         }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (FormatError, KeyError, TypeError, AttributeError) as error:
         raise FormatError(f"{file} is corrupt ({type(error).__name__}: {error})") from error
 
 

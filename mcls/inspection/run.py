@@ -1,12 +1,12 @@
 """Plot a run: its confusion matrix or AUC per label, and its learning curves."""
 
 import csv
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mcls.disk.text_files import read_json
 from mcls.errors import DataError, FormatError
 from mcls.evaluation import Estimate
 from mcls.plots.page import Figure
@@ -98,9 +98,9 @@ def read_history(run: Path) -> tuple[list[dict[str, float]], float | None]:
                 {name: float(cell) for name, cell in line.items() if _is_number(cell)}
                 for line in csv.DictReader(lines, strict=True)
             ]
-        said = json.loads(about.read_text(encoding="utf-8")) if about.is_file() else {}
+        said = read_json(about) if about.is_file() else {}
         kept = next((said[key] for key in ("kept_epoch", "best_epoch") if key in said), None)
-    except (UnicodeDecodeError, ValueError, csv.Error, TypeError) as error:
+    except (FormatError, UnicodeDecodeError, ValueError, csv.Error, TypeError) as error:
         raise FormatError(f"{run}: history.csv or about.json is corrupt ({error})") from error
     return history, float(kept) if isinstance(kept, int | float) else None
 

@@ -9,7 +9,6 @@ the run that did not learn from it.
 With a column of parts (train, valid, test) the recipe is run once, into ``RUN/fold-test/``.
 """
 
-import json
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -24,6 +23,7 @@ from mcls.disk.recipe import Recipe, read_recipe, refuse_unknown_tables, stage_a
 from mcls.disk.run import open_run, write_json, written_folder
 from mcls.disk.store import Store
 from mcls.disk.sums import SUMS, write_sums
+from mcls.disk.text_files import read_json
 from mcls.disk.workspace import Workspace, clean_workspaces, is_workspace, written_whole
 from mcls.errors import ConfigError, DataError, FormatError
 from mcls.options import options_of, takes_options
@@ -254,9 +254,9 @@ def _shifted(progress: Progress | None, fold: int, n_folds: int, n_tracks: int) 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
-        raise FormatError(f"{path} is corrupt ({error}); remove the folder") from error
+        return read_json(path)
+    except FormatError as error:
+        raise FormatError(f"{error}; remove the folder") from error
 
 
 def _pool(path: Path, runs: Sequence[Path], folds: Sequence[str], seconds: float) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Metrics of a run, of a cross-validation, or of a CSV of predictions."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 from mcls.disk.predictions import Predictions, read_predictions
 from mcls.disk.run import open_run, run_files
 from mcls.disk.sums import check_sums
+from mcls.disk.text_files import read_json
 from mcls.errors import ConfigError, DataError, FormatError
 from mcls.evaluation import Evaluation, MetricResult, across_folds
 from mcls.evaluation import evaluate as measure
@@ -149,8 +149,5 @@ def _own_split(path: Path) -> str | None:
     file = path / "metrics.json"
     if not file.is_file():
         return None
-    try:
-        said = json.loads(file.read_text(encoding="utf-8")).get("split_id")
-    except (ValueError, AttributeError) as error:
-        raise FormatError(f"{file} is not a JSON object ({error})") from error
+    said = read_json(file).get("split_id")
     return said if isinstance(said, str) else None

@@ -17,6 +17,7 @@ from mcls.dictionaries.options import Learning
 from mcls.dictionaries.preprocessing import Preprocessing
 from mcls.disk.chain import Chain, Step, chain_digest, extend
 from mcls.disk.dictionary import read_dictionary, write_dictionary
+from mcls.disk.finite import not_finite
 from mcls.disk.layers import LayerFiles
 from mcls.disk.outputs import check_suffix
 from mcls.disk.store import Store, StoredRows
@@ -199,6 +200,12 @@ def _learn(plan: _Plan, pieces: Path, progress: Progress | None) -> tuple[Chain,
         layers = LayerFiles(pieces, digest([plan.key, __version__]))
         more |= {"kept": layers.read(), "keep": layers.write}
     model.fit_batches(sample, **more)
+    arrays = {**preprocessing.arrays(), **_atoms_first(model.arrays())}
+    if bad := not_finite(arrays):
+        raise DataError(
+            f"{learning.method}: learning diverged: {bad} are NaN or infinite; try other settings, "
+            "or rows that are standardised"
+        )
     step = Step(
         "dictionary",
         learning.method,
@@ -210,7 +217,7 @@ def _learn(plan: _Plan, pieces: Path, progress: Progress | None) -> tuple[Chain,
                 model.encoder_settings() if hasattr(model, "encoder_settings") else {}
             ),
         },
-        arrays={**preprocessing.arrays(), **_atoms_first(model.arrays())},
+        arrays=arrays,
         learnt_from=tuple(plan.track_ids[i] for i in train),
     )
     report = {

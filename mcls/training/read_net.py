@@ -63,6 +63,9 @@ def read_net(tensors: Mapping[str, torch.Tensor], about: Mapping[str, Any]) -> T
         for numbers in (spec.target_mean, spec.target_scale):
             if len(numbers) != (len(spec.outputs) if regression else 0):
                 raise FormatError(f"{len(numbers)} numbers for {len(spec.outputs)} outputs")
+        for name, tensor in tensors.items():
+            if not torch.isfinite(tensor).all():
+                raise FormatError(f"{name} has numbers that are NaN or infinite")
         own = {
             name.partition(".")[2]: t for name, t in tensors.items() if name.startswith("input.")
         }

@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 
 from mcls.data.datasets.inventory import check_complete, find_audio, first_few, stem
 from mcls.disk.manifest import Manifest
+from mcls.disk.text_files import read_text
 from mcls.errors import DataError
 from mcls.registry import register
 
@@ -105,7 +106,7 @@ def _read_lists(folder: Path) -> dict[str, str]:
         file = folder / f"{part}_filtered.txt"
         if not file.is_file():
             raise DataError(f"{file} does not exist; expected train_, valid_ and test_filtered.txt")
-        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+        for number, line in enumerate(read_text(file).splitlines(), start=1):
             if not line.strip():
                 continue
             name = stem(line.strip())
