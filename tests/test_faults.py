@@ -228,6 +228,7 @@ def test_a_step_of_another_kind_is_refused(runs, store, tmp_path):
             if file[f"chain/{place}"].attrs["kind"] == kind:
                 continue
             file[f"chain/{place}"].attrs["kind"] = kind
+            del file.attrs["checksums"]
         said("predict", run, store)
 
 
