@@ -57,6 +57,13 @@ def runs(store: Path) -> dict[str, Path]:
     return {"knn": folder / "knn", "mlp": folder / "mlp"}
 
 
+def copied(run: Path, to: Path) -> Path:
+    """Copy a run without its checksums, so that it can be changed on purpose."""
+    shutil.copytree(run, to)
+    (to / "run.sha256").unlink()
+    return to
+
+
 def said(*arguments: object, code: int = 1) -> str:
     """Return what a command that must fail says; an exception is a failure of the test."""
     result = CliRunner().invoke(cli, [str(argument) for argument in arguments])
@@ -138,7 +145,7 @@ def test_a_learning_rate_at_which_learning_diverges_is_said(store, tmp_path, met
 
 
 def test_nan_in_weights_of_a_net_is_refused(runs, store, tmp_path):
-    run = Path(shutil.copytree(runs["mlp"], tmp_path / "run"))
+    run = copied(runs["mlp"], tmp_path / "run")
     from safetensors import safe_open
 
     with safe_open(run / "model.safetensors", framework="pt") as file:
@@ -153,7 +160,7 @@ def test_nan_in_weights_of_a_net_is_refused(runs, store, tmp_path):
         ["encode", store, tmp_path / "e.h5", "--with", run],
     ):
         error = said(*command)
-        assert f"{name} has numbers that are NaN" in error or "damaged" in error
+        assert f"{name} has numbers that are NaN" in error
 
 
 def test_nan_in_a_classifier_is_refused(runs, tmp_path):
@@ -186,7 +193,7 @@ def test_json_that_mcls_would_not_write_is_refused_by_name(tmp_path, text, runs)
     (tmp_path / "about.json").write_text(text)
     with pytest.raises(FormatError, match=r"about\.json"):
         read_json(tmp_path / "about.json")
-    run = Path(shutil.copytree(runs["knn"], tmp_path / "run"))
+    run = copied(runs["knn"], tmp_path / "run")
     for name in ("about.json", "metrics.json"):
         shutil.copy(tmp_path / "about.json", run / name)
         assert name in said("info", run)
@@ -223,7 +230,7 @@ def test_a_step_of_another_kind_is_refused(runs, store, tmp_path):
     """Each step of a chain renamed to each kind: refused, by every command that reads it."""
     kinds = ("feature", "dictionary", "net", "pool", "scores", "concat", "zebra")
     for place, kind in [(i, kind) for i in (0, 1) for kind in kinds]:
-        run = Path(shutil.copytree(runs["knn"], tmp_path / f"{place}{kind}"))
+        run = copied(runs["knn"], tmp_path / f"{place}{kind}")
         with h5py.File(run / "chain.h5", "r+") as file:
             if file[f"chain/{place}"].attrs["kind"] == kind:
                 continue
