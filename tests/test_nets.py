@@ -152,7 +152,7 @@ def test_too_small_a_segment_is_refused_with_the_smallest(name: str) -> None:
 @each
 def test_bad_settings_are_all_named(name: str) -> None:
     frames, dims = smallest_input(name, {})
-    size = {"layers": "0x5"} if name == "mlp" else {"width": -1}
+    size = {"width": -1} if "width" in find("nets", name).settings else {"layers": "0x5"}
     with pytest.raises(ConfigError, match=r"^" + name + r": dropout=1.0; .*(layers=0x5|width=-1)"):
         build_net(name, {"dropout": "1", **size}, frames, dims, 2)
 

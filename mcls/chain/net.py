@@ -28,11 +28,11 @@ class NetKind(Kind):
 
     def axes(self, step: Step, inputs: Sequence[RowAxes], sr: int | None) -> RowAxes:
         """Number the units; a row stands at the middle of its segment."""
-        before, spec = inputs[0], step_model(step).spec
+        before, model = inputs[0], step_model(step)
         if before.hop is None:
             return super().axes(step, inputs, sr)
-        start = before.start + (spec.n_frames - 1) / 2 * before.hop
-        hop = spec.step * before.hop
+        start = before.start + model.middle * before.hop
+        hop = model.spec.step * before.hop
         return replace(super().axes(step, inputs, sr), hop=hop, start=start)
 
     def title(self, step: Step, n_dims: int) -> str:
@@ -67,7 +67,7 @@ def net_step(
     return Step(
         "net",
         model.spec.net,
-        {**settings, "layers": chosen_layers(model.net, layers)},
+        {**settings, "layers": chosen_layers(model.layers, layers)},
         arrays={name: tensor.numpy() for name, tensor in tensors.items()},
         learnt_from=model.spec.learnt_from,
     )

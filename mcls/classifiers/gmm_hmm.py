@@ -8,7 +8,6 @@ from scipy.special import logsumexp
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mcls.classifiers.base import RowClassifier
-from mcls.errors import ConfigError
 from mcls.hmm.baum_welch import Sequences
 from mcls.hmm.gmm_hmm import GMMHMMOptions, fit_gmm_hmms
 from mcls.hmm.mixtures import Mixtures
@@ -107,7 +106,6 @@ class GMMHMM(RowClassifier):
         ]
 
     def _fit(self, X: np.ndarray, Y: np.ndarray, *, lengths: np.ndarray, **_: Any) -> None:
-        self._check_settings()
         offsets = offsets_of(lengths)
         everything = Sequences(X, offsets)
         labels = Y[offsets[:-1]]
@@ -154,16 +152,3 @@ class GMMHMM(RowClassifier):
             tol=self.tol,
             random_state=self.random_state,
         )
-
-    def _check_settings(self) -> None:
-        for name in ("states", "mixtures", "max_iter", "tied_states"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ConfigError(f"gmm-hmm: {name}={value}; expected 1 or more")
-        if self.variance_floor < 0:
-            raise ConfigError(f"gmm-hmm: variance_floor={self.variance_floor}; expected 0 or more")
-        if self.skips and self.hmm == "ergodic":
-            raise ConfigError(
-                "gmm-hmm: skips=true is for hmm=left-to-right; an ergodic HMM goes from any state "
-                "to any other"
-            )

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from sklearn.cluster import KMeans
 
+from mcls.errors import ConfigError
 from mcls.hmm.alignment import best_states, uniform_states
 from mcls.hmm.baum_welch import Sequences, baum_welch
 from mcls.hmm.mixtures import Mixtures, start_mixtures
@@ -19,17 +20,36 @@ _LEAST_VARIANCE = 1e-6
 
 @dataclass(frozen=True)
 class GMMHMMOptions:
-    """How GMM-HMMs are trained; see `mcls.classifiers.gmm_hmm.GMMHMM`."""
+    """How GMM-HMMs are trained; see `mcls.classifiers.gmm_hmm.GMMHMM`.
+
+    Raises
+    ------
+    ConfigError
+        If a value is out of range.
+    """
 
     states: int
     mixtures: int
     topology: Topology
     skips: bool
     tied_states: int | None
-    variance_floor: float
-    max_iter: int
-    tol: float
     random_state: int
+    variance_floor: float = 0.01
+    max_iter: int = 20
+    tol: float = 0.001
+
+    def __post_init__(self) -> None:
+        for name in ("states", "mixtures", "max_iter", "tied_states"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ConfigError(f"{name}={value}; expected 1 or more")
+        if self.variance_floor < 0:
+            raise ConfigError(f"variance_floor={self.variance_floor}; expected 0 or more")
+        if self.skips and self.topology == "ergodic":
+            raise ConfigError(
+                "skips=true is for hmm=left-to-right; an ergodic HMM goes from any state to any "
+                "other"
+            )
 
 
 def fit_gmm_hmms(

@@ -29,10 +29,12 @@ from mcls.evaluation import evaluate
 from mcls.evaluation.aggregate import score_tracks
 from mcls.options import takes_options
 from mcls.parallel.progress import Progress
+from mcls.registry import find
 from mcls.stages.moved_labels import label_notes
 from mcls.stages.options import Model
 from mcls.stages.plan import Plan, plan_run
 from mcls.stages.provenance import provenance
+from mcls.stages.train_dnn_hmm import train_dnn_hmm
 from mcls.stages.train_net import OnEpoch, train_net
 from mcls.training.options import Training
 
@@ -170,7 +172,8 @@ def fill_run(
         rows, n_rows, notes = _fit_classifier(plan, encoded, progress)
         model, more = plan.model, {}
     else:
-        trained = train_net(
+        states = find("nets", plan.settings["model"]).facts.get("outputs") == "states"
+        trained = (train_dnn_hmm if states else train_net)(
             folder,
             pieces,
             plan,

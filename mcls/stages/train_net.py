@@ -101,21 +101,21 @@ def train_net(
     assert training is not None and training.loss is not None
     check_device(training)
     check_logs(training)
-    outputs, always = _outputs(plan)
+    outputs, always = known_outputs(plan)
     numbers = _scale_of_numbers(plan)
-    source, frame_rate = _source(plan, stored, encoded, numbers)
+    source, frame_rate = rows_of_parts(plan, stored, encoded, numbers)
     train = source("train", outputs)
-    groups, notes = hidden_groups(plan, _truth(plan, plan.parts.of("train")))
+    groups, notes = hidden_groups(plan, truth_of(plan, plan.parts.of("train")))
     train = replace(train, groups=groups)
-    n_frames = _segment_rows(plan, train.lengths, frame_rate)
-    standardise = _standardise(plan, train)
+    n_frames = segment_rows(plan, train.lengths, frame_rate)
+    standardise = standardisation(plan, train)
     n_dims = train.array().shape[1]
     if training.test_shift >= n_dims:
         raise ConfigError(
             f"test_shift={training.test_shift}; expected 0 to {n_dims - 1}, as rows have {n_dims} "
             "dimensions"
         )
-    net = _first_net(plan, standardise.shape(n_frames, n_dims), len(outputs))
+    net = first_net(plan, standardise.shape(n_frames, n_dims), len(outputs))
     spec = NetSpec(
         net=plan.settings["model"],
         settings=plan.model_settings,
@@ -126,7 +126,7 @@ def train_net(
         multi_label=plan.table.multi_label,
         loss=split_spec(training.loss)[0],
         short=training.short,
-        learnt_from=_learnt_from(plan),
+        learnt_from=learnt_from(plan),
         overlap=training.overlap,
         test_shift=training.test_shift,
         target_mean=() if numbers is None else tuple(numbers[0].tolist()),
@@ -135,7 +135,7 @@ def train_net(
     batches = _batches(plan, train, n_frames, standardise, moved_labels(plan, n_dims, outputs))
     validation = None
     if plan.parts.counts()["valid"]:
-        truth = _truth(plan, plan.parts.of("valid"))
+        truth = truth_of(plan, plan.parts.of("valid"))
         how = plan.settings["aggregate"]
         validation = Validation(
             source("valid", outputs), truth, plan.table.names, how, training.monitor
@@ -193,9 +193,9 @@ def write_history(path: Path, history: Sequence[Mapping[str, float]]) -> None:
         writer.writerows(history)
 
 
-def _outputs(plan: Plan) -> tuple[list[int], list[int]]:
+def known_outputs(plan: Plan) -> tuple[list[int], list[int]]:
     """Return the labels that the net has outputs for, and those that all train tracks have."""
-    truth = _truth(plan, plan.parts.of("train"))
+    truth = truth_of(plan, plan.parts.of("train"))
     if plan.table.regression:
         return list(range(len(plan.table.names))), []
     known = np.asarray(truth.any(axis=0))
@@ -219,11 +219,11 @@ def _scale_of_numbers(plan: Plan) -> tuple[np.ndarray, np.ndarray] | None:
     """Return mean and standard deviation of the train tracks' numbers; None without regression."""
     if not plan.table.regression:
         return None
-    truth = _truth(plan, plan.parts.of("train"))
+    truth = truth_of(plan, plan.parts.of("train"))
     return truth.mean(axis=0), truth.std(axis=0)
 
 
-def _first_net(plan: Plan, sizes: tuple[int, int], n_outputs: int) -> "nn.Module":
+def first_net(plan: Plan, sizes: tuple[int, int], n_outputs: int) -> "nn.Module":
     """Return the net with its initial weights, those of ``--init`` included."""
     from mcls.chain.init_weights import copy_layers
     from mcls.nets import build_net
@@ -283,7 +283,7 @@ def _group_head(
     return group_head(net, *sizes, train.groups.shape[1], plan.settings["seed"])
 
 
-def _learnt_from(plan: Plan) -> tuple[str, ...]:
+def learnt_from(plan: Plan) -> tuple[str, ...]:
     """Return the train tracks and those that the layers of ``--init`` were learnt from."""
     seen = [plan.store.track_ids[i] for i in plan.parts.of("train")]
     for step in (*([] if plan.init is None else [plan.init]), *plan.inherited):
@@ -291,16 +291,17 @@ def _learnt_from(plan: Plan) -> tuple[str, ...]:
     return tuple(dict.fromkeys(seen))
 
 
-def _truth(plan: Plan, tracks: np.ndarray) -> np.ndarray:
+def truth_of(plan: Plan, tracks: np.ndarray) -> np.ndarray:
+    """Return the labels of some tracks, ``(n_tracks, n_labels)`` bool, or their numbers."""
     used = plan.parts.of("train", "valid", "test")
     return plan.table.matrix[np.searchsorted(used, tracks)]
 
 
-def _source(
+def rows_of_parts(
     plan: Plan,
     stored: Mapping[int, StoredRows],
     encoded: Callable[[int], RowsAndRate],
-    numbers: tuple[np.ndarray, np.ndarray] | None,
+    numbers: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> tuple[Callable[[str, list[int]], Tracks], float | None]:
     """Return a function that returns the tracks of a part, and the frame rate.
 
@@ -313,7 +314,7 @@ def _source(
 
     def tracks(part: str, outputs: list[int]) -> Tracks:
         index = plan.parts.of(part)
-        truth = _truth(plan, index)[:, outputs]
+        truth = truth_of(plan, index)[:, outputs]
         if numbers is not None:
             truth = (truth - numbers[0]) / numbers[1]
         targets = truth.astype(np.float32)
@@ -333,7 +334,7 @@ def _source(
     return tracks, frame_rate
 
 
-def _segment_rows(plan: Plan, lengths: np.ndarray, frame_rate: float | None) -> int:
+def segment_rows(plan: Plan, lengths: np.ndarray, frame_rate: float | None) -> int:
     """Return the number of rows of a segment."""
     training = plan.training
     assert training is not None
@@ -360,7 +361,7 @@ def _segment_rows(plan: Plan, lengths: np.ndarray, frame_rate: float | None) -> 
     return max(1, min(published, int(np.median(lengths))))
 
 
-def _standardise(plan: Plan, train: Tracks) -> "Standardise":
+def standardisation(plan: Plan, train: Tracks) -> "Standardise":
     """Return the standardisation of the input, learnt from the train part."""
     import torch
 

@@ -22,7 +22,6 @@ from mcls.training.checkpoint import Checkpoint, copied, restore_optimizer, writ
 from mcls.training.device_batches import DeviceBatches
 from mcls.training.diagnosis import check_losses, check_validation
 from mcls.training.logs import open_logs
-from mcls.training.model import TrainedNet
 from mcls.training.objective import step_losses
 from mcls.training.processes import Process
 from mcls.training.schedules import When, schedule_of
@@ -139,7 +138,7 @@ def run_epochs(task: TrainingTask, state: Checkpoint, process: Process) -> None:
             if process.rank == 0:
                 row = {"epoch": epoch + 1, "lr": optimizer.param_groups[0]["lr"]}
                 if task.valid is not None:
-                    scored = TrainedNet(model.spec, evaluated, standardise)
+                    scored = model.with_net(evaluated)
                     row |= task.valid.measure(scored, task.loss, share)
                 row |= mean_norms(gradients)
                 first = torch.from_numpy(task.batches[epoch, 0][0]).to(device)

@@ -4,6 +4,7 @@ All segments of a track, and no others, pass through the net together. So the sc
 depends on the track alone, and not on the other tracks, their order or the number of processes.
 """
 
+import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -126,6 +127,27 @@ class TrainedNet:
         """The device that it computes on."""
         return self.standardise.mean.device
 
+    @property
+    def hidden_layers(self) -> tuple[str, ...]:
+        """The names of the net's hidden layers, first to last."""
+        return tuple(self.net.hidden)  # type: ignore[arg-type]  # part of a net's contract
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The names of everything that `hidden` returns: the hidden layers."""
+        return self.hidden_layers
+
+    @property
+    def middle(self) -> float:
+        """Rows from the first row of a track to the middle of its first segment."""
+        return (self.spec.n_frames - 1) / 2
+
+    def with_net(self, net: nn.Module) -> "TrainedNet":
+        """Return the same model with other weights, those of `net`."""
+        other = copy.copy(self)
+        other.net = net
+        return other
+
     def to(self, device: torch.device | str) -> "TrainedNet":
         """Move it to a device."""
         self.net.to(device)
@@ -236,7 +258,7 @@ class TrainedNet:
             yield self.standardise(torch.from_numpy(x[:, None]).to(self.device))
 
 
-def chosen_layers(net: nn.Module, wanted: Sequence[str]) -> list[str]:
+def chosen_layers(known: Sequence[str], wanted: Sequence[str]) -> list[str]:
     """Return the names of the hidden layers that are given by name, number (from 1) or ``all``.
 
     ``:mean`` or ``:max`` after a name says how maps are reduced; the default is the maximum.
@@ -246,7 +268,6 @@ def chosen_layers(net: nn.Module, wanted: Sequence[str]) -> list[str]:
     ConfigError
         If there is no such layer, or no such reduction.
     """
-    known: tuple[str, ...] = tuple(net.hidden)  # type: ignore[arg-type]  # part of a net's contract
     found: list[str] = []
     for given in wanted or [known[-1]]:
         word, colon, over = given.partition(":")

@@ -10,6 +10,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from mcls.errors import FormatError, MclsError
 from mcls.nets import build_net
 from mcls.registry import find
+from mcls.training.hybrid import HybridNet, read_decoder
 from mcls.training.model import FORMAT, NetSpec, TrainedNet
 from mcls.training.standardise import Standardise
 
@@ -81,7 +82,10 @@ def read_net(tensors: Mapping[str, torch.Tensor], about: Mapping[str, Any]) -> T
             if name in weights and weights[name].dtype != expected.dtype:
                 raise FormatError(f"{name} is {weights[name].dtype}; expected {expected.dtype}")
         net.load_state_dict(weights, assign=True)
-        return TrainedNet(spec, net, standardise)
+        decoder = read_decoder(tensors, len(spec.outputs))
+        if decoder is None:
+            return TrainedNet(spec, net, standardise)
+        return HybridNet(spec, net, standardise, decoder)
     except MclsError as error:
         raise FormatError(str(error)) from error
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:

@@ -38,7 +38,7 @@ def layer_of(model: TrainedNet, wanted: str | None) -> str:
     ConfigError
         If there is no such layer, or several are named.
     """
-    found = chosen_layers(model.net, [] if wanted is None else [wanted])
+    found = chosen_layers(model.hidden_layers, [] if wanted is None else [wanted])
     if len(found) != 1 or ":" in found[0]:
         raise ConfigError(f"--layer {wanted}: name one hidden layer")
     return found[0]

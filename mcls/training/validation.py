@@ -62,11 +62,11 @@ class Validation:
         DataError
             If the monitored metric cannot be computed.
         """
-        targets = torch.from_numpy(self.tracks.targets).to(model.device)
         losses, scores = [], []
         for i in range(len(self.tracks)):
             logits = model.logits(self.tracks.track(i))
-            losses.append(loss(logits, targets[i].expand_as(logits), share).mean())
+            targets = torch.from_numpy(self.targets_of(i)).to(model.device)
+            losses.append(loss(logits, targets.expand_as(logits), share).mean())
             scores.append(model.scores_of_logits(logits))
         found = {"loss": float(torch.stack(losses).double().mean())}
         tracks = np.array(list(tracks_of_segments(model, scores, len(self.names), self.how)))
@@ -78,6 +78,10 @@ class Validation:
                 "part, so it cannot select the best epoch; use --monitor loss, or more valid tracks"
             )
         return {f"valid_{name}": value for name, value in found.items()}
+
+    def targets_of(self, i: int) -> np.ndarray:
+        """Return the targets of a track, ``(n_outputs,)``, or of each of its segments."""
+        return self.tracks.targets[i]
 
     def value(self, row: Mapping[str, float]) -> float:
         """Return the monitored value of an epoch's row; higher is better."""
