@@ -6,7 +6,7 @@ from mcls.disk.chain import Step
 from mcls.disk.model import model_of
 from mcls.disk.run import Run
 from mcls.disk.tensors import read_tensors
-from mcls.errors import FormatError
+from mcls.errors import ConfigError, FormatError
 
 #: The models that were used last, with the steps that they belong to.
 _CACHE: list[tuple[Step, Any]] = []
@@ -30,6 +30,25 @@ def fitted_model(run: Run) -> Any:
         return read_net(tensors, about)
     except FormatError as error:
         raise FormatError(f"{run.net_file}: {error}") from error
+
+
+def net_of_labels(run: Run) -> Any:
+    """Return the net of a run, if each of its outputs is a label.
+
+    Raises
+    ------
+    ConfigError
+        If its outputs are states of HMMs.
+    FormatError
+        If its file is damaged.
+    """
+    model = fitted_model(run)
+    if hasattr(model, "decoder"):
+        raise ConfigError(
+            f"{run.path}: the outputs of a {model.spec.net} are states, not labels; this command "
+            "needs a net of labels"
+        )
+    return model
 
 
 def step_model(step: Step) -> Any:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mcls.chain.match import encoded_track, rows_for_run
-from mcls.chain.model_cache import fitted_model
+from mcls.chain.model_cache import net_of_labels
 from mcls.disk.labels import split_labels
 from mcls.disk.outputs import check_replaced
 from mcls.disk.run import open_run
@@ -116,7 +116,7 @@ def _slice_of(
         raise ConfigError(f"{path}: its model is not a net, so there are no weights to slice")
     if n_points < 4:
         raise ConfigError(f"n_points={n_points}; expected 4 or more")
-    model, chain = fitted_model(run), run.chain()
+    model, chain = net_of_labels(run), run.chain()
     store = Store(place or Path(run.about.get("store", "")))
     steps = rows_for_run(store, chain)
     learnt = set(model.spec.learnt_from)

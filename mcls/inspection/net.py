@@ -9,7 +9,7 @@ import numpy as np
 
 from mcls.chain.feature import FeatureReader
 from mcls.chain.match import rows_for_run, rows_of_track
-from mcls.chain.model_cache import fitted_model
+from mcls.chain.model_cache import fitted_model, net_of_labels
 from mcls.chain.step import RowAxes, RowsByStep, apply_chain, axes_of
 from mcls.disk.chain import Chain, spell_chain
 from mcls.disk.run import Run, open_run
@@ -123,8 +123,8 @@ def plot_saliency(
         raise ConfigError(f"--how {how}: {suggest(how, METHODS)}")
     if layer is not None and how != "grad-cam":
         raise ConfigError("--layer selects the feature maps for --how grad-cam; give that as well")
-    run, model = _net_of(path)
-    chain = run.chain()
+    run, _ = _net_of(path)
+    model, chain = net_of_labels(run), run.chain()
     rows, rate = apply_chain(chain, _given(run, chain, track, store))
     if not len(rows):
         raise DataError(f"{track}: no rows")
@@ -218,7 +218,7 @@ def _net_scores(
     """Return labels, scores, seconds between scores, and the middle of the first segment."""
     from mcls.training.interpret import scores_over_time
 
-    model: TrainedNet = fitted_model(run)
+    model: TrainedNet = net_of_labels(run)
     assert axes.hop is not None
     length = model.spec.n_frames
     hop = max(1, length // 4 if every is None else round(every / axes.hop))

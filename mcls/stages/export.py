@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mcls import __version__
 from mcls.chain.feature import feature_of
-from mcls.chain.model_cache import fitted_model
+from mcls.chain.model_cache import net_of_labels
 from mcls.disk.chain import Chain
 from mcls.disk.outputs import check_replaced
 from mcls.disk.run import Run, open_run
@@ -101,7 +101,7 @@ def export(
         from mcls.export.files import check_installed
 
         check_installed()
-    model = fitted_model(opened)
+    model = net_of_labels(opened)
     chain = opened.chain()
     made = _from_audio(opened, chain, model) if with_mel else _from_rows(opened, model)
     metadata = _metadata(opened, chain, model, made)

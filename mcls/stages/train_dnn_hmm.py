@@ -44,10 +44,10 @@ from mcls.training.segments import Batches, Tracks
 from mcls.training.task import OnEpoch, OnStep, TrainingTask
 
 if TYPE_CHECKING:
-    from mcls.training.hybrid import Decoder, HybridNet
+    from mcls.training.hybrid import HybridNet, StateDecoder
 
 #: Options of the training of nets that have no meaning here, at their defaults.
-_REFUSED = ("overlap", "test_shift", "crops", "balance", "label_rules", "short")
+_REFUSED = ("overlap", "test_shift", "crops", "balance", "label_rules", "short", "adversary")
 #: The metric of the valid part that decides whether frames are aligned again, if ``--monitor`` is
 #: the loss: losses on different alignments cannot be compared.
 _METRIC = "accuracy"
@@ -183,8 +183,8 @@ def check_options(plan: Plan) -> None:
     for name in _REFUSED:
         if getattr(training, name) != getattr(default, name):
             raise ConfigError(
-                f"{name}={getattr(training, name)}: dnn-hmm reads a window around every frame; "
-                "leave the option out"
+                f"{name}={getattr(training, name)} does not go with dnn-hmm, which learns the "
+                "state of every frame from a window around it; leave the option out"
             )
     loss = split_spec(training.loss)[0]
     if find("losses", loss).facts["scores"] != "softmax":
@@ -253,9 +253,9 @@ def _with_paths(hmms: HMMs, train: Tracks, paths: list[np.ndarray]) -> HMMs:
 
 def _decoder(
     plan: Plan, hmms: HMMs, labels: list[int], train: Tracks, paths: list[np.ndarray]
-) -> "Decoder":
+) -> "StateDecoder":
     """Return the decoder of an alignment, with the priors of states and classes."""
-    from mcls.training.hybrid import Decoder
+    from mcls.training.hybrid import StateDecoder
 
     outputs = np.concatenate(_outputs(hmms, train, paths))
     counts = np.bincount(outputs, minlength=hmms.n_pdfs) + 1.0
@@ -265,7 +265,7 @@ def _decoder(
     share = train.targets.mean(axis=0, dtype=np.float64)
     equal = plan.model_settings["priors"] == "equal"
     of_class = np.zeros(len(labels)) if equal else np.log(share)
-    return Decoder(hmms, np.array(labels, dtype=np.int64), log_priors, of_class)
+    return StateDecoder(hmms, np.array(labels, dtype=np.int64), log_priors, of_class)
 
 
 def _task(plan: Plan, parts: _Parts, paths: _Paths, model: "HybridNet") -> TrainingTask:

@@ -21,7 +21,7 @@ _PREFIX = "hmm."
 
 
 @dataclass(frozen=True)
-class Decoder:
+class StateDecoder:
     """What turns the state posteriors of a track into scores of labels.
 
     Parameters
@@ -57,7 +57,7 @@ class Decoder:
         return {**self.hmms.arrays(), **own}
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, np.ndarray], n_outputs: int) -> "Decoder":
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray], n_outputs: int) -> "StateDecoder":
         """Rebuild a decoder from `arrays`.
 
         Raises
@@ -91,12 +91,12 @@ class HybridNet(TrainedNet):
         A net of the registry.
     standardise : Standardise
         The standardisation of its input.
-    decoder : Decoder
+    decoder : StateDecoder
         The HMMs.
     """
 
     def __init__(
-        self, spec: NetSpec, net: nn.Module, standardise: Standardise, decoder: Decoder
+        self, spec: NetSpec, net: nn.Module, standardise: Standardise, decoder: StateDecoder
     ) -> None:
         super().__init__(spec, net, standardise)
         self.decoder = decoder
@@ -170,11 +170,11 @@ def padded(rows: np.ndarray, n_frames: int) -> np.ndarray:
     return np.pad(rows, ((before, n_frames - 1 - before), (0, 0)), mode="edge")
 
 
-def read_decoder(tensors: Mapping[str, torch.Tensor], n_outputs: int) -> Decoder | None:
+def read_decoder(tensors: Mapping[str, torch.Tensor], n_outputs: int) -> StateDecoder | None:
     """Return the decoder among the tensors of a file, if there is one."""
     arrays = {
         name.removeprefix(_PREFIX): tensor.numpy()
         for name, tensor in tensors.items()
         if name.startswith(_PREFIX)
     }
-    return Decoder.from_arrays(arrays, n_outputs) if arrays else None
+    return StateDecoder.from_arrays(arrays, n_outputs) if arrays else None

@@ -16,7 +16,8 @@ from mcls.disk.store import NewRows, Store, StoreContents, write_store
 from mcls.errors import ConfigError, FormatError
 from mcls.hmm.kernels import forward, viterbi
 from mcls.hmm.models import offsets_of, start_models
-from mcls.training.hybrid import Decoder
+from mcls.stages.export import export
+from mcls.training.hybrid import StateDecoder
 
 N_TRACKS = 60
 OPTIONS = {
@@ -140,7 +141,7 @@ def test_it_starts_from_a_dbn(sequences, tmp_path):
     from mcls.disk.dictionary import read_dictionary
 
     weights = read_dictionary(dbn).step.arrays["weights_1"]
-    np.testing.assert_allclose(model.net.dense1.linear.weight.numpy(), weights, atol=1e-5)
+    np.testing.assert_allclose(model.net.dense1.linear.weight.detach().numpy(), weights, atol=1e-5)
     assert model.spec.n_frames == 3
 
 
@@ -166,7 +167,8 @@ def test_state_posteriors_are_codes(run, sequences, tmp_path):
     ("options", "message"),
     [
         ({"labels": "tags"}, "one HMM per class, so every track needs one label"),
-        ({"overlap": 0.5}, "overlap=0.5: dnn-hmm reads a window around every frame"),
+        ({"overlap": 0.5}, "overlap=0.5 does not go with dnn-hmm"),
+        ({"adversary": "tags"}, "adversary=tags does not go with dnn-hmm"),
         ({"loss": "hinge"}, "--loss hinge: dnn-hmm needs posteriors"),
         ({"settings": ["realignments=-1"]}, "realignments=-1; expected 0 or more"),
         ({"settings": ["states=0"]}, "states=0; expected 1 or more"),
@@ -199,9 +201,16 @@ def test_a_killed_training_goes_on_in_its_round(sequences, tmp_path):
 
 
 def test_a_decoder_that_does_not_fit_is_refused():
-    arrays = Decoder(start_models(2, 3, "ergodic"), np.arange(2), np.zeros(6), np.zeros(2)).arrays()
-    Decoder.from_arrays(arrays, 6)
+    arrays = StateDecoder(
+        start_models(2, 3, "ergodic"), np.arange(2), np.zeros(6), np.zeros(2)
+    ).arrays()
+    StateDecoder.from_arrays(arrays, 6)
     with pytest.raises(FormatError, match="HMMs of 6 outputs"):
-        Decoder.from_arrays({**arrays, "log_priors": np.zeros(5)}, 5)
+        StateDecoder.from_arrays({**arrays, "log_priors": np.zeros(5)}, 5)
     with pytest.raises(FormatError, match="HMMs of 2 classes"):
-        Decoder.from_arrays({**arrays, "labels": np.arange(3)}, 6)
+        StateDecoder.from_arrays({**arrays, "labels": np.arange(3)}, 6)
+
+
+def test_what_needs_labels_as_outputs_refuses_states(run, sequences, tmp_path):
+    with pytest.raises(ConfigError, match="outputs of a dnn-hmm are states, not labels"):
+        export(run, tmp_path / "net.pt2")

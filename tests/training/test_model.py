@@ -215,11 +215,11 @@ def test_damaged_files_are_refused(tmp_path):
 
 def test_hidden_layers_are_read_and_maps_are_maximised_over_the_segment(tracks):
     model = make()
-    layers = chosen_layers(model.net, ["all"])
-    assert chosen_layers(model.net, ["1", "conv1", "conv3"]) == ["conv1", "conv3"]
-    assert chosen_layers(model.net, []) == [layers[-1]]
+    layers = chosen_layers(model.layers, ["all"])
+    assert chosen_layers(model.layers, ["1", "conv1", "conv3"]) == ["conv1", "conv3"]
+    assert chosen_layers(model.layers, []) == [layers[-1]]
     with pytest.raises(ConfigError, match="no layer 'conv9'"):
-        chosen_layers(model.net, ["conv9"])
+        chosen_layers(model.layers, ["conv9"])
     codes = model.hidden(tracks[2], ["conv1", "dense2"])
     x = torch.from_numpy(np.stack([tracks[2][:30], tracks[2][1:31]]))[:, None]
     model.net.eval()
@@ -232,7 +232,7 @@ def test_hidden_layers_are_read_and_maps_are_maximised_over_the_segment(tracks):
 
 def test_the_mean_of_maps_is_taken_on_request(tracks):
     model = make()
-    layers = chosen_layers(model.net, ["all:mean", "conv2:max"])
+    layers = chosen_layers(model.layers, ["all:mean", "conv2:max"])
     assert layers == ["conv1:mean", *(f"{n}:mean" for n in model.net.hidden[1:]), "conv2"]
     found = model.hidden(tracks[3], layers)
     x = np.stack([tracks[3][start : start + 30] for start in (0, 30, 60, 65)])
@@ -251,7 +251,7 @@ def test_the_mean_of_maps_is_taken_on_request(tracks):
     with pytest.raises(
         ConfigError, match="layer 'all:sum': cannot reduce maps by 'sum'; expected max or"
     ):
-        chosen_layers(model.net, ["all:sum"])
+        chosen_layers(model.layers, ["all:sum"])
 
 
 def test_whitened_and_joined_segments_are_those_of_the_preprocessing(tracks, rng):
