@@ -48,9 +48,6 @@ if TYPE_CHECKING:
 
 #: Options of the training of nets that have no meaning here, at their defaults.
 _REFUSED = ("overlap", "test_shift", "crops", "balance", "label_rules", "short", "adversary")
-#: The metric of the valid part that decides whether frames are aligned again, if ``--monitor`` is
-#: the loss: losses on different alignments cannot be compared.
-_METRIC = "accuracy"
 
 
 #: The tracks of the train and of the valid part, if there is one; targets are their labels.
@@ -101,10 +98,9 @@ def train_dnn_hmm(
         learnt_from=learnt_from(plan),
         overlap=(n_frames - 1) / n_frames,
     )
-    metric = _METRIC if training.monitor == "loss" else training.monitor
     rounds: list[dict[str, Any]] = []
     history: list[dict[str, float]] = []
-    best = None
+    best, best_value = None, None
     for number in range(1 + plan.model_settings["realignments"]):
         hmms = _with_paths(hmms, train, paths["train"])
         net = first_net(plan, standardise.shape(n_frames, n_dims), hmms.n_pdfs)
@@ -122,10 +118,10 @@ def train_dnn_hmm(
         facts |= {key: value for key, value in kept.items() if key.startswith("valid_")}
         history += map(numbered, state.history)
         rounds.append(facts)
-        value = kept.get(f"valid_{metric}")
-        if best is not None and value is not None and value <= rounds[best[0]][f"valid_{metric}"]:
+        value = _value_of_round(task, kept)
+        if value is not None and best_value is not None and value <= best_value:
             break
-        best = number, model
+        best, best_value = (number, model), value
         if number < plan.model_settings["realignments"]:
             again = _aligned(parts, model)
             both = (np.concatenate(some["train"]) for some in (again, paths))
@@ -150,6 +146,16 @@ def train_dnn_hmm(
     return NetResult(model, int(train.lengths.sum()), about, notes, history)
 
 
+def _value_of_round(task: TrainingTask, kept: Mapping[str, float]) -> float | None:
+    """Return the value by which rounds are compared: the monitored one, or the accuracy.
+
+    Losses on different alignments cannot be compared.
+    """
+    if task.valid is None:
+        return None
+    return kept["valid_accuracy"] if task.valid.monitor == "loss" else task.valid.value(kept)
+
+
 def _numbered(number: int, before: int, row: Mapping[str, float]) -> dict[str, float]:
     """Return an epoch's row with the round, and with the epoch counted over all rounds."""
     return {**row, "epoch": before + row["epoch"], "round": number}
@@ -171,10 +177,10 @@ def check_options(plan: Plan) -> None:
     """
     training = plan.training
     assert training is not None and training.loss is not None
-    if plan.table.multi_label:
+    if plan.table.multi_label or plan.table.regression:
         raise ConfigError(
             "dnn-hmm has one HMM per class, so every track needs one label; with several labels "
-            "per track, use gmm-hmm or another net"
+            "per track, use gmm-hmm or another net, and for numbers another net"
         )
     again = plan.model_settings["realignments"]
     if again < 0:
