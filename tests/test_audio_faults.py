@@ -1,5 +1,6 @@
 """Truncated, silent, cancelling and clipped audio is used, marked in the store, and said."""
 
+import json
 import subprocess
 import sys
 
@@ -17,6 +18,7 @@ from mcls.features.specs import parse_features
 from mcls.inspection.info import info
 from mcls.stages.extract import extract
 from mcls.stages.predict import predict
+from mcls.stages.predict_files import predict_files
 from mcls.stages.train import train
 
 SR = 44100
@@ -300,6 +302,9 @@ def test_predict_says_which_tracks_are_truncated(dataset, tmp_path):
         ]
         (cut_track,) = [one for one in found.tracks if "a/cut" in one.name]
         assert float(cut_track.faults["truncated"]) == pytest.approx(3, abs=0.2)
+    made = predict_files(tmp_path / "run", [dataset], tmp_path / "scores.csv")
+    assert len(made.notes) == len(NOTES)
+    assert json.loads(made.record.read_text())["notes"] == made.notes
     shown = subprocess.run(
         [sys.executable, "-m", "mcls", "predict", tmp_path / "run", dataset / "a/cut.flac"],
         capture_output=True,

@@ -148,6 +148,8 @@ def _write(run: Path, sources: Iterator[Path], out: Path, as_json: bool, **optio
     started = time.monotonic()
     with progress_bar("predict", unit="files") as progress:
         made = predict_files(run, sources, out, progress=progress, **options)
+    for note in made.notes:
+        say(f"note: {note}")
     for name, reason in made.failed[:_SHOWN]:
         echo(f"error: {name}: {reason}", err=True)
     if len(made.failed) > _SHOWN:
@@ -156,7 +158,7 @@ def _write(run: Path, sources: Iterator[Path], out: Path, as_json: bool, **optio
     if as_json:
         failed = [{"path": name, "reason": reason} for name, reason in made.failed]
         said = {"scored": made.n_scored, "known": made.n_known, "failed": failed}
-        echo_json({"path": str(out), **said})
+        echo_json({"path": str(out), **said, "notes": made.notes})
     before = f", {made.n_known} were there before" if made.n_known else ""
     counts = f"{made.n_scored} files scored{before}, {len(made.failed)} failed"
     done_line(f"{out}: {counts}", started)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mcls import __version__
+from mcls.disk.audio_faults import fault_notes
 from mcls.disk.outputs import check_suffix
 from mcls.disk.run import open_run, write_json
 from mcls.disk.scored_files import ScoredLabel, TableFormat, read_finished
@@ -43,6 +44,8 @@ class PredictedFiles:
         The number of files scored by this call, and of those that were in the table before.
     failed : list of (str, str)
         The files that could not be scored, and the reasons.
+    notes : list of str
+        What is to be said of the audio that this call read, such as which files are truncated.
     """
 
     path: Path
@@ -50,6 +53,7 @@ class PredictedFiles:
     n_scored: int
     n_known: int
     failed: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def predict_files(
@@ -109,6 +113,7 @@ def predict_files(
     tracks = tracks_of(opened, sources, scorer.chain, feature)
     about = {"key": key, "run": str(run), "mcls": __version__, "complete": False}
     n_scored, failed, seconds = 0, [], 0.0
+    faults: dict[str, dict[str, str]] = {}
     with Workspace(out, key):
         known, size = _known(out, record, key, form, overwrite=overwrite)
         _write_record(record, about)
@@ -125,13 +130,16 @@ def predict_files(
                     file.write(_lines(found, labels, form, top).encode("utf-8", "surrogateescape"))
                     file.flush()
                     n_scored += 1
+                    if found.faults:
+                        faults[name] = found.faults
                 seconds += some_seconds
                 if progress is not None:
                     progress(n_scored + len(failed), 0, seconds)
         about |= {"complete": True, "files": len(known) + n_scored}
+        about["notes"] = fault_notes(faults)
         about["failed"] = [{"path": name, "reason": reason} for name, reason in failed]
         _write_record(record, about)
-    return PredictedFiles(out, record, n_scored, len(known), failed)
+    return PredictedFiles(out, record, n_scored, len(known), failed, fault_notes(faults))
 
 
 def _lines(found: Scored, labels: Predicted, form: TableFormat, top: int | None) -> str:

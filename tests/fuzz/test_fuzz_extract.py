@@ -1,8 +1,9 @@
 """Damaged audio files by the thousand: each gives rows or a reason, and harms no other.
 
-Seeds are real recordings where there are any, else noise: wav, flac, ogg, mp3. They are cut off,
-have bytes changed, stretches lost, doubled or overwritten, headers put on other bodies. The run is
-one `mcls extract` in processes of its own, so that a crash, a hang and a blow-up of memory show.
+Seeds are real recordings where there are any, else noise, in every format that is read. They are
+cut off, have bytes changed, stretches lost, doubled or overwritten, headers put on other bodies.
+The run is one `mcls extract` in processes of its own, so that a crash, a hang and a blow-up of
+memory show.
 
 ``MCLS_FUZZ`` sets how many files, ``MCLS_FUZZ_SEED`` which; `make fuzz` runs 5,000.
 """
@@ -13,6 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import soundfile
@@ -34,7 +36,27 @@ FORMATS = {
     "ogg": ("OGG", "VORBIS"),
     "opus": ("OGG", "OPUS"),
     "mp3": ("MP3", "MPEG_LAYER_III"),
+    "au": ("AU", "PCM_16"),
+    "rf64": ("RF64", "PCM_16"),
 }
+#: What libav reads: the codec and the container.
+CONTAINERS = {"m4a": ("aac", "ipod"), "webm": ("libopus", "webm"), "wma": ("wmav2", "asf")}
+
+
+def write_with_libav(path: Path, y: np.ndarray, codec: str, container: str) -> None:
+    """Write samples at 48 kHz; the header of an M4A comes first, so that it survives a cut."""
+    options = {"movflags": "faststart"} if container == "ipod" else {}
+    with av.open(str(path), "w", format=container, options=options) as out:
+        made = out.add_stream(codec, rate=48000, layout="mono")
+        made.bit_rate = 64000
+        form, size = made.codec_context.format.name, made.codec_context.frame_size or 1024
+        for start in range(0, len(y), size):
+            block = np.ascontiguousarray(y[None, start : start + size])
+            block = (block * 32767).astype(np.int16) if form.startswith("s16") else block
+            frame = av.AudioFrame.from_ndarray(block, form, "mono")
+            frame.sample_rate, frame.pts = 48000, start
+            out.mux(made.encode(frame))
+        out.mux(made.encode(None))
 
 
 def seeds(rng: np.random.Generator, folder: Path, data: Path) -> list[tuple[str, bytes]]:
@@ -51,6 +73,13 @@ def seeds(rng: np.random.Generator, folder: Path, data: Path) -> list[tuple[str,
             path = folder / f"seed.{suffix}"
             soundfile.write(path, y, sr, format=kind, subtype=subtype)
             found.append((suffix, path.read_bytes()))
+    for suffix, (codec, container) in CONTAINERS.items():
+        path = folder / f"seed.{suffix}"
+        write_with_libav(path, rng.normal(0, 0.1, 48000).astype(np.float32), codec, container)
+        found.append((suffix, path.read_bytes()))
+    for suffix in ("flac", "ogg", "mp3"):  # joined
+        body = next(body for name, body in found if name == suffix)
+        found.append((suffix, 2 * body))
     notes = sorted((data / "philharmonia").rglob("*.mp3"))[::500]
     return found + [("mp3", path.read_bytes()) for path in notes]
 
