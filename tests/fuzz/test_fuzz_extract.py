@@ -18,7 +18,7 @@ import av
 import numpy as np
 import pytest
 import soundfile
-from mutations import mutated
+from fuzz.mutations import mutated
 
 from mcls.disk.store import Store
 
