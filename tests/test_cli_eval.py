@@ -169,7 +169,7 @@ def test_threshold(tags: Path, single: Path) -> None:
 def test_accuracy_of_tags_says_what_to_use(tags: Path) -> None:
     result = run(tags, "-m", "accuracy")
     assert result.exit_code == 2
-    assert "use one of ap, auc, f1" in result.stderr
+    assert "use one of ap, auc, brier" in result.stderr
 
 
 def test_an_error_in_a_csv_names_file_and_line(tags: Path) -> None:

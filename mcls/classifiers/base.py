@@ -25,6 +25,8 @@ from sklearn.utils import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
+from mcls.evaluation.calibration import probabilities
+
 #: Inner folds of the train part to choose settings on, if there is no valid part.
 N_INNER_FOLDS = 5
 
@@ -159,6 +161,27 @@ class RowClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, dtype=np.float64)
         return self._of_all_labels(self._scores(self._scaled(X)))
+
+    def predict_proba(self, X: np.ndarray) -> np.ndarray:
+        """Return the probability of each label for each row.
+
+        Margins are taken as they are, so those of an SVM are not calibrated. A run has a
+        calibration of the scores of tracks besides (`mcls.evaluation.calibration`).
+
+        Parameters
+        ----------
+        X : np.ndarray, shape (n_rows, n_dims)
+            Rows.
+
+        Returns
+        -------
+        np.ndarray, shape (n_rows, n_labels)
+            float64; rows add up to 1 if each row has one label.
+        """
+        scores = self.scores(X)
+        if (self.lowest, self.highest) != (0.0, 1.0):
+            return probabilities(scores, multi_label=self.multi_label_)
+        return scores if self.multi_label_ else scores / scores.sum(axis=1, keepdims=True)
 
     def scores_of(self, tracks: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Return the scores of the rows of each track, ``(n_rows, n_labels)``."""

@@ -85,7 +85,7 @@ def command(
         if len(reports) == 1 or per_label or one.folds or one.overall.confusion is not None:
             _show(one, per_label)
         else:
-            _note_left_out(one)
+            _show_notes(one)
 
 
 def _show_together(reports: Sequence["RunEvaluation"]) -> None:
@@ -129,7 +129,7 @@ def _show(evaluated: "RunEvaluation", per_label: bool) -> None:
         columns = ["true \\ predicted", *report.names]
         counts = [[str(n) if n else "." for n in row] for row in report.confusion]
         show_table(columns, ([name, *row] for name, row in zip(report.names, counts, strict=True)))
-    _note_left_out(evaluated)
+    _show_notes(evaluated)
 
 
 def _show_labels(report: "Evaluation") -> None:
@@ -159,18 +159,10 @@ def _show_folds(evaluated: "RunEvaluation") -> None:
     show_table(["fold", *(f"{n} ({kind})" for n, kind in headlines.items()), "tracks"], rows)
 
 
-def _note_left_out(evaluated: "RunEvaluation") -> None:
-    """Name the labels without a value or an interval; it is a result, so it goes to stdout."""
-    report = evaluated.overall
-    if report.left_out:
-        named = ", ".join(f"{label} ({why})" for label, why in report.left_out.items())
-        n = f"{len(report.left_out)} of {len(report.names)} labels"
-        echo(f"{evaluated.path}: left out of macro, {n}: {named}")
-
-    single = report.single_track if report.intervals else []
-    if single:
-        n = "1 label" if len(single) == 1 else f"{len(single)} labels"
-        echo(f"{evaluated.path}: no interval for {n} with a single track: {', '.join(single)}")
+def _show_notes(evaluated: "RunEvaluation") -> None:
+    """Print what has no value or no interval; this belongs to the result, so it goes to stdout."""
+    for note in evaluated.notes:
+        echo(f"{evaluated.path}: {note}")
 
 
 def _cells(estimate: "Estimate | None") -> list[str]:

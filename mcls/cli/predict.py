@@ -66,7 +66,9 @@ def command(
     Only the run folder and the audio are needed. Files that cannot be read
     are listed on stderr, the others are scored, and the exit code is 1.
     Higher scores are likelier; whether they are probabilities or margins
-    depends on the model.
+    depends on the model. The probability is calibrated, on the valid part
+    or on inner folds of the train part, for whole tracks; windows have
+    none.
 
     With --out, results are written as soon as they are there, as
     path,label,score or as JSON Lines, and memory does not grow with the
@@ -115,6 +117,8 @@ def command(
         )
     if found.regression and top is not None:
         raise click.UsageError(f"--top is for labels, but {run} predicts numbers; leave it out")
+    if found.no_probability:
+        say(f"note: {run} gives no probabilities: {found.no_probability}")
     if as_json:
         echo_json(_as_dict(found, top))
     elif as_csv:
@@ -173,14 +177,26 @@ def _show(found: "Predicted", top: int | None) -> None:
         for span, scores in _whole_and_windows(track):
             name, when = ("", "{:.2f}–{:.2f}".format(*span)) if span else (track.name, "")
             for label, score in _best(found, scores, top):
-                rows.append([name, when, label, f"{score:.3f}"])
+                rows.append([name, when, label, f"{score:.3f}", _shown(found, track, span, label)])
                 name, when = "", ""
     what = ["target", "number"] if found.regression else ["label", "score"]
-    columns = ["track", "seconds", *what]
-    if not _has_windows(found):
-        columns.remove("seconds")
-        rows = [[row[0], *row[2:]] for row in rows]
-    show_table(columns, rows, left=len(columns) - 1)
+    columns = ["track", "seconds", *what, "probability"]
+    no_probability = found.regression or bool(found.no_probability)
+    kept = [
+        i
+        for i, column in enumerate(columns)
+        if not (column == "seconds" and not _has_windows(found))
+        and not (column == "probability" and no_probability)
+    ]
+    n_left = 3 if _has_windows(found) else 2
+    show_table([columns[i] for i in kept], ([row[i] for i in kept] for row in rows), left=n_left)
+
+
+def _shown(found: "Predicted", track: "Scored", span: tuple[float, ...], label: str) -> str:
+    """Return the probability of a label as text; windows and the lack of a label have none."""
+    if span or track.probabilities is None or label not in found.labels:
+        return ""
+    return f"{track.probabilities[found.labels.index(label)]:.3f}"
 
 
 def _whole_and_windows(track: "Scored") -> Iterator[tuple[tuple[float, ...], "np.ndarray"]]:
@@ -213,19 +229,31 @@ def _show_csv(found: "Predicted", top: int | None) -> None:
         sys.stdout.write(csv_line(map(shown, cells)))
 
     times = ["start", "stop"] if _has_windows(found) else []
+    sure = not (found.regression or found.no_probability)
     if top is None:
         kind = "predicted" if found.regression else "score"
-        show("track", *times, *(f"{kind}:{label}" for label in found.labels))
+        more = [f"probability:{label}" for label in found.labels] if sure else []
+        named = [] if found.regression else ["label"]
+        show("track", *times, *named, *(f"{kind}:{label}" for label in found.labels), *more)
     else:
-        show("track", *times, "rank", "label", "score")
+        show("track", *times, "rank", "label", "score", *(["probability"] if sure else []))
     for track in found.tracks:
         for span, scores in _whole_and_windows(track):
             when = [f"{time:.3f}" for time in span] or [""] * len(times)
             if top is None:
-                show(track.name, *when, *(f"{score:.9g}" for score in scores))
+                sures = [_exact(found, track, span, label) for label in found.labels if sure]
+                named = [] if found.regression else ["|".join(found.predicted(scores))]
+                show(track.name, *when, *named, *(f"{score:.9g}" for score in scores), *sures)
                 continue
             for rank, (label, score) in enumerate(found.top(scores, top), start=1):
-                show(track.name, *when, str(rank), label, f"{score:.9g}")
+                sures = [_exact(found, track, span, label)] if sure else []
+                show(track.name, *when, str(rank), label, f"{score:.9g}", *sures)
+
+
+def _exact(found: "Predicted", track: "Scored", span: tuple[float, ...], label: str) -> str:
+    if span or track.probabilities is None:
+        return ""
+    return f"{track.probabilities[found.labels.index(label)]:.9g}"
 
 
 def _as_dict(found: "Predicted", top: int | None) -> dict[str, Any]:
@@ -242,12 +270,19 @@ def _as_dict(found: "Predicted", top: int | None) -> dict[str, Any]:
         entry = {"track": track.name, **result(track.scores)}
         if track.faults:
             entry["faults"] = track.faults
+        if track.probabilities is not None:
+            sure = dict(zip(found.labels, track.probabilities.tolist(), strict=True))
+            entry["probabilities"] = {label: sure[label] for label in entry["scores"]}
         if track.windows:
             entry["windows"] = [
                 {"start": w.start, "stop": w.stop, **result(w.scores)} for w in track.windows
             ]
         tracks.append(entry)
-    scoring = {"multi_label": found.multi_label, "threshold": found.threshold}
+    scoring = {
+        "multi_label": found.multi_label,
+        "threshold": found.threshold,
+        "no_probability": found.no_probability,
+    }
     return {
         **({"regression": True} if found.regression else scoring),
         "tracks": tracks,

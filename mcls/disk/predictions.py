@@ -51,6 +51,10 @@ class Predictions:
         The scores; higher is more likely. For a regression the predicted numbers.
     multi_label : bool
         Whether a track may have any number of labels instead of exactly one.
+    probabilities : np.ndarray, shape (n_tracks, n_labels), or None
+        Calibrated probabilities of the labels, if they are known; they are not in the file.
+    no_probability : str or None
+        The reason why they are not known.
     """
 
     track_ids: list[str]
@@ -60,6 +64,8 @@ class Predictions:
     truth: np.ndarray
     scores: np.ndarray
     multi_label: bool
+    probabilities: np.ndarray | None = None
+    no_probability: str | None = None
 
     def __len__(self) -> int:
         return len(self.track_ids)
@@ -100,6 +106,8 @@ class Predictions:
             self.truth[keep],
             self.scores[keep],
             self.multi_label,
+            None if self.probabilities is None else self.probabilities[keep],
+            self.no_probability,
         )
 
     def fold_names(self) -> list[str]:

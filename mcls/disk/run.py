@@ -7,6 +7,7 @@ model.skops    the classifier; for a net model.safetensors (`mcls.disk.tensors`)
 history.csv    the training history of a net, a row per epoch
 predictions.csv scores of the valid and the test part (`mcls.disk.predictions`)
 metrics.json   the metrics of these parts
+calibration.toml how scores become probabilities; absent if too few tracks tell
 about.json     labels, aggregation, split id, versions, machine, seconds
 run.sha256     the SHA-256 of every other file (`mcls.disk.sums`)
 ============== =====================================================================
@@ -16,6 +17,7 @@ from a stranger can be wrong but cannot run code.
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -44,6 +46,9 @@ FILES = ("run.toml", "chain.h5", "model.skops", "predictions.csv", "metrics.json
 
 #: The file of the model in place of model.skops, if the model is a net.
 NET_FILE = "model.safetensors"
+
+#: The file of the calibration, which not every run has.
+CALIBRATION_FILE = "calibration.toml"
 
 FORMAT = 1
 
@@ -105,6 +110,11 @@ class Run:
         """Return the fitted classifier; of a net see `mcls.chain.model_cache`."""
         return read_model(self.path / "model.skops")
 
+    def calibration(self) -> dict[str, Any] | None:
+        """Return the content of calibration.toml; None without one."""
+        path = self.path / CALIBRATION_FILE
+        return read_toml(path) if path.is_file() else None
+
     def metrics(self) -> dict[str, Any]:
         """Return metrics.json."""
         return read_json(self.path / "metrics.json")
@@ -154,6 +164,14 @@ def open_run(path: Path | str) -> Run:
     if not all(isinstance(name, str) for name in names) or len(names) < fewest:
         raise FormatError(f"{path / 'about.json'}: labels are not a list of names")
     return Run(path, read_toml(path / "run.toml"), about)
+
+
+def fold_folder(fold: str | None) -> str:
+    """Return the folder name of a fold; characters that file names cannot have become %XX."""
+    if fold is None:
+        return "fold-test"
+    safe = re.sub(r"[^\w.+-]", lambda odd: "".join(f"%{b:02X}" for b in odd[0].encode()), fold)
+    return f"fold-{safe}"
 
 
 @contextmanager
@@ -212,6 +230,7 @@ def write_parts(
     learnt_from: Sequence[str],
     metrics: Mapping[str, Any],
     about: Mapping[str, Any],
+    calibration: Mapping[str, Any] | None = None,
 ) -> None:
     """Write all files of a run except predictions.csv into `folder`."""
     write_settings(folder / "run.toml", command, settings, origins)
@@ -224,6 +243,10 @@ def write_parts(
         write_tensors(folder / NET_FILE, model.tensors(), model.about())
     else:
         write_model(folder / "model.skops", model)
+    if calibration is not None:
+        lines = [f"{key} = {toml_value(value)}" for key, value in calibration.items()]
+        text = "# From scores to probabilities; see mcls.evaluation.calibration.\n"
+        (folder / CALIBRATION_FILE).write_text(text + "\n".join(lines) + "\n", encoding="utf-8")
     write_json(folder / "metrics.json", metrics)
     write_json(folder / "about.json", {"format": FORMAT, **about})
 

@@ -10,7 +10,13 @@ from mcls.evaluation.metric import MetricValues, blocks, flat, ratio
 from mcls.registry import register
 
 
-@register("metrics", "auc", headline="macro", default_for=["single-label", "multi-label"])
+@register(
+    "metrics",
+    "auc",
+    headline="macro",
+    ranks_tracks=True,
+    default_for=["single-label", "multi-label"],
+)
 def auc(truth: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> MetricValues:
     """Area under the ROC curve: probability that a track with the label outranks one without.
 

@@ -10,7 +10,9 @@ from mcls.evaluation.metric import MetricValues, blocks, flat, ratio
 from mcls.registry import register
 
 
-@register("metrics", "ap", headline="macro", default_for=["multi-label"])
+@register(
+    "metrics", "ap", headline="macro", ranks_tracks=True, default_for=["multi-label"], micro_from=25
+)
 def average_precision(truth: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> MetricValues:
     """Average precision: area under the precision-recall curve, without interpolation.
 

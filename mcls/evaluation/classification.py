@@ -25,6 +25,23 @@ def accuracy(truth: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> Metr
     return MetricValues(ratio(hits, actual), ratio(hits.sum(axis=1), actual.sum(axis=1)))
 
 
+@register("metrics", "balanced-accuracy", headline="macro", default_for=[], single_label_only=True)
+def balanced_accuracy(truth: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> MetricValues:
+    """Balanced accuracy: mean over the labels of the fraction of their tracks that is correct.
+
+    Parameters
+    ----------
+    truth, scores, weights : np.ndarray
+        See `mcls.evaluation.metric`; every track has exactly one label.
+
+    References
+    ----------
+    .. [1] K. H. Brodersen, C. S. Ong, K. E. Stephan, J. M. Buhmann, "The balanced accuracy and its
+       posterior distribution", ICPR 2010.
+    """
+    return accuracy(truth, scores, weights)
+
+
 @register("metrics", "precision", headline="macro", default_for=[])
 def precision(
     truth: np.ndarray,

@@ -184,9 +184,26 @@ def _resolve_metric(
             f"{name} needs exactly one label per track, but this data is multi-label; "
             f"use one of {', '.join(fitting)}"
         )
+    if entry.facts.get("probabilities"):
+        _check_probabilities(name, predictions)
     if "threshold" in settings:
         settings["threshold"] = _threshold(name, predictions, settings["threshold"], threshold)
     return spec, entry, settings
+
+
+def _check_probabilities(name: str, predictions: Predictions) -> None:
+    """Raise if neither a calibration nor the scores give probabilities."""
+    p = predictions.probabilities if predictions.probabilities is not None else predictions.scores
+    sums = p.sum(axis=1)
+    if p.min() >= 0 and p.max() <= 1:
+        if predictions.multi_label or np.allclose(sums, 1, atol=1e-3):
+            return
+        said = f"the scores of a track add up to between {sums.min():.3g} and {sums.max():.3g}"
+    else:
+        said = f"scores are from {p.min():.3g} to {p.max():.3g}"
+    why = predictions.no_probability
+    because = f", and there is no calibration: {why}" if why else ""
+    raise ConfigError(f"{name} needs probabilities, but {said}{because}")
 
 
 def _threshold(
@@ -273,7 +290,7 @@ class Measured:
 
     def spread_micro(self) -> Spread | None:
         """Return the spread of the value of all labels together; None without influences."""
-        if self.influences_micro is None:
+        if self.influences_micro is None or self.n_micro < self.entry.facts.get("micro_from", 0):
             return None
         return micro_spread(self.influences_micro, self.n_micro)
 
@@ -305,6 +322,8 @@ def measure(
     """
     metric = entry.load()
     truth, scores = predictions.truth, predictions.scores
+    if entry.facts.get("probabilities") and predictions.probabilities is not None:
+        scores = predictions.probabilities
     once = np.ones((1, len(truth)), dtype=np.int32)
     weights = None if units is None or units.max() == 0 else leave_out(units)
     plain = metric(truth, scores, once, **settings)
@@ -315,6 +334,8 @@ def measure(
         micro_influences = influence(left.micro, micro)
     support = truth.sum(axis=0)
     n_micro = int(min(support.sum(), truth.size - support.sum()))
+    if entry.facts.get("unbounded"):
+        n_micro = len(truth)
     if plain.per_label is None:
         n_micro = len(truth)
         none = np.zeros(0, dtype=int)

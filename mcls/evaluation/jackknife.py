@@ -8,9 +8,9 @@ is that of a t distribution whose degrees of freedom follow from the number of t
 [3]_. Values of 0 and 1 do not vary; they get Wilson's interval of a proportion [4]_.
 
 Two corrections matter for rare labels only. A label with one track has a variance that cannot be
-known; in macro values it is that of one track of the other labels. And the variance is enlarged by
-that of a proportion of ten times the square of the number of tracks, because two or three tracks
-can agree by chance.
+known; in macro values it is that of one track of the other labels, which must be half of the labels
+at least. And the variance is enlarged by that of a proportion of ten times the square of the number
+of tracks, because two or three tracks can agree by chance.
 
 The interval is about the mean of the value over test sets of the same size. Average precision is
 higher, on the whole, the fewer tracks have a label; its limit for an infinite test set is lower.
@@ -133,10 +133,10 @@ def macro_spread(influences: np.ndarray, having: np.ndarray, n: np.ndarray) -> S
     Returns
     -------
     Spread or None
-        None if every label rests on one track.
+        None if most labels rest on one track.
     """
     several = np.flatnonzero(n > 1)
-    if not len(several):
+    if 2 * len(several) < len(n):
         return None
     parts = [_two_variances(influences[:, j], having[:, j]) for j in several]
     variances = [with_it + without for with_it, without in parts]

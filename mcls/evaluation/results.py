@@ -103,6 +103,28 @@ class Evaluation:
         measured = {label for one in self.metrics.values() for label in one.per_label}
         return [label for label in self.names if label in measured and self.support[label] in few]
 
+    @property
+    def notes(self) -> list[str]:
+        """What has no value or no interval, and why."""
+        found = []
+        if self.left_out:
+            named = ", ".join(f"{label} ({why})" for label, why in self.left_out.items())
+            found.append(
+                f"left out of macro, {len(self.left_out)} of {len(self.names)} labels: {named}"
+            )
+        if not self.intervals or self.regression:
+            return found
+        single = self.single_track
+        if single:
+            n = "1 label" if len(single) == 1 else f"{len(single)} labels"
+            found.append(f"no interval for {n} with a single track: {', '.join(single)}")
+        for name, one in self.metrics.items():
+            if one.macro is not None and one.macro.low is None and single:
+                found.append(f"no interval for macro {name}: most labels have a single track")
+            if one.micro is not None and one.micro.low is None and self.n_tracks > 1:
+                found.append(f"no interval for micro {name}: too few tracks have the labels")
+        return found
+
     def __getitem__(self, metric: str) -> MetricResult:
         return self.metrics[metric]
 
@@ -120,7 +142,7 @@ class Evaluation:
             else None,
             "threshold": self.threshold,
             "left_out": self.left_out,
-            "no_interval": self.single_track if self.intervals else [],
+            "notes": self.notes,
             "metrics": {
                 name: {
                     "headline": one.headline,

@@ -9,7 +9,6 @@ the run that did not learn from it.
 With a column of parts (train, valid, test) the recipe is run once, into ``RUN/fold-test/``.
 """
 
-import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -20,7 +19,7 @@ from mcls.data.options import Split
 from mcls.data.parts import split_cells
 from mcls.disk.predictions import join_predictions, read_predictions, write_predictions
 from mcls.disk.recipe import Recipe, read_recipe, refuse_unknown_tables, stage_arguments, table_of
-from mcls.disk.run import open_run, write_json, written_folder
+from mcls.disk.run import fold_folder, open_run, write_json, written_folder
 from mcls.disk.store import Store
 from mcls.disk.sums import SUMS, write_sums
 from mcls.disk.text_files import read_json
@@ -140,7 +139,7 @@ def cross_validate(
         clean_workspaces(path)
         computed = 0
         for i, fold in enumerate(names):
-            folder = path / _folder_name(fold)
+            folder = path / fold_folder(fold)
             if not (folder / "about.json").is_file():
                 tell = _shifted(progress, i, len(names), opened.n_tracks)
                 with Workspace(folder, key) as fold_work:
@@ -150,7 +149,7 @@ def cross_validate(
                 progress((i + 1) * opened.n_tracks, len(names) * opened.n_tracks, 0.0)
         if computed == 0 and (path / "metrics.json").is_file():
             return CrossValidated(path, _read(path / "metrics.json"), 0)
-        runs = [path / _folder_name(fold) for fold in names]
+        runs = [path / fold_folder(fold) for fold in names]
         summary = _pool(
             path, runs, [fold or "test" for fold in names], seconds=time.monotonic() - started
         )
@@ -234,14 +233,6 @@ def _difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
     differ = [name for name in here if canonical(old.get(name)) != canonical(here[name])]
     words = ["recipe" if name == "jobs" else name for name in differ]
     return f"another {', another '.join(words)}" if words else "other tracks, features or labels"
-
-
-def _folder_name(fold: str | None) -> str:
-    """Return the folder name of a fold; characters that file names cannot have become %XX."""
-    if fold is None:
-        return "fold-test"
-    safe = re.sub(r"[^\w.+-]", lambda odd: "".join(f"%{b:02X}" for b in odd[0].encode()), fold)
-    return f"fold-{safe}"
 
 
 def _shifted(progress: Progress | None, fold: int, n_folds: int, n_tracks: int) -> Progress | None:

@@ -1,17 +1,22 @@
 """Metrics of a run, of a cross-validation, or of a CSV of predictions."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mcls.disk.predictions import Predictions, read_predictions
-from mcls.disk.run import open_run, run_files
+from mcls.disk.run import fold_folder, open_run, run_files
 from mcls.disk.sums import check_sums
 from mcls.disk.text_files import read_json
 from mcls.errors import ConfigError, DataError, FormatError
 from mcls.evaluation import Evaluation, MetricResult, across_folds
 from mcls.evaluation import evaluate as measure
+from mcls.registry import entries
+from mcls.settings import split_spec
+from mcls.stages.calibrate import read_calibration, why_not
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,8 @@ class RunEvaluation:
         Mean and standard deviation over the folds; empty without folds.
     split_id : str or None
         Identifier of the split, if the run has one.
+    own_notes : tuple of str
+        Notes about the scores of all folds together, and about probabilities.
     """
 
     path: Path
@@ -37,6 +44,12 @@ class RunEvaluation:
     folds: dict[str, Evaluation] = field(default_factory=dict)
     across_folds: dict[str, Any] = field(default_factory=dict)
     split_id: str | None = None
+    own_notes: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader of the values must know."""
+        return [*self.own_notes, *self.overall.notes]
 
     def __getitem__(self, metric: str) -> MetricResult:
         return self.overall[metric]
@@ -44,6 +57,7 @@ class RunEvaluation:
     def as_dict(self) -> dict[str, Any]:
         """Return a JSON object."""
         found = {"path": str(self.path), "split_id": self.split_id, **self.overall.as_dict()}
+        found["notes"] = self.notes
         if self.folds:
             found["folds"] = {fold: one.as_dict() for fold, one in self.folds.items()}
             found["across_folds"] = self.across_folds
@@ -117,7 +131,28 @@ def evaluate(
             fold: measure(chosen.only(fold=fold), asked, **options) for fold in chosen.fold_names()
         }
     spread = across_folds(folds) if folds else {}
-    return RunEvaluation(path, overall, folds, spread, about.get("split_id"))
+    notes = tuple(_notes(overall, folds, chosen.probabilities is not None))
+    return RunEvaluation(path, overall, folds, spread, about.get("split_id"), notes)
+
+
+def _notes(overall: Evaluation, folds: Mapping[str, Evaluation], calibrated: bool) -> list[str]:
+    """Say what pooled scores of several models are, and where probabilities are too good."""
+    known = entries("metrics")
+    facts = {name: known[split_spec(name)[0]].facts for name in overall.metrics}
+    found = []
+    ranked = [name for name, about in facts.items() if about.get("ranks_tracks")]
+    if folds and ranked:
+        found.append(
+            f"{' and '.join(ranked)} of all folds pooled compare scores of {len(folds)} models, "
+            "which are not calibrated to each other; the mean over folds does not"
+        )
+    asked = [name for name, about in facts.items() if about.get("probabilities")]
+    if asked and calibrated and "valid" in overall.part.split("+"):
+        found.append(
+            f"{' and '.join(asked)} of the valid part are too good: the probabilities were "
+            "calibrated on it"
+        )
+    return found
 
 
 def _open(path: Path) -> tuple[Predictions, dict[str, Any]]:
@@ -140,8 +175,28 @@ def _open(path: Path) -> tuple[Predictions, dict[str, Any]]:
             about = {**open_run(runs[0].parent).about, "split_id": _own_split(path)}
     read = read_predictions(predictions)
     if about.get("multi_label") and not read.multi_label:
-        read = Predictions(**{**vars(read), "multi_label": True})
-    return read, about
+        read = replace(read, multi_label=True)
+    return _with_probabilities(path, read), about
+
+
+def _with_probabilities(path: Path, read: Predictions) -> Predictions:
+    """Add the probabilities that the calibration of each run gives, if all have one."""
+    is_run = (path / "run.toml").is_file()
+    folders = {
+        fold: path if is_run else path / fold_folder(fold or None)
+        for fold in dict.fromkeys(read.folds)
+    }
+    probabilities = np.empty(read.scores.shape)
+    for fold, folder in folders.items():
+        if not (folder / "about.json").is_file():
+            return replace(read, no_probability=f"{folder} is not a run")
+        run = open_run(folder)
+        calibration = read_calibration(run)
+        if calibration is None or run.labels != read.names:
+            return replace(read, no_probability=why_not(run))
+        lines = [i for i, name in enumerate(read.folds) if name == fold]
+        probabilities[lines] = calibration(read.scores[lines])
+    return replace(read, probabilities=probabilities)
 
 
 def _own_split(path: Path) -> str | None:

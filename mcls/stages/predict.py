@@ -28,6 +28,7 @@ from mcls.errors import ConfigError, DataError, FormatError
 from mcls.evaluation.aggregate import score_tracks
 from mcls.parallel.pool import Pool, Task
 from mcls.parallel.progress import Progress
+from mcls.stages.calibrate import read_calibration, why_not
 from mcls.stages.extract_faults import stored_faults
 
 #: Tracks in the task of a worker, at most.
@@ -53,6 +54,8 @@ class Scored:
         The path as it was given, or the ``track_id`` in a store.
     scores : np.ndarray, shape (n_labels,)
         Scores of the labels; higher is likelier.
+    probabilities : np.ndarray, shape (n_labels,), or None
+        Calibrated probabilities of the labels; None if the run has no calibration.
     windows : list of Window
         In the order of time, if they were asked for.
     faults : dict of str to str
@@ -61,6 +64,7 @@ class Scored:
 
     name: str
     scores: np.ndarray
+    probabilities: np.ndarray | None = None
     windows: list[Window] = field(default_factory=list)
     faults: dict[str, str] = field(default_factory=dict)
 
@@ -83,6 +87,8 @@ class Predicted:
         The tracks that could not be scored, and the reasons.
     regression : bool
         Whether the scores are predicted numbers, and the labels their names.
+    no_probability : str or None
+        The reason why tracks have no probabilities; None if they have.
     """
 
     labels: list[str]
@@ -91,6 +97,7 @@ class Predicted:
     tracks: list[Scored]
     failed: list[tuple[str, str]]
     regression: bool = False
+    no_probability: str | None = None
 
     @property
     def notes(self) -> list[str]:
@@ -178,6 +185,7 @@ def predict(
         [one for _, one in results if isinstance(one, Scored)],
         [(name, one) for name, one in results if isinstance(one, str)],
         opened.regression,
+        None if opened.regression or scorer.calibration is not None else why_not(opened),
     )
 
 
@@ -191,6 +199,7 @@ class Scorer:
         self.n_labels = len(run.labels)
         self.aggregate = run.about["aggregate"]
         self.windows = windows
+        self.calibration = read_calibration(run)
         if len(self.model.classes_) > self.n_labels or max(self.model.classes_) >= self.n_labels:
             raise FormatError(f"{run.path}: the classifier knows more labels than about.json names")
 
@@ -207,7 +216,9 @@ class Scorer:
         if len(rows) == 0:
             raise DataError("no rows")
         windows = [] if self.windows is None else self._windows(known, rows, rate)
-        return Scored(name, self._scores([rows])[0], windows)
+        scores = self._scores([rows])
+        probabilities = None if self.calibration is None else self.calibration(scores)[0]
+        return Scored(name, scores[0], probabilities, windows)
 
     def _scores(self, tracks: list[np.ndarray]) -> np.ndarray:
         found = score_tracks(self.model, tracks, n_labels=self.n_labels, how=self.aggregate)

@@ -107,7 +107,7 @@ def predict_files(
     opened = open_run(run)
     scorer = Scorer(opened, None)
     labels = Predicted(opened.labels, opened.multi_label, float(opened.about["threshold"]), [], [])
-    form = TableFormat(jsonl or out.suffix.lower() == ".jsonl", calibrated=False)
+    form = TableFormat(jsonl or out.suffix.lower() == ".jsonl", scorer.calibration is not None)
     key = digest([opened.about, opened.settings, top, feature, vars(form)])
     record = out.with_name(f"{out.stem}.about.json")
     tracks = tracks_of(opened, sources, scorer.chain, feature)
@@ -147,7 +147,11 @@ def _lines(found: Scored, labels: Predicted, form: TableFormat, top: int | None)
     ranked = labels.top(found.scores, top or len(labels.labels))
     if top is None and not form.jsonl:
         ranked = [pair for pair in ranked if pair[0] in predicted]
-    return form.lines(found.name, [ScoredLabel(*pair) for pair in ranked], predicted)
+    sure: dict[str, float] = {}
+    if found.probabilities is not None:
+        sure = dict(zip(labels.labels, found.probabilities.tolist(), strict=True))
+    scored = [ScoredLabel(label, score, sure.get(label)) for label, score in ranked]
+    return form.lines(found.name, scored, predicted)
 
 
 def _known(

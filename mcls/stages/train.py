@@ -8,7 +8,7 @@ group stay together. The scores of rows, or of a net's segments, are combined to
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,6 @@ from mcls.chain.match import encoded_track, stored_steps
 from mcls.chain.options import Representation
 from mcls.chain.step import RowsAndRate
 from mcls.data.options import Split
-from mcls.data.parts import copies, optional_column
 from mcls.disk.predictions import Predictions, write_predictions
 from mcls.disk.run import open_run, write_parts, written_folder
 from mcls.disk.store import Store
@@ -30,10 +29,12 @@ from mcls.evaluation.aggregate import score_tracks
 from mcls.options import takes_options
 from mcls.parallel.progress import Progress
 from mcls.registry import find
+from mcls.stages.calibrate import calibrate_run
 from mcls.stages.moved_labels import label_notes
 from mcls.stages.options import Model
 from mcls.stages.plan import Plan, plan_run
 from mcls.stages.provenance import provenance
+from mcls.stages.train_classifier import fit_classifier
 from mcls.stages.train_dnn_hmm import train_dnn_hmm
 from mcls.stages.train_net import OnEpoch, train_net
 from mcls.training.options import Training
@@ -169,8 +170,9 @@ def fill_run(
         return encoded_track(stored, plan.chain, i)
 
     if plan.training is None:
-        rows, n_rows, notes = _fit_classifier(plan, encoded, progress)
-        model, more = plan.model, {}
+        fitted = fit_classifier(plan, encoded, progress)
+        rows, n_rows, held_out = fitted.rows, fitted.n_rows, fitted.held_out
+        model, notes, more = plan.model, fitted.notes, {}
     else:
         states = find("nets", plan.settings["model"]).facts.get("outputs") == "states"
         trained = (train_dnn_hmm if states else train_net)(
@@ -182,13 +184,14 @@ def fill_run(
             on_epoch=on_epoch,
             on_step=None if progress is None else lambda done, total: progress(done, total, 0.0),
         )
-        rows, n_rows = {}, trained.n_rows
+        rows, n_rows, held_out = {}, trained.n_rows, None
         model, notes, more = trained.model, trained.notes, trained.about
     unread = (rows[i] if i in rows else encoded(i)[0] for i in map(int, scored))
     how = plan.settings["aggregate"]
     scores = list(score_tracks(model, unread, n_labels=len(names), how=how))
     predictions = _predictions(plan, scored, scores)
     write_predictions(folder / "predictions.csv", predictions)
+    calibration, more["calibration"] = calibrate_run(plan, model, predictions, held_out)
     metrics: dict[str, Any] = {
         part: evaluate(predictions.only(part)).as_dict()
         for part in ("valid", "test")
@@ -204,7 +207,7 @@ def fill_run(
         "split": parts.describe(),
         "split_id": parts.id,
         "notes": [*parts.notes, *_absent(plan), *label_notes(plan), *notes],
-        **({"training": more} if more else {}),
+        **({"training": more} if plan.training is not None else {}),
         "seconds": round(time.monotonic() - started, 3),
     }
     write_parts(
@@ -216,79 +219,10 @@ def fill_run(
         model=model,
         learnt_from=[store.track_ids[i] for i in parts.of("train")],
         metrics=metrics,
+        calibration=None if calibration is None else calibration.as_dict(),
         about={**provenance(plan, model, summary), **more},
     )
     return {**summary, "metrics": metrics}
-
-
-def _fit_classifier(
-    plan: Plan, encoded: Callable[[int], RowsAndRate], progress: Progress | None
-) -> tuple[dict[int, np.ndarray], int, list[str]]:
-    """Read and fit; return the rows of the valid part, the number of train rows, and notes."""
-    learnt = plan.parts.of("train", "valid")
-    rows = {}
-    for done, i in enumerate(map(int, learnt), start=1):
-        rows[i] = encoded(i)[0]
-        if progress is not None:
-            progress(done, len(plan.parts.of("train", "valid", "test")), 0.0)
-    n_rows, notes = fit_rows(plan, rows)
-    for i in map(int, plan.parts.of("train")):
-        del rows[i]
-    return rows, n_rows, notes
-
-
-def fit_rows(plan: Plan, rows: Mapping[int, np.ndarray]) -> tuple[int, list[str]]:
-    """Fit the classifier on rows of the train part; return how many it used, and notes.
-
-    Parameters
-    ----------
-    plan : Plan
-    rows : mapping of int to np.ndarray
-        The rows of every train and valid track, by its index in the store.
-    """
-    parts, table = plan.parts, plan.table
-    store_groups = optional_column(plan.store, plan.settings["group"], default="group")
-    source_of = copies(plan.store)
-    own = [plan.store.track_ids[source_of.get(i, i)] for i in range(plan.store.n_tracks)]
-    groups = [group or name for group, name in zip(store_groups or own, own, strict=True)]
-    one_group = len({groups[i] for i in parts.of("train")}) == 1
-    if one_group:
-        groups = own
-    y = table.matrix if table.multi_label or table.regression else table.classes()
-    place = {int(i): row for row, i in enumerate(parts.of("train", "valid", "test"))}
-
-    def stacked(part: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        tracks = [int(i) for i in parts.of(part)]
-        lengths = [len(rows[i]) for i in tracks]
-        named = [groups[i] for i in tracks]
-        X = np.concatenate([rows[i] for i in tracks])
-        return (
-            X,
-            np.repeat(y[[place[i] for i in tracks]], lengths, axis=0),
-            np.repeat(named, lengths),
-        )
-
-    X, labels, row_groups = stacked("train")
-    valid = stacked("valid")[:2] if "valid" in parts.values else None
-    if not (table.multi_label or table.regression) and len(np.unique(labels)) < 2:
-        only = table.names[labels[0]]
-        raise DataError(
-            f"every train track has the label {only!r} (column {plan.settings['labels']!r}); a "
-            "classifier needs at least two"
-        )
-    if table.multi_label and (labels.all(axis=0) | ~labels.any(axis=0)).all():
-        raise DataError(
-            "every label is on all train tracks or on none, so there is nothing to learn"
-        )
-    lengths = np.array([len(rows[int(i)]) for i in parts.of("train")])
-    plan.model.fit(X, labels, groups=row_groups, valid=valid, lengths=lengths)
-    used, notes = plan.model.rows_used(len(X), 0 if valid is None else len(valid[0]))
-    if one_group and valid is None and getattr(plan.model, "choice_", None):
-        notes.append(
-            f"the train part is one group of column {plan.settings['group']!r}, so settings were "
-            "chosen by inner folds that keep tracks whole, not groups"
-        )
-    return used, notes
 
 
 def _predictions(plan: Plan, tracks: np.ndarray, scores: list[np.ndarray]) -> Predictions:
