@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from sklearn.decomposition import PCA
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from mcls.dictionaries.preprocessing import Preprocessing, join_frames
 from mcls.errors import ConfigError
@@ -66,3 +66,21 @@ def test_frames_are_joined_within_a_track():
 def test_settings_out_of_range(bad):
     with pytest.raises(ConfigError):
         Preprocessing(**bad)
+
+
+def test_min_max_is_scikit_learns_and_clips(rows):
+    made = learnt(rows[:1000], min_max=True)
+    wanted = MinMaxScaler(clip=True).fit(rows[:1000]).transform(rows)
+    np.testing.assert_allclose(made.transform(rows), wanted, atol=1e-5)
+    assert made.transform(rows).min() == 0
+    assert made.transform(rows).max() == 1
+    np.testing.assert_allclose(made.inverse(made.transform(rows[:1000])), rows[:1000], rtol=1e-3)
+    kept = Preprocessing.from_arrays(made.arrays())
+    np.testing.assert_array_equal(kept.transform(rows), made.transform(rows))
+    with pytest.raises(ConfigError, match="min_max and whiten"):
+        Preprocessing(min_max=True, whiten=0.9)
+
+
+def test_min_max_of_a_dimension_that_does_not_vary(rows):
+    rows[:, 2] = 7
+    assert not learnt(rows, min_max=True).transform(rows)[:, 2].any()

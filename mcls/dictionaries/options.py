@@ -11,7 +11,7 @@ class Learning:
     """Which rows a dictionary is learnt from, by which method, after which preprocessing.
 
     `sampling` draws rows from all of a track, or from those with the strongest onset in each
-    segment. For standardize, whiten and whiten_eps see
+    segment. For standardize, min_max, whiten and whiten_eps see
     `mcls.dictionaries.preprocessing.Preprocessing`.
     """
 
@@ -58,6 +58,11 @@ class Learning:
     )
     standardize: bool = option(
         True, "Standardise every dimension of the rows.", section="Preprocessing"
+    )
+    min_max: bool = option(
+        False,
+        "Scale every dimension to 0 to 1 instead, as binary visible units need.",
+        section="Preprocessing",
     )
     whiten: float | None = option(
         None,

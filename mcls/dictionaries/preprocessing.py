@@ -1,4 +1,4 @@
-"""Preprocessing of rows: join frames, standardise dimensions, whiten.
+"""Preprocessing of rows: join frames, standardise dimensions or scale them to 0 to 1, whiten.
 
 Nothing here grows with the data: mean and covariance are summed over batches in float64.
 """
@@ -49,6 +49,9 @@ class Preprocessing:
     whiten : float in (0, 1], or None
         Keep the principal components that hold this share of the variance, each divided by
         sqrt(eigenvalue + eps).
+    min_max : bool
+        Scale each dimension to 0 to 1, the smallest and the largest value of the rows learnt from,
+        in place of standardising it. Values beyond are clipped.
     eps : float
         Added to eigenvalues, in the units of the (standardised) data squared.
 
@@ -58,24 +61,37 @@ class Preprocessing:
         Subtracted; divided by.
     components_ : np.ndarray, shape (n_dims, n_kept), or None
         Multiplied with; the whitening matrix.
+    limits_ : np.ndarray, shape (2,), or None
+        Smallest and largest value; what is beyond is clipped.
     """
 
     def __init__(
-        self, *, standardize: bool = True, whiten: float | None = None, eps: float = 0.01
+        self,
+        *,
+        standardize: bool = True,
+        whiten: float | None = None,
+        min_max: bool = False,
+        eps: float = 0.01,
     ) -> None:
+        if min_max and whiten is not None:
+            raise ConfigError("min_max and whiten do not go together; leave one of them out")
         if whiten is not None and not 0 < whiten <= 1:
             raise ConfigError(f"whiten={whiten}; expected a share of the variance in (0, 1]")
         if eps < 0:
             raise ConfigError(f"eps={eps}; expected 0 or more")
         self.standardize = standardize
         self.whiten = whiten
+        self.min_max = min_max
         self.eps = eps
         self.mean_: np.ndarray | None = None
         self.scale_: np.ndarray | None = None
         self.components_: np.ndarray | None = None
+        self.limits_: np.ndarray | None = None
 
     def fit_batches(self, source: Source) -> "Preprocessing":
         """Learn from batches of rows ``(n, n_dims)``; one pass over them."""
+        if self.min_max:
+            return self._fit_range(source)
         if not self.standardize and self.whiten is None:
             return self
         count, total, squares = 0, np.zeros(0), np.zeros(0)
@@ -121,17 +137,36 @@ class Preprocessing:
             self.components_ = whitening.astype(np.float32)
         return self
 
+    def _fit_range(self, source: Source) -> "Preprocessing":
+        """Learn the smallest and the largest value of each dimension."""
+        ends = [(batch.min(axis=0), batch.max(axis=0)) for batch in source() if len(batch)]
+        if not ends:
+            raise ConfigError("there are no rows to learn from; expected at least one")
+        low = np.min([one for one, _ in ends], axis=0).astype(np.float32)
+        scale = np.max([one for _, one in ends], axis=0).astype(np.float32) - low
+        scale[scale == 0] = 1.0
+        self.mean_, self.scale_ = low, scale
+        self.limits_ = np.array([0.0, 1.0], dtype=np.float32)
+        return self
+
     def transform(self, rows: np.ndarray) -> np.ndarray:
         """Apply: ``(n, n_dims)`` to ``(n, n_kept)``, float32."""
         if self.mean_ is not None:
             rows = rows - self.mean_
         if self.scale_ is not None:
             rows /= self.scale_
+        if self.limits_ is not None:
+            rows = rows.clip(*self.limits_)
         return rows if self.components_ is None else rows @ self.components_
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return what was learnt, by name."""
-        named = {"mean": self.mean_, "scale": self.scale_, "whitening": self.components_}
+        named = {
+            "mean": self.mean_,
+            "scale": self.scale_,
+            "whitening": self.components_,
+            "limits": self.limits_,
+        }
         return {name: array for name, array in named.items() if array is not None}
 
     @classmethod
@@ -139,7 +174,7 @@ class Preprocessing:
         """Rebuild from `arrays`, for `transform` and `inverse`."""
         made = cls(standardize="scale" in arrays)
         made.mean_, made.scale_ = arrays.get("mean"), arrays.get("scale")
-        made.components_ = arrays.get("whitening")
+        made.components_, made.limits_ = arrays.get("whitening"), arrays.get("limits")
         return made
 
     def inverse(self, rows: np.ndarray) -> np.ndarray:

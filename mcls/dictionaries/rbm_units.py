@@ -61,7 +61,7 @@ def check_rows(rows: np.ndarray, kind: str, name: str) -> None:
     low, high = (rows.min(), rows.max()) if rows.size else (0.0, 0.0)
     if not (np.isfinite(low) and np.isfinite(high)):  # a NaN is the lowest and the highest
         raise DataError(f"{name}: a row holds NaN or infinity, and rows must be finite; remove it")
-    way_out = "scale the feature without standardising or whitening it, or use visible=gaussian"
+    way_out = "scale them with --min-max, or use visible=gaussian"
     if kind == "binary" and (low < 0 or high > 1):
         raise DataError(
             f"{name}: visible=binary needs rows within [0, 1], but they range from {low:.4g} to "

@@ -126,7 +126,8 @@ class _Plan:
     def prepared(self) -> dict[str, Any]:
         """The options that decide what happens to rows before they are learnt from."""
         names = ("context", "standardize", "whiten", "whiten_eps")
-        return {name: getattr(self.learning, name) for name in names}
+        said = {name: getattr(self.learning, name) for name in names}
+        return {**said, "min_max": True} if self.learning.min_max else said
 
 
 def _plan(store: Store, learning: Learning, split: Split) -> _Plan:
@@ -187,7 +188,10 @@ def _learn(plan: _Plan, pieces: Path, progress: Progress | None) -> tuple[Chain,
             f"a smaller --size{', a shorter --segment' if plan.onsets else ''} or more data"
         )
     preprocessing = Preprocessing(
-        standardize=learning.standardize, whiten=learning.whiten, eps=learning.whiten_eps
+        standardize=learning.standardize,
+        whiten=learning.whiten,
+        min_max=learning.min_max,
+        eps=learning.whiten_eps,
     )
     preprocessing.fit_batches(sample.raw)
     sample.preprocessing = preprocessing

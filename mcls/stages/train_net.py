@@ -375,7 +375,8 @@ def standardisation(plan: Plan, train: Tracks) -> "Standardise":
         mean = np.zeros(n_joined, np.float32) if kept.mean_ is None else kept.mean_
         scale = np.ones(n_joined, np.float32) if kept.scale_ is None else kept.scale_
         whitening = None if kept.components_ is None else torch.tensor(kept.components_)
-        return Standardise(torch.tensor(mean), torch.tensor(scale), whitening, joined=True)
+        limits = None if kept.limits_ is None else torch.tensor(kept.limits_)
+        return Standardise(torch.tensor(mean), torch.tensor(scale), whitening, limits, joined=True)
     if plan.inherited:
         from mcls.chain.init_weights import shared_standardisation
 

@@ -72,7 +72,11 @@ def read_net(tensors: Mapping[str, torch.Tensor], about: Mapping[str, Any]) -> T
         }
         whitening = own.get("whitening")
         standardise = Standardise(
-            own["mean"], own["scale"], whitening, joined=bool(about["joined"])
+            own["mean"],
+            own["scale"],
+            whitening,
+            own.get("limits"),
+            joined=bool(about["joined"]),
         )
         sizes = standardise.shape(spec.n_frames, spec.n_dims)
         with torch.device("meta"), _at_most(len(tensors)):

@@ -15,6 +15,8 @@ class Standardise(nn.Module):
         Mean and standard deviation, of all values, of each dimension or of each value of a segment.
     whitening : torch.Tensor, shape (n_frames * n_dims, n_kept), or None
         Matrix by which the standardised values are multiplied.
+    limits : torch.Tensor, shape (2,), or None
+        Smallest and largest standardised value; what is beyond is clipped.
     joined : bool
         Whether the frames of a segment are joined to one long row first.
     """
@@ -22,12 +24,14 @@ class Standardise(nn.Module):
     mean: torch.Tensor
     scale: torch.Tensor
     whitening: torch.Tensor | None
+    limits: torch.Tensor | None
 
     def __init__(
         self,
         mean: torch.Tensor,
         scale: torch.Tensor,
         whitening: torch.Tensor | None = None,
+        limits: torch.Tensor | None = None,
         *,
         joined: bool = False,
     ) -> None:
@@ -35,6 +39,7 @@ class Standardise(nn.Module):
         self.register_buffer("mean", mean)
         self.register_buffer("scale", scale)
         self.register_buffer("whitening", whitening)
+        self.register_buffer("limits", limits)
         self.joined = joined
 
     def shape(self, n_frames: int, n_dims: int) -> tuple[int, int]:
@@ -66,4 +71,6 @@ class Standardise(nn.Module):
         if self.joined:
             x = x.flatten(2).unsqueeze(2)  # (batch, 1, 1, n_frames * n_dims)
         x = (x - self.mean).div_(self.scale)
+        if self.limits is not None:
+            x = x.clamp(self.limits[0], self.limits[1])
         return x if self.whitening is None else x @ self.whitening
