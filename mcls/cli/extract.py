@@ -33,11 +33,24 @@ _SHOWN = 20
     section="Work",
     help="Exit with 0 even if tracks failed.",
 )
+@click.option(
+    "--add",
+    is_flag=True,
+    cls=SectionedOption,
+    section="Data",
+    help="Keep the tracks of OUT that are not in SOURCE.",
+)
 @overwrite_option
 @json_option
 @click.pass_context
 def command(
-    ctx: click.Context, source: Path, out: Path, skip_errors: bool, as_json: bool, **options: Any
+    ctx: click.Context,
+    source: Path,
+    out: Path,
+    add: bool,
+    skip_errors: bool,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Compute features of every track of a dataset.
 
@@ -46,7 +59,7 @@ def command(
     the reason, and the others are computed. A truncated file is used as far
     as it decodes and marked so in the store; --strict refuses it. The same
     command again computes only tracks that are missing or whose audio was
-    replaced.
+    replaced. With --add it keeps the other tracks of OUT.
 
     \b
     Example:
@@ -63,7 +76,7 @@ def command(
         from mcls.stages.extract import extract
 
         with progress_bar(f"extract {out.name}") as progress:
-            done = extract(source, out, pool=pool, progress=progress, **options)
+            done = extract(source, out, add=add, pool=pool, progress=progress, **options)
     for note in done.notes:
         say(f"note: {note}")
     for failure in done.failed[:_SHOWN]:

@@ -41,6 +41,7 @@ SECTIONS = {
     "Pipeline": [
         "data",
         "extract",
+        "store",
         "learn-dict",
         "encode",
         "train",

@@ -72,7 +72,7 @@ SEVERAL = ("learn-dict", "encode", "train")
 #: The commands whose options a recipe may hold.
 COMMANDS = (
     *("data", "extract", "learn-dict", "encode", "train", "cv", "predict", "eval", "export"),
-    *("info", "plot", "list", "demo"),
+    *("store", "info", "plot", "list", "demo"),
 )
 
 #: Keys that name the input and the output of such a table, for `mcls cv`.

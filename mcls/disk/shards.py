@@ -96,6 +96,7 @@ def pack(
     out: Path,
     sources: Sequence[tuple[Store, int]],
     contents: StoreContents,
+    names: Sequence[str] | None = None,
 ) -> None:
     """Write one store from tracks of several stores.
 
@@ -108,6 +109,8 @@ def pack(
         same features.
     contents : StoreContents
         The columns, the failed tracks and the settings.
+    names : sequence of str or None
+        The features to write; None: all.
 
     Raises
     ------
@@ -116,7 +119,8 @@ def pack(
     """
     first = sources[0][0]
     features = []
-    for name, like in first.features.items():
+    for name in first.features if names is None else names:
+        like = first.features[name]
         spans = [_span(store.features[name], track) for store, track in sources]
         features.append(
             NewRows(

@@ -42,6 +42,7 @@ from mcls.stages.extract_faults import (
 from mcls.stages.extract_tracks import Item, compute_shard, shares
 from mcls.stages.label_notes import copied_label_notes, dropped_notes, move_labels
 from mcls.stages.options import Extraction
+from mcls.stages.store_tracks import groups_across_parts, refuse_several_rates
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ def extract(
     out: str | Path,
     *,
     extraction: Extraction,
+    add: bool = False,
     overwrite: bool = False,
     pool: Pool | None = None,
     progress: Progress | None = None,
@@ -99,6 +101,8 @@ def extract(
         replaced, are computed.
     extraction : Extraction
         As keywords: ``features``, ``sr``, ``jobs`` and the other options of the extraction.
+    add : bool
+        Keep the tracks of `out` that are not in `source`, before those that are.
     overwrite : bool
         Replace a store with other settings or tracks.
     pool : Pool or None
@@ -145,10 +149,10 @@ def extract(
     check_suffix(out, "a store")
     manifest = open_source(source, reading=extraction)
     items = _items(manifest, copies if changes else 0)
-    old = _open_old(out, asked, items, overwrite)
+    old = _open_old(out, asked, items, overwrite=overwrite, add=add)
     with Workspace(out, digest(asked)) as work:
         if old is None:  # another process may have made it meanwhile
-            old = _open_old(out, asked, items, overwrite)
+            old = _open_old(out, asked, items, overwrite=overwrite, add=add)
         shards = Shards(work, asked, overwrite=overwrite)
         columns, split_note, notes = _columns(manifest, items, old, extraction)
         move_labels(columns, changes, rules, seed)
@@ -185,6 +189,8 @@ def extract(
             raise DataError(_none_left(source, failed))
         contents, sources = _contents(items, columns, found, failed, asked, split_note)
         contents.notes += feature_notes(extractor, contents.tracks["sample_rate"])
+        if old is not None and add:
+            contents, sources = _added(old, contents, sources)
         if old is None or overwrite or not _same(old, contents):
             pack(out, sources, contents)
     notes += contents.notes
@@ -201,7 +207,7 @@ def extract(
 
 
 def _open_old(
-    out: Path, asked: dict[str, Any], items: Sequence[Item], overwrite: bool
+    out: Path, asked: dict[str, Any], items: Sequence[Item], *, overwrite: bool, add: bool
 ) -> Store | None:
     """Open the store if it exists; refuse one with other settings, or with tracks of its own."""
     if overwrite:
@@ -212,10 +218,11 @@ def _open_old(
     if canonical(old.settings) != canonical(asked):
         refuse_other_settings(out, old.settings, asked)
     listed = {item.track_id for item in items}
-    if lost := [track_id for track_id in old.track_ids if track_id not in listed]:
+    lost = [track_id for track_id in old.track_ids if track_id not in listed]
+    if lost and not add:
         raise ConfigError(
             f"{out} has {len(lost)} tracks that are not in the dataset ({_first(lost)}) and would "
-            "be lost; choose another output, or pass --overwrite to replace it"
+            "be lost; choose another output, or pass --add to keep them, --overwrite to replace it"
         )
     return old
 
@@ -398,6 +405,33 @@ def _contents(
         "reason": [failed.get(track_id, "unknown") for track_id in bad],
     }
     return StoreContents(tracks, failures, asked, split_note, fault_notes(faults)), sources
+
+
+def _added(
+    old: Store, contents: StoreContents, sources: list[tuple[Store, int]]
+) -> tuple[StoreContents, list[tuple[Store, int]]]:
+    """Put the tracks of a store that the dataset does not list before those that it lists."""
+    new = contents.tracks
+    listed = {*new["track_id"], *contents.failed["track_id"]}
+    kept = [i for i, track_id in enumerate(old.track_ids) if track_id not in listed]
+    bad = [row for row in old.failed if row["track_id"] not in listed]
+    n_new = len(new["track_id"])
+    tracks = {
+        name: [old.tracks[name][i] if name in old.tracks else "" for i in kept]
+        + list(new.get(name, [""] * n_new))
+        for name in dict.fromkeys([*old.tracks, *new])
+    }
+    failed = {
+        name: [row.get(name, "") for row in bad] + list(cells)
+        for name, cells in contents.failed.items()
+    }
+    refuse_several_rates(old, tracks)
+    notes = [*contents.notes, *groups_across_parts(tracks)]
+    note = contents.split_note or old.split_note
+    return (
+        StoreContents(tracks, failed, contents.settings, note, notes),
+        [*((old, i) for i in kept), *sources],
+    )
 
 
 def _same(old: Store, new: StoreContents) -> bool:
