@@ -19,7 +19,7 @@ from mcls.errors import ConfigError, DataError, suggest
 from mcls.settings import canonical
 
 #: A track: its store and its index there.
-Source = tuple[Store, int]
+TrackOf = tuple[Store, int]
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def remove(
     return _write(out, sources, [opened], what + _asked(where, tracks), overwrite=overwrite)
 
 
-def joined(sources: Sequence[Source], stores: Sequence[Store]) -> StoreContents:
+def joined(sources: Sequence[TrackOf], stores: Sequence[Store]) -> StoreContents:
     """Return the columns of tracks of several stores, and what else the stores hold.
 
     Parameters
@@ -229,7 +229,7 @@ def groups_across_parts(tracks: Mapping[str, Sequence[Any]]) -> list[str]:
 
 def _write(
     out: Path | str,
-    sources: Sequence[Source],
+    sources: Sequence[TrackOf],
     stores: Sequence[Store],
     note: str,
     features: Sequence[str] | None = None,
