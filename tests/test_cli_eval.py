@@ -269,10 +269,11 @@ def test_eval_repeats_the_figures_that_train_has_written(runs: Path) -> None:
         assert said["metrics"] == written["test"]["metrics"]
 
 
-def test_decisions_take_the_runs_threshold(runs: Path) -> None:
+def test_decisions_take_the_runs_thresholds(runs: Path) -> None:
     said = json.loads(run(runs / "tags", "-m", "f1", "--json").stdout)
     about = json.loads((runs / "tags" / "about.json").read_text())
-    assert said["threshold"] == about["threshold"]
+    assert said["threshold"] == about["thresholds"]
+    assert len(said["threshold"]) == len(about["labels"])
 
 
 def test_a_run_of_tags_stays_one_though_its_test_tracks_have_one_tag_each(runs: Path) -> None:

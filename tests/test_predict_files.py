@@ -33,12 +33,12 @@ def made(tmp_path_factory):
     """Make a folder with audio of odd names, and the runs ``one`` and ``several`` (labels)."""
     root = tmp_path_factory.mktemp("bulk")
     rng = np.random.default_rng(0)
-    rows = [["path", "labels", "tags", "split"]]
+    rows = [["path", "labels", "tags", "split", "tempo"]]
     for i in range(12):
         y = rng.uniform(-0.5, 0.5, 4000) * np.sin(np.arange(4000) * (0.05 + 0.3 * (i % 2)))
         soundfile.write(root / f"{i}.wav", y, 8000)
         tags = ["x", "y", "x|y", "x"][i % 4]
-        rows.append([f"{i}.wav", "ab"[i % 2], tags, ["train", "train", "test"][i % 3]])
+        rows.append([f"{i}.wav", "ab"[i % 2], tags, ["train", "train", "test"][i % 3], 100 + i])
     with (root / "tracks.csv").open("w", newline="") as file:
         csv.writer(file).writerows(rows)
     store = root / "s.h5"
@@ -184,6 +184,23 @@ def test_nothing_else_is_replaced(work):
     Path("tags.csv").write_text("path,other\na,b\n")
     with pytest.raises(FormatError, match="has other columns: path, other"):
         predict_files("one", ["audio"], "tags.csv", top=1)
+
+
+def test_numbers_of_a_regression(work):
+    args = ("--regression", "--labels", "tempo", "--pool", "mean", "--model", "ridge")
+    done = run_mcls("train", "s.h5", "numbers", *args)
+    assert done[0] == 0, done
+    assert run_mcls("predict", "numbers", "audio", "--out", "tags.csv")[0] == 0
+    found = predict("numbers", ["audio"])
+    rows = table("tags.csv")
+    assert {row["target"] for row in rows} == {"tempo"}
+    numbers = [float(row["number"]) for row in rows]
+    assert numbers == pytest.approx([one.scores[0] for one in found.tracks], rel=1e-8)
+    predict_files("numbers", ["audio"], "tags.jsonl")
+    first = json.loads(Path("tags.jsonl").read_text().splitlines()[0])
+    assert first == {"path": "audio/=1.wav", "numbers": {"tempo": pytest.approx(numbers[0])}}
+    with pytest.raises(ConfigError, match="--top is for labels"):
+        predict_files("numbers", ["audio"], "tags2.csv", top=2)
 
 
 @pytest.mark.parametrize("option", ["--csv", "--windows"])

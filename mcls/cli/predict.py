@@ -281,6 +281,7 @@ def _as_dict(found: "Predicted", top: int | None) -> dict[str, Any]:
     scoring = {
         "multi_label": found.multi_label,
         "threshold": found.threshold,
+        "thresholds": found.thresholds,
         "no_probability": found.no_probability,
     }
     return {

@@ -90,6 +90,23 @@ class Run:
         """Whether a track may have several labels."""
         return bool(self.about["multi_label"])
 
+    @property
+    def thresholds(self) -> list[float] | None:
+        """The score from which each label is predicted; None: ``threshold`` for all of them.
+
+        Raises
+        ------
+        FormatError
+            If about.json does not hold a number per label.
+        """
+        found = self.about.get("thresholds")
+        if found is None:
+            return None
+        numbers = isinstance(found, list) and all(isinstance(x, int | float) for x in found)
+        if not numbers or len(found) != len(self.labels):
+            raise FormatError(f"{self.path / 'about.json'}: thresholds are not a number per label")
+        return [float(x) for x in found]
+
     def chain(self) -> Chain:
         """Return the steps from the audio to the classifier's rows."""
         with open_hdf5(self.path / "chain.h5", "chain", FORMAT) as file:

@@ -1,9 +1,10 @@
 """Tables of scored files that grow while they are made: CSV, or JSON Lines.
 
 The CSV has the columns ``path``, ``label``, ``score`` and, if the run is calibrated,
-``probability``, with a line per label of a file; a file without a label has one empty line. JSON
-Lines has an object per file. Whoever follows the table sees a file as soon as it is scored. If the
-writer was killed, `read_finished` finds the files that are whole.
+``probability``, with a line per label of a file; a file without a label has one empty line. If the
+run predicts numbers, the columns are ``path``, ``target`` and ``number``. JSON Lines has an object
+per file. Whoever follows the table sees a file as soon as it is scored. If the writer was killed,
+`read_finished` finds the files that are whole.
 """
 
 import csv
@@ -36,14 +37,19 @@ class TableFormat:
         Write JSON Lines in place of CSV.
     calibrated : bool
         Whether there are probabilities.
+    regression : bool
+        Whether the scores are predicted numbers, and the labels their names.
     """
 
     jsonl: bool
     calibrated: bool
+    regression: bool = False
 
     def header(self) -> str:
         """Return the first line; JSON Lines have none."""
         names = ["path", "label", "score", *(["probability"] if self.calibrated else [])]
+        if self.regression:
+            names = ["path", "target", "number"]
         return "" if self.jsonl else csv_line(names)
 
     def lines(self, path: str, labels: Sequence[ScoredLabel], predicted: Sequence[str]) -> str:
@@ -59,8 +65,10 @@ class TableFormat:
             The labels that are predicted.
         """
         if self.jsonl:
-            entry: dict[str, Any] = {"path": path, "labels": list(predicted)}
-            entry["scores"] = {one.label: one.score for one in labels}
+            scores = {one.label: one.score for one in labels}
+            entry: dict[str, Any] = {"path": path, "labels": list(predicted), "scores": scores}
+            if self.regression:
+                entry = {"path": path, "numbers": scores}
             if self.calibrated:
                 entry["probabilities"] = {one.label: one.probability for one in labels}
             return json.dumps(entry, ensure_ascii=False) + "\n"

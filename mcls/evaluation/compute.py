@@ -29,7 +29,7 @@ def evaluate(
     predictions: Predictions,
     metrics: Sequence[str] | None = None,
     *,
-    threshold: float | None = None,
+    threshold: float | Sequence[float] | None = None,
     intervals: bool = True,
     confusion: bool = False,
 ) -> Evaluation:
@@ -42,8 +42,8 @@ def evaluate(
     metrics : sequence of str or None
         Names or specs of metrics, such as ``precision-at-k:k=5``. None takes accuracy, AUC and F1
         for single-label data, AUC and average precision for multi-label data.
-    threshold : float or None
-        Score from which a label counts as predicted, for multi-label data. None takes 0.5 if all
+    threshold : float, sequence of float or None
+        Score from which each label counts as predicted, for multi-label data. None takes 0.5 if all
         scores are in [0, 1].
     intervals : bool
         Compute 95 % confidence intervals; see `mcls.evaluation.jackknife`.
@@ -167,7 +167,7 @@ def validate(predictions: Predictions) -> None:
 
 
 def _resolve_metric(
-    spec: str, predictions: Predictions, threshold: float | None
+    spec: str, predictions: Predictions, threshold: float | Sequence[float] | None
 ) -> tuple[str, Entry, dict[str, Any]]:
     """Return a metric and its settings; raise if it is unsuitable for the labels."""
     name, given = split_spec(spec)
@@ -207,8 +207,11 @@ def _check_probabilities(name: str, predictions: Predictions) -> None:
 
 
 def _threshold(
-    name: str, predictions: Predictions, own: float | None, common: float | None
-) -> float | None:
+    name: str,
+    predictions: Predictions,
+    own: float | None,
+    common: float | Sequence[float] | None,
+) -> float | Sequence[float] | None:
     given = own if own is not None else common
     if not predictions.multi_label:
         if own is not None:

@@ -5,6 +5,7 @@ nothing can be told apart then. It is named, never counted as 0.5 or 0. Micro va
 together and leave none out.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -78,7 +79,7 @@ class Evaluation:
         True if confidence intervals were computed.
     regression : bool
         True if numbers were predicted, which are then the labels here.
-    threshold : float or None
+    threshold : float, sequence of float or None
         Score from which a label counts as predicted; None if no metric used one.
     confusion : list of list of int, or None
         Rows are true labels, columns predicted labels, both in the order of `names`.
@@ -93,7 +94,7 @@ class Evaluation:
     metrics: dict[str, MetricResult]
     intervals: bool
     regression: bool = False
-    threshold: float | None = None
+    threshold: float | Sequence[float] | None = None
     confusion: list[list[int]] | None = field(default=None, repr=False)
 
     @property

@@ -85,7 +85,7 @@ def evaluate(
         ``test``, ``valid`` or ``train``. None takes ``test``, or all tracks if there are no parts.
     threshold : float or None
         Score from which a label counts as predicted, for multi-label data. None takes the
-        threshold of the run.
+        thresholds of the run, which may be one per label; of a cross-validation the common one.
     intervals : bool
         Compute 95 % confidence intervals.
     confusion : bool
@@ -119,7 +119,7 @@ def evaluate(
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
     options: dict[str, Any] = {
-        "threshold": about.get("threshold") if threshold is None else threshold,
+        "threshold": _run_threshold(about) if threshold is None else threshold,
         "intervals": intervals,
         "confusion": confusion,
     }
@@ -155,6 +155,12 @@ def _notes(overall: Evaluation, folds: Mapping[str, Evaluation], calibrated: boo
     return found
 
 
+def _run_threshold(about: dict[str, Any]) -> float | list[float] | None:
+    """Return the threshold of each label of a run, or the common one."""
+    found: float | list[float] | None = about.get("thresholds") or about.get("threshold")
+    return found
+
+
 def _open(path: Path) -> tuple[Predictions, dict[str, Any]]:
     """Return the predictions of a path, and the ``about.json`` of its run."""
     if not path.is_dir():
@@ -168,11 +174,13 @@ def _open(path: Path) -> tuple[Predictions, dict[str, Any]]:
     check_sums(path)
     about: dict[str, Any] = {}
     if all((path / name).is_file() for name in run_files(path)):
-        about = open_run(path).about
+        run = open_run(path)
+        about = {**run.about, "thresholds": run.thresholds}
     else:
         runs = sorted(path.glob("fold-*/about.json"))
         if runs:
             about = {**open_run(runs[0].parent).about, "split_id": _own_split(path)}
+            about.pop("thresholds", None)  # each fold has its own
     read = read_predictions(predictions)
     if about.get("multi_label") and not read.multi_label:
         read = replace(read, multi_label=True)

@@ -265,6 +265,7 @@ def _metadata(run: Run, chain: Chain, model: "TrainedNet", made: _Graph) -> dict
         "multi_label": run.multi_label,
         "regression": run.regression,
         "threshold": run.about["threshold"],
+        "thresholds": run.thresholds,
         "aggregate": run.about["aggregate"],
         "scores": model.kind,
         "outputs": list(spec.outputs),

@@ -89,6 +89,8 @@ class Predicted:
         Whether the scores are predicted numbers, and the labels their names.
     no_probability : str or None
         The reason why tracks have no probabilities; None if they have.
+    thresholds : list of float or None
+        The threshold of each label, if the run has learnt them.
     """
 
     labels: list[str]
@@ -98,6 +100,7 @@ class Predicted:
     failed: list[tuple[str, str]]
     regression: bool = False
     no_probability: str | None = None
+    thresholds: list[float] | None = None
 
     @property
     def notes(self) -> list[str]:
@@ -108,7 +111,8 @@ class Predicted:
         """Return the label of the highest score, or all above the threshold if several may hold."""
         if not self.multi_label:
             return [self.labels[int(np.argmax(scores))]]
-        return [self.labels[i] for i in np.flatnonzero(scores >= self.threshold)]
+        least = self.threshold if self.thresholds is None else np.asarray(self.thresholds)
+        return [self.labels[i] for i in np.flatnonzero(scores >= least)]
 
     def top(self, scores: np.ndarray, k: int) -> list[tuple[str, float]]:
         """Return the `k` likeliest labels and their scores, best first."""
@@ -186,6 +190,7 @@ def predict(
         [(name, one) for name, one in results if isinstance(one, str)],
         opened.regression,
         None if opened.regression or scorer.calibration is not None else why_not(opened),
+        opened.thresholds,
     )
 
 

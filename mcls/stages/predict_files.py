@@ -17,7 +17,7 @@ from typing import Any
 from mcls import __version__
 from mcls.disk.audio_faults import fault_notes
 from mcls.disk.outputs import check_suffix
-from mcls.disk.run import open_run, write_json
+from mcls.disk.run import Run, open_run, write_json
 from mcls.disk.scored_files import ScoredLabel, TableFormat, read_finished
 from mcls.disk.workspace import Workspace, written_whole
 from mcls.errors import ConfigError, FormatError
@@ -106,8 +106,13 @@ def predict_files(
     check_suffix(out, "a table of scored files", (".jsonl",) if jsonl else (".csv", ".jsonl"))
     opened = open_run(run)
     scorer = Scorer(opened, None)
-    labels = Predicted(opened.labels, opened.multi_label, float(opened.about["threshold"]), [], [])
-    form = TableFormat(jsonl or out.suffix.lower() == ".jsonl", scorer.calibration is not None)
+    if top is not None and opened.regression:
+        raise ConfigError(f"--top is for labels, but {run} predicts numbers; leave it out")
+    form = TableFormat(
+        jsonl or out.suffix.lower() == ".jsonl",
+        calibrated=scorer.calibration is not None,
+        regression=opened.regression,
+    )
     key = digest([opened.about, opened.settings, top, feature, vars(form)])
     record = out.with_name(f"{out.stem}.about.json")
     tracks = tracks_of(opened, sources, scorer.chain, feature)
@@ -127,7 +132,7 @@ def predict_files(
                 if isinstance(found, str):
                     failed.append((name, found))
                 else:
-                    file.write(_lines(found, labels, form, top).encode("utf-8", "surrogateescape"))
+                    file.write(_lines(found, opened, form, top).encode("utf-8", "surrogateescape"))
                     file.flush()
                     n_scored += 1
                     if found.faults:
@@ -142,14 +147,25 @@ def predict_files(
     return PredictedFiles(out, record, n_scored, len(known), failed, fault_notes(faults))
 
 
-def _lines(found: Scored, labels: Predicted, form: TableFormat, top: int | None) -> str:
+def _lines(found: Scored, run: Run, form: TableFormat, top: int | None) -> str:
+    if run.regression:
+        pairs = zip(run.labels, map(float, found.scores), strict=True)
+        return form.lines(found.name, [ScoredLabel(*pair) for pair in pairs], ())
+    labels = Predicted(
+        run.labels,
+        run.multi_label,
+        float(run.about["threshold"]),
+        [],
+        [],
+        thresholds=run.thresholds,
+    )
     predicted = labels.predicted(found.scores)
-    ranked = labels.top(found.scores, top or len(labels.labels))
+    ranked = labels.top(found.scores, top or len(run.labels))
     if top is None and not form.jsonl:
         ranked = [pair for pair in ranked if pair[0] in predicted]
     sure: dict[str, float] = {}
     if found.probabilities is not None:
-        sure = dict(zip(labels.labels, found.probabilities.tolist(), strict=True))
+        sure = dict(zip(run.labels, found.probabilities.tolist(), strict=True))
     scored = [ScoredLabel(label, score, sure.get(label)) for label, score in ranked]
     return form.lines(found.name, scored, predicted)
 

@@ -26,6 +26,7 @@ from mcls.disk.workspace import Workspace
 from mcls.errors import ConfigError, DataError
 from mcls.evaluation import evaluate
 from mcls.evaluation.aggregate import score_tracks
+from mcls.evaluation.thresholds import best_thresholds
 from mcls.options import takes_options
 from mcls.parallel.progress import Progress
 from mcls.registry import find
@@ -220,9 +221,18 @@ def fill_run(
         learnt_from=[store.track_ids[i] for i in parts.of("train")],
         metrics=metrics,
         calibration=None if calibration is None else calibration.as_dict(),
-        about={**provenance(plan, model, summary), **more},
+        about={**_with_thresholds(provenance(plan, model, summary), predictions), **more},
     )
     return {**summary, "metrics": metrics}
+
+
+def _with_thresholds(about: dict[str, Any], predictions: Predictions) -> dict[str, Any]:
+    """Add the threshold of each label, learnt on the valid part, if tracks have several labels."""
+    if not predictions.multi_label or "valid" not in predictions.parts:
+        return about
+    valid = predictions.only("valid")
+    found = best_thresholds(valid.truth, valid.scores, default=about["threshold"])
+    return {**about, "thresholds": found.tolist()}
 
 
 def _predictions(plan: Plan, tracks: np.ndarray, scores: list[np.ndarray]) -> Predictions:
