@@ -10,7 +10,7 @@ from mcls.classifiers.base import RowClassifier
 from mcls.registry import register
 
 
-@register("classifiers", "gmm")
+@register("classifiers", "gmm", reads="frames")
 class GaussianMixtures(RowClassifier):
     """Gaussian mixture model with diagonal covariances, one per class.
 

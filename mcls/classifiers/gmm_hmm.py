@@ -15,7 +15,7 @@ from mcls.hmm.models import HMMs, Topology, log_likelihoods, offsets_of
 from mcls.registry import register
 
 
-@register("classifiers", "gmm-hmm")
+@register("classifiers", "gmm-hmm", reads="frames")
 class GMMHMM(RowClassifier):
     """Hidden Markov model of the frames of a track, one per class, with Gaussian mixtures.
 

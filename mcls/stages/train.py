@@ -34,6 +34,7 @@ from mcls.stages.calibrate import calibrate_run
 from mcls.stages.moved_labels import label_notes
 from mcls.stages.options import Model
 from mcls.stages.plan import Plan, plan_run
+from mcls.stages.pooling_notes import pooling_notes
 from mcls.stages.provenance import provenance
 from mcls.stages.train_classifier import fit_classifier
 from mcls.stages.train_dnn_hmm import train_dnn_hmm
@@ -207,7 +208,7 @@ def fill_run(
         "rows": n_rows,
         "split": parts.describe(),
         "split_id": parts.id,
-        "notes": [*parts.notes, *_absent(plan), *label_notes(plan), *notes],
+        "notes": [*parts.notes, *_absent(plan), *pooling_notes(plan), *label_notes(plan), *notes],
         **({"training": more} if plan.training is not None else {}),
         "seconds": round(time.monotonic() - started, 3),
     }
