@@ -188,3 +188,36 @@ def test_a_net_of_100_000_layers(tmp_path):
     refusal("net", tmp_path / "net.safetensors", "more parameters than the 8 tensors of the file")
     write_net(tmp_path / "good.safetensors")
     fitted_model(SimpleNamespace(net_file=tmp_path / "good.safetensors"))
+
+
+def test_50_000_dotted_keys_of_a_recipe(tmp_path):
+    keys = "\n".join(f"a.b.c.d.e.f.g.h{i}.x = 1" for i in range(50_000))
+    (tmp_path / "recipe.toml").write_text(f"[train]\n{keys}\n")
+    refusal("recipe", tmp_path / "recipe.toml", "bytes; at most 262144 are expected")
+
+
+@pytest.mark.parametrize("part", ["a", '"a"', "' '"])
+def test_a_key_of_40_000_parts(tmp_path, part):
+    """Each part is kept with all parts before it: 6 GB for 160 kB."""
+    (tmp_path / "recipe.toml").write_text(f"[train]\n{' . '.join([part] * 40_000)} = 1\n")
+    refusal("recipe", tmp_path / "recipe.toml", "has more than 16 parts")
+
+
+def test_the_largest_recipes(tmp_path):
+    """What is just small enough to be parsed: many tables, keys and lists."""
+    texts = [
+        "\n".join(f"[t{i}.a.b.c.d.e]" for i in range(14_000)),
+        "\n".join(f"k{i}.{'.'.join('abcdefghijkl')} = 1" for i in range(8000)),
+        f"a = [{'[],' * 87_000}]",
+    ]
+    for i, text in enumerate(texts):
+        (tmp_path / f"{i}.toml").write_text(text[: 1 << 18])
+        refusal("recipe", tmp_path / f"{i}.toml", "")
+
+
+def test_metadata_of_100_000_layers(tmp_path):
+    from safetensors.numpy import save_file
+
+    for text in ("[" * 100_000 + "]" * 100_000, "[" + "[]," * 20_000_000 + "[]]"):
+        save_file({"a": np.zeros(1)}, tmp_path / "net.safetensors", {"mcls": text})
+        refusal("net", tmp_path / "net.safetensors", "its metadata ")

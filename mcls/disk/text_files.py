@@ -4,6 +4,7 @@ Only regular files are read: a pipe would wait for ever, and a device may have n
 """
 
 import json
+import re
 import stat
 import tomllib
 from pathlib import Path
@@ -11,8 +12,13 @@ from typing import Any
 
 from mcls.errors import DataError, FormatError
 
-#: The largest TOML and JSON files, in bytes; mcls writes smaller ones.
-_TOML, _JSON = 1 << 20, 1 << 24
+#: The largest TOML and JSON files, in bytes, and the longest JSON text in another file. What is
+#: read takes up to 400 times the memory of TOML, and 25 times that of JSON.
+_TOML, _JSON, _JSON_TEXT = 1 << 18, 1 << 24, 1 << 25
+
+#: A dotted key of TOML with more than 16 parts: the memory that it takes grows with their square.
+_PART = r"""(?:[\w-]+|"[^"\n]*"|'[^'\n]*')"""
+_LONG_KEY = re.compile(rf"{_PART}(?:[ \t]*\.[ \t]*{_PART}){{16}}")
 
 
 def read_regular(path: Path, at_most: int | None = None) -> bytes:
@@ -71,6 +77,8 @@ def read_toml(path: Path) -> dict[str, Any]:
         If it is not TOML, or too large or too deeply nested to be a file of mcls.
     """
     text = read_text(path, _TOML)
+    if found := _LONG_KEY.search(text):
+        raise FormatError(f"{path}: the dotted name {found[0][:40]}... has more than 16 parts")
     try:
         return tomllib.loads(text)
     except RecursionError:
@@ -105,7 +113,7 @@ def parse_json(text: Any, where: str) -> dict[str, Any]:
     Raises
     ------
     FormatError
-        If it is not text, not a JSON object, or nested too deeply.
+        If it is not text, not a JSON object, too long or nested too deeply.
 
     Examples
     --------
@@ -115,6 +123,8 @@ def parse_json(text: Any, where: str) -> dict[str, Any]:
     Traceback (most recent call last):
     mcls.errors.FormatError: about.json is not a JSON object
     """
+    if isinstance(text, str | bytes) and len(text) > _JSON_TEXT:
+        raise FormatError(f"{where} has {len(text)} characters; at most {_JSON_TEXT} are expected")
     try:
         value = json.loads(text)
     except RecursionError:

@@ -60,6 +60,11 @@ def numbers(value):
     return sha.hexdigest()
 
 
+def without_places(said):
+    """Leave out where a folder lies and when it was made, which differ in a copy."""
+    return {key: value for key, value in said.items() if key not in ("path", "made")}
+
+
 def read_store(path):
     """Return all of a store."""
     store = Store(path)
@@ -86,16 +91,14 @@ def read_run(path):
     scores = np.concatenate(list(model.scores_of([rows])))
     chain = run.chain()
     learnt = [run.learnt_from(), *(step.learnt_from for step in chain)]
-    metrics = evaluate(path).as_dict()
-    found = {key: value for key, value in info(path).items() if key not in ("made", "path")}
+    metrics, found = without_places(evaluate(path).as_dict()), without_places(info(path))
     more = [run.settings, run.about, run.metrics(), read_history(path), metrics, found]
     return numbers([scores, chain_digest(chain), learnt, *more])
 
 
 def read_cv(path):
     """Return the metrics of a cross-validation, and what `mcls info` says of it."""
-    found = {key: value for key, value in info(path).items() if key != "path"}
-    return numbers([evaluate(path).as_dict(), found])
+    return numbers([without_places(evaluate(path).as_dict()), without_places(info(path))])
 
 
 def read_edited(command):
