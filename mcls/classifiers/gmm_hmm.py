@@ -8,6 +8,8 @@ from scipy.special import logsumexp
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mcls.classifiers.base import RowClassifier
+from mcls.errors import ConfigError
+from mcls.hmm.alignment import path_and_posteriors
 from mcls.hmm.baum_welch import Sequences
 from mcls.hmm.gmm_hmm import GMMHMMOptions, fit_gmm_hmms
 from mcls.hmm.mixtures import Mixtures
@@ -95,6 +97,23 @@ class GMMHMM(RowClassifier):
         X = validate_data(self, np.concatenate(tracks), reset=False, dtype=np.float64)
         found = self._scores_of_tracks(self._scaled(X), [len(rows) for rows in tracks])
         return list(self._of_all_labels(found)[:, None])
+
+    def align(self, rows: np.ndarray, label: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the best path through the HMM of a label, and the posteriors of its states.
+
+        See `mcls.hmm.alignment.path_and_posteriors`.
+
+        Raises
+        ------
+        ConfigError
+            If the label has no HMM.
+        """
+        known = self.classes_[self.known_].tolist()
+        if label not in known:
+            raise ConfigError("the label has no HMM, as no train track has it, or all have it")
+        X = validate_data(self, rows, reset=False, dtype=np.float64)
+        densities = Mixtures.from_arrays(self.arrays_).log_densities(self._scaled(X))
+        return path_and_posteriors(HMMs.from_arrays(self.arrays_), known.index(label), densities)
 
     def rows_used(self, n_rows: int, n_valid: int = 0) -> tuple[int, list[str]]:
         """Return the number of rows, and a note about tracks that are shorter than an HMM."""

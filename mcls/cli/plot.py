@@ -57,7 +57,10 @@ from mcls.cli.progress import done_line
     "--saliency", metavar="TRACK", help="Plot the parts of a track that a net's score comes from."
 )
 @click.option("--taggram", metavar="TRACK", help="Plot a run's scores over the time of a track.")
-@click.option("--label", help="Label for --saliency (default: the likeliest).")
+@click.option(
+    "--alignment", metavar="TRACK", help="Plot the states of an HMM over the time of a track."
+)
+@click.option("--label", help="Label for --saliency or --alignment (default: the likeliest).")
 @click.option(
     "--how",
     type=click.Choice(["gradients", "grad-cam"]),
@@ -94,9 +97,9 @@ def command(paths: tuple[Path, ...], out: Path, **options: Any) -> None:
     Dictionary: the atoms on the axes of the feature, their usage and the
     learning curves. Store: labels, durations and features, or with --track
     the rows, codes and pooled vector of a track. Run: the confusion
-    matrix, or the AUC of each label; with --filters, --saliency or
-    --taggram the filters, the saliency or the scores over time of its
-    model, where TRACK is an audio file or the id of a track of the store;
+    matrix, or the AUC of each label; with --filters, --saliency,
+    --taggram or --alignment the filters, the saliency, the scores over time
+    or the states of its model, where TRACK is an audio file or the id of a track of the store;
     with --track, --maximise or --exciting the units of its --layer.
     Several runs: their learning curves together. Recipe: the learning rate
     schedule of its [train].
@@ -115,6 +118,7 @@ def command(paths: tuple[Path, ...], out: Path, **options: Any) -> None:
       mcls plot runs/fcn4 -o why.png --saliency song.wav --label jazz
       mcls plot runs/fcn4 -o where.png --saliency song.wav --how grad-cam
       mcls plot runs/fcn4 -o when.png --taggram song.wav
+      mcls plot runs/gmm-hmm -o states.png --alignment digit.wav
       mcls plot runs/fcn4 -o maps.png --track ID --layer conv2
       mcls plot runs/fcn4 -o loudest.png --exciting 3 --layer conv2
       mcls plot runs/relu runs/sigmoid -o curves.png

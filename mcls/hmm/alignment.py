@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from mcls.hmm.kernels import viterbi
-from mcls.hmm.models import HMMs
+from mcls.hmm.kernels import posteriors, viterbi
+from mcls.hmm.models import HMMs, offsets_of
 
 
 def uniform_states(offsets: np.ndarray, n_states: int) -> np.ndarray:
@@ -40,3 +40,29 @@ def best_states(
     """
     own = np.ascontiguousarray(log_emissions[:, hmms.pdfs[model]])
     return viterbi(own, offsets, *hmms.arcs(model))[0]
+
+
+def path_and_posteriors(
+    hmms: HMMs, model: int, log_emissions: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return how one HMM explains one track.
+
+    Parameters
+    ----------
+    hmms : HMMs
+    model : int
+        The HMM.
+    log_emissions : np.ndarray, shape (n_rows, n_pdfs)
+        Log output density of each row.
+
+    Returns
+    -------
+    path : np.ndarray, shape (n_rows,), int64
+        State of each row on the best path.
+    gamma : np.ndarray, shape (n_rows, n_states)
+        Probability of each state in each row, given the whole track.
+    """
+    offsets = offsets_of([len(log_emissions)])
+    own = np.ascontiguousarray(log_emissions[:, hmms.pdfs[model]])
+    gamma, _, _ = posteriors(own, offsets, *hmms.arcs(model))
+    return best_states(hmms, model, log_emissions, offsets), gamma

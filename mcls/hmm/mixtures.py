@@ -7,7 +7,7 @@ import numpy as np
 from numba import njit
 from sklearn.cluster import KMeans
 
-from mcls.hmm.models import log
+from mcls.hmm.models import from_finite, log, to_finite
 
 #: Rows whose densities are computed at once, so that they stay in the cache.
 _BLOCK = 512
@@ -33,13 +33,14 @@ class Mixtures:
     variances: np.ndarray
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return all arrays by name."""
-        return dict(vars(self))
+        """Return all arrays by name, as files hold them: see `mcls.hmm.models.to_finite`."""
+        return {name: to_finite(array) for name, array in vars(self).items()}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "Mixtures":
         """Rebuild mixtures from `arrays`; arrays with other names are ignored."""
-        return cls(**{name: np.asarray(arrays[name]) for name in cls.__dataclass_fields__})
+        own = {name: from_finite(np.asarray(arrays[name])) for name in cls.__dataclass_fields__}
+        return cls(**own)
 
     def only(self, pdfs: np.ndarray) -> "Mixtures":
         """Return some of the mixtures."""

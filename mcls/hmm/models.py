@@ -51,8 +51,8 @@ class HMMs:
         return self.log_start[model], self.log_transitions[model], self.log_end[model]
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return all arrays by name."""
-        return dict(vars(self))
+        """Return all arrays by name, as files hold them: see `to_finite`."""
+        return {name: to_finite(array) for name, array in vars(self).items()}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "HMMs":
@@ -63,7 +63,7 @@ class HMMs:
         FormatError
             If the arrays do not fit together.
         """
-        own = {name: np.asarray(arrays[name]) for name in cls.__dataclass_fields__}
+        own = {name: from_finite(np.asarray(arrays[name])) for name in cls.__dataclass_fields__}
         shape = own["pdfs"].shape
         wanted = {"log_start": shape, "log_transitions": (*shape, *shape[1:]), "log_end": shape}
         for name, size in {"pdfs": shape, **wanted}.items():
@@ -113,6 +113,20 @@ def log(probabilities: np.ndarray) -> np.ndarray:
     """Return natural logarithms; that of 0 is -inf."""
     with np.errstate(divide="ignore"):
         return np.log(probabilities)
+
+
+def to_finite(logarithms: np.ndarray) -> np.ndarray:
+    """Return logarithms in which the lowest number stands for -inf, as files hold no infinities."""
+    if not np.issubdtype(logarithms.dtype, np.floating):
+        return logarithms
+    return np.maximum(logarithms, np.finfo(logarithms.dtype).min)
+
+
+def from_finite(logarithms: np.ndarray) -> np.ndarray:
+    """Undo `to_finite`."""
+    if not np.issubdtype(logarithms.dtype, np.floating):
+        return logarithms
+    return np.where(logarithms <= np.finfo(logarithms.dtype).min, -np.inf, logarithms)
 
 
 def log_likelihoods(

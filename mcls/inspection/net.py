@@ -212,6 +212,69 @@ def plot_taggram(
     )
 
 
+def plot_alignment(
+    path: Path, *, track: str, label: str | None = None, store: Path | None = None
+) -> tuple[Figure, str]:
+    """Plot how the HMM of a label explains a track: the best path, and the posteriors of states.
+
+    Parameters
+    ----------
+    path : Path
+        A run folder of a ``gmm-hmm`` or ``dnn-hmm``.
+    track, store
+        See `plot_saliency`.
+    label : str or None
+        The label whose HMM is drawn; None: the likeliest.
+
+    Returns
+    -------
+    page : Figure
+        The rows of the track, the state of each row on the best path, and the probability of each
+        state in each row, given the whole track.
+    shows : str
+
+    Raises
+    ------
+    ConfigError
+        If the model has no HMMs, or none of the label.
+    DataError
+        If there is no such track.
+    """
+    run = open_run(path)
+    model, chain = fitted_model(run), run.chain()
+    if not hasattr(model, "align"):
+        raise ConfigError(
+            f"{path}: its model is {run.settings['train']['model']!r}, which has no states; give a "
+            "run of gmm-hmm or dnn-hmm"
+        )
+    rows, rate = apply_chain(chain, _given(run, chain, track, store))
+    if label is None:
+        label = run.labels[model.classes_[model.scores_of([rows])[0][0].argmax()]]
+    elif label not in run.labels:
+        raise ConfigError(f"--label {label}: {suggest(label, run.labels)}")
+    states, gamma = model.align(rows, run.labels.index(label))
+    axes = _axes_of(run, chain, rows, rate)
+    hop, n_states = axes.hop or 1.0, gamma.shape[1]
+    names = tuple(str(1 + i) for i in range(n_states))
+    panels = [
+        _input_panel(chain, rows, axes),
+        Panel("best path", 1.0 + states[:, None], DimensionAxis("state", 1), hop, axes.start),
+        Panel(
+            "probability of each state, given the track",
+            gamma,
+            DimensionAxis("state", n_states, names=names),
+            hop,
+            axes.start,
+            "probability",
+            codes=True,
+            share=1.0,
+        ),
+    ]
+    title = f"{shortened(Path(track).name, 60)}: states of {label} by {path.name}"
+    page = draw_track(panels, title=title, seconds=_length(axes, rows))
+    return page, f"{n_states} states of {label} in {Path(track).name}"
+
+
 def _net_scores(
     run: Run, rows: np.ndarray, axes: RowAxes, every: float | None
 ) -> tuple[list[str], np.ndarray, float, float]:
@@ -290,6 +353,7 @@ def _length(axes: RowAxes, rows: np.ndarray) -> float:
 PLOTS: dict[str, tuple[Callable[..., tuple[Figure, str]], set[str]]] = {
     "filters": (plot_filters, {"top"}),
     "saliency": (plot_saliency, {"label", "store", "how", "layer"}),
+    "alignment": (plot_alignment, {"label", "store"}),
     "taggram": (plot_taggram, {"store", "every", "top"}),
     "track": (plot_maps, {"layer", "store", "top"}),
     "maximise": (plot_maximised, {"layer", "top"}),

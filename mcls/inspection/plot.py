@@ -24,7 +24,7 @@ _TAKES = {
     "dictionary": {"top", "sort", "space"},
     "store": {"track", "feature", "dicts", "encoder", "pool"},
     "run": {"part", "filters", "top", "every", "store", "label", "how", "layer"}
-    | {"saliency", "taggram", "track", "maximise", "exciting", "audio_root", "out"},
+    | {"saliency", "taggram", "alignment", "track", "maximise", "exciting", "audio_root", "out"},
     "recipe": set(),
 }
 

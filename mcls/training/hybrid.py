@@ -8,7 +8,8 @@ import torch
 from scipy.special import logsumexp
 from torch import nn
 
-from mcls.errors import FormatError
+from mcls.errors import ConfigError, FormatError
+from mcls.hmm.alignment import path_and_posteriors
 from mcls.hmm.models import HMMs, log_likelihoods, offsets_of
 from mcls.training.model import NetSpec, TrainedNet
 from mcls.training.standardise import Standardise
@@ -133,6 +134,22 @@ class HybridNet(TrainedNet):
             for name, layer in zip(names, layers, strict=True)
         ]
         return np.concatenate(found, axis=1)
+
+    def align(self, rows: np.ndarray, label: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the best path through the HMM of a label, and the posteriors of its states.
+
+        See `mcls.hmm.alignment.path_and_posteriors`.
+
+        Raises
+        ------
+        ConfigError
+            If the label has no HMM.
+        """
+        known = self.classes_.tolist()
+        if label not in known:
+            raise ConfigError("the label has no HMM, as no train track has it")
+        emissions = self.decoder.log_emissions(self.logits(rows))
+        return path_and_posteriors(self.decoder.hmms, known.index(label), emissions)
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """Return everything that was learnt, by name."""

@@ -16,6 +16,8 @@ from mcls.disk.store import NewRows, Store, StoreContents, write_store
 from mcls.errors import ConfigError, FormatError
 from mcls.hmm.kernels import forward, viterbi
 from mcls.hmm.models import offsets_of, start_models
+from mcls.inspection.net import plot_alignment
+from mcls.registry import defaults, find
 from mcls.stages.export import export
 from mcls.training.hybrid import StateDecoder
 
@@ -49,7 +51,9 @@ def sequences(tmp_path_factory):
         "split": ["train"] * 36 + ["valid"] * 12 + ["test"] * 12,
         "alone": ["train"] * 36 + ["test"] * 24,
     }
-    chain = (Step("feature", "mel", {"n_mels": 4}),)
+    settings = {**defaults(find("features", "mel")), "n_mels": 4, "hop_length": 800}
+    own = {"sr": 8000, "excerpt": None, "dtype": "float32"}
+    chain = (Step("feature", "mel", settings | own),)
     new = NewRows("mel", chain, 10.0, 4, list(map(len, rows)), iter(rows), "float32")
     write_store(path, StoreContents(columns), [new])
     return path
@@ -209,6 +213,24 @@ def test_a_decoder_that_does_not_fit_is_refused():
         StateDecoder.from_arrays({**arrays, "log_priors": np.zeros(5)}, 5)
     with pytest.raises(FormatError, match="HMMs of 2 classes"):
         StateDecoder.from_arrays({**arrays, "labels": np.arange(3)}, 6)
+
+
+def test_the_alignment_of_a_track_is_drawn(run, sequences, tmp_path):
+    """The best path is drawn as it is; a left-to-right one goes from first to last state."""
+    page, shows = plot_alignment(run, track="t0", store=sequences)
+    assert shows.startswith("3 states of up in t0")
+    rows = Store(sequences).feature().track(0)
+    path, gamma = fitted_model(open_run(run)).align(rows, 1)
+    assert (path[0], path[-1]) == (0, 2)
+    assert set(np.diff(path)) <= {0, 1}
+    np.testing.assert_allclose(gamma.sum(axis=1), 1, atol=1e-9)
+    drawn = [line.get_ydata() for axes in page.axes for line in axes.lines]
+    assert any(np.array_equal(one, 1.0 + path) for one in drawn)
+    with pytest.raises(ConfigError, match="--label sideways"):
+        plot_alignment(run, track="t0", store=sequences, label="sideways")
+    other = train(sequences, tmp_path / "mlp", model="mlp", settings=["layers=4"], epochs=1)
+    with pytest.raises(ConfigError, match="'mlp', which has no states"):
+        plot_alignment(other, track="t0", store=sequences)
 
 
 def test_what_needs_labels_as_outputs_refuses_states(run, sequences, tmp_path):
