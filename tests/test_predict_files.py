@@ -68,6 +68,8 @@ def table(path):
 def test_the_scores_are_those_of_predict(work):
     made = predict_files("one", ["audio"], "tags.csv")
     assert (made.n_scored, made.n_known, made.failed) == (7, 0, [])
+    assert len(made.notes) == 1
+    assert made.notes[0].startswith("one gives no probabilities: ")
     found = predict("one", ["audio"])
     rows = table("tags.csv")
     assert [row["path"].removeprefix("'") for row in rows] == [one.name for one in found.tracks]

@@ -24,6 +24,7 @@ from mcls.errors import ConfigError, FormatError
 from mcls.parallel.pool import Pool, Task
 from mcls.parallel.progress import Progress
 from mcls.settings import digest
+from mcls.stages.calibrate import why_not
 from mcls.stages.predict import Predicted, Scored, Scorer, Track, score_task, tracks_of
 
 #: Files in the task of a worker.
@@ -45,7 +46,8 @@ class PredictedFiles:
     failed : list of (str, str)
         The files that could not be scored, and the reasons.
     notes : list of str
-        What is to be said of the audio that this call read, such as which files are truncated.
+        Why there are no probabilities, and what is to be said of the audio that this call read,
+        such as which files are truncated.
     """
 
     path: Path
@@ -140,11 +142,17 @@ def predict_files(
                 seconds += some_seconds
                 if progress is not None:
                     progress(n_scored + len(failed), 0, seconds)
-        about |= {"complete": True, "files": len(known) + n_scored}
-        about["notes"] = fault_notes(faults)
+        notes = [*_no_probability(run, opened, form), *fault_notes(faults)]
+        about |= {"complete": True, "files": len(known) + n_scored, "notes": notes}
         about["failed"] = [{"path": name, "reason": reason} for name, reason in failed]
         _write_record(record, about)
-    return PredictedFiles(out, record, n_scored, len(known), failed, fault_notes(faults))
+    return PredictedFiles(out, record, n_scored, len(known), failed, notes)
+
+
+def _no_probability(run: Path | str, opened: Run, form: TableFormat) -> list[str]:
+    if form.calibrated or form.regression:
+        return []
+    return [f"{run} gives no probabilities: {why_not(opened)}"]
 
 
 def _lines(found: Scored, run: Run, form: TableFormat, top: int | None) -> str:
