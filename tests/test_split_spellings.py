@@ -108,3 +108,17 @@ def test_missing_folds_are_refused_everywhere(mcls, toy, tmp_path):
     ):
         code, _, err = mcls(*args)
         assert (code, said in err) == (1, True), (args, err)
+
+
+def test_eval_reads_the_parts_of_another_program(mcls, tmp_path):
+    lines = ["track_id,part,labels,score:a,score:b"]
+    for i in range(12):
+        part = ("Training", "Testing")[i % 2]
+        lines.append(f"t{i},{part},{'ab'[i % 3 == 0]},{0.1 * i},{1 - 0.1 * i}")
+    for name, text in (("other", "\n".join(lines)), ("usual", "\n".join(lines).lower())):
+        text = text.replace("training", "train").replace("testing", "test")
+        (tmp_path / f"{name}.csv").write_text(text + "\n")
+    found = [json.loads(mcls("eval", f"{name}.csv", "--json")[1]) for name in ("other", "usual")]
+    assert found[0]["part"] == "test"
+    assert found[0]["n_tracks"] == 6
+    assert found[0]["metrics"] == found[1]["metrics"]

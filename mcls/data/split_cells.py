@@ -112,6 +112,17 @@ def read_split_cells(
     return SplitCells(read.values, folds, read.notes)
 
 
+def usual_part(cell: str) -> str:
+    """Return the part that a cell spells; any other cell unchanged.
+
+    Examples
+    --------
+    >>> usual_part("Testing"), usual_part("fold 2")
+    ('test', 'fold 2')
+    """
+    return _PART_OF.get(cell.strip().casefold(), cell)
+
+
 def fold_called(name: str, folds: Sequence[str]) -> str | None:
     """Return the fold that a name means; None if there is no such fold.
 

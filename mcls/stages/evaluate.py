@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mcls.data.split_cells import usual_part
 from mcls.disk.predictions import Predictions, read_predictions
 from mcls.disk.run import fold_folder, open_run, run_files
 from mcls.disk.sums import check_sums
@@ -164,7 +165,8 @@ def _run_threshold(about: dict[str, Any]) -> float | list[float] | None:
 def _open(path: Path) -> tuple[Predictions, dict[str, Any]]:
     """Return the predictions of a path, and the ``about.json`` of its run."""
     if not path.is_dir():
-        return read_predictions(path), {}
+        read = read_predictions(path)
+        return replace(read, parts=[usual_part(part) for part in read.parts]), {}
     predictions = path / "predictions.csv"
     if not predictions.is_file():
         raise FormatError(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mcls.chain.match import different_settings
+from mcls.data.split_cells import usual_part
 from mcls.disk.outputs import check_replaced_hdf5, check_suffix
 from mcls.disk.shards import pack
 from mcls.disk.store import KIND, MEASURED, Store, StoreContents, rows_of
@@ -217,7 +218,7 @@ def groups_across_parts(tracks: Mapping[str, Sequence[Any]]) -> list[str]:
     parts: dict[str, set[str]] = {}
     for group, part in zip(tracks["group"], tracks["split"], strict=True):
         if group and part:
-            parts.setdefault(str(group), set()).add(str(part))
+            parts.setdefault(str(group), set()).add(usual_part(str(part)))
     several = sorted(group for group, found in parts.items() if len(found) > 1)
     if not several:
         return []
