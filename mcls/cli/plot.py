@@ -35,6 +35,14 @@ from mcls.cli.progress import done_line
     type=click.Choice(["raw", "standardized", "filter", "preprocessed"]),
     help="Space in which the atoms of a dictionary are shown.",
 )
+@click.option(
+    "--samples",
+    type=click.IntRange(min=1),
+    help="Plot this many samples of an RBM or a DBN, drawn by Gibbs sampling.",
+)
+@click.option(
+    "--steps", type=click.IntRange(min=1), help="Gibbs steps of --samples (default: 1000)."
+)
 @click.option("--track", metavar="ID", help="Track of a store, or feature maps of a net for it.")
 @click.option("--feature", help="Feature of a store to plot.")
 @click.option(
@@ -95,7 +103,8 @@ def command(paths: tuple[Path, ...], out: Path, **options: Any) -> None:
     """Plot a dictionary, a store, a track, a run or a recipe.
 
     Dictionary: the atoms on the axes of the feature, their usage and the
-    learning curves. Store: labels, durations and features, or with --track
+    learning curves, or with --samples what an RBM or a DBN believes that
+    rows look like. Store: labels, durations and features, or with --track
     the rows, codes and pooled vector of a track. Run: the confusion
     matrix, or the AUC of each label; with --filters, --saliency,
     --taggram or --alignment the filters, the saliency, the scores over time
@@ -113,6 +122,7 @@ def command(paths: tuple[Path, ...], out: Path, **options: Any) -> None:
     Examples:
       mcls plot atoms.h5 -o atoms.png --top 64 --sort frequency
       mcls plot mel.h5 -o x.pdf --track ID --dict d.h5 --pool max@1s --pool mean
+      mcls plot dbn.h5 -o dreams.png --samples 16
       mcls plot runs/vq -o confusion.svg
       mcls plot runs/fcn4 -o filters.png --filters
       mcls plot runs/fcn4 -o why.png --saliency song.wav --label jazz

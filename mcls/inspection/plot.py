@@ -13,6 +13,7 @@ from mcls.disk.sums import check_sums
 from mcls.disk.workspace import written_whole
 from mcls.errors import ConfigError, DataError, FormatError
 from mcls.inspection.dictionary import plot_dictionary
+from mcls.inspection.dictionary_samples import plot_samples
 from mcls.inspection.recipe import plot_recipe
 from mcls.inspection.run import plot_run
 from mcls.inspection.several_runs import plot_several_runs
@@ -21,7 +22,7 @@ from mcls.plots.page import MARKS, Figure, check_format, save, style
 
 #: The options that apply to each kind of file.
 _TAKES = {
-    "dictionary": {"top", "sort", "space"},
+    "dictionary": {"top", "sort", "space", "samples", "steps"},
     "store": {"track", "feature", "dicts", "encoder", "pool"},
     "run": {"part", "filters", "top", "every", "store", "label", "how", "layer"}
     | {"saliency", "taggram", "alignment", "track", "maximise", "exciting", "audio_root", "out"},
@@ -38,8 +39,20 @@ def _draw_run(path: Path, **options: Any) -> tuple[Figure, str]:
     return plot_net(path, **options)
 
 
+def _draw_dictionary(path: Path, **options: Any) -> tuple[Figure, str]:
+    """Plot the atoms of a dictionary, or samples of it."""
+    if "samples" not in options:
+        if "steps" in options:
+            raise ConfigError("--steps is for --samples; add the number of samples")
+        return plot_dictionary(path, **options)
+    others = sorted(set(options) - {"samples", "steps"})
+    if others:
+        raise ConfigError(f"--{others[0]} is for atoms; leave it out with --samples")
+    return plot_samples(path, **options)
+
+
 _DRAW: dict[str, Callable[..., tuple[Figure, str]]] = {
-    "dictionary": plot_dictionary,
+    "dictionary": _draw_dictionary,
     "store": plot_store,
     "run": _draw_run,
     "recipe": plot_recipe,
@@ -73,9 +86,10 @@ def plot(path: Path | str | Sequence[Path], out: Path | str, **options: Any) -> 
     out : path
         The image file: ``.png``, ``.svg`` or ``.pdf``; an older plot is replaced.
     **options
-        For a dictionary, those of `plot_dictionary`; for a store, those of `plot_store`; for a run,
-        ``part`` (see `plot_run`), or ``filters=True``, ``saliency=TRACK`` or ``taggram=TRACK`` with
-        the options of `mcls.inspection.net`. None, False and empty values count as not given.
+        For a dictionary, those of `plot_dictionary` or of `plot_samples`; for a store, those of
+        `plot_store`; for a run, ``part`` (see `plot_run`), or ``filters=True``, ``saliency=TRACK``
+        or ``taggram=TRACK`` with the options of `mcls.inspection.net`. None, False and empty values
+        count as not given.
 
     Returns
     -------
