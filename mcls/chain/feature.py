@@ -7,7 +7,7 @@ from mcls.chain.step import Kind, RowAxes, RowsAndRate
 from mcls.disk.audio import parse_excerpt
 from mcls.disk.chain import Chain, Step
 from mcls.errors import DataError
-from mcls.features.extractor import Extractor
+from mcls.features.extractor import Change, Extractor
 from mcls.features.feature import Feature
 from mcls.features.specs import FeatureSpec
 from mcls.plots.axes import DimensionAxis, feature_axis
@@ -82,8 +82,17 @@ class FeatureReader:
             for (sr, excerpt, dtype), specs in groups.items()
         ]
 
-    def read(self, path: Path) -> tuple[dict[int, RowsAndRate], float, dict[str, str]]:
+    def read(
+        self, path: Path, change: Change | None = None
+    ) -> tuple[dict[int, RowsAndRate], float, dict[str, str]]:
         """Return the rows of every feature step, the seconds of audio, and its faults.
+
+        Parameters
+        ----------
+        path : Path
+            The audio file.
+        change : callable or None
+            Applied to the audio first, such as an augmentation.
 
         Raises
         ------
@@ -93,7 +102,7 @@ class FeatureReader:
         found: dict[int, RowsAndRate] = {}
         seconds, faults = 0.0, dict[str, str]()
         for extractor in self._extractors:
-            track = extractor.track(path)
+            track = extractor.track(path, change)
             if extractor.sr is None and self.sample_rate not in (None, track.sample_rate):
                 raise DataError(
                     f"its sample rate is {track.sample_rate} Hz, but the run was trained at "

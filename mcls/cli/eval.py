@@ -8,6 +8,7 @@ import click
 
 from mcls.cli.messages import echo, echo_json
 from mcls.cli.options import FILE, Name, json_option
+from mcls.cli.perturbed import CHANGES, change_options, show_perturbed
 from mcls.cli.tables import mean_and_sd, show_table
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ _FIGURES = ("macro", "95 %", "micro", "95 %", "labels", "tracks")
 @click.option("--confusion", is_flag=True, help="Also print the confusion matrix.")
 @click.option("--threshold", type=float, help="Score from which a label counts as predicted.")
 @click.option("--no-intervals", is_flag=True, help="Compute no intervals.")
+@change_options
 @json_option
 def command(
     paths: tuple[Path, ...],
@@ -42,6 +44,7 @@ def command(
     threshold: float | None,
     no_intervals: bool,
     as_json: bool,
+    **changes: Any,
 ) -> None:
     """Compute metrics of predictions, with 95 % intervals.
 
@@ -56,12 +59,29 @@ def command(
     tracks. Labels that all tracks have, or none has, are left out and
     named. With several paths --json prints a list.
 
+    With --transpose, --stretch, --noise or --gain the audio of the part is
+    changed and scored anew, at each amount LOW..HIGH[/STEP] or A,B,C; with
+    -o the metrics are plotted against the amounts.
+
     \b
     Example:
       mcls eval runs/vq --metric auc
       mcls eval runs/vq --metric accuracy --metric f1 --per-label --part valid
       mcls eval runs/vq runs/stats --json
+      mcls eval runs/fcn4 --audio tracks.csv --transpose -6..6 -o transposed.png
     """
+    if any(changes[word] is not None for word in CHANGES):
+        if per_label or confusion or threshold is not None or no_intervals:
+            raise click.UsageError(
+                "--per-label, --confusion, --threshold and --no-intervals are not for changed audio"
+            )
+        show_perturbed(paths, metrics, part, as_json, changes)
+        return
+    if lone := [word for word in ("audio", "audio_root", "out") if changes[word] is not None]:
+        raise click.UsageError(
+            f"--{lone[0].replace('_', '-')} is for changed audio; add --transpose, --stretch, "
+            "--noise or --gain"
+        )
     from mcls.stages.evaluate import evaluate
 
     reports = [

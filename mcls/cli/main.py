@@ -55,7 +55,10 @@ SECTIONS = {
 
 
 #: Modules of this folder that are no commands.
-_HELPERS = {"--init--", "main", "messages", "options", "progress", "recipe-defaults", "tables"}
+_HELPERS = {
+    *("--init--", "main", "messages", "options", "perturbed", "progress", "recipe-defaults"),
+    "tables",
+}
 
 
 #: What ends a command when memory is exhausted.

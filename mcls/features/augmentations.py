@@ -32,6 +32,9 @@ import numpy as np
 from mcls.errors import ConfigError
 from mcls.registry import Entry, entries, find, register
 
+#: The most amounts of one augmentation.
+_MOST_AMOUNTS = 100
+
 
 @dataclass(frozen=True)
 class Augmentation:
@@ -64,6 +67,9 @@ class Augmentation:
     follows="transpose",
     whole=True,
     unit="semitones",
+    unchanged=0.0,
+    grid=1.0,
+    limits=[-24.0, 24.0],
 )
 def pitch_shift(
     y: np.ndarray, sr: int, rng: np.random.Generator, *, low: float = -2.0, high: float = 2.0
@@ -94,6 +100,9 @@ def pitch_shift(
     threatens=["tempo", "length"],
     follows="multiply",
     unit="speed factor",
+    unchanged=1.0,
+    grid=0.1,
+    limits=[0.1, 10.0],
 )
 def time_stretch(
     y: np.ndarray, sr: int, rng: np.random.Generator, *, low: float = 0.9, high: float = 1.1
@@ -156,7 +165,7 @@ def equalise(
     return y
 
 
-@register("augmentations", "noise", order=3, threatens=[], unit="dB below the signal")
+@register("augmentations", "noise", order=3, threatens=[], unit="dB below the signal", grid=10.0)
 def noise(
     y: np.ndarray, sr: int, rng: np.random.Generator, *, low: float = 20.0, high: float = 40.0
 ) -> np.ndarray:
@@ -179,7 +188,15 @@ def noise(
     return _apply(AddGaussianSNR(min_snr_db=ratio, max_snr_db=ratio, p=1.0), y, sr, rng)
 
 
-@register("augmentations", "gain", order=4, threatens=["loudness"], unit="dB")
+@register(
+    "augmentations",
+    "gain",
+    order=4,
+    threatens=["loudness"],
+    unit="dB",
+    unchanged=0.0,
+    grid=6.0,
+)
 def gain(
     y: np.ndarray, sr: int, rng: np.random.Generator, *, low: float = -6.0, high: float = 6.0
 ) -> np.ndarray:
@@ -232,6 +249,54 @@ def parse_augmentations(words: Sequence[str], *, label_safe: bool = False) -> li
     if label_safe:
         parsed = {name: one for name, one in parsed.items() if not threatens(name)}
     return sorted(parsed.values(), key=lambda one: find("augmentations", one.name).facts["order"])
+
+
+def amounts_of(name: str, text: str) -> list[float]:
+    """Parse the amounts of an augmentation: ``LOW..HIGH``, ``LOW..HIGH/STEP`` or ``A,B,C``.
+
+    Parameters
+    ----------
+    name : str
+        The augmentation; its fact ``grid`` is the default step.
+    text : str
+        The amounts.
+
+    Returns
+    -------
+    list of float
+        Ascending, each once.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be parsed, or an amount is out of range.
+
+    Examples
+    --------
+    >>> amounts_of("pitch-shift", "-2..2"), amounts_of("noise", "0..30/15")
+    ([-2.0, -1.0, 0.0, 1.0, 2.0], [0.0, 15.0, 30.0])
+    """
+    facts = find("augmentations", name).facts
+    span, slash, step = text.partition("/")
+    try:
+        if ".." in span:
+            low, high = _range(f"{name}={span}", span)
+            by = float(step) if slash else facts["grid"]
+            n = int((high - low) / by + 1e-9) + 1 if by > 0 else 0
+            found = [round(low + i * by, 9) for i in range(min(n, _MOST_AMOUNTS + 1))]
+        else:
+            found = sorted({float(one) for one in text.split(",")})
+    except ValueError:
+        found = []
+    if not 0 < len(found) <= _MOST_AMOUNTS:
+        raise ConfigError(
+            f"cannot parse the amounts {text!r} of {name}; write LOW..HIGH, LOW..HIGH/STEP or "
+            f"A,B,C, at most {_MOST_AMOUNTS} amounts"
+        )
+    low, high = facts.get("limits", [-1000.0, 1000.0])
+    if bad := [one for one in found if not low <= one <= high]:
+        raise ConfigError(f"{name}={bad[0]:g}; expected {low:g} to {high:g} ({facts['unit']})")
+    return found
 
 
 def threatens(name: str) -> list[str]:

@@ -107,7 +107,7 @@ def evaluate(
         If a metric is unknown or unsuitable for the labels.
     """
     path = Path(path)
-    predictions, about = _open(path)
+    predictions, about = open_predictions(path)
     if threshold is not None and not predictions.multi_label:
         raise ConfigError(
             f"{path}: each track has one label, so the label with the highest score is predicted; "
@@ -120,7 +120,7 @@ def evaluate(
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
     options: dict[str, Any] = {
-        "threshold": _run_threshold(about) if threshold is None else threshold,
+        "threshold": run_threshold(about) if threshold is None else threshold,
         "intervals": intervals,
         "confusion": confusion,
     }
@@ -156,13 +156,13 @@ def _notes(overall: Evaluation, folds: Mapping[str, Evaluation], calibrated: boo
     return found
 
 
-def _run_threshold(about: dict[str, Any]) -> float | list[float] | None:
+def run_threshold(about: dict[str, Any]) -> float | list[float] | None:
     """Return the threshold of each label of a run, or the common one."""
     found: float | list[float] | None = about.get("thresholds") or about.get("threshold")
     return found
 
 
-def _open(path: Path) -> tuple[Predictions, dict[str, Any]]:
+def open_predictions(path: Path) -> tuple[Predictions, dict[str, Any]]:
     """Return the predictions of a path, and the ``about.json`` of its run."""
     if not path.is_dir():
         read = read_predictions(path)

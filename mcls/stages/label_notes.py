@@ -129,6 +129,8 @@ def threats(
     column: str,
     cells: Sequence[str],
     rule: str | None = None,
+    *,
+    can_follow: bool = True,
 ) -> list[str]:
     """Return a note for every augmentation that may make labels wrong.
 
@@ -146,6 +148,8 @@ def threats(
         Its cells.
     rule : str or None
         The rule by which its labels follow.
+    can_follow : bool
+        Whether there is a label rule to propose.
     """
     looks = kinds_of(column, cells)
     notes = []
@@ -158,7 +162,11 @@ def threats(
         labels = list(dict.fromkeys(label for some in met.values() for label in some))
         shown = ", ".join(labels[:_SHOWN]) + (", ..." if len(labels) > _SHOWN else "")
         kinds = " or ".join(plural_of(kind) for kind in met)
-        can = f"; let them follow with --label-rule {column}:{follows}" if follows else ""
+        can = (
+            f"; let them follow with --label-rule {column}:{follows}"
+            if follows and can_follow
+            else ""
+        )
         notes.append(
             f"{name} may make labels wrong: {where} looks like {kinds} ({shown}), which stay as "
             f"they are{can}"

@@ -26,6 +26,7 @@ from mcls.disk.run import Run, open_run
 from mcls.disk.store import Store, StoredRows
 from mcls.errors import ConfigError, DataError, FormatError
 from mcls.evaluation.aggregate import score_tracks
+from mcls.features.extractor import Change
 from mcls.parallel.pool import Pool, Task
 from mcls.parallel.progress import Progress
 from mcls.stages.calibrate import read_calibration, why_not
@@ -168,6 +169,28 @@ def predict(
     tracks = list(tracks_of(opened, sources, scorer.chain, feature))
     if not tracks:
         raise DataError(f"no audio files in {', '.join(str(source) for source in sources)}")
+    found = score_tracks_with(scorer, tracks, jobs=jobs, progress=progress)
+    results = [(tracks[i].name, found[i]) for i in range(len(tracks))]
+    return Predicted(
+        opened.labels,
+        opened.multi_label,
+        float(opened.about["threshold"]),
+        [one for _, one in results if isinstance(one, Scored)],
+        [(name, one) for name, one in results if isinstance(one, str)],
+        opened.regression,
+        None if opened.regression or scorer.calibration is not None else why_not(opened),
+        opened.thresholds,
+    )
+
+
+def score_tracks_with(
+    scorer: "Scorer",
+    tracks: "Sequence[Track]",
+    *,
+    jobs: int = 1,
+    progress: Progress | None = None,
+) -> dict[int, Scored | str]:
+    """Return the scores of tracks by their index, or the reason why one could not be scored."""
     size = 1 if jobs == 1 else max(1, min(_TASK_TRACKS, -(-len(tracks) // (8 * jobs))))
     tasks = [
         Task([*enumerate(tracks)][start : start + size]) for start in range(0, len(tracks), size)
@@ -181,17 +204,7 @@ def predict(
             seconds += some_seconds
             if progress is not None:
                 progress(len(found), len(tracks), seconds)
-    results = [(tracks[i].name, found[i]) for i in range(len(tracks))]
-    return Predicted(
-        opened.labels,
-        opened.multi_label,
-        float(opened.about["threshold"]),
-        [one for _, one in results if isinstance(one, Scored)],
-        [(name, one) for name, one in results if isinstance(one, str)],
-        opened.regression,
-        None if opened.regression or scorer.calibration is not None else why_not(opened),
-        opened.thresholds,
-    )
+    return found
 
 
 class Scorer:
@@ -255,16 +268,17 @@ def _worker_scorer(path: Path, windows: float | None) -> Scorer:
 
 
 @dataclass(frozen=True)
-class _AudioFile:
-    """An audio file to score."""
+class FileToScore:
+    """An audio file to score, changed first if there is a change."""
 
     name: str
     path: Path
     reader: FeatureReader
+    change: Change | None = None
 
     def read(self) -> tuple[RowsByStep, float, dict[str, str]]:
         """Return the rows of the feature steps, the seconds of audio, and its faults."""
-        return self.reader.read(self.path)
+        return self.reader.read(self.path, self.change)
 
 
 @dataclass(frozen=True)
@@ -281,7 +295,7 @@ class _StoredTrack:
         return rows_of_track(self.stored, self.index), 0.0, self.faults
 
 
-Track = _AudioFile | _StoredTrack
+Track = FileToScore | _StoredTrack
 
 
 def score_task(task: Task, *, scorer: Scorer) -> tuple[dict[int, Scored | str], float]:
@@ -335,11 +349,11 @@ def tracks_of(
         if reader is None:
             reader = FeatureReader(chain, run.about.get("sample_rate"))
         if not source.is_dir():
-            yield _AudioFile(str(source), source, reader)
+            yield FileToScore(str(source), source, reader)
             continue
         names = audio_below(source, Counter())
         first = next(names, None)
         if first is None:
             raise DataError(f"{source}: no audio files in it")
         for name in itertools.chain([first], names):
-            yield _AudioFile(str(source / name), source / name, reader)
+            yield FileToScore(str(source / name), source / name, reader)
