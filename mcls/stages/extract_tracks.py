@@ -63,6 +63,7 @@ def compute_shard(
     """
     out = task.out
     assert out is not None
+    _keep_freed_memory()
     failed: dict[str, str] = {}
     n_done, seconds, held_bytes, n_shards = 0, 0.0, 0, 0
     held: list[tuple[Item, TrackRows]] = []
@@ -95,6 +96,16 @@ def compute_shard(
             write()
     write()
     return n_done, failed, seconds
+
+
+def _keep_freed_memory() -> None:
+    """Let glibc keep the memory of freed arrays for the next file.
+
+    Freeing a large array raises the size from which on an array is mapped by the system on its own
+    (M_MMAP_THRESHOLD, mallopt(3)), up to 32 MiB. Without it the pages of every block of audio are
+    mapped and cleared anew, a fifth of the time for WAV. The pages of this array are never touched.
+    """
+    np.empty(31 << 20, np.uint8)
 
 
 def _change(item: Item, changes: Sequence[Augmentation], seed: int) -> Change | None:
