@@ -154,6 +154,12 @@ def test_bad_files_are_listed_and_tried_again(work):
     assert [row["path"] for row in table("tags.csv")] == ["audio/a.wav", "audio/z.wav", str(bad)]
 
 
+def test_an_empty_list_is_an_error(work):
+    code, _, err = run_mcls("predict", "one", "-", "--out", "tags.csv", input="\n")
+    assert (code, "no audio files were named" in err) == (1, True)
+    assert not list(work.glob("tags*"))
+
+
 def test_a_file_without_a_label_has_a_line(work):
     about = json.loads((work / "several" / "about.json").read_text())
     shutil.copytree("several", "tags-never")

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from mcls.disk.outputs import check_suffix
 from mcls.disk.run import Run, open_run, write_json
 from mcls.disk.scored_files import ScoredLabel, TableFormat, read_finished
 from mcls.disk.workspace import Workspace, written_whole
-from mcls.errors import ConfigError, FormatError
+from mcls.errors import ConfigError, DataError, FormatError
 from mcls.parallel.pool import Pool, Task
 from mcls.parallel.progress import Progress
 from mcls.settings import digest
@@ -100,7 +100,7 @@ def predict_files(
     ConfigError
         If `out` has another suffix, or holds something else.
     DataError, FormatError
-        If `run` is not a run folder, or a folder has no audio.
+        If `run` is not a run folder, a folder has no audio, or no file is named.
     """
     if jobs < 1:
         raise ConfigError(f"jobs={jobs}; expected 1 or more")
@@ -118,6 +118,10 @@ def predict_files(
     key = digest([opened.about, opened.settings, top, feature, vars(form)])
     record = out.with_name(f"{out.stem}.about.json")
     tracks = tracks_of(opened, sources, scorer.chain, feature)
+    first = next(tracks, None)
+    if first is None:
+        raise DataError("no audio files were named")
+    tracks = chain([first], tracks)
     about = {"key": key, "run": str(run), "mcls": __version__, "complete": False}
     n_scored, failed, seconds = 0, [], 0.0
     faults: dict[str, dict[str, str]] = {}
