@@ -48,6 +48,7 @@ SECTIONS = {
         "cv",
         "predict",
         "eval",
+        "compare",
         "export",
     ],
     "Inspect": ["info", "plot", "explain", "list", "demo"],

@@ -130,6 +130,20 @@ def _result(
     return measure(entry, settings, predictions, units).result()
 
 
+def measured(
+    predictions: Predictions,
+    metric: str,
+    *,
+    threshold: float | list[float] | None = None,
+    intervals: bool = True,
+) -> "Measured":
+    """Compute a metric of labels, with the influence of each track; see `evaluate`."""
+    validate(predictions)
+    _, entry, settings = _resolve_metric(metric, predictions, threshold)
+    units = units_of(predictions.track_ids) if intervals else None
+    return measure(entry, settings, predictions, units)
+
+
 def validate(predictions: Predictions) -> None:
     """Check that predictions are consistent.
 
