@@ -151,6 +151,14 @@ def test_copies_that_keep_threatened_labels_are_named_in_extract_and_train(keys,
     )
 
 
+def test_the_threat_is_named_of_rows_that_were_encoded(keys, tmp_path):
+    chroma(keys, tmp_path / "s.h5", "--augment", "pitch-shift=2")
+    run("learn-dict", tmp_path / "s.h5", tmp_path / "d.h5", "--size", 4)
+    run("encode", tmp_path / "s.h5", tmp_path / "e.h5", "--with", tmp_path / "d.h5")
+    said = run("train", tmp_path / "e.h5", tmp_path / "r", "--pool", "mean", "--model", "knn")
+    assert "pitch-shift may make labels wrong: column 'labels' of the copies" in said
+
+
 def test_labels_of_copies_follow_and_are_those_that_are_heard(keys, tmp_path):
     said = chroma(
         keys, tmp_path / "s.h5",

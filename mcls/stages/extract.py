@@ -40,7 +40,7 @@ from mcls.stages.extract_faults import (
     refuse_missing_audio,
 )
 from mcls.stages.extract_tracks import Item, compute_shard, shares
-from mcls.stages.label_notes import copied_label_notes, dropped_notes, move_labels
+from mcls.stages.label_notes import copied_label_notes, dropped_notes, move_labels, said_changes
 from mcls.stages.options import Extraction
 from mcls.stages.store_tracks import groups_across_parts, refuse_several_rates
 
@@ -156,6 +156,11 @@ def extract(
         shards = Shards(work, asked, overwrite=overwrite)
         columns, split_note, notes = _columns(manifest, items, old, extraction)
         move_labels(columns, changes, rules, seed)
+        if "augmented_from" in columns:
+            by = said_changes(changes, rules)
+            columns["augmented_by"] = {
+                track: by if source else "" for track, source in columns["augmented_from"].items()
+            }
         notes += copied_label_notes(columns, changes, rules, (extraction.split, extraction.group))
         notes += dropped_notes(extraction.augmentations, changes)
         known = ([old] if old else []) + shards.stores()

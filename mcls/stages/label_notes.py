@@ -1,10 +1,9 @@
 """Labels and augmentations: labels of copies follow them, or a note says that they may be wrong."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from mcls.data.label_kinds import kinds_of, plural_of
-from mcls.data.label_rules import follow
+from mcls.data.label_rules import follow, parse_rules
 from mcls.disk.labels import parse_labels
 from mcls.errors import ConfigError, DataError
 from mcls.features.augmentations import Augmentation, amounts
@@ -13,7 +12,7 @@ from mcls.stages.extract_tracks import copy_seed
 
 _SHOWN = 3
 #: Columns that say where a track is, not what it is.
-_NOT_LABELS = frozenset({"track_id", "path", "augmented_from"})
+_NOT_LABELS = frozenset({"track_id", "path", "augmented_from", "augmented_by"})
 
 
 def move_labels(
@@ -102,24 +101,31 @@ def dropped_notes(asked: Sequence[str], changes: Sequence[Augmentation]) -> list
     return [f"--keep-label-safe leaves out {', '.join(dropped)}{left}"]
 
 
-def stored_copies_notes(
-    settings: Mapping[str, Any], column: str, cells: Sequence[str]
-) -> list[str]:
+def said_changes(changes: Sequence[Augmentation], rules: Mapping[str, str]) -> str:
+    """Return the cell of a copy in the column ``augmented_by``: augmentations, then label rules."""
+    return "; ".join([*map(str, changes), *(f"{name}:{rule}" for name, rule in rules.items())])
+
+
+def stored_copies_notes(changes: Sequence[str], column: str, cells: Sequence[str]) -> list[str]:
     """Name the augmentations of the copies in a store that may make a column of labels wrong.
 
     Parameters
     ----------
-    settings : mapping
-        Of the store.
+    changes : sequence of str
+        The cells ``augmented_by`` of the copies; see `said_changes`.
     column : str
         The column of labels.
     cells : sequence of str
         Its cells.
     """
-    made: Mapping[str, Any] = settings.get("augment", {})
-    names = [word.partition("=")[0] for word in made.get("by", ())]
-    rule = made.get("label_rules", {}).get(column)
-    return threats("augmentations", names, f"column {column!r} of the copies", column, cells, rule)
+    notes = []
+    for cell in dict.fromkeys(changes):
+        words = [word for word in cell.split("; ") if word]
+        names = [word.partition("=")[0] for word in words if ":" not in word]
+        rule = parse_rules([word for word in words if ":" in word]).get(column)
+        where = f"column {column!r} of the copies"
+        notes += threats("augmentations", names, where, column, cells, rule)
+    return list(dict.fromkeys(notes))
 
 
 def threats(

@@ -88,8 +88,9 @@ def label_notes(plan: Plan) -> list[str]:
     column, training = plan.settings["labels"], plan.training
     used = plan.parts.of("train", "valid", "test")
     cells = [plan.store.column(column)[i] for i in used]
-    copied = set(copies(plan.store)) & set(plan.parts.of("train").tolist())
-    notes = stored_copies_notes(plan.store.settings, column, cells) if copied else []
+    copied = sorted(set(copies(plan.store)) & set(plan.parts.of("train").tolist()))
+    made = plan.store.tracks.get("augmented_by", [])
+    notes = stored_copies_notes([made[i] for i in copied if made], column, cells)
     if training is None:
         return notes
     names = [split_spec(spec)[0] for spec in training.augment]
