@@ -42,7 +42,8 @@ test-all: install ## Run every test
 fuzz: install ## Read 5,000 damaged audio files and 10,000 others (half an hour)
 	MCLS_FUZZ=5000 MCLS_FUZZ_FILES=10000 $(BIN)/python -m pytest -m slow -s tests/fuzz
 
-kills: install ## Run 40 extractions, each killed repeatedly until it finishes
+kills: install ## Kill every command that writes, 320 times, and 40 extractions (minutes)
+	MCLS_KILLS=320 $(BIN)/python -m pytest -m slow -s tests/test_workspace.py -k kills
 	MCLS_KILLS=40 $(BIN)/python -m pytest -m slow -s tests/test_extract.py -k killed
 
 lint: install ## Run ruff, mypy and codespell

@@ -270,6 +270,15 @@ def test_a_file_that_computes_something_else_is_refused(trained, exported) -> No
         compare_onnx(path, graph, [torch.zeros(1, N_FRAMES, N_MELS)])
 
 
+def test_the_same_export_again_does_nothing(trained, tmp_path) -> None:
+    """As after a kill that came when the file was there."""
+    out = tmp_path / "net.pt2"
+    assert export(trained("mlp"), out).computed
+    before = out.read_bytes()
+    assert not export(trained("mlp"), out).computed
+    assert out.read_bytes() == before
+
+
 def test_what_cannot_be_exported_is_refused(trained, place, tmp_path, monkeypatch) -> None:
     with pytest.raises(ConfigError, match="the model is logistic, but only nets can be exported"):
         export(trained("logistic"), tmp_path / "x.pt2")
@@ -279,7 +288,7 @@ def test_what_cannot_be_exported_is_refused(trained, place, tmp_path, monkeypatc
     (tmp_path / "there.pt2").write_text("mine")
     with pytest.raises(ConfigError, match="is not an exported net that mcls wrote"):
         export(run, tmp_path / "there.pt2", overwrite=True)
-    with pytest.raises(ConfigError, match="already exists; pass --overwrite to replace it"):
+    with pytest.raises(ConfigError, match=r"is not this net; .* pass --overwrite to replace it"):
         export(run, tmp_path / "there.pt2")
     assert (tmp_path / "there.pt2").read_text() == "mine"
     with pytest.raises(ConfigError, match=r"--with-mel needs a net that reads a mel .* reads mfcc"):

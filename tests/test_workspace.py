@@ -14,6 +14,7 @@ import mcls
 from mcls.disk import workspace
 from mcls.disk.workspace import Workspace, clean_workspaces, written_whole
 from mcls.errors import ConfigError, DataError
+from mcls.stages.predict_files import predict_files
 
 
 def names(folder: Path) -> list[str]:
@@ -380,3 +381,31 @@ def test_a_link_to_a_folder_is_kept(tmp_path: Path) -> None:
     assert link.is_symlink()
     assert names(folder) == ["new"]
     assert names(tmp_path) == ["far", "run"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_every_command_that_writes_survives_kills(tmp_path):
+    """MCLS_KILLS says how many; `make kills` asks for 320."""
+    script = Path(__file__).with_name("kill_commands.py")
+    done = subprocess.run(
+        [sys.executable, str(script), str(tmp_path), os.environ.get("MCLS_KILLS", "64"), "0"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    print(done.stdout)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_table_of_predictions_without_its_header_begins_anew(store, tmp_path):
+    """A kill may come between the record of `predict --out` and the first line of the table."""
+    mcls.train(store, tmp_path / "run", model="knn", settings=["n_neighbors=1"], pool=["mean"])
+    whole, table = tmp_path / "whole.csv", tmp_path / "table.csv"
+    for out in (whole, table):
+        predict_files(tmp_path / "run", [store.parent], out)
+    for left in (b"", table.read_bytes()[:9]):
+        table.write_bytes(left)
+        predict_files(tmp_path / "run", [store.parent], table)
+        assert table.read_bytes() == whole.read_bytes()

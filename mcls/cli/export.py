@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from mcls.cli.messages import echo, echo_json
+from mcls.cli.messages import echo, echo_json, say
 from mcls.cli.options import FILE, json_option, overwrite_option
 from mcls.cli.progress import done_line
 
@@ -53,6 +53,9 @@ def command(
             echo(f"{what} {name}: {' x '.join(map(str, size))}")
     for note in done.notes:
         echo(f"note: {note}")
+    if not done.computed:
+        say(f"{out} is up to date; nothing to do")
+        return
     megabytes = done.path.stat().st_size / 1e6
     done_line(
         f"wrote {out}: {megabytes:.3g} MB, at most {done.difference:.1g} from torch,", started

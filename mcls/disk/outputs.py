@@ -65,7 +65,7 @@ def check_replaced(path: Path, mark: bytes, what: str) -> None:
     ConfigError
         If something else is there.
     """
-    if path.exists() and not _holds(path, mark):
+    if path.exists() and not holds(path, mark):
         raise ConfigError(_refusal(path, what))
 
 
@@ -73,7 +73,8 @@ def _refusal(path: Path, what: str) -> str:
     return f"{path} is not {what} that mcls wrote and is not replaced; choose another output"
 
 
-def _holds(path: Path, mark: bytes) -> bool:
+def holds(path: Path, mark: bytes) -> bool:
+    """Return whether a file contains some bytes."""
     if not path.is_file() or path.stat().st_size == 0:
         return False
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:

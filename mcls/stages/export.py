@@ -1,5 +1,6 @@
 """Export of the net of a run to one file for other programs, from rows or from audio."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,10 +9,11 @@ from mcls import __version__
 from mcls.chain.feature import feature_of
 from mcls.chain.model_cache import net_of_labels
 from mcls.disk.chain import Chain
-from mcls.disk.outputs import check_replaced
+from mcls.disk.outputs import check_replaced, holds
 from mcls.disk.run import Run, open_run
 from mcls.disk.workspace import written_whole
 from mcls.errors import ConfigError, MclsError
+from mcls.settings import digest
 
 if TYPE_CHECKING:
     import torch
@@ -42,6 +44,8 @@ class Exported:
         Metadata in the file.
     notes : list of str
         Remarks on the use of the file.
+    computed : bool
+        False if the file was there already; its sizes and metadata are not read then.
     """
 
     path: Path
@@ -50,6 +54,7 @@ class Exported:
     difference: float
     metadata: dict[str, Any]
     notes: list[str]
+    computed: bool = True
 
 
 def export(
@@ -86,9 +91,6 @@ def export(
     out = Path(out)
     if out.suffix.lower() not in SUFFIXES:
         raise ConfigError(f"{out}: the suffix is {out.suffix!r}; expected {' or '.join(SUFFIXES)}")
-    if out.exists() and not overwrite:
-        raise ConfigError(f"{out} already exists; pass --overwrite to replace it")
-    check_replaced(out, b'{"mcls": ', "an exported net")
     opened = open_run(run)
     if opened.net_file is None:
         name = opened.settings.get("train", {}).get("model", "a classifier")
@@ -96,6 +98,15 @@ def export(
             f"{run}: the model is {name}, but only nets can be exported; train one of "
             "`mcls list nets`, or use `mcls predict`"
         )
+    key = digest([__version__, hashlib.sha256(opened.net_file.read_bytes()).hexdigest(), with_mel])
+    if holds(out, f'"made_from": "{key}"'.encode()):
+        return Exported(out, {}, {}, 0.0, {}, [], computed=False)
+    if out.exists() and not overwrite:
+        raise ConfigError(
+            f"{out} exists and is not this net; choose another output, or pass --overwrite to "
+            "replace it"
+        )
+    check_replaced(out, b'{"mcls": ', "an exported net")
     onnx = out.suffix.lower() == ".onnx"
     if onnx:
         from mcls.export.files import check_installed
@@ -104,7 +115,7 @@ def export(
     model = net_of_labels(opened)
     chain = opened.chain()
     made = _from_audio(opened, chain, model) if with_mel else _from_rows(opened, model)
-    metadata = _metadata(opened, chain, model, made)
+    metadata = {**_metadata(opened, chain, model, made), "made_from": key}
     difference = _write(made, out, metadata, onnx)
     notes = []
     if not with_mel:

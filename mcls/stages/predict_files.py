@@ -6,7 +6,6 @@ the end, the files that could not be scored. A command that was killed continues
 whole file; files that are in the table are not scored again.
 """
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,6 +18,7 @@ from mcls.disk.audio_faults import fault_notes
 from mcls.disk.outputs import check_suffix
 from mcls.disk.run import Run, open_run, write_json
 from mcls.disk.scored_files import ScoredLabel, TableFormat, read_finished
+from mcls.disk.text_files import read_json
 from mcls.disk.workspace import Workspace, written_whole
 from mcls.errors import ConfigError, DataError, FormatError
 from mcls.parallel.pool import Pool, Task
@@ -129,6 +129,8 @@ def predict_files(
         known, size = _known(out, record, key, form, overwrite=overwrite)
         _write_record(record, about)
         with out.open("r+b" if size else "wb") as file:
+            if not known:  # a kill may have left less than the header
+                size = 0
             file.truncate(size)
             file.seek(size)
             if not size:
@@ -208,10 +210,10 @@ def _read_record(record: Path) -> dict[str, Any] | None:
     if not record.is_file():
         return None
     try:
-        about = json.loads(record.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise FormatError(f"{record} is corrupt ({error}); remove it and {record.stem}") from error
-    return about if isinstance(about, dict) and "key" in about else None
+        about = read_json(record)
+    except FormatError as error:
+        raise FormatError(f"{error}; remove it and {record.stem}") from error
+    return about if "key" in about else None
 
 
 def _write_record(record: Path, about: dict[str, Any]) -> None:
