@@ -471,7 +471,7 @@ def test_errors_say_what_to_do(bands: Path, store: Path, tmp_path: Path) -> None
 
 
 def test_settings_out_of_range_are_refused(bands: Path, store: Path, tmp_path: Path) -> None:
-    plain = Step("feature", "mfcc", {"sr": 22050, "n_mfcc": 4})
+    plain = Step("feature", "mfcc", {"sr": 22050, "n_mfcc": 4, "excerpt": None, "dtype": "float32"})
     mfcc = write_dict(tmp_path / "m.h5", np.eye(4), feature=plain)
     with pytest.raises(ConfigError, match="mfcc dimensions, which have no frequency to sort by"):
         plot_dictionary(mfcc, sort="frequency")

@@ -1,4 +1,4 @@
-"""Open damaged files, one after the other: python open_damaged.py ORIGINALS WORK FIRST END SEED.
+"""Open damaged files: python -m fuzz.open_damaged ORIGINALS WORK FIRST END SEED.
 
 A line of JSON per file tells the outcome: ``same``, ``refused`` with the message, ``changed`` with
 what differs, or ``broken`` with the exception. The number of the file is written to WORK/at before
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from click.testing import CliRunner
-from mutations import mutated
+from fuzz.mutations import mutated
 
 from mcls.chain.model_cache import fitted_model
 from mcls.cli.main import cli

@@ -1,6 +1,6 @@
 """Damaged stores, dictionaries, runs, recipes and manifests: the same numbers, or an error.
 
-The files are opened in batches by `open_damaged.py`, in processes of their own, so that a crash and
+The files are opened in batches by `open_damaged`, in processes of their own, so that a crash and
 a blow-up of memory show. ``MCLS_FUZZ_FILES`` sets how many, ``MCLS_FUZZ_SEED`` which; `make fuzz`
 opens 10,000. Recipes and manifests are written by people: there, any outcome but a traceback is
 right. So it is for files without checksums, whose damage older versions could not show.
@@ -87,12 +87,14 @@ def test_damaged_files_give_the_same_numbers_or_an_error(tmp_path):
     made.mkdir()
     work.mkdir()
     originals(made)
-    script = Path(__file__).with_name("open_damaged.py")
+    tests = Path(__file__).parents[1]
     lines, deaths, first = [], [], 0
     while first < N_FILES:
         end = min(first + BATCH, N_FILES)
-        command = [sys.executable, script, made, work, first, end, SEED]
-        done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+        command = [sys.executable, "-m", "fuzz.open_damaged", made, work, first, end, SEED]
+        done = subprocess.run(
+            list(map(str, command)), capture_output=True, text=True, check=False, cwd=tests
+        )
         lines += [json.loads(line) for line in done.stdout.splitlines()]
         if done.returncode:
             at = int((work / "at").read_text()) if (work / "at").is_file() else -1
