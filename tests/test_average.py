@@ -217,16 +217,19 @@ def test_a_run_that_knows_the_test_tracks_is_refused(store, members, tmp_path):
 def test_an_older_run_is_refused(store, members, tmp_path):
     mcls.train(store, tmp_path / "old", feature="mfcc", pool=["mean"], model="svm", **PARTS)
     with h5py.File(tmp_path / "old" / "chain.h5", "a") as file:
-        del file["learnt_from"]
+        del file["learnt_from"], file.attrs["checksums"]
+    (tmp_path / "old" / "run.sha256").unlink()  # older runs have none
     with pytest.raises(DataError, match="train it again"):
         mcls.train(store, tmp_path / "x", model="average", dicts=[tmp_path / "old"], **PARTS)
 
 
 def test_damaged_names_of_train_tracks_are_an_error(store, tmp_path):
     mcls.train(store, tmp_path / "a", feature="mfcc", pool=["mean"], model="svm", **PARTS)
+    (tmp_path / "a" / "run.sha256").unlink()
     for damaged in (3.5, [1, 2], b"one name"):
         with h5py.File(tmp_path / "a" / "chain.h5", "a") as file:
             del file["learnt_from"]
+            file.attrs.pop("checksums", None)
             file["learnt_from"] = damaged
         with pytest.raises(FormatError, match="not a list of names"):
             scores_step(open_run(tmp_path / "a"))

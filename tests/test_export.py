@@ -182,7 +182,7 @@ def test_every_net_is_a_file_of_either_kind(net, settings, trained, tmp_path, mo
     samples = find("nets", net).facts["dims"] == 1
     n_frames, n_dims = n_frames + 37, 1 if samples else n_dims + 21
     model = untrained(net, settings, n_frames, n_dims)
-    monkeypatch.setattr("mcls.stages.export.fitted_model", lambda run: model)
+    monkeypatch.setattr("mcls.stages.export.net_of_labels", lambda run: model)
     one_length = not find("nets", net).facts.get("any_length") or "input_norm" in settings
     for suffix in (".pt2", ".onnx"):
         done = export(trained("mlp"), tmp_path / f"net{suffix}")

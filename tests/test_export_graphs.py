@@ -99,6 +99,7 @@ def test_a_label_the_net_never_saw_has_the_lowest_score() -> None:
 
         class spec:  # noqa: N801
             outputs, always = (0, 3), (2,)
+            target_scale = target_mean = ()
 
     x = torch.tensor([[[1.5, -2.0]]])
     logits, scores = SegmentGraph(Model, 4)(x)

@@ -139,7 +139,7 @@ def test_the_table_of_all_nets() -> None:
 
 def test_types_and_settings_come_from_shared_names_and_base_classes() -> None:
     settings = find("nets", "fcn7").settings
-    assert list(settings) == ["width", "nonlinearity", "dropout", "batch_norm", "init"]
+    assert list(settings) == ["width", "pool", "nonlinearity", "dropout", "batch_norm", "init"]
     assert settings["init"].type == "Literal['xavier', 'he', 'orthogonal', 'default']"
     assert all(setting.doc for setting in settings.values())
 

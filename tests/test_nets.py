@@ -168,7 +168,8 @@ def test_it_learns_eight_random_segments_by_heart(name: str) -> None:
         "pons-parallel": 0.1,
     }
     width = wider.get(name, 0.03)
-    size = {"layers": (32,)} if name == "mlp" else {"width": width}
+    sized = "width" in find("nets", name).settings
+    size = {"width": width} if sized else {"layers": (32,)}
     settings = narrow(name, dropout=0.0, **size)
     net = build_net(name, settings, n_frames, n_dims, 2, seed=1)
     x = segments(8, n_frames, n_dims)

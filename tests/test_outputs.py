@@ -24,7 +24,9 @@ def store(tmp_path: Path) -> Path:
     ids = [f"t{i}" for i in range(6)]
     tracks = {"track_id": ids, "path": ids, "labels": list("ababab"), "split": ["train"] * 6}
     rows = np.arange(36, dtype="float32").reshape(12, 3)
-    chain = (Step("feature", "mel", {"n_mels": 3}),)
+    chain = (
+        Step("feature", "mel", {"n_mels": 3, "sr": 22050, "excerpt": None, "dtype": "float32"}),
+    )
     new = NewRows("mel", chain, 43.0, 3, [2] * 6, [rows])
     write_store(tmp_path / "s.h5", StoreContents(tracks), [new])
     return tmp_path / "s.h5"

@@ -10,6 +10,8 @@ from mcls.plots.axes import dim_ticks, feature_axis, frequency_ticks
 from mcls.plots.colours import AMOUNT, ROWS, SIGNED, lab_to_rgb, scale_of
 from mcls.plots.curves import by_quantity
 
+EXTRACTION = {"sr": 22050, "excerpt": None, "dtype": "float32"}
+
 
 def hz(label: str) -> float:
     return 1000 * float(label[:-1]) if label.endswith("k") else float(label)
@@ -18,7 +20,7 @@ def hz(label: str) -> float:
 @pytest.mark.parametrize("n_mels", [16, 40, 128])
 @pytest.mark.parametrize("htk", [False, True])
 def test_ticks_of_mel_stand_where_librosa_has_the_bands(n_mels: int, htk: bool) -> None:
-    step = Step("feature", "mel", {"sr": 22050, "n_mels": n_mels, "htk": htk})
+    step = Step("feature", "mel", {**EXTRACTION, "n_mels": n_mels, "htk": htk})
     positions, labels = dim_ticks(axes_of((step,), n_dims=n_mels).dimensions, 8)
     centres = librosa.mel_frequencies(n_mels + 2, fmin=0, fmax=11025, htk=htk)[1:-1]
     there = np.interp(positions, np.arange(n_mels), centres)
@@ -29,7 +31,7 @@ def test_ticks_of_mel_stand_where_librosa_has_the_bands(n_mels: int, htk: bool) 
 
 
 def test_ticks_of_cqt_stand_where_librosa_has_the_bins() -> None:
-    step = Step("feature", "cqt", {"sr": 22050, "n_bins": 84, "fmin": 32.70319566257483})
+    step = Step("feature", "cqt", {**EXTRACTION, "n_bins": 84, "fmin": 32.70319566257483})
     positions, labels = dim_ticks(axes_of((step,)).dimensions, 8)
     bins = librosa.cqt_frequencies(84, fmin=librosa.note_to_hz("C1"))
     for at, label in zip(positions, labels, strict=True):

@@ -438,7 +438,9 @@ def test_what_does_not_fit_is_refused(net, classic, store, tmp_path) -> None:
         plot(net, out, filters=True, label="low")
     with pytest.raises(ConfigError, match="choose one of filters, taggram"):
         plot(net, out, filters=True, taggram="t18")
-    with pytest.raises(ConfigError, match="choose one of filters, saliency, taggram"):
+    with pytest.raises(
+        ConfigError, match="choose one of filters, saliency, alignment, taggram, track"
+    ):
         plot(net, out, label="low")
     with pytest.raises(DataError, match="no audio file and no track 't99'"):
         plot(net, out, saliency="t99")

@@ -22,7 +22,9 @@ def write(path):
     """A good store: three tracks, seven rows of three numbers."""
     ids = ["one", "two", "three"]
     tracks = {"track_id": ids, "path": ids, "labels": ["a", "b", "c"], "seconds": [1.0, 2.0, 3.0]}
-    chain = (Step("dictionary", "kmeans", {}, (), {"components": np.eye(3)}, ("one",)),)
+    settings = {"sr": 22050, "excerpt": None, "dtype": "float32"}
+    learnt = Step("dictionary", "kmeans", {}, (0,), {"components": np.eye(3)}, ("one",))
+    chain = (Step("feature", "mel", settings), learnt)
     rows = np.arange(21, dtype=np.float32).reshape(7, 3)
     write_store(path, StoreContents(tracks), [NewRows("mel", chain, 43.0, 3, [2, 0, 5], [rows])])
 

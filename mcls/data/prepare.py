@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from mcls.disk.manifest import Manifest, is_written, write_manifest
+from mcls.disk.workspace import clean_workspace
 from mcls.errors import DataError
 from mcls.registry import find
 from mcls.settings import resolve
@@ -53,6 +54,7 @@ def prepare(
     manifest = entry.load()(Path(root), **resolve(entry, settings or {}))
     out = Path(out)
     if is_written(manifest, out):
+        clean_workspace(out)
         return PreparedDataset(out, manifest, False)
     if out.exists() and not overwrite:
         raise DataError(f"{out} already exists with other content; pass --overwrite to replace it")

@@ -17,7 +17,7 @@ from mcls.data.splits import make_folds, make_parts
 from mcls.disk.manifest import Manifest, is_written, open_source, write_manifest
 from mcls.disk.options import Reading
 from mcls.disk.text_files import read_json
-from mcls.disk.workspace import written_whole
+from mcls.disk.workspace import clean_workspace, written_whole
 from mcls.errors import ConfigError, DataError, FormatError
 from mcls.options import takes_options
 
@@ -140,7 +140,9 @@ def add_split(
             )
         if out is not None and target.exists() and not _same_file(target, source):
             raise DataError(f"{target} already exists; pass --overwrite to replace it")
-    if not same:
+    if same:
+        clean_workspace(target)
+    else:
         write_manifest(manifest, target)
     _write_record(target, column, record)
     return AddedSplit(target, column, counts, record, not same)
@@ -182,6 +184,7 @@ def _read_records(manifest: Path) -> dict[str, Any]:
 def _write_record(manifest: Path, column: str, record: dict[str, Any]) -> None:
     records = _read_records(manifest)
     if records.get(column) == record:
+        clean_workspace(_record_file(manifest))
         return
     with written_whole(_record_file(manifest)) as temporary:
         text = json.dumps({**records, column: record}, indent=2, ensure_ascii=False)

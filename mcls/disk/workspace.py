@@ -261,13 +261,19 @@ def is_workspace(name: str) -> bool:
     return re.fullmatch(r"\..+\.work", name) is not None
 
 
+def clean_workspace(out: Path | str) -> None:
+    """Remove what a dead process has left beside an output that is there."""
+    with suppress(DataError):
+        work = Workspace(out)
+        if work.out.exists() and work.is_there:
+            with work:
+                work._replaced = True
+
+
 def clean_workspaces(folder: Path) -> None:
     """Remove the workspaces of dead processes in a folder, of outputs that are there."""
     for path in folder.glob(".*.work"):
-        out = path.with_name(path.name[1:-5])
-        if out.exists():
-            with suppress(DataError), Workspace(out) as work:
-                work._replaced = True
+        clean_workspace(path.with_name(path.name[1:-5]))
 
 
 def _place(out: Path | str) -> Path:

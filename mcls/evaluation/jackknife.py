@@ -170,7 +170,7 @@ def interval(value: float, spread: Spread, *, bounded: bool = True) -> tuple[flo
     Examples
     --------
     >>> [round(end, 3) for end in interval(0.8, Spread(0.0016, 99, 100))]
-    [0.708, 0.868]
+    [0.709, 0.868]
     >>> [round(end, 3) for end in interval(1.0, Spread(0.0, 9, 10))]
     [0.722, 1.0]
     """

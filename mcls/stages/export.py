@@ -99,7 +99,7 @@ def export(
             "`mcls list nets`, or use `mcls predict`"
         )
     key = digest([__version__, hashlib.sha256(opened.net_file.read_bytes()).hexdigest(), with_mel])
-    if holds(out, f'"made_from": "{key}"'.encode()):
+    if not overwrite and holds(out, f'"made_from": "{key}"'.encode()):
         return Exported(out, {}, {}, 0.0, {}, [], computed=False)
     if out.exists() and not overwrite:
         raise ConfigError(
