@@ -62,9 +62,9 @@ MEMBERS = [
     ROWS,
     OFFSETS,
     "features/mel/chain",
-    "features/mel/chain/0",
-    "features/mel/chain/0/components",
-    "features/mel/chain/0/learnt_from",
+    "features/mel/chain/1",
+    "features/mel/chain/1/components",
+    "features/mel/chain/1/learnt_from",
 ]
 DATASETS = [
     "tracks/track_id",
@@ -73,8 +73,8 @@ DATASETS = [
     "failed/reason",
     ROWS,
     OFFSETS,
-    "features/mel/chain/0/components",
-    "features/mel/chain/0/learnt_from",
+    "features/mel/chain/1/components",
+    "features/mel/chain/1/learnt_from",
 ]
 
 
@@ -297,7 +297,7 @@ def test_sizes_that_overflow(good):
 
 def test_groups_in_a_circle(good):
     def spoil(file):
-        file["features/mel/chain/0/again"] = file["features"]
+        file["features/mel/chain/1/again"] = file["features"]
 
     refused(good, spoil, "is in the file under two names")
 
@@ -321,7 +321,7 @@ def test_frame_rates_that_are_none(good, value):
 @pytest.mark.parametrize(
     "value", ["{", "[1]", "1", np.zeros(3), b"\xff", h5py.Empty("f8")], ids=str
 )
-@pytest.mark.parametrize("where", ["/", "features/mel", "features/mel/chain/0"])
+@pytest.mark.parametrize("where", ["/", "features/mel", "features/mel/chain/1"])
 def test_settings_that_are_none(good, where, value):
     def spoil(file):
         file[where].attrs["settings"] = value
