@@ -248,3 +248,16 @@ def test_split_in_place_keeps_the_mode_and_the_link(mcls, tracks, tmp_path):
     assert file.stat().st_mode & 0o777 == 0o640
     assert "split" in file.read_text().splitlines()[0]
     assert [path.name for path in file.parent.iterdir()] == ["kept.csv"]
+
+
+def test_a_split_that_is_there_is_cleaned_of_what_a_kill_left(tmp_path):
+    rows = [f"{i}.wav,{i % 2},g{i}" for i in range(12)]
+    manifest, out = tmp_path / "m.csv", tmp_path / "out.csv"
+    manifest.write_text("\n".join(["path,labels,group", *rows]) + "\n")
+    words = ["data", "split", str(manifest), "-o", str(out)]
+    assert CliRunner().invoke(cli, words).exit_code == 0
+    before = out.read_bytes()
+    for name in (".out.csv.work", ".out.splits.json.work"):
+        (tmp_path / name / "old").mkdir(parents=True)
+    assert CliRunner().invoke(cli, words).exit_code == 0
+    assert out.read_bytes() == before and not list(tmp_path.glob(".*"))

@@ -100,3 +100,11 @@ def test_notes_have_the_pitch_asked_for(name, rng):
         spectrum[110 * k - 8 : 110 * k + 8].max() for k in (1, 2, 3, 4, 5)
     ]  # 220 k Hz; 2 Hz a bin
     assert max(near[1], near[3]) > 20 * max(near[0], near[2], near[4])  # 440 and 880 Hz only
+
+
+def test_it_goes_on_where_a_kill_left_nothing_but_a_workspace(tmp_path):
+    (tmp_path / "set" / ".synth.json.work").mkdir(parents=True)
+    make_synth(tmp_path / "set", n_tracks=18, seconds=1)
+    (tmp_path / "set" / ".manifest.csv.work").mkdir()
+    assert is_made(tmp_path / "set", n_tracks=18, seconds=1)
+    assert not list((tmp_path / "set").glob(".*"))

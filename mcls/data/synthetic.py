@@ -15,7 +15,7 @@ import soundfile
 from mcls.data.splits import make_parts
 from mcls.disk.labels import parse_labels
 from mcls.disk.manifest import Manifest, write_manifest
-from mcls.disk.workspace import written_whole
+from mcls.disk.workspace import clean_workspaces, is_workspace, written_whole
 from mcls.errors import ConfigError, DataError
 from mcls.parallel.progress import Progress
 from mcls.settings import canonical
@@ -162,10 +162,16 @@ def make_synth(
 def is_made(
     folder: str | Path, *, seed: int = 0, n_tracks: int = 180, seconds: float = 4.0
 ) -> bool:
-    """Return whether a folder already holds the whole dataset of these settings."""
+    """Return whether a folder already holds the whole dataset of these settings.
+
+    What a killed command left beside a whole dataset is removed.
+    """
     note = Path(folder) / "synth.json"
     whole = (Path(folder) / "manifest.csv").is_file() and note.is_file()
-    return whole and note.read_text(encoding="utf-8").strip() == _settings(seed, n_tracks, seconds)
+    if not whole or note.read_text(encoding="utf-8").strip() != _settings(seed, n_tracks, seconds):
+        return False
+    clean_workspaces(Path(folder))
+    return True
 
 
 def make_artist(style: str, number: int, seed: int) -> Artist:
@@ -309,7 +315,9 @@ def _claim(folder: Path, settings: str, overwrite: bool) -> None:
         (folder / "manifest.csv").unlink(missing_ok=True)
         for old in (folder / "audio").glob("*/*.wav"):
             old.unlink()
-    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    elif folder.exists() and (
+        not folder.is_dir() or any(not is_workspace(path.name) for path in folder.iterdir())
+    ):
         raise DataError(
             f"{folder} already exists and is not a synthetic dataset; choose another folder"
         )
