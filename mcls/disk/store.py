@@ -100,6 +100,22 @@ class Store:
         """The ``track_id`` of every track."""
         return self.tracks["track_id"]
 
+    def index_of(self, track: str) -> int:
+        """Return the place of a track in the store.
+
+        Raises
+        ------
+        DataError
+            If there is no such track; the message suggests one, and of many names only a few.
+        """
+        ids = self.track_ids
+        if track in ids:
+            return ids.index(track)
+        hint = suggest(track, ids)
+        if len(ids) > 10 and hint.startswith("there are"):
+            hint = f"there are {len(ids)}, such as {', '.join(ids[:3])}"
+        raise DataError(f"{self.path}: there is no track {track!r}; {hint}")
+
     def column(self, name: str) -> list[str]:
         """Return a column as text.
 

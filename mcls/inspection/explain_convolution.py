@@ -93,9 +93,7 @@ def convolution(
     check_replaced(out, MARKS[out.suffix.lower()], "a plot")
     store = Store(path)
     track = store.track_ids[0] if track is None else track
-    if track not in store.track_ids:
-        raise DataError(f"{path}: there is no track {track!r}; {suggest(track, store.track_ids)}")
-    place = store.track_ids.index(track)
+    place = store.index_of(track)
     name, given, n_labels, length, rows, chain = _net_and_rows(net, store, place, feature, settings)
     length = frames or length
     if not len(rows):

@@ -7,7 +7,7 @@ import numpy as np
 
 from mcls.disk.labels import parse_labels
 from mcls.disk.store import Store
-from mcls.errors import DataError, suggest
+from mcls.errors import DataError
 
 #: Rows from which the mean and the standard deviation are computed, evenly spaced in the store.
 _ROWS = 10_000
@@ -68,9 +68,7 @@ def example_row(
     store = Store(path)
     rows = store.feature(feature)
     track = store.track_ids[0] if track is None else track
-    if track not in store.track_ids:
-        raise DataError(f"{path}: there is no track {track!r}; {suggest(track, store.track_ids)}")
-    i = store.track_ids.index(track)
+    i = store.index_of(track)
     own = rows.track(i)
     row = len(own) // 2 if row is None else row
     if not 0 <= row < len(own):

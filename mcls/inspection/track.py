@@ -12,7 +12,7 @@ from mcls.chain.options import Representation
 from mcls.chain.step import RowAxes, RowsAndRate, apply_chain, axes_of, kind_of
 from mcls.disk.chain import Chain, Step
 from mcls.disk.store import Store
-from mcls.errors import DataError, suggest
+from mcls.errors import DataError
 from mcls.plots.track import Panel
 
 
@@ -52,11 +52,7 @@ def track_panels(
     ConfigError
         If the chain does not fit the store.
     """
-    if track not in store.track_ids:
-        raise DataError(
-            f"{store.path}: there is no track {track!r}; {_suggest_track(track, store)}"
-        )
-    index = store.track_ids.index(track)
+    index = store.index_of(track)
     rates = store.tracks.get("sample_rate")
     sr = None if rates is None else int(rates[index])
     if dicts or pool or encoder is not None or feature is not None:
@@ -128,12 +124,3 @@ def _panels_of_step(step: Step, rows: np.ndarray, axes: RowAxes) -> list[Panel]:
         for order, block in enumerate(blocks[1:], 1)
     ]
     return [static, *deltas]
-
-
-def _suggest_track(track: str, store: Store) -> str:
-    """Suggest a track; of many only a few are named."""
-    ids = store.track_ids
-    said = suggest(track, ids)
-    if len(ids) > 10 and said.startswith("there are"):
-        return f"there are {len(ids)}, such as {', '.join(ids[:3])}"
-    return said

@@ -15,7 +15,7 @@ from mcls.disk.run import Run, open_run
 from mcls.disk.store import Store
 from mcls.disk.stored_rows import StoredRows
 from mcls.disk.workspace import written_whole
-from mcls.errors import ConfigError, DataError, suggest
+from mcls.errors import ConfigError, DataError
 from mcls.plots.maps import draw_maps
 from mcls.plots.page import Figure, shortened
 from mcls.training.segments import grid
@@ -99,10 +99,7 @@ def plot_maps(
     net = _net_of(path)
     layer = layer_of(net.model, layer or "1")
     opened, steps = net.store(store)
-    if track not in opened.track_ids:
-        near = suggest(track, opened.track_ids)
-        raise DataError(f"{opened.path}: there is no track {track!r}; {near}")
-    rows, _ = encoded_track(steps, net.chain, opened.track_ids.index(track))
+    rows, _ = encoded_track(steps, net.chain, opened.index_of(track))
     segments = next(net.model.segments(rows))
     segment = segments[len(segments) // 2 :][:1]
     maps = feature_maps(net.model, segment, layer)[0]
