@@ -118,4 +118,5 @@ def test_a_row_of_the_whole_track_has_no_time(made):
 
 
 def test_every_kind_of_step_is_here():
-    assert {*entries("steps")} == {"feature", "dictionary", "pool", "net", "concat", "scores"}
+    kinds = {"feature", "dictionary", "pool", "net", "concat", "scores", "states"}
+    assert {*entries("steps")} == kinds

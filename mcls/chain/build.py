@@ -8,6 +8,7 @@ from mcls.chain.match import different_settings, reaches, stored_steps
 from mcls.chain.net import net_step
 from mcls.chain.options import Representation
 from mcls.chain.scores import scores_step
+from mcls.chain.states import states_step
 from mcls.disk.chain import Chain, Step, chain_digest, concatenate, extend
 from mcls.disk.dictionary import read_dictionary
 from mcls.disk.run import open_run
@@ -34,7 +35,8 @@ def build_chain(store: Store, representation: Representation, layers: Sequence[s
     layers : sequence of str
         Hidden layers of nets: names, numbers from 1 on, or ``all``; of feature maps the maximum
         over a segment is taken, or the mean, as in ``all:mean``. None given: the last layer.
-        Or ``scores`` alone: the scores of the runs, of nets or classifiers.
+        Or ``scores`` alone: the scores of the runs, of nets or classifiers. ``states``: the state
+        posteriors of HMMs.
 
     Returns
     -------
@@ -97,10 +99,18 @@ def _with_run(store: Store, path: Path | str, layers: Sequence[str]) -> Chain:
             )
         return extend(chain, scores_step(run))
     if run.net_file is None:
-        raise ConfigError(
-            f"{path}: its model is {run.settings['train']['model']!r}, which has no hidden layers "
-            "to encode with; train a net (mcls list nets), or take its scores (--layer scores)"
-        )
+        model = run.settings["train"]["model"]
+        if not find("classifiers", model).facts.get("has_states"):
+            raise ConfigError(
+                f"{path}: its model is {model!r}, which has no hidden layers "
+                "to encode with; train a net (mcls list nets), or take its scores (--layer scores)"
+            )
+        if set(layers) - {"states"}:
+            raise ConfigError(
+                f"layer {', '.join(layers)}: a {model} has no hidden layers; expected states, or "
+                "scores"
+            )
+        return extend(chain, states_step(run))
     return extend(chain, net_step(*read_tensors(run.net_file), layers))
 
 

@@ -2,11 +2,13 @@
 
 from typing import Any
 
+import numpy as np
+
 from mcls.disk.chain import Step
 from mcls.disk.model import model_of
 from mcls.disk.run import Run
 from mcls.disk.tensors import read_tensors
-from mcls.errors import ConfigError, FormatError
+from mcls.errors import ConfigError, DataError, FormatError
 
 #: The models that were used last, with the steps that they belong to.
 _CACHE: list[tuple[Step, Any]] = []
@@ -49,6 +51,35 @@ def net_of_labels(run: Run) -> Any:
             "needs a net of labels"
         )
     return model
+
+
+def classifier_of_step(run: Run) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+    """Return the classifier of a run as the arrays of a step, and the tracks it was learnt from.
+
+    Raises
+    ------
+    DataError
+        If the run does not name them.
+    """
+    learnt_from = run.learnt_from()
+    refuse_nameless_tracks(run, learnt_from)
+    file = (run.path / "model.skops").read_bytes()
+    return {"model": np.frombuffer(file, dtype=np.uint8)}, learnt_from
+
+
+def refuse_nameless_tracks(run: Run, learnt_from: tuple[str, ...]) -> None:
+    """Refuse to build on a run that does not name its train tracks.
+
+    Raises
+    ------
+    DataError
+        The message says why it matters.
+    """
+    if not learnt_from:
+        raise DataError(
+            f"{run.path} does not name the tracks that it was learnt from, so scores on its own "
+            "train tracks could not be refused; an older version of mcls made it: train it again"
+        )
 
 
 def step_model(step: Step) -> Any:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mcls.chain.model_cache import step_model
+from mcls.chain.model_cache import classifier_of_step, refuse_nameless_tracks, step_model
 from mcls.chain.step import Kind, RowAxes, RowsAndRate
 from mcls.disk.chain import Step
 from mcls.disk.run import Run
@@ -63,14 +63,9 @@ def scores_step(run: Run) -> Step:
         learnt_from = tuple(map(str, about.pop("learnt_from", ())))
         arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
         settings |= about
+        refuse_nameless_tracks(run, learnt_from)
     else:
-        learnt_from = run.learnt_from()
-        arrays = {"model": np.frombuffer((run.path / "model.skops").read_bytes(), dtype=np.uint8)}
-    if not learnt_from:
-        raise DataError(
-            f"{run.path} does not name the tracks that it was learnt from, so scores on its own "
-            "train tracks could not be refused; an older version of mcls made it: train it again"
-        )
+        arrays, learnt_from = classifier_of_step(run)
     name = run.settings["train"]["model"]
     return Step("scores", name, settings, arrays=arrays, learnt_from=learnt_from)
 

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from scipy.special import logsumexp
+from scipy.special import expit, logsumexp
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mcls.classifiers.base import RowClassifier
 from mcls.errors import ConfigError
-from mcls.hmm.alignment import path_and_posteriors
+from mcls.hmm.alignment import path_and_posteriors, state_posteriors
 from mcls.hmm.baum_welch import Sequences
 from mcls.hmm.gmm_hmm import GMMHMMOptions, fit_gmm_hmms
 from mcls.hmm.mixtures import Mixtures
@@ -17,7 +17,7 @@ from mcls.hmm.models import HMMs, Topology, log_likelihoods, offsets_of
 from mcls.registry import register
 
 
-@register("classifiers", "gmm-hmm", reads="frames")
+@register("classifiers", "gmm-hmm", reads="frames", has_states=True)
 class GMMHMM(RowClassifier):
     """Hidden Markov model of the frames of a track, one per class, with Gaussian mixtures.
 
@@ -115,6 +115,32 @@ class GMMHMM(RowClassifier):
         densities = Mixtures.from_arrays(self.arrays_).log_densities(self._scaled(X))
         return path_and_posteriors(HMMs.from_arrays(self.arrays_), known.index(label), densities)
 
+    def state_posteriors(self, rows: np.ndarray) -> np.ndarray:
+        """Return the probability of each state in each row, given the whole track.
+
+        The posterior of a state within its HMM, times that of the HMM: that of its class, or for
+        multi-label data that of the label, and of its absence for the second half of the HMMs.
+
+        Parameters
+        ----------
+        rows : np.ndarray, shape (n_rows, n_dims)
+            The rows of one track.
+
+        Returns
+        -------
+        np.ndarray, shape (n_rows, n_states), float64
+            All states of the first HMM, those of the second one, and so on; tied states are one.
+            A row adds up to 1, of multi-label data to the number of labels that vary.
+        """
+        check_is_fitted(self)
+        X = validate_data(self, rows, reset=False, dtype=np.float64)
+        densities = Mixtures.from_arrays(self.arrays_).log_densities(self._scaled(X))
+        log_odds = self._scores_of_densities(densities, [len(rows)])[0] * len(rows)
+        of_models = (
+            expit(np.concatenate([log_odds, -log_odds])) if self.multi_label_ else np.exp(log_odds)
+        )
+        return state_posteriors(HMMs.from_arrays(self.arrays_), densities, of_models)
+
     def rows_used(self, n_rows: int, n_valid: int = 0) -> tuple[int, list[str]]:
         """Return the number of rows, and a note about tracks that are shorter than an HMM."""
         if not self.n_short_:
@@ -148,6 +174,9 @@ class GMMHMM(RowClassifier):
     def _scores_of_tracks(self, X: np.ndarray, lengths: Sequence[int]) -> np.ndarray:
         """Return the scores ``(n_tracks, n_labels)`` of tracks of scaled rows."""
         densities = Mixtures.from_arrays(self.arrays_).log_densities(X)
+        return self._scores_of_densities(densities, lengths)
+
+    def _scores_of_densities(self, densities: np.ndarray, lengths: Sequence[int]) -> np.ndarray:
         found = log_likelihoods(
             HMMs.from_arrays(self.arrays_), densities, offsets_of(lengths), best_path=self.best_path
         )

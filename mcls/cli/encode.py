@@ -32,7 +32,8 @@ def command(store: Path, out: Path, as_json: bool, **options: Any) -> None:
     per segment: the activations of its hidden layers, concatenated.
     Feature maps are reduced to their maximum over the segment, or to their
     mean with --layer all:mean. --layer scores gives the scores of runs, of
-    nets or classifiers: one row per track.
+    nets or classifiers: one row per track. A run of gmm-hmm or dnn-hmm gives
+    the posteriors of its states, a row per frame.
 
     Poolers are applied in the order given, over the whole track or over
     windows, whose length in seconds follows an @.

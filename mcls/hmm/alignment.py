@@ -63,6 +63,35 @@ def path_and_posteriors(
         Probability of each state in each row, given the whole track.
     """
     offsets = offsets_of([len(log_emissions)])
+    path = best_states(hmms, model, log_emissions, offsets)
+    return path, _posteriors_within(hmms, model, log_emissions)
+
+
+def state_posteriors(hmms: HMMs, log_emissions: np.ndarray, of_models: np.ndarray) -> np.ndarray:
+    """Return the probability of each state of all HMMs in each row of one track.
+
+    Parameters
+    ----------
+    hmms : HMMs
+    log_emissions : np.ndarray, shape (n_rows, n_pdfs)
+        Log output density of each row.
+    of_models : np.ndarray, shape (n_models,)
+        Probability of each HMM, given the track.
+
+    Returns
+    -------
+    np.ndarray, shape (n_rows, n_pdfs)
+        Of tied states, the sum.
+    """
+    found = np.zeros((len(log_emissions), hmms.n_pdfs))
+    for model, probability in enumerate(of_models):
+        gamma = _posteriors_within(hmms, model, log_emissions)
+        for state, pdf in enumerate(hmms.pdfs[model]):
+            found[:, pdf] += probability * gamma[:, state]
+    return found
+
+
+def _posteriors_within(hmms: HMMs, model: int, log_emissions: np.ndarray) -> np.ndarray:
+    """Return the probability of each state of one HMM in each row of one track."""
     own = np.ascontiguousarray(log_emissions[:, hmms.pdfs[model]])
-    gamma, _, _ = posteriors(own, offsets, *hmms.arcs(model))
-    return best_states(hmms, model, log_emissions, offsets), gamma
+    return posteriors(own, offsets_of([len(own)]), *hmms.arcs(model))[0]
