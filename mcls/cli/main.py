@@ -47,6 +47,7 @@ SECTIONS = {
         "train",
         "cv",
         "predict",
+        "serve",
         "eval",
         "compare",
         "export",
