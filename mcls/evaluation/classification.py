@@ -108,8 +108,8 @@ def f1(
     return MetricValues(ratio(2 * hits, total), ratio(2 * hits.sum(axis=1), total.sum(axis=1)))
 
 
-def predicted_labels(scores: np.ndarray, threshold: float | None = None) -> np.ndarray:
-    """Return the predicted labels, bool ``(n_tracks, n_labels)``.
+def predicted_labels(scores: np.ndarray, threshold: float | np.ndarray | None = None) -> np.ndarray:
+    """Return the predicted labels, bool ``(n_tracks, n_labels)``; a threshold may be per label.
 
     Examples
     --------

@@ -7,6 +7,7 @@ run's calibration (`mcls.evaluation.calibration`).
 import numpy as np
 
 from mcls.evaluation.metric import MetricValues, ratio
+from mcls.evaluation.reliability import bin_of, pooled
 from mcls.registry import register
 
 #: Probabilities are kept this far from 0 and 1 before their logarithm.
@@ -101,11 +102,8 @@ def expected_calibration_error(
     .. [1] C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger, "On calibration of modern neural networks",
        ICML 2017, eq. 3.
     """
-    if _one_label(truth):
-        best = scores.argmax(axis=1)[:, None]
-        truth = np.take_along_axis(truth, best, axis=1)
-        scores = np.take_along_axis(scores, best, axis=1)
-    place = np.minimum((scores * bins).astype(int), bins - 1)
+    truth, scores = pooled(truth, scores)
+    place = bin_of(scores, bins)
     gaps = np.zeros(len(weights))
     counts = weights.astype(np.float64)
     for one in range(bins):

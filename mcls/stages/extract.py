@@ -33,6 +33,7 @@ from mcls.options import takes_options
 from mcls.parallel.pool import Pool, Task
 from mcls.parallel.progress import Progress
 from mcls.settings import canonical, digest
+from mcls.stages.event_cells import end_with_tracks, event_cells, refuse_moved_time
 from mcls.stages.extract_faults import (
     fault_columns,
     faults_of,
@@ -129,6 +130,7 @@ def extract(
         raise ConfigError("augmented copies need both --augment NAME and --copies N")
     rules = parse_rules(extraction.label_rules)
     changes = let_labels_follow(changes, list(rules.values()))
+    refuse_moved_time(extraction, changes)
     extractor = Extractor(
         parse_features(extraction.features, extraction.settings),
         sr=extraction.sr,
@@ -193,6 +195,8 @@ def extract(
         if not found:
             raise DataError(_none_left(source, failed))
         contents, sources = _contents(items, columns, found, failed, asked, split_note)
+        if extraction.annotations is not None:
+            end_with_tracks(contents.tracks, extraction.annotations)
         contents.notes += feature_notes(extractor, contents.tracks["sample_rate"])
         if old is not None and add:
             contents, sources = _added(old, contents, sources)
@@ -259,6 +263,9 @@ def _columns(
     """Return the columns by name and track, a description of the split, and notes."""
     notes = list(manifest.notes)
     columns = dict(manifest.columns)
+    if extraction.annotations is not None:
+        columns[extraction.annotations], more = event_cells(manifest, extraction)
+        notes += more
     if taken := sorted(set(columns) & set(FAULTS)):
         raise ConfigError(
             f"{manifest.source}: extraction writes its own column {taken[0]!r}; rename it there"

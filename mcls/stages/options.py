@@ -50,6 +50,12 @@ class Extraction(Reading):
     group: str = option(
         "group", "Column whose groups (artist, speaker) stay within one part.", section="Data"
     )
+    annotations: str | None = option(
+        None,
+        "Column of annotation files with start, end and label per event.",
+        section="Data",
+        metavar="NAME",
+    )
     seed: int = option(0, "Random seed of a new split and of augmented copies.", section="Data")
     augmentations: tuple[str, ...] = option(
         (),

@@ -1,0 +1,115 @@
+"""The errors of predictions, the most confident first, and the tracks that are least sure.
+
+Everything is in the unit of the scores: give calibrated probabilities where there are any, so that
+the margins of labels can be compared.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from mcls.evaluation.classification import predicted_labels
+
+ErrorKind = Literal["wrong", "false positive", "false negative"]
+
+
+@dataclass(frozen=True)
+class LabelError:
+    """A label that is predicted and wrong, or missed.
+
+    Parameters
+    ----------
+    track : int
+        Row of the scores.
+    label : int
+        Column: the predicted label, or of a false negative the missed one.
+    kind : {'wrong', 'false positive', 'false negative'}
+        ``wrong`` where each track has one label.
+    margin : float
+        >= 0. Of a wrong track the score of the predicted label minus that of the true one; else the
+        distance of the score to the threshold.
+    """
+
+    track: int
+    label: int
+    kind: ErrorKind
+    margin: float
+
+
+def worst_errors(
+    truth: np.ndarray,
+    scores: np.ndarray,
+    *,
+    threshold: float | np.ndarray | None = None,
+    most: int | None = None,
+) -> list[LabelError]:
+    """Return the errors of predictions, those of the largest margin first.
+
+    Parameters
+    ----------
+    truth : np.ndarray, shape (n_tracks, n_labels), bool
+    scores : np.ndarray, shape (n_tracks, n_labels)
+        Higher is likelier; no NaN.
+    threshold : float, np.ndarray of shape (n_labels,), or None
+        Score from which a label counts as predicted; None: each track has one label, and the one
+        of the highest score is predicted.
+    most : int or None
+        Largest number of errors; None: all.
+
+    Examples
+    --------
+    >>> truth = np.array([[True, False], [False, True], [True, False]])
+    >>> scores = np.array([[0.4, 0.6], [0.9, 0.1], [0.8, 0.2]])
+    >>> [(one.track, one.label) for one in worst_errors(truth, scores)]
+    [(1, 0), (0, 1)]
+    >>> [one.kind for one in worst_errors(truth, scores, threshold=0.5, most=2)]
+    ['false positive', 'false negative']
+    """
+    predicted = predicted_labels(scores, threshold)
+    if threshold is None:
+        tracks = np.flatnonzero((predicted & ~truth).any(axis=1))
+        labels = predicted[tracks].argmax(axis=1)
+        margins = scores[tracks, labels] - scores[tracks, truth[tracks].argmax(axis=1)]
+    else:
+        tracks, labels = np.nonzero(predicted != truth)
+        limits = np.broadcast_to(threshold, scores.shape[1:])[labels]
+        margins = np.abs(scores[tracks, labels] - limits)
+    order = np.argsort(-margins, kind="stable")[:most]
+    return [
+        LabelError(int(tracks[i]), int(labels[i]), _kind(threshold, truth[tracks[i], labels[i]]), m)
+        for i, m in zip(order, margins[order].tolist(), strict=True)
+    ]
+
+
+def least_sure(
+    scores: np.ndarray,
+    *,
+    threshold: float | np.ndarray | None = None,
+    most: int | None = None,
+) -> np.ndarray:
+    """Return the tracks that are least sure, right or wrong, the least sure first.
+
+    Parameters
+    ----------
+    scores, threshold, most
+        See `worst_errors`. Without a threshold a track is unsure if its two highest scores are
+        close, else if the score of some label is close to the threshold.
+
+    Examples
+    --------
+    >>> least_sure(np.array([[0.9, 0.1], [0.5, 0.4], [0.3, 0.6]])).tolist()
+    [1, 2, 0]
+    """
+    if threshold is None:
+        second, first = np.sort(scores, axis=1)[:, -2:].T
+        distances = first - second
+    else:
+        distances = np.abs(scores - threshold).min(axis=1)
+    return np.argsort(distances, kind="stable")[:most]
+
+
+def _kind(threshold: float | np.ndarray | None, has_it: bool) -> ErrorKind:
+    if threshold is None:
+        return "wrong"
+    return "false negative" if has_it else "false positive"
