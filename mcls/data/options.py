@@ -13,7 +13,7 @@ class Split:
     which one is held out as the test part. See `mcls.data.parts.resolve_parts`.
     """
 
-    labels: str = option("labels", "Column of labels.", section="Data")
+    labels: str = option("labels", "Column of labels, or of annotated events.", section="Data")
     regression: bool = option(
         False, "Predict the numbers of the label column (regression).", section="Data"
     )

@@ -162,10 +162,10 @@ def _held_out(
     values = read.values
     source_of = copies(store)
     used = [i for i, value in enumerate(values) if value and i not in source_of]
-    cells = optional_column(store, split.labels, default="labels") if not split.regression else None
-    strata = (
-        None if cells is None else parse_labels([cells[i] for i in used], allow_empty=True).matrix
-    )
+    strata = None
+    if not split.regression and optional_column(store, split.labels, default="labels") is not None:
+        cells = store.labels(split.labels)
+        strata = parse_labels([cells[i] for i in used], allow_empty=True).matrix
     drawn = parts_of_fold(
         [values[i] for i in used],
         fold,

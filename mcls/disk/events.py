@@ -26,6 +26,8 @@ _NAMES = {
     "end": ("end", "offset", "stop", "end_time", "time_end"),
     "label": ("label", "event_label", "event", "class", "name", "text"),
 }
+#: How the text of events in a store begins.
+_EVENT = re.compile(r"[\d.e+-]+\t[\d.e+-]+\t")
 #: Seconds by which an event may reach into the next one, which a rounded time may do.
 _ROUNDING = 0.001
 #: Seconds by which the last event may end after its track.
@@ -124,6 +126,33 @@ def events_text(events: Iterable[Event]) -> str:
     '0.0\t0.5\tka\n0.5\t1.25\tta'
     """
     return "\n".join(f"{one.start!r}\t{one.end!r}\t{one.label}" for one in events)
+
+
+def hold_events(cells: Sequence[str]) -> bool:
+    r"""Return whether the cells of a column are events, in the text that a store holds.
+
+    Examples
+    --------
+    >>> hold_events(["", "0.0\t0.5\tka\n0.5\t1.25\tta"]), hold_events(["ka", "ta"])
+    (True, False)
+    """
+    filled = [cell for cell in cells if cell]
+    return bool(filled) and all(_EVENT.match(cell) for cell in filled)
+
+
+def labels_in(cells: Sequence[str]) -> list[str]:
+    r"""Return the labels in cells of events, those of a cell joined by ``|``.
+
+    Examples
+    --------
+    >>> labels_in(["0.0\t0.5\tka\n0.5\t1.25\tta\n2.0\t2.5\tka"])
+    ['ka|ta']
+    """
+    found = []
+    for cell in cells:
+        lines = cell.splitlines()
+        found.append("|".join(dict.fromkeys(line.split("\t", 2)[2] for line in lines)))
+    return found
 
 
 def within(events: Sequence[Event], seconds: float, where: str) -> list[Event]:

@@ -10,9 +10,11 @@ For a regression there are columns of true and of predicted numbers::
     track_id,part,fold,true:valence,predicted:valence
     one,test,,0.3,0.25
 
-``labels`` are the true labels, joined by ``|``; ``score:<label>`` is higher if the label is more
-likely. ``part`` and ``fold`` may be missing or empty, and other columns are ignored, so that tables
-of other programs can be evaluated too.
+Where labels are those of events (`mcls.disk.events`), ``time`` has the start and the end of each in
+seconds, as ``0.500-1.250``, and a track has as many lines as events. ``labels`` are the true
+labels, joined by ``|``; ``score:<label>`` is higher if the label is more likely. ``part`` and
+``fold`` may be missing or empty, and other columns are ignored, so that tables of other programs
+can be evaluated too.
 """
 
 import csv
@@ -55,6 +57,8 @@ class Predictions:
         Calibrated probabilities of the labels, if they are known; they are not in the file.
     no_probability : str or None
         The reason why they are not known.
+    times : list of str or None
+        Start and end of the event that each line is of; None: a line is a whole track.
     """
 
     track_ids: list[str]
@@ -66,6 +70,7 @@ class Predictions:
     multi_label: bool
     probabilities: np.ndarray | None = None
     no_probability: str | None = None
+    times: list[str] | None = None
 
     def __len__(self) -> int:
         return len(self.track_ids)
@@ -108,7 +113,13 @@ class Predictions:
             self.multi_label,
             None if self.probabilities is None else self.probabilities[keep],
             self.no_probability,
+            None if self.times is None else [self.times[i] for i in keep],
         )
+
+    def line_names(self) -> list[tuple[str, str, str]]:
+        """Return the track, the fold and the time of each line; no two are the same in a part."""
+        times = self.times or [""] * len(self)
+        return list(zip(self.track_ids, self.folds, times, strict=True))
 
     def fold_names(self) -> list[str]:
         """Return the folds in order of appearance."""
@@ -128,6 +139,7 @@ def join_predictions(several: Sequence[Predictions]) -> Predictions:
         np.concatenate([one.truth for one in several]),
         np.concatenate([one.scores for one in several]),
         any(one.multi_label for one in several),
+        times=None if first.times is None else [t for one in several for t in one.times or ()],
     )
 
 
@@ -148,7 +160,8 @@ def write_predictions(path: Path | str, predictions: Predictions) -> None:
         kinds = (_TRUE, _PREDICTED) if predictions.regression else (_SCORE,)
         columns = [kind + name for kind in kinds for name in names]
         labels = [] if predictions.regression else ["labels"]
-        file.write(csv_line(["track_id", "part", "fold", *labels, *columns]))
+        when = [] if predictions.times is None else ["time"]
+        file.write(csv_line(["track_id", "part", "fold", *when, *labels, *columns]))
         for i, track_id in enumerate(predictions.track_ids):
             truth = predictions.truth[i]
             true = (
@@ -158,7 +171,8 @@ def write_predictions(path: Path | str, predictions: Predictions) -> None:
             )
             scores = [repr(score) for score in predictions.scores[i].tolist()]
             part, fold = predictions.parts[i], predictions.folds[i]
-            file.write(csv_line([track_id, part, fold, *true, *scores]))
+            when = [] if predictions.times is None else [predictions.times[i]]
+            file.write(csv_line([track_id, part, fold, *when, *true, *scores]))
 
 
 def read_predictions(path: Path | str) -> Predictions:
@@ -197,14 +211,15 @@ def read_predictions(path: Path | str) -> Predictions:
     labels = [(name.removeprefix(score), i) for name, i in columns.items() if _begins(name, score)]
     names = [name for name, _ in labels]
     place = {name: i for i, name in enumerate(names)}
-    read: dict[tuple[str, str, str], int] = {}
+    read: dict[tuple[str, str, str, str], int] = {}
     truth, scores = [], []
     for line, row in rows:
         where = f"{path}:{line}"
         if len(row) != len(header):
             raise FormatError(f"{where}: {len(row)} cells, expected {len(header)} as in the header")
         cells = {name: row[i].strip() for name, i in columns.items()}
-        key = cells["track_id"], cells.get("part", ""), cells.get("fold", "")
+        part, fold, time = (cells.get(name, "") for name in ("part", "fold", "time"))
+        key = cells["track_id"], part, fold, time
         if not key[0]:
             raise FormatError(f"{where}: the track_id is empty")
         if key in read:
@@ -220,13 +235,14 @@ def read_predictions(path: Path | str) -> Predictions:
         raise FormatError(f"{path}: expected at least one track below the header")
     matrix = np.array(truth, dtype=np.float64 if regression else bool)
     return Predictions(
-        [track_id for track_id, _, _ in read],
-        [part for _, part, _ in read],
-        [fold for _, _, fold in read],
+        [track_id for track_id, *_ in read],
+        [part for _, part, *_ in read],
+        [fold for _, _, fold, _ in read],
         names,
         matrix,
         np.array(scores, dtype=np.float64),
         not regression and bool((matrix.sum(axis=1) != 1).any()),
+        times=[time for *_, time in read] if "time" in columns else None,
     )
 
 

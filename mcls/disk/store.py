@@ -29,6 +29,7 @@ import numpy as np
 from mcls import __version__
 from mcls.disk.chain import Chain, chain_digest, read_chain, write_chain
 from mcls.disk.checksums import Checksums, read_checksums
+from mcls.disk.events import hold_events, labels_in
 from mcls.disk.finite import first_not_finite
 from mcls.disk.hdf5 import CORRUPT, member, members, new_hdf5, open_hdf5, system_message
 from mcls.disk.stored_rows import StoredRows, stamp_of
@@ -100,6 +101,11 @@ class Store:
         """The ``track_id`` of every track."""
         return self.tracks["track_id"]
 
+    @property
+    def source_ids(self) -> list[str]:
+        """The ``track_id`` of the track that each track is of: itself, unless it is an event."""
+        return self.track_ids
+
     def index_of(self, track: str) -> int:
         """Return the place of a track in the store.
 
@@ -129,6 +135,14 @@ class Store:
                 f"{self.path}: there is no column {name!r}; {suggest(name, self.tracks)}"
             )
         return [str(value) for value in self.tracks[name]]
+
+    def labels(self, name: str) -> list[str]:
+        """Return a column of labels, those of a track joined by ``|``.
+
+        Of a column of events these are the labels that occur in each track.
+        """
+        cells = self.column(name)
+        return labels_in(cells) if hold_events(cells) else cells
 
     def feature(self, name: str | None = None) -> StoredRows:
         """Return a feature; without a name, the only one.

@@ -34,6 +34,9 @@ class StoredRows:
         The first row of every track, and the number of rows.
     rows : np.ndarray, shape (n_rows, n_dims)
         Read-only memory map.
+    cut : np.ndarray, shape (n_tracks, 2), int64, or None
+        The first row of every track and the row after its last one, where tracks are stretches of
+        the stored ones (`mcls.disk.event_store`); None: they follow from `offsets`.
     """
 
     name: str
@@ -49,6 +52,14 @@ class StoredRows:
     stamp: tuple[int, int]
     checksums: Checksums | None
     track_ids: Sequence[str]
+    cut: np.ndarray | None = None
+
+    @property
+    def spans(self) -> np.ndarray:
+        """The first row of every track and the row after its last one, ``(n_tracks, 2)``."""
+        if self.cut is not None:
+            return self.cut
+        return np.stack([self.offsets[:-1], self.offsets[1:]], axis=1)
 
     @property
     def rows(self) -> np.ndarray:
@@ -69,6 +80,8 @@ class StoredRows:
 
     def track(self, i: int) -> np.ndarray:
         """Read and return the rows of track `i`, ``(n, n_dims)``."""
+        if self.cut is not None:
+            return self.read(*map(int, self.cut[i]))
         return self.read(int(self.offsets[i]), int(self.offsets[i + 1]))
 
     def read(self, start: int, stop: int) -> np.ndarray:

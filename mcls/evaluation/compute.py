@@ -353,8 +353,10 @@ def measure(
     n_micro = int(min(support.sum(), truth.size - support.sum()))
     if entry.facts.get("unbounded"):
         n_micro = len(truth)
+    if predictions.times is not None:  # the events of a track are no independent trials
+        n_micro = min(n_micro, len(set(predictions.track_ids)))
     if plain.per_label is None:
-        n_micro = len(truth)
+        n_micro = len(truth if predictions.times is None else set(predictions.track_ids))
         none = np.zeros(0, dtype=int)
         return Measured(entry, [], None, micro, none, n_micro, None, micro_influences)
     values = _with_both_classes(plain.per_label, truth, once)[0]

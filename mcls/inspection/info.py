@@ -13,6 +13,7 @@ import numpy as np
 from mcls.disk.audio import probe
 from mcls.disk.chain import Chain, spell_chain
 from mcls.disk.dictionary import read_dictionary
+from mcls.disk.events import hold_events, labels_in
 from mcls.disk.hdf5 import kind_of
 from mcls.disk.labels import split_labels
 from mcls.disk.manifest import Manifest, open_source
@@ -254,7 +255,8 @@ def _columns(columns: dict[str, list[str]], labels: str, split: str) -> dict[str
     if parts is not None:
         found["parts"] = _count_parts(parts)
     if labels in columns:
-        found["labels"] = _count_labels(columns[labels], parts)
+        cells = columns[labels]
+        found["labels"] = _count_labels(labels_in(cells) if hold_events(cells) else cells, parts)
     return found
 
 

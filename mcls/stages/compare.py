@@ -170,19 +170,15 @@ def _read(path: Path, part: str | None) -> tuple[Predictions, dict[str, Any]]:
         raise DataError(f"{path}: {error}") from error
 
 
-def _keys(predictions: Predictions) -> list[tuple[str, str]]:
-    return list(zip(predictions.track_ids, predictions.folds, strict=True))
-
-
 def _aligned(first_path: Path, first: Predictions, path: Path, other: Predictions) -> Predictions:
     """Return the lines and labels of other predictions in the order of the first; refuse others."""
     if set(first.names) != set(other.names):
         odd = sorted(set(first.names) ^ set(other.names))
         raise DataError(f"{first_path} and {path} have other labels, such as {odd[0]!r}")
-    keys = [dict.fromkeys(_keys(one)) for one in (first, other)]
+    keys = [dict.fromkeys(one.line_names()) for one in (first, other)]
     if keys[0].keys() != keys[1].keys() and not all(any(one.folds) for one in (first, other)):
         first, other = (replace(one, folds=[""] * len(one)) for one in (first, other))
-        keys = [dict.fromkeys(_keys(one)) for one in (first, other)]
+        keys = [dict.fromkeys(one.line_names()) for one in (first, other)]
     for mine, theirs, where in ((keys[0], keys[1], path), (keys[1], keys[0], first_path)):
         missing = [key for key in mine if key not in theirs]
         if missing:
@@ -191,8 +187,8 @@ def _aligned(first_path: Path, first: Predictions, path: Path, other: Prediction
                 f"{first_path} and {path} were scored on other tracks: {len(missing)} are not in "
                 f"{where}, such as {name}; compare runs with the same split"
             )
-    place = {key: i for i, key in enumerate(_keys(other))}
-    lines = [place[key] for key in _keys(first)]
+    place = {key: i for i, key in enumerate(other.line_names())}
+    lines = [place[key] for key in first.line_names()]
     columns = [other.names.index(name) for name in first.names]
     truth = other.truth[lines][:, columns]
     differ = (truth != first.truth).any(axis=1)

@@ -133,6 +133,10 @@ def evaluate(
         }
     spread = across_folds(folds) if folds else {}
     notes = tuple(_notes(overall, folds, chosen.probabilities is not None))
+    if chosen.times is not None:
+        n_tracks = len(set(chosen.track_ids))
+        said = f"{len(chosen)} events of {n_tracks} tracks, whose times were given"
+        notes = (f"these are the labels of {said}", *notes)
     return RunEvaluation(path, overall, folds, spread, about.get("split_id"), notes)
 
 

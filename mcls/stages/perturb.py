@@ -14,7 +14,7 @@ from mcls.disk.manifest import open_source
 from mcls.disk.options import Reading
 from mcls.disk.predictions import Predictions
 from mcls.disk.run import Run, open_run, run_files
-from mcls.errors import DataError, FormatError
+from mcls.errors import ConfigError, DataError, FormatError
 from mcls.evaluation import Evaluation
 from mcls.evaluation import evaluate as measure
 from mcls.features.augmentations import Augmentation, augment
@@ -118,6 +118,8 @@ def perturb(
     """
     path = Path(path)
     predictions, about = open_predictions(path)
+    if predictions.times is not None:
+        raise ConfigError(f"{path} scores events, but changed audio is scored as whole tracks")
     part = part or ("test" if any(predictions.parts) else "")
     try:
         chosen = predictions.only(part)

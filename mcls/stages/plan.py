@@ -16,6 +16,8 @@ from mcls.chain.options import Representation
 from mcls.data.options import Split
 from mcls.data.parts import Parts, resolve_parts
 from mcls.disk.chain import Chain, Step, chain_digest
+from mcls.disk.event_store import EventStore
+from mcls.disk.events import hold_events
 from mcls.disk.labels import LabelTable, parse_labels
 from mcls.disk.numbers import parse_numbers
 from mcls.disk.store import Store
@@ -23,6 +25,7 @@ from mcls.errors import ConfigError, DataError
 from mcls.options import as_settings, options_of, takes_options
 from mcls.registry import entries, find_in
 from mcls.settings import digest, parse_pairs, resolve
+from mcls.stages.event_tracks import event_tracks
 from mcls.stages.options import Model
 from mcls.training.options import Training
 
@@ -44,7 +47,7 @@ class Plan:
     Parameters
     ----------
     store : Store
-        The store with the rows.
+        The store with the rows; an `EventStore` if the label column holds events.
     settings : dict
         Every option of ``mcls train`` by its key in run.toml.
     origins : mapping of str to str
@@ -85,6 +88,10 @@ class Plan:
     store_digest: str
     key: str
 
+    def train_ids(self) -> list[str]:
+        """Return the ``track_id`` of every track that the model learns from."""
+        return list(dict.fromkeys(self.store.source_ids[i] for i in self.parts.of("train")))
+
 
 @takes_options
 def plan_run(
@@ -109,6 +116,9 @@ def plan_run(
     )
     parts = resolve_parts(store, split=split)
     refuse_leaks(chain, parts, store.track_ids)
+    store_digest = digest([store.track_ids, store.tracks.get("sha1"), store.settings])
+    if hold_events(store.column(split.labels)):
+        store, parts = event_tracks(store, chain, parts, split)
     table = _labels(store, split, parts)
     if table.regression:
         _check_regression(table, parts, model.aggregate)
@@ -126,7 +136,7 @@ def plan_run(
         _refuse_training(training, model.model)
     if how is not None and how.init:
         init, inherited = read_init(how.init, chain, store)
-        refuse_leaks(((init,) if init else inherited), parts, store.track_ids)
+        refuse_leaks(((init,) if init else inherited), parts, store.source_ids)
         given = {**(mlp_settings(init) if init else {}), **given}
     model_settings = resolve(entry, given)
     chosen = replace(
@@ -137,8 +147,8 @@ def plan_run(
         {key: value for one in options for key, value in as_settings(one, key_only=only).items()}
         for only in (False, True)
     )
-    store_digest = digest([store.track_ids, store.tracks.get("sha1"), store.settings])
     content = [store_digest, chain_digest(chain), parts.id, table.names, table.texts()]
+    content += [store.times] if isinstance(store, EventStore) else []
     content += [chain_digest((step,)) for step in ((init,) if init else inherited)]
     said_by = {_KEYS.get(name, name): origin for name, origin in (origins or {}).items()}
     return Plan(

@@ -1,5 +1,7 @@
 """Notes about rows that a classifier reads although others were surely meant."""
 
+import numpy as np
+
 from mcls.chain.match import stored_steps
 from mcls.registry import find_in
 from mcls.stages.plan import MODELS, Plan
@@ -23,7 +25,7 @@ def pooling_notes(plan: Plan) -> list[str]:
     if chain[last].kind == "feature" and reads is None:
         stored = stored_steps(plan.store, chain)[last]
         train = plan.parts.of("train")
-        n_rows = int((stored.offsets[train + 1] - stored.offsets[train]).sum())
+        n_rows = int(np.diff(stored.spans[train]).sum())
         if n_rows > len(train):
             notes.append(
                 f"{model} learns from every frame ({n_rows} frames of {len(train)} train tracks); "

@@ -19,6 +19,7 @@ from mcls.chain.match import encoded_track, stored_steps
 from mcls.chain.options import Representation
 from mcls.chain.step import RowsAndRate
 from mcls.data.options import Split
+from mcls.disk.event_store import EventStore
 from mcls.disk.predictions import Predictions, write_predictions
 from mcls.disk.run import open_run, write_parts, written_folder
 from mcls.disk.store import Store
@@ -38,7 +39,7 @@ from mcls.stages.pooling_notes import pooling_notes
 from mcls.stages.provenance import provenance
 from mcls.stages.train_classifier import fit_classifier
 from mcls.stages.train_dnn_hmm import train_dnn_hmm
-from mcls.stages.train_net import OnEpoch, train_net
+from mcls.stages.train_net import OnEpoch, train_net, with_surroundings
 from mcls.training.options import Training
 
 
@@ -167,7 +168,7 @@ def fill_run(
     stored = stored_steps(store, plan.chain)
 
     def encoded(i: int) -> RowsAndRate:
-        if any(some.offsets[i] == some.offsets[i + 1] for some in stored.values()):
+        if any(np.ptp(some.spans[i]) == 0 for some in stored.values()):
             raise DataError(f"{store.path}: track {store.track_ids[i]!r} has no rows")
         return encoded_track(stored, plan.chain, i)
 
@@ -177,6 +178,8 @@ def fill_run(
         model, notes, more = plan.model, fitted.notes, {}
     else:
         states = find("nets", plan.settings["model"]).facts.get("outputs") == "states"
+        if isinstance(store, EventStore) and not states:
+            plan, stored = with_surroundings(plan, encoded)
         trained = (train_dnn_hmm if states else train_net)(
             folder,
             pieces,
@@ -219,7 +222,7 @@ def fill_run(
         origins=plan.origins,
         chain=plan.chain,
         model=model,
-        learnt_from=[store.track_ids[i] for i in parts.of("train")],
+        learnt_from=plan.train_ids(),
         metrics=metrics,
         calibration=None if calibration is None else calibration.as_dict(),
         about={**_with_thresholds(provenance(plan, model, summary), predictions), **more},
@@ -239,13 +242,14 @@ def _with_thresholds(about: dict[str, Any], predictions: Predictions) -> dict[st
 def _predictions(plan: Plan, tracks: np.ndarray, scores: list[np.ndarray]) -> Predictions:
     used = plan.parts.of("train", "valid", "test")
     return Predictions(
-        track_ids=[plan.store.track_ids[i] for i in tracks],
+        track_ids=[plan.store.source_ids[i] for i in tracks],
         parts=[plan.parts.values[i] for i in tracks],
         folds=[plan.parts.fold or ""] * len(tracks),
         names=plan.table.names,
         truth=plan.table.matrix[np.searchsorted(used, tracks)],
         scores=np.array(scores).reshape(len(tracks), len(plan.table.names)),
         multi_label=plan.table.multi_label,
+        times=[plan.store.times[i] for i in tracks] if isinstance(plan.store, EventStore) else None,
     )
 
 

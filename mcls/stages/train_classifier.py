@@ -96,7 +96,7 @@ class _Rows:
         parts, table = plan.parts, plan.table
         named = optional_column(plan.store, plan.settings["group"], default="group")
         source_of = copies(plan.store)
-        own = [plan.store.track_ids[source_of.get(i, i)] for i in range(plan.store.n_tracks)]
+        own = [plan.store.source_ids[source_of.get(i, i)] for i in range(plan.store.n_tracks)]
         self.groups = [group or name for group, name in zip(named or own, own, strict=True)]
         self.one_group = len({self.groups[i] for i in parts.of("train")}) == 1
         if self.one_group:

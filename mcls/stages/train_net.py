@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from mcls.chain.init_from import layer_arrays
+from mcls.chain.match import stored_steps
 from mcls.chain.step import RowsAndRate
 from mcls.dictionaries.preprocessing import Preprocessing
+from mcls.disk.event_store import EventStore
 from mcls.disk.store import StoredRows
 from mcls.errors import ConfigError, DataError, MclsError
 from mcls.registry import find
@@ -285,7 +287,7 @@ def _group_head(
 
 def learnt_from(plan: Plan) -> tuple[str, ...]:
     """Return the train tracks and those that the layers of ``--init`` were learnt from."""
-    seen = [plan.store.track_ids[i] for i in plan.parts.of("train")]
+    seen = plan.train_ids()
     for step in (*([] if plan.init is None else [plan.init]), *plan.inherited):
         seen += step.learnt_from
     return tuple(dict.fromkeys(seen))
@@ -320,7 +322,7 @@ def rows_of_parts(
         targets = truth.astype(np.float32)
         if whole is not None:
             rows: StoredRows | np.ndarray = whole
-            starts, stops = whole.offsets[index], whole.offsets[index + 1]
+            starts, stops = whole.spans[index].T
         else:
             held = [encoded(int(i))[0] for i in index]
             rows, stops = np.concatenate(held), np.cumsum([len(one) for one in held])
@@ -332,6 +334,40 @@ def rows_of_parts(
         return Tracks(rows, starts.astype(np.int64), stops.astype(np.int64), targets)
 
     return tracks, frame_rate
+
+
+def with_surroundings(
+    plan: Plan, encoded: Callable[[int], RowsAndRate]
+) -> tuple[Plan, dict[int, StoredRows]]:
+    """Let a net that learns events read half a segment before and after each of them.
+
+    So the middle of every segment is in the event whose label it has, wherever the segment ends,
+    as when a timeline is predicted.
+
+    Parameters
+    ----------
+    plan : Plan
+        The plan of a run with a net that learns from an `EventStore`.
+    encoded : callable
+        Returns the rows of an event at the end of the chain, and their frame rate.
+
+    Returns
+    -------
+    Plan
+        With the number of rows of a segment and the wider events.
+    dict of int to StoredRows
+        Rows that the store has, by their step of the chain.
+    """
+    assert isinstance(plan.store, EventStore) and plan.training is not None
+    index = plan.parts.of("train")
+    rate = encoded(int(index[0]))[1]
+    seconds = np.array([plan.store.events[i].seconds for i in index])
+    n_frames = segment_rows(plan, np.maximum(1, seconds * (rate or 0)).astype(int), rate)
+    if rate is not None:
+        store = plan.store.widened((n_frames - 1) / 2 / rate)
+        training = replace(plan.training, frames=n_frames, segment=None)
+        plan = replace(plan, store=store, training=training)
+    return plan, stored_steps(plan.store, plan.chain)
 
 
 def segment_rows(plan: Plan, lengths: np.ndarray, frame_rate: float | None) -> int:
