@@ -8,7 +8,14 @@ from typing import Any
 import click
 
 from mcls.cli.messages import echo, echo_json, say
-from mcls.cli.options import FILE, json_option, options_from, origins, overwrite_option
+from mcls.cli.options import (
+    FILE,
+    RecipeFile,
+    json_option,
+    options_from,
+    origins,
+    overwrite_option,
+)
 from mcls.cli.progress import done_line, progress_bar
 from mcls.cli.recipe_defaults import checked_tables
 from mcls.cli.tables import mean_and_sd, show_table
@@ -17,7 +24,7 @@ from mcls.stages.options import Folds
 
 
 @click.command()
-@click.argument("recipe", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("recipe", type=RecipeFile())
 @click.argument("store", type=FILE)
 @click.argument("run", type=FILE)
 @options_from(Folds)
@@ -29,16 +36,17 @@ def command(
 ) -> None:
     """Cross-validate a recipe: run it once per fold.
 
-    RECIPE is a TOML file; its tables [learn-dict], [encode] and [train] are
-    run for every fold of STORE, with that fold as the test part. Nothing is
-    learnt outside the fold's train part. RUN/fold-NAME become run folders,
+    RECIPE is a TOML file, or the name of a recipe that comes with mcls (mcls
+    list recipes); its tables [learn-dict], [encode] and [train] are run for
+    every fold of STORE, with that fold as the test part. Nothing is learnt
+    outside the fold's train part. RUN/fold-NAME become run folders,
     and RUN/predictions.csv has the scores of every track. The same command
     again runs the folds that are missing. With a column of parts (train,
     valid, test) the recipe is run once, into RUN/fold-test.
 
     \b
     Example:
-      mcls cv pipelines/mfcc-triangle-svm.toml mfcc.h5 runs/cv --split fold
+      mcls cv mfcc-triangle-svm mfcc.h5 runs/cv --split fold
       mcls cv my.toml mfcc.h5 runs/tonic --split tonic --labels stroke
       mcls cv my.toml mfcc.h5 runs/once --split split
     """

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def command(family: str | None, name: str | None, table: bool, as_json: bool) -> None:
     """List features, nets and other entries with their settings.
 
-    Without arguments, list the families. With FAMILY, list its entries. With
+    Without arguments, list the families; recipes are one more. With FAMILY, list its entries. With
     NAME too, show the settings that -p and NAME:key=value accept, and the
     layers of a net.
 
@@ -35,7 +35,11 @@ def command(family: str | None, name: str | None, table: bool, as_json: bool) ->
       mcls list classifiers svm --json
       mcls list nets fcn4
       mcls list nets --table
+      mcls list recipes
     """
+    if family == "recipes":
+        _recipes(name, as_json)
+        return
     try:
         if table:
             _compare_nets(family, name, as_json)
@@ -48,6 +52,18 @@ def command(family: str | None, name: str | None, table: bool, as_json: bool) ->
     except MclsError as error:
         raise click.UsageError(str(error)) from error
     _refuse_broken_packages(family)
+
+
+def _recipes(name: str | None, as_json: bool) -> None:
+    """List the recipes that come with mcls, or one of them."""
+    from mcls.disk.installed_recipes import about_recipe, recipe_names
+
+    found = [about_recipe(one) for one in ([name] if name else recipe_names())]
+    if as_json:
+        echo_json([asdict(one) for one in found])
+        return
+    columns = ["name", "summary", "paper", "published", "needs"]
+    show_table(columns, ([*asdict(one).values()] for one in found), left=len(columns))
 
 
 def _refuse_broken_packages(family: str | None) -> None:

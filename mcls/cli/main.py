@@ -32,7 +32,7 @@ from mcls.cli.messages import (
     printable,
     set_level,
 )
-from mcls.cli.options import ORIGINS
+from mcls.cli.options import ORIGINS, RecipeFile
 from mcls.cli.recipe_defaults import refuse_several_tables, use_recipe
 from mcls.errors import MclsError, suggest
 
@@ -52,7 +52,7 @@ SECTIONS = {
         "compare",
         "export",
     ],
-    "Inspect": ["info", "plot", "explain", "list", "demo"],
+    "Inspect": ["info", "plot", "explain", "list", "recipe", "demo"],
 }
 
 
@@ -201,12 +201,12 @@ def _with_origin(error: click.BadParameter) -> click.BadParameter:
 @click.option(
     "-c",
     "--config",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=RecipeFile(),
     metavar="RECIPE",
     callback=use_recipe,
     is_eager=True,
     expose_value=False,
-    help="Take the defaults of options from this TOML file.",
+    help="Take the defaults of options from this recipe.",
 )
 @click.option("-v", "--verbose", is_flag=True, help="Show more progress and tracebacks of errors.")
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress and no messages but errors.")

@@ -68,6 +68,32 @@ class Name(click.ParamType):
         return [CompletionItem(name) for name in names]
 
 
+class RecipeFile(click.ParamType):
+    """A recipe: a TOML file, or the name of one that comes with mcls."""
+
+    name = "recipe"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Return the path of the file."""
+        from mcls.disk.installed_recipes import recipe_path
+
+        try:
+            return recipe_path(value)
+        except MclsError as error:
+            self.fail(str(error), param, ctx)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[Any]:
+        """Complete names, or leave it to the shell to complete files."""
+        from click.shell_completion import CompletionItem
+
+        from mcls.disk.installed_recipes import recipe_names
+
+        names = [name for name in recipe_names() if name.startswith(incomplete)]
+        return [CompletionItem(name) for name in names] or [CompletionItem(incomplete, "file")]
+
+
 #: What stands for a number in ``--help``.
 _METAVARS = {"int": "N", "float": "NUMBER"}
 

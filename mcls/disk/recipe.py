@@ -24,6 +24,8 @@ A complete recipe::
     [[learn-dict]]
     feature = "high"
 
+A table ``[about]`` says what a recipe is of and changes nothing; see `mcls.disk.installed_recipes`.
+
 Longer recipes name the output of a table, ``out``, so that others can read it; see
 `mcls.stages.recipe_graph`::
 
@@ -51,6 +53,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mcls.disk.installed_recipes import recipe_path
 from mcls.disk.text_files import read_toml
 from mcls.errors import ConfigError, DataError, FormatError, suggest
 
@@ -90,7 +93,7 @@ def read_recipe(path: Path | str) -> Recipe:
     Parameters
     ----------
     path : path
-        A TOML file.
+        A TOML file, or the name of a recipe that comes with mcls.
 
     Returns
     -------
@@ -105,7 +108,7 @@ def read_recipe(path: Path | str) -> Recipe:
     FormatError
         If the file is not TOML.
     """
-    path = Path(path)
+    path = recipe_path(path)
     try:
         tables = read_toml(path)
     except DataError as error:
@@ -115,6 +118,8 @@ def read_recipe(path: Path | str) -> Recipe:
     found: dict[str, Table | list[Table]] = {}
     loose, many = [], []
     for key, value in tables.items():
+        if key == "about":
+            continue
         command = key.replace("_", "-")
         several = value if isinstance(value, list) else [value]
         if not several or not all(isinstance(table, dict) for table in several):

@@ -1,0 +1,100 @@
+"""The recipes that come with mcls: what they are of, and where their files are.
+
+They are the files of ``pipelines/`` in the sources, installed with the package. Each says what it
+is of in its table ``[about]``.
+"""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from mcls.disk.text_files import read_toml
+from mcls.disk.workspace import written_whole
+from mcls.errors import ConfigError, suggest
+
+FOLDER = Path(__file__).parents[1] / "pipelines"
+
+
+@dataclass(frozen=True)
+class AboutRecipe:
+    """The table ``[about]`` of a recipe, every key of it text.
+
+    Parameters
+    ----------
+    name : str
+        Its name, without ``.toml``.
+    summary : str
+        The system in a few words.
+    paper : str
+        Authors and year, if it is of a paper.
+    published : str
+        The dataset, metric and figure that the authors published, if we read it there.
+    needs : str
+        What it needs beyond two processor cores.
+    """
+
+    name: str
+    summary: str = ""
+    paper: str = ""
+    published: str = ""
+    needs: str = ""
+
+
+def recipe_names() -> list[str]:
+    """Return the names of the recipes, sorted."""
+    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+
+
+def recipe_path(recipe: Path | str) -> Path:
+    """Return the file of a recipe, from its path or its name.
+
+    A file of that path comes first; the name of a recipe that comes with mcls is one word.
+
+    Raises
+    ------
+    ConfigError
+        If it is neither; the message suggests a name.
+    """
+    path = Path(recipe)
+    if path.is_file():
+        return path
+    names = recipe_names()
+    if str(recipe) in names:
+        return FOLDER / f"{recipe}.toml"
+    hint = suggest(path.stem, names)
+    if hint.startswith("there are"):
+        hint = "type mcls list recipes for those that come with mcls"
+    raise ConfigError(f"there is no recipe {str(recipe)!r}; {hint}")
+
+
+def about_recipe(name: str) -> AboutRecipe:
+    """Return what a recipe is of.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such recipe.
+    """
+    path = recipe_path(name)
+    table: dict[str, Any] = read_toml(path).get("about", {})
+    known = [one.name for one in fields(AboutRecipe)][1:]
+    return AboutRecipe(path.stem, **{key: str(table[key]) for key in known if key in table})
+
+
+def copy_recipe(recipe: Path | str, out: Path, *, overwrite: bool = False) -> None:
+    """Copy a recipe to a file that can be changed.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such recipe, `out` does not end in .toml, or is there already and
+        `overwrite` is not set.
+    """
+    source = recipe_path(recipe)
+    if out.suffix.lower() != ".toml":
+        raise ConfigError(f"{out}: a recipe must end in .toml")
+    text = source.read_bytes()
+    if out.exists() and not overwrite and out.read_bytes() != text:
+        raise ConfigError(f"{out} is there already; choose another name, or pass --overwrite")
+    with written_whole(out) as temporary:
+        temporary.write_bytes(text)

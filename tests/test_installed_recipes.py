@@ -1,0 +1,84 @@
+"""The recipes that come with mcls are found by their names, listed, shown and copied."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from mcls.cli.main import cli
+from mcls.disk.installed_recipes import about_recipe, copy_recipe, recipe_names, recipe_path
+from mcls.disk.recipe import read_recipe
+from mcls.errors import ConfigError
+
+PIPELINES = Path(__file__).parents[1] / "pipelines"
+
+
+def run_mcls(*args):
+    result = CliRunner().invoke(cli, [str(arg) for arg in args])
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_every_recipe_of_the_sources_comes_with_the_package():
+    assert recipe_names() == sorted(path.stem for path in PIPELINES.glob("*.toml"))
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_a_recipe_says_what_it_is_of(name):
+    about = about_recipe(name)
+    assert about.summary
+    assert len(about.summary) <= 60
+    assert "about" not in read_recipe(name)
+    full = name.endswith("-full")
+    assert (about.needs == "GPU") == full
+    assert about.paper or name == "mfcc-stats-svm"
+
+
+def test_a_path_comes_before_a_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert recipe_path("fcn4").samefile(PIPELINES / "fcn4.toml")
+    Path("fcn4").write_text("[train]\n")
+    assert recipe_path("fcn4") == Path("fcn4")
+    with pytest.raises(ConfigError, match="did you mean 'fcn4'"):
+        recipe_path("fcn44")
+    with pytest.raises(ConfigError, match="mcls list recipes"):
+        recipe_path("zzz")
+
+
+def test_list_shows_recipes():
+    code, out, _ = run_mcls("list", "recipes", "--json")
+    assert code == 0
+    assert [one["name"] for one in json.loads(out)] == recipe_names()
+    code, out, _ = run_mcls("list", "recipes", "fcn4-full")
+    assert code == 0
+    assert "MagnaTagATune, AUC .894" in out
+    assert run_mcls("list", "recipes", "fcn44")[0] == 2
+
+
+def test_a_recipe_is_shown_and_copied(tmp_path):
+    text = (PIPELINES / "mlp.toml").read_text()
+    code, out, _ = run_mcls("recipe", "show", "mlp")
+    assert (code, out) == (0, text)
+    out = tmp_path / "mine.toml"
+    assert run_mcls("recipe", "copy", "mlp", out)[0] == 0
+    assert out.read_text() == text
+    assert run_mcls("recipe", "copy", "mlp", out)[0] == 0  # the same again
+    out.write_text("mine")
+    code, _, err = run_mcls("recipe", "copy", "mlp", out)
+    assert code == 2
+    assert "is there already" in err
+    assert out.read_text() == "mine"
+    assert run_mcls("recipe", "copy", "mlp", out, "--overwrite")[0] == 0
+    assert out.read_text() == text
+    with pytest.raises(ConfigError, match=r"end in \.toml"):
+        copy_recipe("mlp", tmp_path / "x.wav")
+
+
+def test_commands_take_the_name_of_a_recipe(tmp_path):
+    code, _, err = run_mcls("-c", "no-such", "list")
+    assert code == 2
+    assert "there is no recipe 'no-such'" in err
+    assert run_mcls("-c", "mfcc-stats-svm", "list")[0] == 0
+    code, _, err = run_mcls("cv", "fcn44", tmp_path / "s.h5", tmp_path / "run")
+    assert code == 2
+    assert "did you mean 'fcn4'" in err
