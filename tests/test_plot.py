@@ -23,7 +23,7 @@ from mcls.errors import ConfigError, DataError, FormatError
 from mcls.inspection.dictionary import plot_dictionary
 from mcls.inspection.plot import plot
 from mcls.inspection.run import plot_run, read_history
-from mcls.inspection.store import plot_store
+from mcls.inspection.store import plot_overview, plot_track
 from mcls.inspection.track import track_panels
 from mcls.plots.atom_space import atoms_in
 from mcls.plots.axes import centre, feature_axis
@@ -112,7 +112,7 @@ def test_deltas_of_a_track_have_a_panel_of_their_own(tmp_path: Path, rng) -> Non
     ]
     assert [layer.signed for layer in layers] == [False, True, True]
     np.testing.assert_array_equal(np.concatenate([layer.rows for layer in layers], axis=1), rows)
-    page, _ = plot_store(tmp_path / "s.h5", track="one")
+    page, _ = plot_track(tmp_path / "s.h5", track="one")
     maps = [ax.images[0].get_cmap() for ax in page.axes if ax.images]
     assert maps == [ROWS, SIGNED, SIGNED]
 
@@ -256,7 +256,7 @@ def test_layers_of_a_track_stand_at_their_times(store: Path, tmp_path: Path, rng
 
 
 def test_panels_share_the_time_axis_and_end_with_the_track(store: Path, bands: Path) -> None:
-    page, shows = plot_store(store, track="one", dicts=(bands,), pool=("mean",))
+    page, shows = plot_track(store, track="one", dicts=(bands,), pool=("mean",))
     assert shows == "track one, 3 panels"
     images = [ax for ax in page.axes if ax.images and not ax.get_label().startswith("<color")]
     assert [ax.get_xlim() for ax in images] == [(0, pytest.approx(100 / RATE))] * 2
@@ -274,7 +274,7 @@ def test_short_tracks_and_strange_names_are_drawn(
 
 def test_rows_of_whole_tracks_are_drawn_as_bars(store: Path, tmp_path: Path) -> None:
     encode(store, tmp_path / "v.h5", pool=["mean"])
-    page, _ = plot_store(tmp_path / "v.h5", track="one")
+    page, _ = plot_track(tmp_path / "v.h5", track="one")
     assert not page.axes[0].images
     mean = Store(store).feature().track(0).mean(axis=0)
     np.testing.assert_allclose(page.axes[0].patches[0].get_data().values, mean, rtol=1e-5)
@@ -294,7 +294,7 @@ def test_thinning_keeps_peaks_of_codes(rng) -> None:
 
 
 def test_the_overview_counts_labels_by_part(store: Path) -> None:
-    page, shows = plot_store(store)
+    page, shows = plot_overview(store)
     assert shows == "3 tracks, mel"
     ax = page.axes[0]
     assert [label.get_text() for label in ax.get_yticklabels()] == ["jazz", "live", "rock"]
@@ -440,16 +440,14 @@ def test_errors_say_what_to_do(bands: Path, store: Path, tmp_path: Path) -> None
         bands, "-o", tmp_path / "x.gif"
     )
     assert "there is nothing at" in error(tmp_path / "none.h5", "-o", out, exit_code=1)
-    assert "takes no option 'track'; it applies to a store" in error(
+    assert "takes no option --track; it applies to a store" in error(
         bands, "-o", out, "--track", "a"
     )
-    assert "takes no option 'dict'; it" in error(bands, "-o", out, "--dict", bands)
-    assert "takes no option 'top'; it applies to a dictionary" in error(
+    assert "takes no option --dict; it" in error(bands, "-o", out, "--dict", bands)
+    assert "takes no option --top; it applies to a dictionary" in error(
         store, "-o", out, "--top", 3
     )
-    assert "'pool' needs a track; give its id with --track" in error(
-        store, "-o", out, "--pool", "max"
-    )
+    assert "--pool goes with --track" in error(store, "-o", out, "--pool", "max")
     assert "no track 'onee'; did you mean 'one'?" in error(
         store, "-o", out, "--track", "onee", exit_code=1
     )

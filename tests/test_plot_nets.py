@@ -434,18 +434,16 @@ def test_what_does_not_fit_is_refused(net, classic, store, tmp_path) -> None:
         plot(classic, out, filters=True)
     with pytest.raises(ConfigError, match=r"--label lwo: .* did you mean 'low'\?"):
         plot(net, out, saliency="t18", label="lwo")
-    with pytest.raises(ConfigError, match="--filters does not take 'label'; it takes top"):
+    with pytest.raises(ConfigError, match="--filters does not take --label; it takes --top"):
         plot(net, out, filters=True, label="low")
-    with pytest.raises(ConfigError, match="choose one of filters, taggram"):
+    with pytest.raises(ConfigError, match="choose one of --filters, --taggram"):
         plot(net, out, filters=True, taggram="t18")
-    with pytest.raises(
-        ConfigError, match="choose one of filters, saliency, alignment, taggram, track"
-    ):
+    with pytest.raises(ConfigError, match="--label goes with one of --saliency, --alignment"):
         plot(net, out, label="low")
     with pytest.raises(DataError, match="no audio file and no track 't99'"):
         plot(net, out, saliency="t99")
     with pytest.raises(DataError, match="name the store with --store"):
         plot(net, out, saliency="t18", store=tmp_path / "gone.h5")
-    with pytest.raises(ConfigError, match="which takes no option 'filters'; it applies to a run"):
+    with pytest.raises(ConfigError, match="which takes no option --filters; it applies to a run"):
         plot(store, out, filters=True)
     assert not out.exists()

@@ -57,6 +57,6 @@ def test_what_has_no_curves_is_refused(runs: list[Path], tmp_path: Path) -> None
         plot(runs, out)
     with pytest.raises(ConfigError, match="given twice"):
         plot([runs[0], runs[0]], out)
-    with pytest.raises(ConfigError, match="without options such as 'top'"):
+    with pytest.raises(ConfigError, match="--top goes with one of --filters"):
         plot(runs, out, top=3)
     assert not out.exists()

@@ -17,7 +17,7 @@ from mcls.disk.predictions import read_predictions
 from mcls.disk.store import NewRows, StoreContents, write_store
 from mcls.errors import ConfigError, DataError
 from mcls.inspection.info import info
-from mcls.inspection.store import plot_store
+from mcls.inspection.store import plot_track
 from mcls.registry import entries
 
 MEL = Step("feature", "mel", {"sr": 22050, "excerpt": None, "dtype": "float32", "n_mels": 4})
@@ -98,7 +98,7 @@ def test_a_new_kind_of_step_is_one_new_file(smoothing, tmp_path: Path, rng) -> N
     write_store(tmp_path / "smooth.h5", contents, [new])
     described = info(tmp_path / "smooth.h5")["features"]["smooth"]["chain"]
     assert [(one["kind"], one["name"]) for one in described][1] == ("smoothing", "halve")
-    page, _ = plot_store(tmp_path / "smooth.h5", track="t1")
+    page, _ = plot_track(tmp_path / "smooth.h5", track="t1")
     assert page.axes[0].get_title() == "halve, 4 dimensions"
     assert axes_of(chain).unit == "smoothed"
     run = mcls.train(tmp_path / "smooth.h5", tmp_path / "run", pool=["mean"], model="knn").path

@@ -10,7 +10,7 @@ from mcls.chain.step import axes_of
 from mcls.cli.main import cli
 from mcls.disk.run import open_run
 from mcls.disk.store import Store
-from mcls.inspection.store import plot_store
+from mcls.inspection.store import plot_track
 from mcls.inspection.track import track_panels
 from mcls.registry import entries
 
@@ -102,7 +102,7 @@ def test_a_store_of_hidden_layers(made, tmp_path, name):
     run("encode", made / "mel.h5", out, *with_net)
     [panel], _ = track_panels(Store(out), "0")
     assert seen_onset(panel) == pytest.approx(ONSET, abs=0.4)
-    page, _ = plot_store(Store(out).path, track="0")
+    page, _ = plot_track(Store(out).path, track="0")
     [image] = [image for ax in page.axes[:1] for image in ax.images]
     left, right = image.get_extent()[:2]
     assert left <= 0.3

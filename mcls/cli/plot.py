@@ -1,17 +1,149 @@
 """``mcls plot``: plot a dictionary, a store, a track, a run or a recipe to an image file."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from mcls.cli.options import FILE, Name
+from mcls.cli.options import FILE, F, Name, SectionedCommand, SectionedOption
 from mcls.cli.progress import done_line
 
 
-@click.command()
+def _option(section: str, *words: str, **facts: Any) -> Callable[[F], F]:
+    """Return an option that ``--help`` shows under a heading."""
+    return click.option(*words, cls=SectionedOption, section=section, **facts)
+
+
+_SCORES, _MODEL, _NET = "Scores of a run", "A run over the time of TRACK", "Hidden units of a net"
+_STORE, _DICTIONARY, _WHICH = "Track of a store", "Dictionary", "What to show"
+
+
+@click.command(cls=SectionedCommand)
 @click.argument("paths", type=FILE, nargs=-1, required=True, metavar="PATH|RUN...")
+@_option(_SCORES, "--roc", is_flag=True, help="Plot the ROC curve of each label.")
+@_option(_SCORES, "--pr", is_flag=True, help="Plot the precision-recall curve of each label.")
+@_option(
+    _SCORES,
+    "--calibration",
+    is_flag=True,
+    help="Plot how often labels of each probability are true.",
+)
+@_option(
+    _MODEL,
+    "--saliency",
+    metavar="TRACK",
+    help="Plot the parts of a track that a net's score comes from.",
+)
+@_option(_MODEL, "--taggram", metavar="TRACK", help="Plot a run's scores over the time of a track.")
+@_option(
+    _MODEL,
+    "--alignment",
+    metavar="TRACK",
+    help="Plot the states of an HMM over the time of a track.",
+)
+@_option(
+    _MODEL,
+    "--how",
+    type=click.Choice(["gradients", "grad-cam"]),
+    help="Method of --saliency (default: gradients).",
+)
+@_option(
+    _MODEL,
+    "--every",
+    type=click.FloatRange(0, min_open=True),
+    metavar="SECONDS",
+    help="Time between the scores of --taggram.",
+)
+@_option(_NET, "--filters", is_flag=True, help="Plot the first filters of a net, in ms and Hz.")
+@_option(_NET, "--maximise", is_flag=True, help="Plot the inputs that excite units of a net most.")
+@_option(
+    _NET,
+    "--exciting",
+    type=click.IntRange(1),
+    metavar="UNIT",
+    help="Plot the segments of the store that excite this unit of --layer most.",
+)
+@_option(
+    _NET,
+    "--layer",
+    metavar="NAME",
+    help="Hidden layer by name or number, for --track, --maximise, --exciting or grad-cam.",
+)
+@_option(
+    _STORE,
+    "--track",
+    metavar="ID",
+    help="Plot the rows of a track; of a net, the feature maps of --layer.",
+)
+@_option(
+    _STORE,
+    "--dict",
+    "dicts",
+    type=FILE,
+    multiple=True,
+    help="Dictionary whose codes to plot; repeatable.",
+)
+@_option(
+    _STORE,
+    "--encoder",
+    type=Name("encoders", spec=True),
+    help="Encoder (default: the one that the dictionary was learnt with).",
+)
+@_option(
+    _STORE,
+    "--pool",
+    type=Name("poolers", spec=True),
+    multiple=True,
+    help="Pooler, such as max@1s; repeatable, applied in order.",
+)
+@_option(
+    _DICTIONARY,
+    "--sort",
+    type=click.Choice(["use", "frequency", "none"]),
+    help="Order of the atoms of a dictionary (default: use).",
+)
+@_option(
+    _DICTIONARY,
+    "--space",
+    type=click.Choice(["raw", "standardized", "filter", "preprocessed"]),
+    help="Space in which the atoms of a dictionary are shown.",
+)
+@_option(
+    _DICTIONARY,
+    "--samples",
+    type=click.IntRange(min=1),
+    help="Plot this many samples of an RBM or a DBN, drawn by Gibbs sampling.",
+)
+@_option(
+    _DICTIONARY,
+    "--steps",
+    type=click.IntRange(min=1),
+    help="Gibbs steps of --samples (default: 1000).",
+)
+@_option(_WHICH, "--part", help="Part of a run to plot (default: test).")
+@_option(
+    _WHICH,
+    "--label",
+    help="Label for --saliency or --alignment (default: the likeliest).",
+)
+@_option(_WHICH, "--feature", help="Feature of a store to plot.")
+@_option(
+    _WHICH,
+    "--top",
+    type=click.IntRange(min=1),
+    help="Number of atoms, filters, labels, maps or units to show.",
+    show_default=False,
+)
+@_option(_WHICH, "--store", type=FILE, help="Store that holds TRACK, if it is not an audio file.")
+@_option(
+    _WHICH,
+    "--audio-root",
+    type=FILE,
+    metavar="DIR",
+    help="Folder of the audio; the segments of --exciting are written as WAV files too.",
+)
 @click.option(
     "-o",
     "--out",
@@ -19,86 +151,6 @@ from mcls.cli.progress import done_line
     required=True,
     help="Image file to write: .png, .svg or .pdf; an older plot is replaced.",
 )
-@click.option(
-    "--top",
-    type=click.IntRange(min=1),
-    help="Number of atoms, filters or labels to show.",
-    show_default=False,
-)
-@click.option(
-    "--sort",
-    type=click.Choice(["use", "frequency", "none"]),
-    help="Order of the atoms of a dictionary (default: use).",
-)
-@click.option(
-    "--space",
-    type=click.Choice(["raw", "standardized", "filter", "preprocessed"]),
-    help="Space in which the atoms of a dictionary are shown.",
-)
-@click.option(
-    "--samples",
-    type=click.IntRange(min=1),
-    help="Plot this many samples of an RBM or a DBN, drawn by Gibbs sampling.",
-)
-@click.option(
-    "--steps", type=click.IntRange(min=1), help="Gibbs steps of --samples (default: 1000)."
-)
-@click.option("--track", metavar="ID", help="Track of a store, or feature maps of a net for it.")
-@click.option("--feature", help="Feature of a store to plot.")
-@click.option(
-    "--dict", "dicts", type=FILE, multiple=True, help="Dictionary whose codes to plot; repeatable."
-)
-@click.option(
-    "--encoder",
-    type=Name("encoders", spec=True),
-    help="Encoder (default: the one that the dictionary was learnt with).",
-)
-@click.option(
-    "--pool",
-    type=Name("poolers", spec=True),
-    multiple=True,
-    help="Pooler, such as max@1s; repeatable, applied in order.",
-)
-@click.option("--part", help="Part of a run to plot (default: test).")
-@click.option("--filters", is_flag=True, help="Plot the first filters of a net, in ms and Hz.")
-@click.option(
-    "--saliency", metavar="TRACK", help="Plot the parts of a track that a net's score comes from."
-)
-@click.option("--taggram", metavar="TRACK", help="Plot a run's scores over the time of a track.")
-@click.option(
-    "--alignment", metavar="TRACK", help="Plot the states of an HMM over the time of a track."
-)
-@click.option("--label", help="Label for --saliency or --alignment (default: the likeliest).")
-@click.option(
-    "--how",
-    type=click.Choice(["gradients", "grad-cam"]),
-    help="Method of --saliency (default: gradients).",
-)
-@click.option(
-    "--layer",
-    metavar="NAME",
-    help="Hidden layer by name or number, for --track, --maximise, --exciting or grad-cam.",
-)
-@click.option(
-    "--every",
-    type=click.FloatRange(0, min_open=True),
-    metavar="SECONDS",
-    help="Time between the scores of --taggram.",
-)
-@click.option("--maximise", is_flag=True, help="Plot the inputs that excite units of a net most.")
-@click.option(
-    "--exciting",
-    type=click.IntRange(1),
-    metavar="UNIT",
-    help="Plot the segments of the store that excite this unit of --layer most.",
-)
-@click.option(
-    "--audio-root",
-    type=FILE,
-    metavar="DIR",
-    help="Folder of the audio; the segments of --exciting are written as WAV files too.",
-)
-@click.option("--store", type=FILE, help="Store that holds TRACK, if it is not an audio file.")
 def command(paths: tuple[Path, ...], out: Path, **options: Any) -> None:
     """Plot a dictionary, a store, a track, a run or a recipe.
 
@@ -110,8 +162,9 @@ def command(paths: tuple[Path, ...], out: Path, **options: Any) -> None:
     --taggram or --alignment the filters, the saliency, the scores over time
     or the states of its model, where TRACK is an audio file or the id of a track of the store;
     with --track, --maximise or --exciting the units of its --layer.
-    Several runs: their learning curves together. Recipe: the learning rate
-    schedule of its [train].
+    With --roc, --pr and --calibration the curves of each label, of one run
+    or several. Several runs: their learning curves together. Recipe: the
+    learning rate schedule of its [train].
 
     Atoms are shown in the units of the feature (raw, the default if rows
     are frequencies), in standard deviations (standardized, the default
@@ -124,6 +177,7 @@ def command(paths: tuple[Path, ...], out: Path, **options: Any) -> None:
       mcls plot mel.h5 -o x.pdf --track ID --dict d.h5 --pool max@1s --pool mean
       mcls plot dbn.h5 -o dreams.png --samples 16
       mcls plot runs/vq -o confusion.svg
+      mcls plot runs/vq runs/stats -o curves.png --roc --pr
       mcls plot runs/fcn4 -o filters.png --filters
       mcls plot runs/fcn4 -o why.png --saliency song.wav --label jazz
       mcls plot runs/fcn4 -o where.png --saliency song.wav --how grad-cam

@@ -199,19 +199,25 @@ def _resolve_metric(
             f"use one of {', '.join(fitting)}"
         )
     if entry.facts.get("probabilities"):
-        _check_probabilities(name, predictions)
+        probabilities_of(predictions, name)
     if "threshold" in settings:
         settings["threshold"] = _threshold(name, predictions, settings["threshold"], threshold)
     return spec, entry, settings
 
 
-def _check_probabilities(name: str, predictions: Predictions) -> None:
-    """Raise if neither a calibration nor the scores give probabilities."""
+def probabilities_of(predictions: Predictions, name: str) -> np.ndarray:
+    """Return the calibrated probabilities, or the scores if they are probabilities.
+
+    Raises
+    ------
+    ConfigError
+        If neither gives probabilities; the message says what `name` needs.
+    """
     p = predictions.probabilities if predictions.probabilities is not None else predictions.scores
     sums = p.sum(axis=1)
     if p.min() >= 0 and p.max() <= 1:
         if predictions.multi_label or np.allclose(sums, 1, atol=1e-3):
-            return
+            return p
         said = f"the scores of a track add up to between {sums.min():.3g} and {sums.max():.3g}"
     else:
         said = f"scores are from {p.min():.3g} to {p.max():.3g}"

@@ -1,9 +1,8 @@
 """Plot a trained net: its first filters, the saliency of a track, and a taggram."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,7 +15,6 @@ from mcls.disk.run import Run, open_run
 from mcls.disk.store import Store
 from mcls.errors import ConfigError, DataError, suggest
 from mcls.inspection.saliency import METHODS
-from mcls.inspection.units import plot_exciting, plot_maps, plot_maximised
 from mcls.plots.axes import DimensionAxis
 from mcls.plots.page import Figure, shortened
 from mcls.plots.track import Panel, draw_track
@@ -347,38 +345,3 @@ def _length(axes: RowAxes, rows: np.ndarray) -> float:
     """Return the duration of a track in seconds, or in rows if they have no time."""
     step = axes.hop or 1.0
     return max(step, axes.start + step * len(rows) - step / 2)
-
-
-#: The plots of a net by the option that asks for them, and their other options.
-PLOTS: dict[str, tuple[Callable[..., tuple[Figure, str]], set[str]]] = {
-    "filters": (plot_filters, {"top"}),
-    "saliency": (plot_saliency, {"label", "store", "how", "layer"}),
-    "alignment": (plot_alignment, {"label", "store"}),
-    "taggram": (plot_taggram, {"store", "every", "top"}),
-    "track": (plot_maps, {"layer", "store", "top"}),
-    "maximise": (plot_maximised, {"layer", "top"}),
-    "exciting": (plot_exciting, {"layer", "store", "top", "audio_root", "out"}),
-}
-
-
-def plot_net(path: Path, **options: object) -> tuple[Figure, str]:
-    """Draw the plot of a net that an option asks for: one of ``PLOTS``.
-
-    Raises
-    ------
-    ConfigError
-        If several are asked for, or an option does not apply.
-    """
-    asked = [name for name in PLOTS if name in options]
-    if len(asked) != 1:
-        raise ConfigError(f"choose one of {', '.join(asked or PLOTS)}")
-    draw, takes = PLOTS[asked[0]]
-    wanted = options.pop(asked[0])
-    wrong = sorted(set(options) - takes)
-    if wrong:
-        said = f"it takes {', '.join(sorted(takes))}"
-        raise ConfigError(f"--{asked[0]} does not take {wrong[0]!r}; {said}")
-    given: dict[str, Any] = {"exciting": wanted} if asked == ["exciting"] else {}
-    if wanted is not True and not given:
-        given = {"track": str(wanted)}
-    return draw(path, **given, **options)

@@ -1,6 +1,6 @@
 """Plot a dictionary, a store, a track, a run or a recipe to an image file."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,51 +12,8 @@ from mcls.disk.outputs import check_replaced
 from mcls.disk.sums import check_sums
 from mcls.disk.workspace import written_whole
 from mcls.errors import ConfigError, DataError, FormatError
-from mcls.inspection.dictionary import plot_dictionary
-from mcls.inspection.dictionary_samples import plot_samples
-from mcls.inspection.recipe import plot_recipe
-from mcls.inspection.run import plot_run
-from mcls.inspection.several_runs import plot_several_runs
-from mcls.inspection.store import plot_store
+from mcls.inspection.views import view_for
 from mcls.plots.page import MARKS, Figure, check_format, save, style
-
-#: The options that apply to each kind of file.
-_TAKES = {
-    "dictionary": {"top", "sort", "space", "samples", "steps"},
-    "store": {"track", "feature", "dicts", "encoder", "pool"},
-    "run": {"part", "filters", "top", "every", "store", "label", "how", "layer"}
-    | {"saliency", "taggram", "alignment", "track", "maximise", "exciting", "audio_root", "out"},
-    "recipe": set(),
-}
-
-
-def _draw_run(path: Path, **options: Any) -> tuple[Figure, str]:
-    """Plot the results of a run, or its net."""
-    if not set(options) - {"part"}:
-        return plot_run(path, **options)
-    from mcls.inspection.net import plot_net
-
-    return plot_net(path, **options)
-
-
-def _draw_dictionary(path: Path, **options: Any) -> tuple[Figure, str]:
-    """Plot the atoms of a dictionary, or samples of it."""
-    if "samples" not in options:
-        if "steps" in options:
-            raise ConfigError("--steps is for --samples; add the number of samples")
-        return plot_dictionary(path, **options)
-    others = sorted(set(options) - {"samples", "steps"})
-    if others:
-        raise ConfigError(f"--{others[0]} is for atoms; leave it out with --samples")
-    return plot_samples(path, **options)
-
-
-_DRAW: dict[str, Callable[..., tuple[Figure, str]]] = {
-    "dictionary": _draw_dictionary,
-    "store": plot_store,
-    "run": _draw_run,
-    "recipe": plot_recipe,
-}
 
 
 @dataclass(frozen=True)
@@ -82,14 +39,12 @@ def plot(path: Path | str | Sequence[Path], out: Path | str, **options: Any) -> 
     ----------
     path : path or sequence of path
         A dictionary, a store, a run folder, a cross-validation, a CSV of predictions or a recipe.
-        Several paths are runs whose learning curves are plotted together, without options.
+        Several paths are runs, plotted together.
     out : path
         The image file: ``.png``, ``.svg`` or ``.pdf``; an older plot is replaced.
     **options
-        For a dictionary, those of `plot_dictionary` or of `plot_samples`; for a store, those of
-        `plot_store`; for a run, ``part`` (see `plot_run`), or ``filters=True``, ``saliency=TRACK``
-        or ``taggram=TRACK`` with the options of `mcls.inspection.net`. None, False and empty values
-        count as not given.
+        See ``mcls.inspection.views.VIEWS`` and the functions named there. None, False and empty
+        values count as not given.
 
     Returns
     -------
@@ -118,24 +73,17 @@ def plot(path: Path | str | Sequence[Path], out: Path | str, **options: Any) -> 
 
 
 def _drawn(paths: list[Path], given: dict[str, Any]) -> tuple[Figure, str]:
-    """Draw one path with its options, or several runs."""
-    if len(paths) > 1:
-        if given:
-            raise ConfigError(f"several runs are plotted without options such as {min(given)!r}")
-        return plot_several_runs(paths)
-    [path] = paths
-    kind = _kind(path)
-    wrong = sorted(set(given) - _TAKES[kind])
-    if wrong:
-        owners = [owner for owner, takes in _TAKES.items() if wrong[0] in takes]
-        said = f"it applies to a {owners[0]}" if owners else "there is no such option"
-        name = "dict" if wrong[0] == "dicts" else wrong[0]  # --dict is repeatable
-        raise ConfigError(f"{path} is a {kind}, which takes no option {name!r}; {said}")
-    return _DRAW[kind](path, **given)
+    """Draw paths of one kind."""
+    if twice := next((path for path in paths if paths.count(path) > 1), None):
+        raise ConfigError(f"{twice} is given twice")
+    kinds = {path: _kind(path) for path in paths}
+    if len(paths) > 1 and (odd := next((p for p in paths if kinds[p] != "run"), None)):
+        raise ConfigError(f"{odd} is a {kinds[odd]}; only runs can be plotted together")
+    return view_for(kinds[paths[0]], paths, given).draw(paths, given)
 
 
 def _kind(path: Path) -> str:
-    """Return the kind of a path, one of ``_TAKES``."""
+    """Return the kind of a path, one of ``VIEWS``."""
     if not path.exists():
         raise DataError(f"there is nothing at {path}")
     if path.is_dir():

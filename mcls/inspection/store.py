@@ -8,7 +8,7 @@ import numpy as np
 from mcls.chain.step import axes_of
 from mcls.disk.labels import split_labels
 from mcls.disk.store import Store, StoredRows
-from mcls.errors import ConfigError, DataError
+from mcls.errors import DataError
 from mcls.inspection.track import track_panels
 from mcls.plots.overview import FeatureStatistics, draw_store
 from mcls.plots.page import Figure, shortened
@@ -21,18 +21,17 @@ _ROWS = 20_000
 _FEATURES = 3
 
 
-def plot_store(path: Path, *, track: str | None = None, **options: Any) -> tuple[Figure, str]:
-    """Plot a track of a store, or an overview of the store.
+def plot_track(path: Path, *, track: str, **options: Any) -> tuple[Figure, str]:
+    """Plot a track of a store: its rows, codes and pooled vectors.
 
     Parameters
     ----------
     path : Path
         A store.
-    track : str or None
-        The ``track_id``; None: labels, durations and statistics of each feature.
+    track : str
+        The ``track_id``.
     **options
-        ``feature``, ``dicts``, ``encoder`` and ``pool``; see `track_panels`. Without a track only
-        ``feature``.
+        ``feature``, ``dicts``, ``encoder`` and ``pool``; see `track_panels`.
 
     Returns
     -------
@@ -40,13 +39,6 @@ def plot_store(path: Path, *, track: str | None = None, **options: Any) -> tuple
     shows : str
     """
     store = Store(path)
-    if track is None:
-        alone = sorted(set(options) - {"feature"})
-        if alone:
-            raise ConfigError(
-                f"{path}: {alone[0].removesuffix('s')!r} needs a track; give its id with --track"
-            )
-        return _plot_overview(store, options.get("feature"))
     panels, place = track_panels(store, track, **options)
     ends = [panel.start + panel.hop * len(panel.rows) for panel in panels if panel.hop]
     measured = store.tracks.get("seconds")
@@ -58,7 +50,22 @@ def plot_store(path: Path, *, track: str | None = None, **options: Any) -> tuple
     return page, f"track {track}, {len(panels)} panel{'s' * (len(panels) > 1)}"
 
 
-def _plot_overview(store: Store, feature: str | None) -> tuple[Figure, str]:
+def plot_overview(path: Path, *, feature: str | None = None) -> tuple[Figure, str]:
+    """Plot the labels and durations of a store, and the statistics of each feature.
+
+    Parameters
+    ----------
+    path : Path
+        A store.
+    feature : str or None
+        The only feature; None: the first three.
+
+    Returns
+    -------
+    page : Figure
+    shows : str
+    """
+    store = Store(path)
     if not store.n_tracks:
         raise DataError(f"{store.path}: there are no tracks in it, so there is nothing to draw")
     names = [store.feature(feature).name] if feature else list(store.features)[:_FEATURES]

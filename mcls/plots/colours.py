@@ -12,6 +12,13 @@ from matplotlib.colors import Colormap, ListedColormap, Normalize
 #: Blue, vermilion, green, purple, orange and grey of Okabe & Ito's palette.
 LINES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#666666")
 
+#: Colours of labels: Tol's muted palette, and three of Okabe & Ito's. None is lighter than the text
+#: of a name can be.
+LABELS = (
+    *("#332288", "#CC6677", "#117733", "#44AA99", "#AA4499", "#999933"),
+    *("#882255", "#0072B2", "#D55E00", "#666666", "#88A0EE", "#B8902A"),
+)
+
 _WHITE, _BLUE, _BROWN = (99.0, 0.0, 0.0), (30.0, 10.0, -42.0), (30.0, 30.0, 38.0)
 
 

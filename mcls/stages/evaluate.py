@@ -107,18 +107,12 @@ def evaluate(
         If a metric is unknown or unsuitable for the labels.
     """
     path = Path(path)
-    predictions, about = open_predictions(path)
-    if threshold is not None and not predictions.multi_label:
+    chosen, about = open_part(path, part)
+    if threshold is not None and not chosen.multi_label:
         raise ConfigError(
             f"{path}: each track has one label, so the label with the highest score is predicted; "
             "leave out --threshold"
         )
-    if part is None:
-        part = "test" if any(predictions.parts) else ""
-    try:
-        chosen = predictions.only(part)
-    except DataError as error:
-        raise DataError(f"{path}: {error}") from error
     options: dict[str, Any] = {
         "threshold": run_threshold(about) if threshold is None else threshold,
         "intervals": intervals,
@@ -164,6 +158,29 @@ def run_threshold(about: dict[str, Any]) -> float | list[float] | None:
     """Return the threshold of each label of a run, or the common one."""
     found: float | list[float] | None = about.get("thresholds") or about.get("threshold")
     return found
+
+
+def open_part(path: Path, part: str | None = None) -> tuple[Predictions, dict[str, Any]]:
+    """Return the predictions of a part, and the ``about.json`` of the run.
+
+    Parameters
+    ----------
+    path : Path
+        See `evaluate`.
+    part : str or None
+        None takes ``test``, or all tracks if there are no parts.
+
+    Raises
+    ------
+    DataError
+        If the part has no tracks.
+    """
+    predictions, about = open_predictions(path)
+    chosen = ("test" if any(predictions.parts) else "") if part is None else part
+    try:
+        return predictions.only(chosen), about
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
 
 
 def open_predictions(path: Path) -> tuple[Predictions, dict[str, Any]]:

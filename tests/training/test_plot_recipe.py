@@ -74,7 +74,7 @@ def test_the_command_writes_a_picture_or_says_what_is_wrong(recipe, tmp_path):
     assert "learning rate of mlp over 50 epochs, cyclic" in done.output
     assert out.read_bytes()[:4] == b"\x89PNG"
     done = CliRunner().invoke(cli, ["plot", str(path), "-o", str(out), "--part", "test"])
-    assert "is a recipe, which takes no option 'part'; it applies to a run" in done.output
+    assert "is a recipe, which takes no option --part; it applies to a run" in done.output
     for given, said in (
         ({"model": "svm"}, "'svm' in .train. has no learning rate"),
         ({"line": 'schedule = "cylcic"'}, "did you mean 'cyclic'"),
