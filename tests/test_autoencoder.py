@@ -169,7 +169,7 @@ def test_transform_is_the_registered_encoder(rows, settings):
     encode = find("encoders", entry.facts["encoder"]).load()
     codes = encode(rows, coder.arrays(), **coder.encoder_settings())
     np.testing.assert_allclose(coder.transform(rows), codes, atol=1e-5)
-    assert set(coder.arrays()) == {"atoms", "weights", "biases"}
+    assert set(coder.arrays()) == {"atoms", "weights", "biases", "offsets"}
 
 
 def test_same_seed_same_bytes_by_any_number_of_threads(rows, monkeypatch):

@@ -10,9 +10,9 @@ from mcls.chain.options import Representation
 from mcls.chain.scores import scores_step
 from mcls.chain.states import states_step
 from mcls.disk.chain import Chain, Step, chain_digest, concatenate, extend
-from mcls.disk.dictionary import read_dictionary
+from mcls.disk.dictionary import DictionaryFile, read_dictionary
 from mcls.disk.run import open_run
-from mcls.disk.store import Store
+from mcls.disk.store import Store, StoredRows
 from mcls.disk.tensors import read_tensors
 from mcls.errors import ConfigError
 from mcls.features.pooling import parse_pool, pool_settings
@@ -71,20 +71,42 @@ def build_chain(store: Store, representation: Representation, layers: Sequence[s
 
 def _with_dictionary(store: Store, path: Path | str, encoder: str | None) -> Chain:
     kept = read_dictionary(path)
-    base, step = kept.chain[:-1], kept.step
+    return extend(rows_for_dictionary(store, kept).chain, with_encoder(kept.step, encoder))
+
+
+def rows_for_dictionary(store: Store, kept: DictionaryFile) -> StoredRows:
+    """Return the rows of a store that a dictionary encodes.
+
+    Raises
+    ------
+    ConfigError
+        If the store does not hold them; the message names the settings that differ.
+    """
+    base = kept.chain[:-1]
     digest = chain_digest(base)
     for stored in store.features.values():
         if stored.digest == digest:
-            break
-    else:
-        raise ConfigError(_mismatch(store, kept.path, base))
-    if encoder is not None:
-        name, given = split_spec(encoder)
-        entry = find("encoders", name)
-        own = step.settings["encoder_settings"] if name == step.settings["encoder"] else {}
-        settings = {"encoder": name, "encoder_settings": resolve(entry, {**own, **given})}
-        step = replace(step, settings={**step.settings, **settings})
-    return extend(stored.chain, step)
+            return stored
+    raise ConfigError(_mismatch(store, kept.path, base))
+
+
+def with_encoder(step: Step, encoder: str | None) -> Step:
+    """Return the step of a dictionary with another encoder, such as ``omp:n_nonzero=4``.
+
+    For the encoder that the dictionary was learnt with, settings left out stay as they are.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such encoder or setting.
+    """
+    if encoder is None:
+        return step
+    name, given = split_spec(encoder)
+    entry = find("encoders", name)
+    own = step.settings["encoder_settings"] if name == step.settings["encoder"] else {}
+    settings = {"encoder": name, "encoder_settings": resolve(entry, {**own, **given})}
+    return replace(step, settings={**step.settings, **settings})
 
 
 def _with_run(store: Store, path: Path | str, layers: Sequence[str]) -> Chain:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from mcls.chain.step import Kind, RowAxes, RowsAndRate
+from mcls.dictionaries.decoders import decode
 from mcls.dictionaries.preprocessing import Preprocessing, join_frames
 from mcls.disk.chain import Step
 from mcls.parallel.threads import one_blas_thread
@@ -69,6 +70,38 @@ def encode_rows(rows: np.ndarray, step: Step) -> np.ndarray:
             prepared = preprocessing.transform(joined)
             blocks.append(encoder(prepared, step.arrays, **settings["encoder_settings"]))
     return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+
+
+def reconstruct_rows(rows: np.ndarray, step: Step) -> np.ndarray:
+    """Encode the rows of one track with a dictionary step, and decode the codes.
+
+    Parameters
+    ----------
+    rows : np.ndarray, shape (n_rows, n_dims)
+        Rows of the feature.
+    step : Step
+        A step of kind ``dictionary``, with an encoder.
+
+    Returns
+    -------
+    np.ndarray, shape (n_rows - context + 1, context * n_dims), float64
+        In the units of the feature, with the frames still joined; see `part_frames`.
+
+    Raises
+    ------
+    ConfigError
+        If codes of the encoder cannot be decoded.
+    """
+    settings = step.settings
+    prepared = decode(
+        encode_rows(rows, step),
+        step.arrays,
+        encoder=settings["encoder"],
+        settings=settings["encoder_settings"],
+        method=settings["method"],
+    )
+    with one_blas_thread():
+        return Preprocessing.from_arrays(step.arrays).inverse(prepared.astype(np.float64))
 
 
 def patches_of(atoms: np.ndarray, step: Step) -> np.ndarray:

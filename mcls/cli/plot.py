@@ -114,13 +114,26 @@ _STORE, _DICTIONARY, _WHICH = "Track of a store", "Dictionary", "What to show"
     _DICTIONARY,
     "--samples",
     type=click.IntRange(min=1),
-    help="Plot this many samples of an RBM or a DBN, drawn by Gibbs sampling.",
+    help="Plot this many samples drawn from an RBM, a DBN or a vae.",
 )
 @_option(
     _DICTIONARY,
     "--steps",
     type=click.IntRange(min=1),
     help="Gibbs steps of --samples (default: 1000).",
+)
+@_option(
+    _DICTIONARY,
+    "--reconstruct",
+    metavar="TRACK|N",
+    help="Plot a track, or N rows of --store, beside their reconstruction.",
+)
+@_option(
+    _DICTIONARY,
+    "--audio",
+    type=FILE,
+    metavar="WAV",
+    help="WAV file to write with the audio of --samples or --reconstruct.",
 )
 @_option(_WHICH, "--part", help="Part of a run to plot (default: test).")
 @_option(
@@ -155,8 +168,9 @@ def command(paths: tuple[Path, ...], out: Path, **options: Any) -> None:
     """Plot a dictionary, a store, a track, a run or a recipe.
 
     Dictionary: the atoms on the axes of the feature, their usage and the
-    learning curves, or with --samples what an RBM or a DBN believes that
-    rows look like. Store: labels, durations and features, or with --track
+    learning curves; with --samples what a generative model believes that
+    rows look like, or with --reconstruct rows beside what their codes tell
+    of them, both as audio with --audio. Store: labels, durations and features, or with --track
     the rows, codes and pooled vector of a track. Run: the confusion
     matrix, or the AUC of each label; with --filters, --saliency,
     --taggram or --alignment the filters, the saliency, the scores over time
@@ -175,7 +189,9 @@ def command(paths: tuple[Path, ...], out: Path, **options: Any) -> None:
     Examples:
       mcls plot atoms.h5 -o atoms.png --top 64 --sort frequency
       mcls plot mel.h5 -o x.pdf --track ID --dict d.h5 --pool max@1s --pool mean
-      mcls plot dbn.h5 -o dreams.png --samples 16
+      mcls plot dbn.h5 -o dreams.png --samples 16 --audio dreams.wav
+      mcls plot vq.h5 -o again.png --reconstruct song.wav --audio again.wav
+      mcls plot nmf.h5 -o rows.png --reconstruct 12 --store mel.h5
       mcls plot runs/vq -o confusion.svg
       mcls plot runs/vq runs/stats -o curves.png --roc --pr
       mcls plot runs/fcn4 -o filters.png --filters

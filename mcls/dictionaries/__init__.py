@@ -24,7 +24,8 @@ A method provides
   yields all rows, preprocessed, in arrays ``(n, n_dims)`` float32, in the same order;
 * ``arrays()``: the arrays that encoders need, by name; always ``atoms`` ``(n_atoms, n_dims)``;
 * ``encoder_settings()``: the settings of its encoder with which it gives the codes of
-  ``transform``; left out if there are none;
+  ``transform``; left out if there are none. ``inverse_transform`` decodes those codes where the
+  encoder names a ``decoder`` (see `mcls.dictionaries.decoders`);
 * ``history_``: a list with a dict of named numbers for each pass over the rows;
 * ``usage_`` ``(n_atoms,)``, optional: the use of each atom, at least 0;
 * ``device`` among its settings if it can compute on a GPU.

@@ -135,27 +135,18 @@ class AutoEncoder(TorchLearner):
         self.random_state = random_state
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return what encoders need: ``atoms``, ``weights`` and ``biases``."""
-        return {"atoms": self.components_, "weights": self.weights_, "biases": self.biases_}
+        """Return ``atoms``, ``weights``, ``biases`` and the ``offsets`` of reconstructions."""
+        return {
+            "atoms": self.components_,
+            "weights": self.weights_,
+            "biases": self.biases_,
+            "offsets": self.offsets_,
+        }
 
     def encoder_settings(self) -> dict[str, Any]:
         """Return the settings of the encoder ``feed-forward`` that give what `transform` does."""
         n_active = self.n_active if self.sparsity == "k" else None
         return {"nonlinearity": self.nonlinearity, "n_active": n_active}
-
-    def inverse_transform(self, X: np.ndarray) -> np.ndarray:
-        """Return the reconstructions of some codes.
-
-        Parameters
-        ----------
-        X : array-like, shape (n_rows, n_atoms)
-            Codes.
-
-        Returns
-        -------
-        np.ndarray, shape (n_rows, n_dims), float32
-        """
-        return np.asarray(X, dtype=np.float32) @ self.components_ + self.offsets_
 
     def _wrong(self) -> list[str]:
         bad = super()._wrong()

@@ -3,24 +3,23 @@
 An encoder takes rows that went through the dictionary's preprocessing, ``(n_rows, n_dims)``
 float32, and the dictionary's arrays, of which ``atoms`` ``(n_atoms, n_dims)`` is always there. It
 returns codes ``(n_rows, n_codes)`` float32; ``n_codes`` is ``n_atoms``, twice that where signs are
-split, or the number of units of the layers chosen.
+split, or the number of units of the layers chosen. The fact ``decoder`` names the way back from
+codes to rows, where there is one; see `mcls.dictionaries.decoders`.
 """
 
-from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
 from scipy.special import expit
 
+from mcls.dictionaries.decoders import Arrays
 from mcls.dictionaries.kmeans import nearest
 from mcls.dictionaries.spherical_kmeans import beyond
 from mcls.errors import ConfigError
 from mcls.registry import register
 
-Arrays = Mapping[str, np.ndarray]
 
-
-@register("encoders", "hard")
+@register("encoders", "hard", decoder="linear")
 def hard(rows: np.ndarray, arrays: Arrays) -> np.ndarray:
     """One-hot: 1 at the nearest atom, 0 elsewhere (vector quantisation).
 
@@ -91,7 +90,7 @@ def soft_threshold(
     return codes
 
 
-@register("encoders", "lasso")
+@register("encoders", "lasso", decoder="linear")
 def lasso(
     rows: np.ndarray,
     arrays: Arrays,
@@ -124,7 +123,7 @@ def lasso(
     return _signs_apart(codes) if split_signs else codes
 
 
-@register("encoders", "nmf")
+@register("encoders", "nmf", decoder="linear")
 def nmf(rows: np.ndarray, arrays: Arrays, *, penalty: float = 1e-4, tol: float = 0.5) -> np.ndarray:
     """Non-negative codes: least squares with codes of 0 or more, as in NMF.
 
@@ -144,7 +143,7 @@ def nmf(rows: np.ndarray, arrays: Arrays, *, penalty: float = 1e-4, tol: float =
     return solver.lasso(rows, arrays["atoms"], penalty=penalty, positive=True, tol=tol)
 
 
-@register("encoders", "omp")
+@register("encoders", "omp", decoder="linear")
 def omp(
     rows: np.ndarray,
     arrays: Arrays,
@@ -207,7 +206,7 @@ def threshold(
     return _signs_apart(codes) if split_signs else codes
 
 
-@register("encoders", "feed-forward")
+@register("encoders", "feed-forward", decoder="hidden")
 def feed_forward(
     rows: np.ndarray,
     arrays: Arrays,
@@ -258,7 +257,7 @@ def feed_forward(
     return _signs_apart(codes) if split_signs else codes
 
 
-@register("encoders", "dbn")
+@register("encoders", "dbn", decoder="layers")
 def dbn(
     rows: np.ndarray,
     arrays: Arrays,
@@ -308,7 +307,7 @@ def dbn(
     return found[0] if len(found) == 1 else np.concatenate(found, axis=1)
 
 
-@register("encoders", "vae")
+@register("encoders", "vae", decoder="latent")
 def vae(
     rows: np.ndarray,
     arrays: Arrays,

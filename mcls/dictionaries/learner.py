@@ -5,7 +5,7 @@ times, a minibatch at a time, is a `MinibatchLearner` and says only how it start
 does and what its codes are.
 """
 
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -13,7 +13,9 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mcls.dictionaries.batches import RowBatches, Source, regroup, reordered, shuffled
+from mcls.dictionaries.decoders import decode
 from mcls.errors import ConfigError
+from mcls.registry import find
 
 
 class Dictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -70,9 +72,40 @@ class Dictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         check_is_fitted(self)
         return self._codes(self._rows(X, reset=False))
 
+    def inverse_transform(self, X: np.ndarray) -> np.ndarray:
+        """Return the rows that codes of the method's own encoder stand for.
+
+        Parameters
+        ----------
+        X : array-like, shape (n_rows, n_codes)
+            Codes.
+
+        Returns
+        -------
+        np.ndarray, shape (n_rows, n_dims), float32
+
+        Raises
+        ------
+        ConfigError
+            If codes of its encoder cannot be decoded; see `mcls.dictionaries.decoders.decode`.
+        """
+        check_is_fitted(self)
+        rows = decode(
+            np.asarray(X, np.float32),
+            self.arrays(),
+            encoder=find("dictionaries", self.registered_as).facts["encoder"],
+            settings=self.encoder_settings(),
+            method=self.get_params(),
+        )
+        return rows.astype(np.float32, copy=False)
+
     def arrays(self) -> dict[str, np.ndarray]:
         """Return what encoders need: ``atoms``, ``(n_atoms, n_dims)`` float32."""
         return {"atoms": self.components_}
+
+    def encoder_settings(self) -> dict[str, Any]:
+        """Return the settings of its encoder that give what `transform` gives."""
+        return {}
 
     @property
     def _n_features_out(self) -> int:

@@ -39,6 +39,37 @@ def join_frames(rows: np.ndarray, context: int) -> np.ndarray:
     return windows.transpose(0, 2, 1).reshape(len(windows), -1).astype(np.float32, copy=False)
 
 
+def part_frames(joined: np.ndarray, context: int, n_rows: int) -> np.ndarray:
+    """Undo `join_frames`: return the frames, each the mean over the joined rows that hold it.
+
+    Parameters
+    ----------
+    joined : np.ndarray, shape (n_joined, context * n_dims)
+        Joined rows of one track, in the order of `join_frames`.
+    context : int
+        Rows that were joined.
+    n_rows : int
+        Rows of the track.
+
+    Returns
+    -------
+    np.ndarray, shape (n_rows, n_dims), float64
+
+    Examples
+    --------
+    >>> rows = np.array([[1.0], [2.0], [3.0]])
+    >>> part_frames(join_frames(rows, 2), 2, 3).tolist()
+    [[1.0], [2.0], [3.0]]
+    """
+    patches = joined.reshape(len(joined), context, -1)
+    total = np.zeros((len(joined) + context - 1, patches.shape[2]))
+    count = np.zeros((len(total), 1))
+    for i in range(context):
+        total[i : i + len(joined)] += patches[:, i]
+        count[i : i + len(joined)] += 1
+    return (total / count)[:n_rows]
+
+
 class Preprocessing:
     """Standardise and whiten, learnt from rows.
 

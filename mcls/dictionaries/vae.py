@@ -116,12 +116,6 @@ class VAE(TorchLearner):
         """Return the settings of the encoder ``vae`` that give what `transform` does."""
         return {"nonlinearity": self.nonlinearity}
 
-    def inverse_transform(self, X: np.ndarray) -> np.ndarray:
-        """Return the reconstructions of codes ``(n_rows, n_atoms)``, ``(n_rows, n_dims)``."""
-        p = {name: torch.from_numpy(array) for name, array in self.parameters_.items()}
-        with torch.inference_mode():
-            return self._decode(p, torch.tensor(np.asarray(X, np.float32))).numpy()
-
     def sample(self, n_rows: int, *, random_state: int | None = None) -> np.ndarray:
         """Return rows that are drawn from the model, ``(n_rows, n_dims)`` float32.
 
@@ -207,5 +201,6 @@ class VAE(TorchLearner):
 
     def _publish(self, arrays: dict[str, np.ndarray]) -> None:
         self.parameters_ = arrays
-        ends = [self.inverse_transform(side * np.eye(self.n_atoms)) for side in (1, -1)]
-        self.components_ = (ends[0] - ends[1]) / 2
+        p = {name: torch.from_numpy(array) for name, array in arrays.items()}
+        ends = [self._decode(p, side * torch.eye(self.n_atoms)) for side in (1, -1)]
+        self.components_ = ((ends[0] - ends[1]) / 2).numpy()

@@ -8,7 +8,8 @@ import numpy as np
 import soxr
 
 from mcls.errors import ConfigError
-from mcls.features.feature import Feature, check, compressed
+from mcls.features.feature import Feature, check, compressed, expanded
+from mcls.features.inversion import griffin_lim_cqt
 from mcls.features.signal import Signal, frames_of, window_of
 from mcls.registry import register
 
@@ -84,6 +85,15 @@ class CQT(Feature):
         self.n_local = self.n_static = n_bins
         self.axis = fmin * 2.0 ** (np.arange(n_bins) / bins_per_octave)
         self.compression: dict[str, Any] = {"compress": compress, "gain": gain, "top_db": top_db}
+        self.filters: dict[str, Any] = {
+            "fmin": fmin,
+            "bins_per_octave": bins_per_octave,
+            "filter_scale": filter_scale,
+            "norm": norm,
+            "sparsity": sparsity,
+            "window": window,
+            "scale": scale,
+        }
         self.plan = _plan(
             sr,
             hop_length,
@@ -114,6 +124,12 @@ class CQT(Feature):
         n_frames = min(len(response) for response in responses)
         lowest_first = [response[:n_frames] for response in reversed(responses)]
         return np.concatenate(lowest_first, axis=1)[:, -self.n_local :]
+
+    def audio(self, rows: np.ndarray) -> np.ndarray:
+        """Estimate the phases by Griffin & Lim's algorithm with the constant-Q transform."""
+        kept = {key: self.compression[key] for key in ("compress", "gain")}
+        magnitudes = expanded(rows, power=1.0, **kept)
+        return griffin_lim_cqt(magnitudes, sr=self.sr, hop_length=self.hop_length, **self.filters)
 
     def finish(self, rows: np.ndarray, peak: float) -> np.ndarray:
         """Compress the magnitudes."""

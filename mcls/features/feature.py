@@ -94,6 +94,29 @@ class Feature(ABC):
         """
         return rows
 
+    def audio(self, rows: np.ndarray) -> np.ndarray:
+        """Return audio whose rows are near some rows of a track; see `mcls.features.inversion`.
+
+        Parameters
+        ----------
+        rows : np.ndarray, shape (n_frames, n_static)
+            Finished rows without deltas.
+
+        Returns
+        -------
+        np.ndarray, shape (n_samples,)
+            Audio at ``sr``.
+
+        Raises
+        ------
+        ConfigError
+            If the feature, or one of its settings, has no way back.
+        """
+        raise ConfigError(
+            f"rows of {type(self).__name__.lower()} cannot be turned back into audio; only those "
+            "of spectrogram, mel, mfcc, cqt and waveform can"
+        )
+
     def rows(self, y: np.ndarray) -> np.ndarray:
         """Return the finished rows of a whole signal.
 
@@ -156,6 +179,18 @@ def compressed(
         loudest = factor * np.log10(np.maximum(np.float32(peak), least))
         np.maximum(decibels, loudest - np.float32(top_db), out=decibels)
     return decibels
+
+
+def expanded(rows: np.ndarray, *, compress: str, power: float, gain: float) -> np.ndarray:
+    """Return magnitudes raised to `power`, of which `compressed` makes some rows.
+
+    What is at the floor of ``top_db`` stays there. Values below those of silence give 0.
+    """
+    if compress == "none":
+        return np.maximum(rows, 0)
+    if compress == "log1p":
+        return np.maximum(10.0**rows - 1, 0) / gain
+    return 10.0 ** (rows * (power / 20))
 
 
 def over_largest(rows: np.ndarray) -> np.ndarray:

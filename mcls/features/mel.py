@@ -5,9 +5,11 @@ from typing import Any, Literal
 
 import numpy as np
 
+from mcls.errors import ConfigError
 from mcls.features.agc import decay, decay_reach, gain_controlled
-from mcls.features.feature import check, compressed
+from mcls.features.feature import check, compressed, expanded
 from mcls.features.filters import apply_grouped, grouped, mel_filters, mel_frequencies
+from mcls.features.inversion import bins_of_bands
 from mcls.features.signal import Signal
 from mcls.features.spectrogram import FramedFeature, raised
 from mcls.registry import register
@@ -139,6 +141,17 @@ class Mel(MelFeature):
             alpha = decay(hop_length, sr, t_scale)
             self.reach = decay_reach(alpha)
             self.control = partial(gain_controlled, sr=sr, alpha=alpha, f_scale=f_scale, eps=eps)
+
+    def magnitudes(self, rows: np.ndarray) -> np.ndarray:
+        """Undo the compression, and spread the energies of the bands over the bins."""
+        if self.agc:
+            raise ConfigError(
+                "rows of mel with agc=true cannot be turned back into audio: the gain control "
+                "does not keep the levels"
+            )
+        kept = {key: self.compression[key] for key in ("compress", "gain")}
+        energies = expanded(rows, power=self.power, **kept)
+        return bins_of_bands(energies, mel_filters(*self.bands), self.power)
 
     def local(self, signal: Signal) -> np.ndarray:
         """Return the energies of the bands; before gain control, the magnitudes of the bins."""

@@ -5,7 +5,9 @@ from typing import Literal
 
 import numpy as np
 
-from mcls.features.feature import check, compressed
+from mcls.features.feature import check, compressed, expanded
+from mcls.features.filters import mel_filters
+from mcls.features.inversion import bins_of_bands
 from mcls.features.mel import MelFeature
 from mcls.registry import register
 
@@ -74,6 +76,12 @@ class MFCC(MelFeature):
             order = np.arange(1, 1 + self.n_static)
             matrix = matrix * (1 + self.lifter / 2 * np.sin(np.pi * order / self.lifter))
         return matrix.astype(np.float32)
+
+    def magnitudes(self, rows: np.ndarray) -> np.ndarray:
+        """Return the magnitudes of the smooth spectra that the coefficients stand for."""
+        decibels = rows @ np.linalg.pinv(self.cosines.astype(np.float64))
+        energies = expanded(decibels, compress="db", power=2.0, gain=0.0)
+        return bins_of_bands(energies, mel_filters(*self.bands), self.power)
 
     def finish(self, rows: np.ndarray, peak: float) -> np.ndarray:
         """Return the cosine transform of the decibels."""

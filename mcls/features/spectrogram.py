@@ -4,7 +4,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mcls.features.feature import Feature, check, compressed
+from mcls.features.feature import Feature, check, compressed, expanded
+from mcls.features.inversion import griffin_lim
 from mcls.features.signal import Signal
 from mcls.registry import register
 
@@ -54,6 +55,21 @@ class FramedFeature(Feature):
             ),
             delta=(delta in (0, 1, 2), f"must be 0, 1 or 2, not {delta}"),
         )
+
+    def audio(self, rows: np.ndarray) -> np.ndarray:
+        """Estimate the phases of the frames' magnitudes by Griffin & Lim's algorithm."""
+        return griffin_lim(
+            self.magnitudes(rows),
+            n_fft=self.n_fft,
+            hop_length=self.hop_length,
+            win_length=self.win_length,
+            window=self.window,
+            center=self.center,
+        )
+
+    def magnitudes(self, rows: np.ndarray) -> np.ndarray:
+        """Return the magnitudes of the bins, ``(n_frames, 1 + n_fft // 2)``, given rows."""
+        return super().audio(rows)  # which refuses
 
     def power_spectrum(self, signal: Signal) -> np.ndarray:
         """Return the frames' power spectra, ``(n_frames, 1 + n_fft // 2)``."""
@@ -112,6 +128,11 @@ class Spectrogram(FramedFeature):
     def local(self, signal: Signal) -> np.ndarray:
         """Return the magnitudes raised to ``power``."""
         return raised(self.power_spectrum(signal), self.power)
+
+    def magnitudes(self, rows: np.ndarray) -> np.ndarray:
+        """Undo the compression."""
+        kept = {key: self.compression[key] for key in ("compress", "gain")}
+        return expanded(rows, power=self.power, **kept) ** (1 / self.power)
 
     def finish(self, rows: np.ndarray, peak: float) -> np.ndarray:
         """Compress the magnitudes."""

@@ -31,3 +31,7 @@ class Waveform(Feature):
     def finish(self, rows: np.ndarray, peak: float) -> np.ndarray:
         """Return integers between -32767 and 32767."""
         return np.rint(np.clip(rows, -1, 1) * np.float32(32767))
+
+    def audio(self, rows: np.ndarray) -> np.ndarray:
+        """Return the samples."""
+        return np.clip(rows[:, 0] / np.float32(32767), -1, 1)

@@ -1,31 +1,44 @@
-"""Plot samples that an RBM or a deep belief network draws of what it has learnt."""
+"""Plot samples that an RBM, a deep belief network or a variational auto-encoder draws."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from mcls.chain.dictionary import patches_of
-from mcls.chain.step import axes_of
+from mcls.chain.step import RowAxes, axes_of
+from mcls.dictionaries.decoders import decode
 from mcls.dictionaries.gibbs import gibbs_samples, layers_of
 from mcls.dictionaries.preprocessing import Preprocessing
-from mcls.disk.chain import spell_chain
+from mcls.disk.chain import Step, spell_chain
 from mcls.disk.dictionary import read_dictionary
+from mcls.disk.write_audio import check_wav
 from mcls.errors import ConfigError
+from mcls.inspection.row_audio import audible, write_rows
 from mcls.plots.dictionary import draw_dictionary
+from mcls.plots.maps import draw_maps
 from mcls.plots.page import Figure
 
+#: Gibbs steps of a chain where none are given.
+_STEPS = 1000
 
-def plot_samples(path: Path, *, samples: int, steps: int = 1000) -> tuple[Figure, str]:
+
+def plot_samples(
+    path: Path, *, samples: int, steps: int | None = None, audio: Path | None = None
+) -> tuple[Figure, str]:
     """Plot samples of a dictionary, in the units of the feature.
 
     Parameters
     ----------
     path : Path
-        An RBM or a DBN.
+        An RBM, a DBN or a variational auto-encoder.
     samples : int
-        Number of samples, each from a Gibbs chain of its own (seed 0).
-    steps : int
-        Steps of each chain.
+        Number of samples (seed 0), of a Boltzmann machine each from a Gibbs chain of its own.
+    steps : int or None
+        Steps of each chain; None: 1000.
+    audio : Path or None
+        A WAV file to write the samples to, one after the other.
 
     Returns
     -------
@@ -35,35 +48,56 @@ def plot_samples(path: Path, *, samples: int, steps: int = 1000) -> tuple[Figure
     Raises
     ------
     ConfigError
-        If the dictionary is no generative model, or a number is below 1.
+        If the dictionary is no generative model, a number is below 1, or its rows cannot be turned
+        back into audio.
     """
-    if min(samples, steps) < 1:
+    if samples < 1 or (steps is not None and steps < 1):
         raise ConfigError(f"samples={samples}, steps={steps}; expected 1 or more of each")
     kept = read_dictionary(path)
-    layers = layers_of(kept.step.arrays)
-    if not layers:
-        raise ConfigError(
-            f"--samples: {kept.step.name} in {path} cannot be drawn from; learn one with --method "
-            "rbm, sparse-rbm or dbn"
-        )
-    method = kept.step.settings["method"]
-    rows = gibbs_samples(
-        layers,
-        samples,
-        visible=method["visible"],
-        hidden=method["hidden"],
-        n_steps=steps,
-        rng=np.random.default_rng(0),
-    )
+    feature = None
+    if audio is not None:
+        check_wav(audio)
+        feature = audible(kept.chain[:-1], None)
+    rows, how = _drawn(kept.step, path, samples, steps)
     patches = patches_of(Preprocessing.from_arrays(kept.step.arrays).inverse(rows), kept.step)
     axes = axes_of(kept.chain[:-1], n_dims=patches.shape[2])
-    shows = f"{samples} sample{'s' * (samples > 1)} after {steps} Gibbs steps"
-    page = draw_dictionary(
-        patches,
-        axes.dimensions,
-        frame_seconds=axes.hop,
-        unit=axes.unit,
-        order="each from a chain of its own",
-        title=f"{shows}, {spell_chain(kept.chain)}",
-    )
+    shows = f"{samples} sample{'s' * (samples > 1)} {how}"
+    title = f"{shows}, {spell_chain(kept.chain)}"
+    page = _page(patches, axes, title)
+    if audio is not None and feature is not None:
+        shows += f"; {write_rows(audio, feature, [*patches])}"
     return page, shows
+
+
+def _page(patches: np.ndarray, axes: RowAxes, title: str) -> Figure:
+    """Draw patches of frames as images on one scale, and single frames as columns."""
+    n, n_frames, _ = patches.shape
+    if n_frames > 1:
+        names = [f"sample {i + 1}" for i in range(n)]
+        seconds = n_frames * (axes.hop or 1.0)
+        signed = axes.dimensions.frequencies is None
+        return draw_maps([*patches], names, axes.dimensions, seconds, title=title, signed=signed)
+    order = "each drawn on its own"
+    return draw_dictionary(patches, axes.dimensions, unit=axes.unit, order=order, title=title)
+
+
+def _drawn(step: Step, path: Path, samples: int, steps: int | None) -> tuple[np.ndarray, str]:
+    """Return samples in the space of the preprocessed rows, and how they were drawn."""
+    rng, arrays = np.random.default_rng(0), step.arrays
+    method: Mapping[str, Any] = step.settings["method"]
+    layers = layers_of(arrays)
+    if layers:
+        n_steps = steps or _STEPS
+        units = {"visible": method["visible"], "hidden": method["hidden"]}
+        rows = gibbs_samples(layers, samples, n_steps=n_steps, rng=rng, **units)
+        return rows, f"after {n_steps} Gibbs steps"
+    if "decoder_weights" not in arrays:
+        raise ConfigError(
+            f"--samples: {step.name} in {path} cannot be drawn from; learn one with --method "
+            "rbm, sparse-rbm, dbn or vae"
+        )
+    if steps is not None:
+        raise ConfigError(f"--steps is for Gibbs chains, and {path} has none; leave it out")
+    codes = rng.standard_normal((samples, len(arrays["atoms"])))
+    rows = decode(codes, arrays, encoder="vae", settings={}, method=method)
+    return rows, "of the latent variables, decoded"

@@ -14,7 +14,7 @@ from mcls.disk.chain import Chain
 from mcls.disk.run import Run, open_run
 from mcls.disk.store import Store
 from mcls.disk.stored_rows import StoredRows
-from mcls.disk.workspace import written_whole
+from mcls.disk.write_audio import check_wav, write_wav
 from mcls.errors import ConfigError, DataError
 from mcls.plots.maps import draw_maps
 from mcls.plots.page import Figure, shortened
@@ -225,19 +225,19 @@ def plot_exciting(
         return page, shows
     if net.axes.hop is None:
         raise ConfigError("a row is a whole track here, so segments have no audio")
-    for place, (_, i, start, _) in enumerate(found, 1):
+    beside = [out.with_name(f"{out.stem}-{place}.wav") for place in range(1, 1 + len(found))]
+    for wav in beside:
+        check_wav(wav)
+    for (_, i, start, _), wav in zip(found, beside, strict=True):
         excerpt = Excerpt(net.seconds, start * net.axes.hop)
         audio = audio_root / opened.column("path")[i]
-        _write_audio(audio, excerpt, out.with_name(f"{out.stem}-{place}.wav"))
+        _copy_excerpt(audio, excerpt, wav)
     return page, f"{shows}, with their audio"
 
 
-def _write_audio(path: Path, excerpt: Excerpt, out: Path) -> None:
-    import soundfile
-
+def _copy_excerpt(path: Path, excerpt: Excerpt, out: Path) -> None:
     try:
         samples, rate = read_audio(path, sr=None, excerpt=excerpt)
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
-    with written_whole(out) as temporary:
-        soundfile.write(temporary, samples, rate, format="WAV")
+    write_wav(out, samples, rate)

@@ -57,7 +57,13 @@ _SCORES = ("roc", "pr", "calibration")
 VIEWS: dict[str, list[View]] = {
     "dictionary": [
         View("dictionary.plot_dictionary", takes={"top", "sort", "space"}),
-        View("dictionary_samples.plot_samples", ("samples",), "samples", {"steps"}),
+        View("dictionary_samples.plot_samples", ("samples",), "samples", {"steps", "audio"}),
+        View(
+            "dictionary_reconstruction.plot_reconstruction",
+            ("reconstruct",),
+            "reconstruct",
+            {"store", "encoder", "audio"},
+        ),
     ],
     "store": [
         View("store.plot_overview", takes={"feature"}),

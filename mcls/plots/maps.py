@@ -8,8 +8,8 @@ from mcls.plots.axes import DimensionAxis, draw_dim_axis
 from mcls.plots.colours import scale_of
 from mcls.plots.page import HEIGHT, Figure, figure
 
-#: Images side by side.
-_BESIDE = 4
+#: Images side by side: few are large, and more than the second number are small.
+_BESIDE, _MANY, _SMALL = 4, 24, 8
 
 
 def draw_maps(
@@ -43,10 +43,11 @@ def draw_maps(
     Figure
         All images have one scale of colours.
     """
-    n_rows = -(-len(images) // _BESIDE)
+    beside = _BESIDE if len(images) <= _MANY else _SMALL
+    n_rows = -(-len(images) // beside)
     page = figure(min(1.7 * n_rows + 0.6, HEIGHT))
     page.suptitle(title, x=0.01, ha="left")
-    axes = page.subplots(n_rows, _BESIDE, squeeze=False, sharex=True, sharey=True)
+    axes = page.subplots(n_rows, beside, squeeze=False, sharex=True, sharey=True)
     values = np.concatenate([np.ravel(image) for image in images])
     colours, ends, beyond = scale_of(values, signed=signed, share=0.995)
     for ax, image, name in zip(axes.flat, images, names, strict=False):
@@ -64,7 +65,7 @@ def draw_maps(
     for ax in axes[:, 0]:
         draw_dim_axis(ax, axis, 4)
     for place in range(len(images)):
-        below = place + _BESIDE
+        below = place + beside
         if below >= len(images):
             ax = axes.flat[place]
             ax.tick_params(labelbottom=True)
