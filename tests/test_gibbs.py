@@ -105,8 +105,8 @@ def test_the_command(tmp_path) -> None:
     assert (tmp_path / "a.png").stat().st_size > 1000
     refused = {
         "vq.h5 --samples 5": "kmeans in",
-        "dbn.h5 --samples 5 --top 3": "--top is for atoms",
-        "dbn.h5 --steps 3": "--steps is for --samples",
+        "dbn.h5 --samples 5 --top 3": "--samples does not take --top",
+        "dbn.h5 --steps 3": "--steps goes with --samples",
     }
     for words, said in refused.items():
         name, *more = words.split()

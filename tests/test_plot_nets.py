@@ -15,7 +15,8 @@ from mcls.disk.chain import Step
 from mcls.disk.run import open_run
 from mcls.disk.store import NewRows, Store, StoreContents, write_store
 from mcls.errors import ConfigError, DataError
-from mcls.inspection.net import plot_filters, plot_saliency, plot_taggram
+from mcls.inspection.filters import plot_filters
+from mcls.inspection.net import plot_saliency, plot_taggram
 from mcls.inspection.plot import plot
 from mcls.inspection.saliency import METHODS
 from mcls.nets import build_net
@@ -138,6 +139,45 @@ def test_filters_come_back_through_whitening() -> None:
         expected = linear(model.standardise(torch.from_numpy(rows)[None, None]).flatten(1))
     given = (found.weights * rows).sum(axis=(1, 2)) + linear.bias.detach().numpy()
     np.testing.assert_allclose(given, expected[0].numpy(), rtol=1e-4, atol=1e-4)
+
+
+def test_filters_of_a_later_layer_are_drawn_on_their_strongest_maps(store, tmp_path) -> None:
+    """The first line of the mosaic is the strongest filter, its first kernel the strongest."""
+    given = {"settings": ["width=0.1"], "frames": 48, "epochs": 1, "device": "cpu"}
+    folder = mcls.train(store, tmp_path / "fcn", model="fcn3", **given).path
+    with style():
+        page, shows = plot_filters(folder, layer="2", top=3)
+    weights = fitted_model(open_run(folder)).net.conv2.conv.weight.detach().numpy()
+    assert shows == "3 filters of conv2"
+    best = np.square(weights).sum(axis=(1, 2, 3)).argsort()[::-1][:3]
+    ax = page.subfigs[0].axes[0]
+    assert [text.get_text() for text in ax.get_yticklabels()] == [str(1 + i) for i in best[::-1]]
+    own = weights[best[0]]
+    kernel = own[np.square(own).sum(axis=(1, 2)).argmax()] / np.abs(own).max()
+    drawn = np.asarray(ax.images[0].get_array())
+    np.testing.assert_allclose(drawn[-3:, :3], kernel.T, rtol=1e-5)
+    with style():
+        assert plot_filters(folder, layer="conv1")[1].endswith("filters of the first layer")
+
+
+def test_filters_over_time_are_drawn_map_by_map(net) -> None:
+    with style():
+        page, shows = plot_filters(net, layer="conv2", top=2)
+    weights = fitted_model(open_run(net)).net.conv2.conv.weight.detach().numpy()
+    best = np.square(weights).sum(axis=(1, 2)).argmax()
+    drawn = np.asarray(page.subfigs[0].axes[0].images[0].get_array())
+    expected = weights[best] / np.abs(weights[best]).max()
+    np.testing.assert_allclose(drawn[:, : weights.shape[2]], expected, rtol=1e-5)
+    assert shows == "2 filters of conv2"
+
+
+def test_layers_without_filters_are_refused(store, tmp_path) -> None:
+    given = {"settings": ["layers=6x5"], "frames": 2, "epochs": 1, "device": "cpu"}
+    folder = mcls.train(store, tmp_path / "mlp", model="mlp", **given).path
+    with style():
+        assert plot_filters(folder, layer="dense1")[1] == "6 filters of the first layer"
+    with pytest.raises(ConfigError, match="dense2 has no convolution"):
+        plot_filters(folder, layer="dense2")
 
 
 def test_filters_that_learnt_one_band_are_drawn_at_its_frequency(net, tmp_path) -> None:

@@ -56,7 +56,9 @@ _STORE, _DICTIONARY, _WHICH = "Track of a store", "Dictionary", "What to show"
     metavar="SECONDS",
     help="Time between the scores of --taggram.",
 )
-@_option(_NET, "--filters", is_flag=True, help="Plot the first filters of a net, in ms and Hz.")
+@_option(
+    _NET, "--filters", is_flag=True, help="Plot the filters of a net's first layer, or of --layer."
+)
 @_option(_NET, "--maximise", is_flag=True, help="Plot the inputs that excite units of a net most.")
 @_option(
     _NET,
@@ -69,7 +71,7 @@ _STORE, _DICTIONARY, _WHICH = "Track of a store", "Dictionary", "What to show"
     _NET,
     "--layer",
     metavar="NAME",
-    help="Hidden layer by name or number, for --track, --maximise, --exciting or grad-cam.",
+    help="Hidden layer (name or number) for --filters, --track, --maximise and others.",
 )
 @_option(
     _STORE,
@@ -195,6 +197,7 @@ def command(paths: tuple[Path, ...], out: Path, **options: Any) -> None:
       mcls plot runs/vq -o confusion.svg
       mcls plot runs/vq runs/stats -o curves.png --roc --pr
       mcls plot runs/fcn4 -o filters.png --filters
+      mcls plot runs/fcn4 -o kernels.png --filters --layer conv2
       mcls plot runs/fcn4 -o why.png --saliency song.wav --label jazz
       mcls plot runs/fcn4 -o where.png --saliency song.wav --how grad-cam
       mcls plot runs/fcn4 -o when.png --taggram song.wav

@@ -1,4 +1,4 @@
-"""Plot a trained net: its first filters, the saliency of a track, and a taggram."""
+"""Plot a trained net over the time of a track: its saliency, a taggram, states of an HMM."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -23,58 +23,11 @@ from mcls.stages.predict import Scorer
 if TYPE_CHECKING:
     from mcls.training.model import TrainedNet
 
-#: Default numbers of filters, and of labels of a taggram.
-_FILTERS, _LABELS = 64, 25
-
-#: FilterBanks of filters on a page.
-_BANKS = 5
+#: Default number of labels of a taggram.
+_LABELS = 25
 
 #: Seconds between scores for models other than nets.
 _EVERY = 1.0
-
-
-def plot_filters(path: Path, *, top: int | None = None) -> tuple[Figure, str]:
-    """Plot the filters of a net's first layer, those of the largest norm of each size.
-
-    Parameters
-    ----------
-    path : Path
-        A run folder of a net.
-    top : int or None
-        Largest number of filters; None: 64.
-
-    Returns
-    -------
-    page : Figure
-    shows : str
-
-    Raises
-    ------
-    ConfigError
-        If the model is not a net, or has no filters over frames and dimensions.
-    """
-    from mcls.plots.net import FilterBank, draw_filters
-    from mcls.training.interpret import first_filters
-
-    run, model = _net_of(path)
-    axes = axes_of(run.chain(), run.about.get("sample_rate"), model.spec.n_dims)
-    found, step = first_filters(model), axes.hop
-    most = max(1, (top or _FILTERS) // min(len(found), _BANKS))
-    banks = []
-    for filters in found[:_BANKS]:
-        n, n_frames, n_dims = filters.weights.shape
-        strength = np.square(filters.weights).sum(axis=(1, 2))
-        chosen = np.argsort(-strength, kind="stable")[:most]
-        of = f"{len(chosen)} of {n} filters" if len(chosen) < n else f"{n} filters"
-        size = f"{n_frames} frames x {n_dims} of {model.spec.n_dims} dimensions"
-        if model.spec.n_dims == 1:
-            size = f"{n_frames} frames" + (f", {1000 * n_frames * step:.3g} ms" if step else "")
-        banks.append(FilterBank(f"{filters.layer}: {of}, {size}", filters.weights[chosen]))
-    title = f"{path.name}: first filters of {model.spec.net}"
-    page = draw_filters(banks, axes.dimensions, frame_seconds=axes.hop, title=title)
-    n_shown = sum(len(bank.weights) for bank in banks)
-    left = f" of {len(found)} banks, {len(banks)}" if len(found) > len(banks) else ""
-    return page, f"{n_shown} filters of the first layer{left}"
 
 
 def plot_saliency(
@@ -293,7 +246,7 @@ def _net_of(path: Path) -> tuple[Run, "TrainedNet"]:
     run = open_run(path)
     if run.net_file is None:
         raise ConfigError(
-            f"{path}: its model is not a net, so it has no filters and no saliency; give a run of "
+            f"{path}: its model is not a net, so it has no saliency; give a run of "
             "a net (mcls list nets)"
         )
     return run, fitted_model(run)

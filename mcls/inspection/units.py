@@ -29,7 +29,7 @@ _SHOWN = 16
 
 
 @dataclass(frozen=True)
-class _NetRun:
+class NetRun:
     """A run of a net with the axes of what it reads."""
 
     run: Run
@@ -51,13 +51,22 @@ class _NetRun:
         return store, rows_for_run(store, self.chain)
 
 
-def _net_of(path: Path) -> _NetRun:
+def net_of(path: Path) -> NetRun:
+    """Read the run of a net.
+
+    Raises
+    ------
+    ConfigError
+        If its model is not a net.
+    """
     run = open_run(path)
     if run.net_file is None:
-        raise ConfigError(f"{path}: its model is not a net, so it has no hidden units")
+        raise ConfigError(
+            f"{path}: its model is not a net, so it has no filters and no hidden units"
+        )
     model, chain = fitted_model(run), run.chain()
     axes = axes_of(chain, run.about.get("sample_rate"), model.spec.n_dims)
-    return _NetRun(run, model, chain, axes)
+    return NetRun(run, model, chain, axes)
 
 
 def plot_maps(
@@ -96,7 +105,7 @@ def plot_maps(
     DataError
         If there is no such track.
     """
-    net = _net_of(path)
+    net = net_of(path)
     layer = layer_of(net.model, layer or "1")
     opened, steps = net.store(store)
     rows, _ = encoded_track(steps, net.chain, opened.index_of(track))
@@ -142,7 +151,7 @@ def plot_maximised(
     ConfigError
         If the model is not a net, or there is no such layer.
     """
-    net = _net_of(path)
+    net = net_of(path)
     layer = layer_of(net.model, layer)
     example = next(net.model.segments(np.zeros((1, net.model.spec.n_dims), np.float32)))
     n_units = feature_maps(net.model, example, layer).shape[1]
@@ -194,7 +203,7 @@ def plot_exciting(
     DataError
         If audio cannot be read.
     """
-    net = _net_of(path)
+    net = net_of(path)
     layer = layer_of(net.model, layer)
     opened, steps = net.store(store)
     found: list[tuple[float, int, int, np.ndarray]] = []

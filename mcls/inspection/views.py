@@ -73,7 +73,7 @@ VIEWS: dict[str, list[View]] = {
         View("run.plot_run", takes={"part"}),
         View("several_runs.plot_several_runs", paths="several"),
         View("label_curves.plot_label_curves", _SCORES, "kinds", {"part"}, "any"),
-        View("net.plot_filters", ("filters",), "", {"top"}),
+        View("filters.plot_filters", ("filters",), "", {"top", "layer"}),
         View("net.plot_saliency", ("saliency",), "track", {"label", "store", "how", "layer"}),
         View("net.plot_taggram", ("taggram",), "track", {"store", "every", "top"}),
         View("net.plot_alignment", ("alignment",), "track", {"label", "store"}),
