@@ -64,7 +64,7 @@ def seen_onset(panel) -> float:
 
 @pytest.mark.parametrize("name", [one.partition(":")[0] for one in FEATURES if "temp" not in one])
 def test_features(made, name):
-    [panel, *_], _ = track_panels(Store(made / f"{name}.h5"), "0", feature=name)
+    [*_, panel], _ = track_panels(Store(made / f"{name}.h5"), "0", features=[name])
     if name == "onset":
         assert panel.start + panel.hop * panel.rows[:, 0].argmax() == pytest.approx(ONSET, abs=0.1)
     else:
@@ -85,9 +85,8 @@ def test_features(made, name):
     ],
 )
 def test_codes_hidden_layers_pools_and_concatenations(made, dicts, pool, within):
-    feature = "waveform" if "samples" in dicts else "mel"
     paths = [made / one for one in dicts]
-    panels, _ = track_panels(Store(made / "mel.h5"), "0", feature=feature, dicts=paths, pool=pool)
+    panels, _ = track_panels(Store(made / "mel.h5"), "0", dicts=paths, pool=pool)
     assert len(panels) >= 2
     for panel in panels[1:]:
         assert seen_onset(panel) == pytest.approx(ONSET, abs=within), panel.title
@@ -111,7 +110,7 @@ def test_a_store_of_hidden_layers(made, tmp_path, name):
 
 
 def test_a_row_of_the_whole_track_has_no_time(made):
-    panels, _ = track_panels(Store(made / "mel.h5"), "0", feature="mel", pool=["mean"])
+    panels, _ = track_panels(Store(made / "mel.h5"), "0", features=["mel"], pool=["mean"])
     assert panels[-1].hop is None
     chain = (*Store(made / "mel.h5").feature("mel").chain, scores_step(open_run(made / "knn")))
     assert axes_of(chain, SR).hop is None

@@ -1,6 +1,7 @@
 """Feature steps: where a chain begins, at the audio."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from mcls.chain.step import Kind, RowAxes, RowsAndRate
@@ -36,8 +37,14 @@ class FeatureKind(Kind):
         if feature is None:
             return RowAxes(DimensionAxis(f"{step.name} dimension", 0), None, unit=unit)
         axis = feature_axis(step.name, feature.n_dims, feature.axis, feature.delta)
+        if feature.names is not None and not feature.delta:
+            axis = replace(axis, names=feature.names)
+        if unit == "value":
+            unit = feature.unit
+        apart = int(feature.level_first and feature.n_static > 1)
         n_fft = 0 if getattr(feature, "center", True) else getattr(feature, "n_fft", 0)
-        return RowAxes(axis, 1 / feature.frame_rate, n_fft / 2 / feature.sr, unit)
+        start = n_fft / 2 / feature.sr
+        return RowAxes(axis, 1 / feature.frame_rate, start, unit, apart=apart)
 
 
 def feature_of(step: Step, sr: int | None) -> Feature | None:

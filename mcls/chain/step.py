@@ -41,6 +41,8 @@ class RowAxes:
         Whether the values are codes, or pooled codes.
     order : np.ndarray, shape (n_dims,), or None
         The order in which dimensions are best shown: codes by the centre frequency of their atoms.
+    apart : int
+        Number of first dimensions on a scale of their own, such as the level C0 of MFCC.
     """
 
     dimensions: DimensionAxis
@@ -49,11 +51,12 @@ class RowAxes:
     unit: str = "value"
     codes: bool = False
     order: np.ndarray | None = None
+    apart: int = 0
 
     def counted(self, name: str, n_dims: int) -> "RowAxes":
         """Return these axes with dimensions that have a number only, no frequency."""
         axis = DimensionAxis(f"{name} dimension", n_dims)
-        return replace(self, dimensions=axis, order=None)
+        return replace(self, dimensions=axis, apart=0, order=None)
 
 
 class Kind:
@@ -95,7 +98,7 @@ class Kind:
 
     def title(self, step: Step, n_dims: int) -> str:
         """Return the title of a plot of the rows that a step makes."""
-        return f"{step.name}, {n_dims} dimensions"
+        return f"{step.name}, {n_dims} dimensions" if n_dims > 1 else step.name
 
 
 def kind_of(step: Step) -> Kind:

@@ -1,4 +1,4 @@
-"""``mcls plot``: plot a dictionary, a store, a track, a run or a recipe to an image file."""
+"""``mcls plot``: plot a dictionary, a store, a track, a run, a recipe or audio to an image file."""
 
 import time
 from collections.abc import Callable
@@ -143,7 +143,14 @@ _STORE, _DICTIONARY, _WHICH = "Track of a store", "Dictionary", "What to show"
     "--label",
     help="Label for --saliency or --alignment (default: the likeliest).",
 )
-@_option(_WHICH, "--feature", help="Feature of a store to plot.")
+@_option(
+    _WHICH,
+    "--feature",
+    "features",
+    multiple=True,
+    metavar="NAME[:key=value,...]",
+    help="Feature of a store, or of an audio file, to plot; repeatable.",
+)
 @_option(
     _WHICH,
     "--top",
@@ -167,7 +174,7 @@ _STORE, _DICTIONARY, _WHICH = "Track of a store", "Dictionary", "What to show"
     help="Image file to write: .png, .svg or .pdf; an older plot is replaced.",
 )
 def command(paths: tuple[Path, ...], out: Path, **options: Any) -> None:
-    """Plot a dictionary, a store, a track, a run or a recipe.
+    """Plot a dictionary, a store, a run, a recipe or audio.
 
     Dictionary: the atoms on the axes of the feature, their usage and the
     learning curves; with --samples what a generative model believes that
@@ -180,7 +187,8 @@ def command(paths: tuple[Path, ...], out: Path, **options: Any) -> None:
     with --track, --maximise or --exciting the units of its --layer.
     With --roc, --pr and --calibration the curves of each label, of one run
     or several. Several runs: their learning curves together. Recipe: the
-    learning rate schedule of its [train].
+    learning rate schedule of its [train]. Audio file: every feature over
+    time, as extract computes it.
 
     Atoms are shown in the units of the feature (raw, the default if rows
     are frequencies), in standard deviations (standardized, the default
@@ -206,6 +214,7 @@ def command(paths: tuple[Path, ...], out: Path, **options: Any) -> None:
       mcls plot runs/fcn4 -o loudest.png --exciting 3 --layer conv2
       mcls plot runs/relu runs/sigmoid -o curves.png
       mcls plot fcn4.toml -o schedule.png
+      mcls plot song.wav -o song.png --feature waveform --feature mel
     """
     from mcls.inspection.plot import plot
 

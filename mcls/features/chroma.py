@@ -1,6 +1,7 @@
 """Chroma features."""
 
 from functools import lru_cache
+from typing import ClassVar
 
 import numpy as np
 
@@ -8,6 +9,9 @@ from mcls.features.feature import check, over_largest
 from mcls.features.signal import Signal
 from mcls.features.spectrogram import FramedFeature
 from mcls.registry import register
+
+#: The names of twelve pitch classes.
+_PITCHES = ("C", "C♯", "D", "D♯", "E", "F", "F♯", "G", "G♯", "A", "A♯", "B")
 
 
 @register("features", "chroma")
@@ -28,6 +32,8 @@ class Chroma(FramedFeature):
     Differs from librosa: the tuning is given, not estimated from the track.
     """
 
+    unit: ClassVar[str] = "share of the largest"
+
     def __init__(
         self,
         sr: int,
@@ -45,6 +51,8 @@ class Chroma(FramedFeature):
         check("chroma", n_chroma=(n_chroma >= 1, f"must be 1 or more, not {n_chroma}"))
         self.filters = _filters(sr, n_fft, n_chroma, tuning)
         self.n_local = self.n_static = n_chroma
+        if n_chroma == len(_PITCHES):
+            self.names = _PITCHES
 
     def local(self, signal: Signal) -> np.ndarray:
         """Return the energies divided by the largest of the frame, ``(n_frames, n_chroma)``."""

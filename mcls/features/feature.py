@@ -54,6 +54,12 @@ class Feature(ABC):
         Dimensions of local rows, of finished rows without deltas, and with deltas.
     axis : np.ndarray, shape (n_dims,), or None
         The centre frequency of each dimension in Hz, if it has one.
+    names : tuple of str or None
+        The name of each static dimension, if it has one.
+    unit : str
+        Unit of the values, where they are not compressed.
+    level_first : bool
+        Whether the first dimension is the level of the frame, far beyond the scale of the others.
     """
 
     sr: int
@@ -64,6 +70,9 @@ class Feature(ABC):
     n_static: int
     delta: int = 0
     axis: np.ndarray | None = None
+    names: tuple[str, ...] | None = None
+    unit: ClassVar[str] = "value"
+    level_first: ClassVar[bool] = False
     #: The type in which rows are stored, whatever --dtype says.
     dtype: ClassVar[str | None] = None
 

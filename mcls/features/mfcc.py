@@ -1,7 +1,7 @@
 """Mel-frequency cepstral coefficients."""
 
 from functools import cached_property
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -31,6 +31,9 @@ class MFCC(MelFeature):
     ----------
     Davis & Mermelstein (1980); equal to ``librosa.feature.mfcc``.
     """
+
+    unit: ClassVar[str] = "coefficient"
+    level_first: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -1,6 +1,6 @@
 """Onset strength, and its autocorrelation over time (tempogram)."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -89,6 +89,8 @@ class Tempogram(Onset):
     ----------
     Grosche, Müller & Kurth (2010); equal to ``librosa.feature.tempogram``.
     """
+
+    unit: ClassVar[str] = "autocorrelation"
 
     def __init__(
         self,

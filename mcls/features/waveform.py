@@ -17,6 +17,7 @@ class Waveform(Feature):
     """
 
     dtype: ClassVar[str | None] = "int16"
+    unit: ClassVar[str] = "16-bit sample"
 
     def __init__(self, sr: int) -> None:
         self.sr = sr

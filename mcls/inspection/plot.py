@@ -1,4 +1,4 @@
-"""Plot a dictionary, a store, a track, a run or a recipe to an image file."""
+"""Plot a dictionary, a store, a track, a run, a recipe or an audio file to an image file."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from typing import Any
 
 import h5py
 
+from mcls.disk.class_folders import AUDIO_SUFFIXES
 from mcls.disk.hdf5 import kind_of
 from mcls.disk.outputs import check_replaced
 from mcls.disk.sums import check_sums
@@ -38,7 +39,8 @@ def plot(path: Path | str | Sequence[Path], out: Path | str, **options: Any) -> 
     Parameters
     ----------
     path : path or sequence of path
-        A dictionary, a store, a run folder, a cross-validation, a CSV of predictions or a recipe.
+        A dictionary, a store, a run folder, a cross-validation, a CSV of predictions, a recipe or
+        an audio file.
         Several paths are runs, plotted together.
     out : path
         The image file: ``.png``, ``.svg`` or ``.pdf``; an older plot is replaced.
@@ -98,6 +100,8 @@ def _kind(path: Path) -> str:
         return "run"
     if path.suffix.lower() == ".toml":
         return "recipe"
+    if path.suffix.lower() in AUDIO_SUFFIXES:
+        return "audio file"
     if h5py.is_hdf5(path):
         kind = kind_of(path)
         if kind in ("features", "dictionary"):
@@ -105,5 +109,5 @@ def _kind(path: Path) -> str:
         raise FormatError(f"{path} is HDF5 of kind {kind!r}; expected a store or a dictionary")
     raise FormatError(
         f"{path}: cannot be plotted; expected a dictionary, a store, a run folder, a CSV of "
-        "predictions or a recipe (.toml)"
+        f"predictions, a recipe (.toml) or audio ({', '.join(sorted(AUDIO_SUFFIXES))})"
     )

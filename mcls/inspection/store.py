@@ -1,5 +1,7 @@
 """Plot a store: one of its tracks, or an overview."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,7 @@ import numpy as np
 from mcls.chain.step import axes_of
 from mcls.disk.labels import split_labels
 from mcls.disk.store import Store, StoredRows
-from mcls.errors import DataError
+from mcls.errors import ConfigError, DataError
 from mcls.inspection.track import track_panels
 from mcls.plots.overview import FeatureStatistics, draw_store
 from mcls.plots.page import Figure, shortened
@@ -31,7 +33,7 @@ def plot_track(path: Path, *, track: str, **options: Any) -> tuple[Figure, str]:
     track : str
         The ``track_id``.
     **options
-        ``feature``, ``dicts``, ``encoder`` and ``pool``; see `track_panels`.
+        ``features``, ``dicts``, ``encoder`` and ``pool``; see `track_panels`.
 
     Returns
     -------
@@ -50,15 +52,15 @@ def plot_track(path: Path, *, track: str, **options: Any) -> tuple[Figure, str]:
     return page, f"track {track}, {len(panels)} panel{'s' * (len(panels) > 1)}"
 
 
-def plot_overview(path: Path, *, feature: str | None = None) -> tuple[Figure, str]:
+def plot_overview(path: Path, *, features: Sequence[str] = ()) -> tuple[Figure, str]:
     """Plot the labels and durations of a store, and the statistics of each feature.
 
     Parameters
     ----------
     path : Path
         A store.
-    feature : str or None
-        The only feature; None: the first three.
+    features : sequence of str
+        At most three; none: the first three.
 
     Returns
     -------
@@ -68,17 +70,19 @@ def plot_overview(path: Path, *, feature: str | None = None) -> tuple[Figure, st
     store = Store(path)
     if not store.n_tracks:
         raise DataError(f"{store.path}: there are no tracks in it, so there is nothing to draw")
-    names = [store.feature(feature).name] if feature else list(store.features)[:_FEATURES]
+    if len(features) > _FEATURES:
+        raise ConfigError(f"{len(features)} features; {_FEATURES} at most are plotted together")
+    names = [store.feature(name).name for name in features] or list(store.features)[:_FEATURES]
     rates = {int(rate) for rate in store.tracks.get("sample_rate", [])}
     sr = rates.pop() if len(rates) == 1 else None
-    features = [
+    statistics = [
         _statistics(store.features[name], sr) for name in names if len(store.features[name])
     ]
     seconds = [float(value) for value in store.tracks.get("seconds", [])]
     title = f"{store.path.name}: {store.n_tracks} tracks"
     if seconds:
         title += f", {sum(seconds) / 60:.3g} min"
-    page = draw_store(_label_counts(store), seconds, features, title=title)
+    page = draw_store(_label_counts(store), seconds, statistics, title=title)
     return page, f"{store.n_tracks} tracks, {', '.join(names)}"
 
 
@@ -87,7 +91,13 @@ def _statistics(stored: StoredRows, sr: int | None) -> FeatureStatistics:
     rows = np.asarray(stored.rows[::step], np.float64)
     axes = axes_of(stored.chain, sr, stored.n_dims)
     name = f"{stored.name}, {len(rows)} of {len(stored)} rows"
-    return FeatureStatistics(name, rows.mean(axis=0), rows.std(axis=0), axes.dimensions, axes.unit)
+    mean, deviation, axis = rows.mean(axis=0), rows.std(axis=0), axes.dimensions
+    if axes.apart and axis.n_blocks == 1:
+        for i in range(axes.apart):
+            name += f", dimension {i} apart ({mean[i]:.3g} ± {deviation[i]:.3g})"
+        mean, deviation = mean[axes.apart :], deviation[axes.apart :]
+        axis = replace(axis, n_dims=len(mean), first=axes.apart)
+    return FeatureStatistics(name, mean, deviation, axis, axes.unit)
 
 
 def _label_counts(store: Store) -> dict[str, dict[str, int]]:

@@ -12,7 +12,8 @@ from mcls.chain.options import Representation
 from mcls.chain.step import RowAxes, RowsAndRate, apply_chain, axes_of, kind_of
 from mcls.disk.chain import Chain, Step
 from mcls.disk.store import Store
-from mcls.errors import DataError
+from mcls.errors import ConfigError, DataError
+from mcls.plots.axes import DimensionAxis
 from mcls.plots.track import Panel
 
 
@@ -20,7 +21,7 @@ def track_panels(
     store: Store,
     track: str,
     *,
-    feature: str | None = None,
+    features: Sequence[str] = (),
     dicts: Sequence[Path | str] = (),
     encoder: str | None = None,
     pool: Sequence[str] = (),
@@ -33,8 +34,8 @@ def track_panels(
         The store with the rows of the track.
     track : str
         Its ``track_id``.
-    feature : str or None
-        The feature; None, without dictionaries and poolers: every feature.
+    features : sequence of str
+        The features; none, without dictionaries and poolers: every feature.
     dicts, encoder, pool
         The steps that follow; see `build_chain`.
 
@@ -50,17 +51,17 @@ def track_panels(
     DataError
         If the store has no such track, or no rows of it.
     ConfigError
-        If the chain does not fit the store.
+        If the chain does not fit the store, or features are given beside dictionaries.
     """
+    if dicts and features:
+        raise ConfigError("a dictionary finds its own feature; leave out --feature")
     index = store.index_of(track)
     rates = store.tracks.get("sample_rate")
     sr = None if rates is None else int(rates[index])
-    if dicts or pool or encoder is not None or feature is not None:
-        chains = [
-            build_chain(
-                store, Representation(feature, tuple(map(str, dicts)), encoder, tuple(pool))
-            )
-        ]
+    if dicts or pool or encoder is not None or features:
+        names: Sequence[str | None] = features or [None]
+        words = tuple(map(str, dicts)), encoder, tuple(pool)
+        chains = [build_chain(store, Representation(name, *words)) for name in names]
     else:
         chains = [stored.chain for stored in store.features.values()]
     panels = [panel for chain in chains for panel in _panels(store, chain, index, sr)]
@@ -88,12 +89,15 @@ def _panels(store: Store, chain: Chain, index: int, sr: int | None) -> list[Pane
             raise DataError(f"{store.path}: track {store.track_ids[index]!r} has no rows")
         if axes[i].dimensions.n_dims != rows.shape[1]:
             axes[i] = axes[i].counted(step.name, rows.shape[1])
-        panels += _panels_of_step(step, rows, axes[i])
+        panels += panels_of_step(step, rows, axes[i])
     return panels
 
 
-def _panels_of_step(step: Step, rows: np.ndarray, axes: RowAxes) -> list[Panel]:
-    """Return the panel of a step; deltas, which are on another scale, get panels of their own."""
+def panels_of_step(step: Step, rows: np.ndarray, axes: RowAxes) -> list[Panel]:
+    """Return the panels of the rows that a step makes.
+
+    What is on another scale gets a panel of its own: the deltas, and the level of a frame.
+    """
     if axes.order is not None:
         rows = rows[:, axes.order]
     if axes.hop is None and len(rows) > 1:
@@ -111,7 +115,7 @@ def _panels_of_step(step: Step, rows: np.ndarray, axes: RowAxes) -> list[Panel]:
         signed=not level,
     )
     n_blocks = axes.dimensions.n_blocks
-    if n_blocks == 1 or axes.hop is None:
+    if axes.hop is None or (n_blocks == 1 and not axes.apart):
         return [whole]
     size = rows.shape[1] // n_blocks
     axis = replace(axes.dimensions, n_dims=size, n_blocks=1)
@@ -123,4 +127,24 @@ def _panels_of_step(step: Step, rows: np.ndarray, axes: RowAxes) -> list[Panel]:
         )
         for order, block in enumerate(blocks[1:], 1)
     ]
-    return [static, *deltas]
+    return [*_apart(step, static, axes.apart), *deltas]
+
+
+def _apart(step: Step, panel: Panel, n_apart: int) -> list[Panel]:
+    """Return a panel with its first dimensions as curves of their own."""
+    curves = [
+        replace(
+            panel,
+            title=f"{step.name}, dimension {i}",
+            rows=panel.rows[:, i : i + 1],
+            axis=DimensionAxis(panel.axis.name, 1),
+            height=0.9,
+        )
+        for i in range(n_apart)
+    ]
+    if not n_apart:
+        return [panel]
+    rest = panel.rows[:, n_apart:]
+    axis = replace(panel.axis, n_dims=rest.shape[1], first=n_apart)
+    title = f"{step.name}, dimensions {n_apart} to {n_apart + rest.shape[1] - 1}"
+    return [*curves, replace(panel, title=title, rows=rest, axis=axis)]

@@ -66,8 +66,8 @@ VIEWS: dict[str, list[View]] = {
         ),
     ],
     "store": [
-        View("store.plot_overview", takes={"feature"}),
-        View("store.plot_track", ("track",), "track", {"feature", "dicts", "encoder", "pool"}),
+        View("store.plot_overview", takes={"features"}),
+        View("store.plot_track", ("track",), "track", {"features", "dicts", "encoder", "pool"}),
     ],
     "run": [
         View("run.plot_run", takes={"part"}),
@@ -86,6 +86,7 @@ VIEWS: dict[str, list[View]] = {
             {"layer", "store", "top", "audio_root", "out"},
         ),
     ],
+    "audio file": [View("audio.plot_audio", takes={"features"})],
     "recipe": [View("recipe.plot_recipe")],
 }
 
@@ -111,7 +112,7 @@ def view_for(kind: str, paths: Sequence[Path], given: Collection[str]) -> View:
     for name in sorted(given):
         if not any(name in view.asks or name in view.takes for view in views):
             raise ConfigError(
-                f"{paths[0]} is a {kind}, which takes no option {_word(name)}; {_owners(name)}"
+                f"{paths[0]} is {_a(kind)}, which takes no option {_word(name)}; {_owners(name)}"
             )
     asked = [view for view in views if set(view.asks) & set(given)]
     if len(asked) > 1:
@@ -134,7 +135,7 @@ def view_for(kind: str, paths: Sequence[Path], given: Collection[str]) -> View:
 
 def _word(name: str) -> str:
     """Return an option as it is typed."""
-    return "--" + {"dicts": "dict"}.get(name, name).replace("_", "-")
+    return "--" + {"dicts": "dict", "features": "feature"}.get(name, name).replace("_", "-")
 
 
 def _owners(name: str) -> str:
@@ -142,4 +143,8 @@ def _owners(name: str) -> str:
     kinds = [
         kind for kind, views in VIEWS.items() if any(name in {*v.asks, *v.takes} for v in views)
     ]
-    return f"it applies to a {' or a '.join(kinds)}" if kinds else "there is no such option"
+    return f"it applies to {' or '.join(map(_a, kinds))}" if kinds else "there is no such option"
+
+
+def _a(kind: str) -> str:
+    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"

@@ -30,6 +30,8 @@ class DimensionAxis:
         Number of blocks: 1, or 1 + the number of delta orders.
     names : tuple of str or None
         Names of the dimensions, such as labels; all are shown.
+    first : int
+        Number of the first dimension, where dimensions are numbered.
     """
 
     name: str
@@ -37,6 +39,7 @@ class DimensionAxis:
     frequencies: np.ndarray | None = None
     n_blocks: int = 1
     names: tuple[str, ...] | None = None
+    first: int = 0
 
     @property
     def label(self) -> str:
@@ -62,7 +65,7 @@ def feature_axis(
     """
     if frequencies is not None and len(frequencies) * (1 + delta) == n_dims:
         return DimensionAxis("frequency (Hz)", n_dims, np.asarray(frequencies), 1 + delta)
-    return DimensionAxis(f"{name} dimension", n_dims)
+    return DimensionAxis(f"{name} dimension", n_dims, n_blocks=1 + delta)
 
 
 def frequency_ticks(frequencies: np.ndarray, most: int) -> tuple[list[float], list[str]]:
@@ -130,13 +133,14 @@ def dim_ticks(axis: DimensionAxis, most: int) -> tuple[list[float], list[str]]:
     """Return ticks for the dimensions of an axis, in cells from 0; see `frequency_ticks`."""
     if axis.names is not None:
         return [float(i) for i in range(axis.n_dims)], list(axis.names)
-    if axis.frequencies is None:
-        at = whole_ticks(axis.n_dims, most)
-        return [float(i) for i in at], [str(i) for i in at]
     positions: list[float] = []
     labels: list[str] = []
     per_block = max(1, most // axis.n_blocks)
-    size = len(axis.frequencies)
+    size = axis.n_dims // axis.n_blocks
+    if axis.frequencies is None:
+        numbers = [i for i in whole_ticks(axis.first + size, per_block) if i >= axis.first]
+        starts = [block * size - axis.first for block in range(axis.n_blocks)]
+        return [float(s + i) for s in starts for i in numbers], [*map(str, numbers)] * axis.n_blocks
     for block in range(axis.n_blocks):
         inside, text = frequency_ticks(axis.frequencies, per_block)
         if block and inside[0] + size - inside[-1] < size / (per_block + 0.5):

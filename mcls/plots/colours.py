@@ -19,6 +19,9 @@ LABELS = (
     *("#882255", "#0072B2", "#D55E00", "#666666", "#88A0EE", "#B8902A"),
 )
 
+#: Values on the other side of 0 that are smaller, by the largest, are rounding errors.
+_ROUNDING = 1e-5
+
 _WHITE, _BLUE, _BROWN = (99.0, 0.0, 0.0), (30.0, 10.0, -42.0), (30.0, 30.0, 38.0)
 
 
@@ -88,7 +91,7 @@ def scale_of(
     low, high = float(known.min()), float(known.max())
     if sparse and low < high:
         known = known[known != 0]
-    if signed and low < 0 < high:
+    if signed and min(-low, high) > _ROUNDING * max(-low, high):
         largest = max(-low, high)
         end = float(np.quantile(np.abs(known), share)) or largest
         return SIGNED, Normalize(-end, end), "both" if largest > end else "neither"

@@ -68,9 +68,9 @@ def style() -> Iterator[None]:
         yield
 
 
-def figure(height: float, width: float = WIDTH) -> Figure:
-    """Return an empty figure of `height` and `width` inches, at most one page."""
-    return Figure(figsize=(min(width, WIDTH), min(height, HEIGHT)), layout="constrained")
+def figure(height: float, width: float = WIDTH, *, highest: float = HEIGHT) -> Figure:
+    """Return an empty figure of `height` and `width` inches, at most `highest` and a page wide."""
+    return Figure(figsize=(min(width, WIDTH), min(height, highest)), layout="constrained")
 
 
 def check_format(path: Path) -> None:

@@ -100,7 +100,9 @@ def thinned(rows: np.ndarray, most: int = MOST_CELLS, *, peaks: bool = False) ->
     return np.where(high >= -low, high, low)
 
 
-def draw_track(panels: Sequence[Panel], *, title: str, seconds: float) -> Figure:
+def draw_track(
+    panels: Sequence[Panel], *, title: str, seconds: float, highest: float = HEIGHT
+) -> Figure:
     """Plot a track.
 
     Parameters
@@ -111,17 +113,19 @@ def draw_track(panels: Sequence[Panel], *, title: str, seconds: float) -> Figure
         Title of the page.
     seconds : float
         Duration of the track.
+    highest : float
+        Largest height of the page in inches.
 
     Returns
     -------
     Figure
     """
     heights = [panel.height or (_VECTOR if panel.hop is None else _IMAGE) for panel in panels]
-    page = figure(min(sum(heights) + 0.4, HEIGHT))
+    page = figure(sum(heights) + 0.4, highest=highest)
     page.suptitle(title, x=0.01, ha="left")
     grid = page.add_gridspec(len(panels), 1, height_ratios=heights)
     timed: list[Axes] = []
-    share = min(1.0, (HEIGHT - 0.4) / sum(heights))
+    share = min(1.0, (highest - 0.4) / sum(heights))
     for i, (panel, height) in enumerate(zip(panels, heights, strict=True)):
         place = grid[i]
         if panel.hop is None:
@@ -169,7 +173,7 @@ def _draw_image(page: Figure, ax: Axes, panel: Panel, height: float) -> None:
 def _draw_curve(ax: Axes, panel: Panel) -> None:
     """Plot rows of one number over time; if there are many, as a band from lowest to highest."""
     assert panel.hop is not None
-    values = np.asarray(panel.rows[:, 0], np.float64)
+    values = panel.rows[:, 0]
     edges = np.linspace(0, len(values), min(len(values), MOST_CELLS) + 1).astype(int)
     times = panel.start + panel.hop * ((edges[:-1] + edges[1:] - 1) / 2)
     if len(times) == len(values):
