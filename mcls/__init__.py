@@ -20,6 +20,7 @@ __version__ = "0.2.0"
 #: Public names and the module that holds each.
 _PLACES = {
     "extract": "mcls.stages.extract",
+    "import_rows": "mcls.stages.import_rows",
     "learn_dict": "mcls.stages.learn",
     "encode": "mcls.stages.encode",
     "train": "mcls.stages.train",

@@ -7,6 +7,8 @@ from pathlib import Path
 from mcls.chain.step import Kind, RowAxes, RowsAndRate
 from mcls.disk.audio import parse_excerpt
 from mcls.disk.chain import Chain, Step
+from mcls.disk.class_folders import AUDIO_SUFFIXES
+from mcls.disk.row_files import ARRAY_SUFFIXES, checked_rows, read_array_file
 from mcls.errors import DataError
 from mcls.features.extractor import Change, Extractor
 from mcls.features.feature import Feature
@@ -78,6 +80,7 @@ class FeatureReader:
 
     def __init__(self, chain: Chain, sample_rate: int | None = None) -> None:
         self.sample_rate = sample_rate
+        self._imported = {i: step for i, step in enumerate(chain) if step.kind == "imported"}
         groups: dict[tuple[object, ...], list[FeatureSpec]] = {}
         for i, step in enumerate(chain):
             if step.kind == "feature":
@@ -106,6 +109,10 @@ class FeatureReader:
         DataError
             If the file cannot be used. The message gives the reason, without the path.
         """
+        if self._imported:
+            if change is not None:
+                raise DataError("rows that another program made cannot be changed as audio can")
+            return self._read_imported(path), 0.0, {}
         found: dict[int, RowsAndRate] = {}
         seconds, faults = 0.0, dict[str, str]()
         for extractor in self._extractors:
@@ -120,3 +127,25 @@ class FeatureReader:
                 found[int(name)] = (track.rows(name), feature.frame_rate)
             seconds, faults = max(seconds, track.seconds), faults | track.faults
         return found, seconds, faults
+
+    @property
+    def suffixes(self) -> frozenset[str]:
+        """The suffixes of the files that are read."""
+        return frozenset(ARRAY_SUFFIXES) if self._imported else AUDIO_SUFFIXES
+
+    def _read_imported(self, path: Path) -> dict[int, RowsAndRate]:
+        """Return the rows in a file that another program made."""
+        if len(self._imported) > 1 or self._extractors:
+            raise DataError("the run reads several features, not all from audio; score a store")
+        [(i, step)] = self._imported.items()
+        if path.suffix.lower() not in ARRAY_SUFFIXES:
+            raise DataError(
+                f"the run reads {step.name!r}, rows that another program made, and not audio; "
+                f"give a {' or '.join(ARRAY_SUFFIXES)} file of them, or a store"
+            )
+        rows = checked_rows(read_array_file(path))
+        rate, n_dims = step.settings["rate"], step.settings["n_dims"]
+        if rows.shape[1] != n_dims or (rate is None and len(rows) > 1):
+            expected = f"(1, {n_dims})" if rate is None else f"(rows, {n_dims})"
+            raise DataError(f"{step.name!r} has the size {expected}, this file {rows.shape}")
+        return {i: (rows, rate)}

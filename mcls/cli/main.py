@@ -1,8 +1,9 @@
 """The command ``mcls``: finds the commands, reads the recipe, turns errors into exit codes.
 
 A command is a module of this folder with a click command named ``command``; ``learn_dict.py`` is
-``mcls learn-dict``. Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 130 interrupted by
-Ctrl-C, 143 terminated by SIGTERM.
+``mcls learn-dict``, and ``import_.py``, whose name Python keeps for itself, ``mcls import``. Exit
+codes: 0 done, 1 failed, 2 wrong usage or settings, 130 interrupted by Ctrl-C, 143 terminated by
+SIGTERM.
 """
 
 import os
@@ -14,6 +15,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from keyword import iskeyword
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -41,6 +43,7 @@ SECTIONS = {
     "Pipeline": [
         "data",
         "extract",
+        "import",
         "store",
         "learn-dict",
         "encode",
@@ -58,7 +61,7 @@ SECTIONS = {
 
 #: Modules of this folder that are no commands.
 _HELPERS = {
-    *("--init--", "main", "messages", "options", "perturbed", "progress", "recipe-defaults"),
+    *("--init", "main", "messages", "options", "perturbed", "progress", "recipe-defaults"),
     "tables",
 }
 
@@ -99,8 +102,8 @@ class Commands(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the commands in the order of the sections."""
-        found = {path.stem.replace("_", "-") for path in Path(__file__).parent.glob("*.py")}
-        found -= _HELPERS
+        modules = Path(__file__).parent.glob("*.py")
+        found = {path.stem.replace("_", "-").rstrip("-") for path in modules} - _HELPERS
         ordered = [name for names in SECTIONS.values() for name in names if name in found]
         return ordered + sorted(found - set(ordered))
 
@@ -108,7 +111,8 @@ class Commands(click.Group):
         """Import a command."""
         if name not in self.list_commands(ctx):
             return None
-        return import_module(f"mcls.cli.{name.replace('-', '_')}").command
+        module = name.replace("-", "_") + ("_" if iskeyword(name) else "")
+        return import_module(f"mcls.cli.{module}").command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -45,7 +45,7 @@ def scan_class_folders(folder: Path) -> tuple[list[str], list[str], list[str]]:
     classes = sorted(
         entry.name for entry in folder.iterdir() if entry.is_dir() and entry.name[0] != "."
     )
-    loose = sum(_is_audio(entry.name) for entry in folder.iterdir() if entry.is_file())
+    loose = sum(_has_suffix(entry.name) for entry in folder.iterdir() if entry.is_file())
     if not classes:
         beside = f"{loose} audio files but no class folders" if loose else "no class folders"
         raise DataError(
@@ -121,12 +121,16 @@ def _check_utf8(folder: Path, paths: list[str]) -> None:
             raise DataError(f"{folder}: the name of {path!a} is not UTF-8; rename it") from None
 
 
-def _is_audio(name: str) -> bool:
-    return name[0] != "." and PurePosixPath(name).suffix.lower() in AUDIO_SUFFIXES
+def _has_suffix(name: str, suffixes: frozenset[str] = AUDIO_SUFFIXES) -> bool:
+    return name[0] != "." and PurePosixPath(name).suffix.lower() in suffixes
 
 
-def audio_below(folder: Path, others: Counter[str]) -> Iterator[str]:
+def audio_below(
+    folder: Path, others: Counter[str], suffixes: frozenset[str] = AUDIO_SUFFIXES
+) -> Iterator[str]:
     """Yield the audio files below a folder, relative to it, and count the suffixes of other files.
+
+    With other `suffixes`, files that have one of these are yielded in the place of audio.
 
     Hidden files and folders are ignored. Links to folders are followed, but no folder is visited
     twice, nor a parent of this one, so that loops of links end. The order is always the same: the
@@ -142,7 +146,7 @@ def audio_below(folder: Path, others: Counter[str]) -> Iterator[str]:
         entered.add((status.st_dev, status.st_ino))
         folders[:] = sorted(name for name in folders if name[0] != ".")
         for name in sorted(files):
-            if _is_audio(name):
+            if _has_suffix(name, suffixes):
                 yield (Path(place) / name).relative_to(folder).as_posix()
             elif name[0] != ".":
                 others[PurePosixPath(name).suffix.lower() or "no suffix"] += 1

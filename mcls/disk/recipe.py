@@ -74,8 +74,8 @@ SEVERAL = ("learn-dict", "encode", "train")
 
 #: The commands whose options a recipe may hold.
 COMMANDS = (
-    *("data", "extract", "store", "learn-dict", "encode", "train", "cv", "predict", "eval"),
-    *("compare", "export", "info", "plot", "explain", "list", "demo"),
+    *("data", "extract", "import", "store", "learn-dict", "encode", "train", "cv", "predict"),
+    *("eval", "compare", "export", "info", "plot", "explain", "list", "demo"),
 )
 
 #: Keys that name the input and the output of such a table, for `mcls cv`.

@@ -248,7 +248,7 @@ def _facts(path: Path) -> dict[str, Any]:
     if not runs:
         return {}
     settings = runs[0].settings.get("train", {})
-    steps = [step.name for step in runs[0].chain() if step.kind == "feature"]
+    steps = [step.name for step in runs[0].chain() if not step.inputs]
     return {
         "model": settings.get("model"),
         "feature": "+".join(dict.fromkeys(steps)),

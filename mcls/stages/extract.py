@@ -16,10 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from mcls.data.label_rules import parse_rules
-from mcls.data.splits import make_parts
 from mcls.disk.audio import parse_excerpt
 from mcls.disk.audio_faults import FAULTS, fault_notes
-from mcls.disk.labels import parse_labels
 from mcls.disk.manifest import Manifest, open_source
 from mcls.disk.outputs import check_replaced_hdf5, check_suffix
 from mcls.disk.shards import Shards, pack, refuse_other_settings
@@ -44,6 +42,7 @@ from mcls.stages.extract_tracks import Item, compute_shard, shares
 from mcls.stages.label_notes import copied_label_notes, dropped_notes, move_labels, said_changes
 from mcls.stages.options import Extraction
 from mcls.stages.store_tracks import groups_across_parts, refuse_several_rates
+from mcls.stages.track_columns import complete_columns
 
 
 @dataclass(frozen=True)
@@ -270,11 +269,8 @@ def _columns(
         raise ConfigError(
             f"{manifest.source}: extraction writes its own column {taken[0]!r}; rename it there"
         )
-    if extraction.labels in columns:
-        columns[extraction.labels] = manifest.label_cells(extraction.labels)
-    split_note = ""
-    if extraction.split not in columns:
-        columns["split"], split_note = _made_split(manifest, columns, old, extraction)
+    split_note = complete_columns(columns, manifest, old, extraction)
+    if split_note:
         notes.append(f"there is no column {extraction.split!r}: {split_note}")
     per_track = {
         name: dict(zip(manifest.track_ids, values, strict=True)) for name, values in columns.items()
@@ -286,31 +282,6 @@ def _columns(
         per_track["track_id"] |= {new: new for new in origin}
         per_track["augmented_from"] = {item.track_id: "" for item in items} | origin
     return per_track, split_note, notes
-
-
-def _made_split(
-    manifest: Manifest, columns: dict[str, list[str]], old: Store | None, extraction: Extraction
-) -> tuple[list[str], str]:
-    """Assign tracks to parts; tracks of an older store keep theirs."""
-    labels, group = extraction.labels, extraction.group
-    strata = parse_labels(columns[labels], allow_empty=True).matrix if labels in columns else None
-    groups = columns.get(group)
-    by = f", stratified by {labels!r}" if strata is not None else ""
-    by += f", grouped by {group!r}" if groups is not None else ""
-    try:
-        made = make_parts(strata, groups, seed=extraction.seed, ids=manifest.track_ids)
-    except DataError as error:
-        return ["train"] * len(manifest), f"all tracks are in train, since {error}"
-    if old is not None and old.split_note:
-        known = dict(zip(old.track_ids, old.column("split"), strict=True))
-        if groups is not None and "group" in old.tracks:
-            part_of = dict(zip(old.column(group), old.column("split"), strict=True))
-            made = [
-                part_of.get(name, part) if name else part
-                for name, part in zip(groups, made, strict=True)
-            ]
-        made = [known.get(i, part) for i, part in zip(manifest.track_ids, made, strict=True)]
-    return made, f"made one, 60/20/20{by}, seed {extraction.seed}"
 
 
 Found = dict[str, tuple[Store, int]]

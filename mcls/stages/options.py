@@ -8,12 +8,22 @@ from mcls.options import option
 
 
 @dataclass(frozen=True)
-class Extraction(Reading):
-    """Which features are computed of which excerpt, and what is added to a manifest without parts.
+class SplitReading(Reading):
+    """The tracks of a new store, and the split that is made if the manifest has none.
 
-    If the manifest has no split column, one is made with 60, 20 and 20 % of the tracks, stratified
-    by the labels; groups stay within one part. Augmented copies are for training only.
+    It has 60, 20 and 20 % of the tracks, stratified by the labels; groups stay within one part.
     """
+
+    split: str = option("split", "Column of parts; made if the manifest has none.", section="Data")
+    group: str = option(
+        "group", "Column whose groups (artist, speaker) stay within one part.", section="Data"
+    )
+    seed: int = option(0, "Random seed of a new split.", section="Data")
+
+
+@dataclass(frozen=True)
+class Extraction(SplitReading):
+    """Which features are computed of which excerpt. Augmented copies are for training only."""
 
     features: tuple[str, ...] = option(
         ("mfcc",),
@@ -45,10 +55,6 @@ class Extraction(Reading):
     )
     dtype: Literal["float32", "float16"] = option(
         "float32", "Type of the stored numbers.", section="Features"
-    )
-    split: str = option("split", "Column of parts; made if the manifest has none.", section="Data")
-    group: str = option(
-        "group", "Column whose groups (artist, speaker) stay within one part.", section="Data"
     )
     annotations: str | None = option(
         None,

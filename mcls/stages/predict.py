@@ -351,9 +351,10 @@ def tracks_of(
         if not source.is_dir():
             yield FileToScore(str(source), source, reader)
             continue
-        names = audio_below(source, Counter())
+        names = audio_below(source, Counter(), reader.suffixes)
         first = next(names, None)
         if first is None:
-            raise DataError(f"{source}: no audio files in it")
+            shown = "audio" if ".wav" in reader.suffixes else ", ".join(sorted(reader.suffixes))
+            raise DataError(f"{source}: no {shown} files in it")
         for name in itertools.chain([first], names):
             yield FileToScore(str(source / name), source / name, reader)

@@ -1,0 +1,62 @@
+"""The columns of a new store: those of the manifest, with labels in one form and a split."""
+
+from mcls.data.splits import make_parts
+from mcls.disk.labels import parse_labels
+from mcls.disk.manifest import Manifest
+from mcls.disk.store import Store
+from mcls.errors import DataError
+from mcls.stages.options import SplitReading
+
+
+def complete_columns(
+    columns: dict[str, list[str]], manifest: Manifest, old: Store | None, asked: SplitReading
+) -> str:
+    """Join the labels of each track by ``|``, and make a split if there is none.
+
+    Parameters
+    ----------
+    columns : dict of str to list
+        The columns of the manifest; changed in place.
+    manifest : Manifest
+        Where they are from.
+    old : Store or None
+        An older store, whose tracks keep their parts.
+    asked : SplitReading
+        The columns of labels, groups and parts, and the seed.
+
+    Returns
+    -------
+    str
+        A description of the split; empty if the manifest has one.
+    """
+    if asked.labels in columns:
+        columns[asked.labels] = manifest.label_cells(asked.labels)
+    if asked.split in columns:
+        return ""
+    columns["split"], note = _made_split(manifest, columns, old, asked)
+    return note
+
+
+def _made_split(
+    manifest: Manifest, columns: dict[str, list[str]], old: Store | None, asked: SplitReading
+) -> tuple[list[str], str]:
+    """Assign tracks to parts; tracks of an older store keep theirs."""
+    labels, group = asked.labels, asked.group
+    strata = parse_labels(columns[labels], allow_empty=True).matrix if labels in columns else None
+    groups = columns.get(group)
+    by = f", stratified by {labels!r}" if strata is not None else ""
+    by += f", grouped by {group!r}" if groups is not None else ""
+    try:
+        made = make_parts(strata, groups, seed=asked.seed, ids=manifest.track_ids)
+    except DataError as error:
+        return ["train"] * len(manifest), f"all tracks are in train, since {error}"
+    if old is not None and old.split_note:
+        known = dict(zip(old.track_ids, old.column("split"), strict=True))
+        if groups is not None and "group" in old.tracks:
+            part_of = dict(zip(old.column(group), old.column("split"), strict=True))
+            made = [
+                part_of.get(name, part) if name else part
+                for name, part in zip(groups, made, strict=True)
+            ]
+        made = [known.get(i, part) for i, part in zip(manifest.track_ids, made, strict=True)]
+    return made, f"made one, 60/20/20{by}, seed {asked.seed}"
