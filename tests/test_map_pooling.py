@@ -19,7 +19,10 @@ FORMULAS = {
     "lp3": lambda x: (np.abs(x) ** 3).mean(axis=-1) ** (1 / 3),
 }
 NETS = [n for n, entry in entries("nets").items() if entry.settings.get("pool")]
-POOLED = ["compact-cnn", "fcn3", "fcn4", "fcn5", "fcn6", "fcn7", "short-chunk", "vgg16", "vgg19"]
+POOLED = [
+    *("compact-cnn", "crnn", "fcn3", "fcn4", "fcn5", "fcn6", "fcn7", "short-chunk"),
+    *("tagging-transformer", "vgg-pons", "vgg16", "vgg19"),
+]
 each = pytest.mark.parametrize("name", FORMULAS)
 
 
@@ -33,6 +36,17 @@ def test_rectangles_and_the_rest_against_numpy(name: str) -> None:
     assert_allclose(map_pool(name, (4, 2))(torch.tensor(x)), expected, rtol=1e-12)
     whole = FORMULAS[name](x.reshape(2, 3, 63))[:, :, None, None]
     assert_allclose(pool_the_rest(name)(torch.tensor(x)), whole, rtol=1e-12)
+
+
+@each
+def test_rectangles_that_overlap_against_numpy(name: str) -> None:
+    """Of 4 x 1, at every second frame and dimension, as in vgg-pons."""
+    x = np.random.default_rng(440).normal(size=(2, 3, 9, 5))
+    expected = np.empty((2, 3, 3, 3))
+    for i, j in np.ndindex(3, 3):
+        expected[:, :, i, j] = FORMULAS[name](x[:, :, 2 * i : 2 * i + 4, 2 * j])
+    found = map_pool(name, (4, 1), (2, 2))(torch.tensor(x))
+    assert_allclose(found, expected, rtol=1e-12)
 
 
 @each

@@ -10,7 +10,6 @@ from torch.nn.functional import pad
 from mcls.nets.base import Net
 from mcls.nets.blocks.layers import (
     Init,
-    MaxOver,
     Nonlinearity,
     check_settings,
     check_sizes,
@@ -21,6 +20,7 @@ from mcls.nets.blocks.layers import (
     scaled,
     through,
 )
+from mcls.nets.blocks.map_pooling import map_pool
 from mcls.registry import register
 
 _FILTER = 3  # frames, and dimensions
@@ -42,16 +42,18 @@ _UNITS = (32, 32)
     any_length=True,
 )
 class CRNN(Net):
-    """Four convolutions with max-pools, then two recurrent layers that read them step by step.
+    """Four convolutions with pools, then two recurrent layers that read them step by step.
 
     Segments get zeros at both ends up to a multiple of 96 frames, each of which is a step of the
-    recurrent layers. A pool is no larger than the dimensions that are left, and the last takes the
-    maximum of all of them.
+    recurrent layers. A pool is no larger than the dimensions that are left, and the last takes all
+    of them.
 
     Parameters
     ----------
     input_norm : {'dims', 'frames'}
         Normalise each dimension of the input, or each frame, as published.
+    pool : str
+        Pool of each convolution: max, mean, std, lp (root mean square), lp3 and so on.
     nonlinearity : str
         Nonlinearity of the convolutions.
     dropout : float
@@ -84,6 +86,7 @@ class CRNN(Net):
         *,
         width: float = 1.0,
         input_norm: Literal["dims", "frames"] = "dims",
+        pool: str = "max",
         nonlinearity: Nonlinearity = "elu",
         dropout: float = 0.1,
         output_dropout: float = 0.3,
@@ -96,8 +99,8 @@ class CRNN(Net):
         )
         check_sizes(self.registered_as, self.smallest(), n_frames, n_dims, n_labels)
         padded = n_frames + sum(_ends(n_frames))
-        fitting, _ = pools_that_fit(_POOLS[:-1], padded, n_dims)
-        last = nn.Sequential(MaxOver(3), nn.MaxPool2d((_POOLS[-1][0], 1)))
+        fitting, left = pools_that_fit(_POOLS[:-1], padded, n_dims)
+        pools = [*fitting, (_POOLS[-1][0], left[1])]
         maps = [1, *(scaled(n, width) for n in _MAPS)]
         units = [maps[-1], *(scaled(n, width) for n in _UNITS)]
         convolutions = [
@@ -105,11 +108,11 @@ class CRNN(Net):
                 maps[i],
                 maps[i + 1],
                 _FILTER,
-                pool=pool,
+                pool=map_pool(pool, size),
                 nonlinearity=nonlinearity,
                 batch_norm=batch_norm,
             )
-            for i, pool in enumerate([*map(nn.MaxPool2d, fitting), last])
+            for i, size in enumerate(pools)
         ]
         self._over_dims = input_norm == "dims"
         self.input_norm = nn.BatchNorm2d(n_dims if self._over_dims else padded)

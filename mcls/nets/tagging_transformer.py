@@ -18,6 +18,7 @@ from mcls.nets.blocks.layers import (
     scaled,
     through,
 )
+from mcls.nets.blocks.map_pooling import map_pool
 from mcls.registry import register
 
 _MAPS = 128
@@ -52,6 +53,8 @@ class TaggingTransformer(Net):
         Attention heads of each layer, among which its units are divided.
     places : int
         Steps with learnt positions, which are interpolated for longer segments.
+    pool : str
+        Pool of each block: max, mean, std, lp (root mean square), lp3 and so on.
     nonlinearity : str
         Nonlinearity of the convolutions; the attention layers use gelu.
     dropout : float
@@ -82,6 +85,7 @@ class TaggingTransformer(Net):
         layers: int = 4,
         heads: int = 8,
         places: int = 512,
+        pool: str = "max",
         nonlinearity: Nonlinearity = "relu",
         dropout: float = 0.1,
         batch_norm: bool = True,
@@ -102,12 +106,12 @@ class TaggingTransformer(Net):
                 1 if i == 0 else maps,
                 maps,
                 shortcut=3 if i == 0 else None,
-                pool=nn.MaxPool2d(pool),
+                pool=map_pool(pool, size),
                 bias=True,
                 nonlinearity=nonlinearity,
                 batch_norm=batch_norm,
             )
-            for i, pool in enumerate(_POOLS)
+            for i, size in enumerate(_POOLS)
         ]
         self.input_norm = nn.BatchNorm2d(1)
         self._convolutions = name_layers(self, "conv", blocks)

@@ -20,13 +20,15 @@ from mcls.registry import register
     labels=50,
 )
 class VGGPons(Net):
-    """Five 3 x 3 convolutions of 128 maps with small max-pools; the output reads what is left.
+    """Five 3 x 3 convolutions of 128 maps with small pools; the output reads what is left.
 
     Every layer is normalised after its nonlinearity, and the segment as a whole before all. A net
     takes segments of one length.
 
     Parameters
     ----------
+    pool : str
+        Pool of each convolution: max, mean, std, lp (root mean square), lp3 and so on.
     dropout : float
         Share of the units dropped between convolutions in training, in [0, 1).
     output_dropout : float
@@ -52,6 +54,7 @@ class VGGPons(Net):
         n_labels: int,
         *,
         width: float = 1.0,
+        pool: str = "max",
         nonlinearity: Nonlinearity = "relu",
         dropout: float = 0.25,
         output_dropout: float = 0.5,
@@ -68,6 +71,7 @@ class VGGPons(Net):
             n_frames,
             n_dims,
             width=width,
+            pool=pool,
             nonlinearity=nonlinearity,
             batch_norm=batch_norm,
             dropout=dropout,

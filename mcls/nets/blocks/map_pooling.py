@@ -1,8 +1,8 @@
 """Pools over rectangles of maps by name: ``(batch, maps, frames, dims)`` to fewer frames and dims.
 
 ``max``, ``mean``, ``std`` and ``lp`` (``lp3``, ...) are those of `mcls.nets.blocks.time_pooling`,
-over the values of a rectangle in place of those of all frames. Rectangles lie side by side; frames
-and dimensions that fill no rectangle are left out.
+over the values of a rectangle in place of those of all frames. Rectangles lie side by side, or a
+step apart; frames and dimensions that fill no rectangle are left out.
 
 References
 ----------
@@ -19,8 +19,8 @@ from mcls.nets.blocks.time_pooling import time_pool_part
 _KINDS = ("max", "mean", "std", "lp")
 
 
-def map_pool(name: str, size: tuple[int, int]) -> nn.Module:
-    """Return a pool of rectangles of `size`, (frames, dims).
+def map_pool(name: str, size: tuple[int, int], step: tuple[int, int] | None = None) -> nn.Module:
+    """Return a pool of rectangles of `size`, (frames, dims), which lie `step` apart, or `size`.
 
     Raises
     ------
@@ -34,8 +34,8 @@ def map_pool(name: str, size: tuple[int, int]) -> nn.Module:
     """
     part = time_pool_part(name, _KINDS)
     if name == "max":
-        return nn.MaxPool2d(size)
-    return nn.AvgPool2d(size) if name == "mean" else MapPool(part, name, size)
+        return nn.MaxPool2d(size, step)
+    return nn.AvgPool2d(size, step) if name == "mean" else MapPool(part, name, size, step)
 
 
 def pool_the_rest(name: str) -> nn.Module:
@@ -55,20 +55,27 @@ class MapPool(nn.Module):
         Its name.
     size : (int, int) or None
         Frames and dimensions of a rectangle; None: all of them.
+    step : (int, int) or None
+        Frames and dimensions from one rectangle to the next; None: `size`.
     """
 
-    def __init__(self, part: nn.Module, name: str, size: tuple[int, int] | None) -> None:
+    def __init__(
+        self,
+        part: nn.Module,
+        name: str,
+        size: tuple[int, int] | None,
+        step: tuple[int, int] | None = None,
+    ) -> None:
         super().__init__()
         self._pool = part.forward  # no module of its own: it learns nothing
-        self.size = size
+        self.size, self.step = size, step or size
         over = "all that is left" if size is None else "x".join(map(str, size))
         self.described_as = f"{name} of {over}"
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """``(batch, maps, frames, dims)`` to ``(batch, maps, frames / size, dims / size)``."""
-        height, width = x.shape[2:] if self.size is None else self.size
-        rows, columns = x.shape[2] // height, x.shape[3] // width
-        x = x[:, :, : rows * height, : columns * width]
-        x = x.reshape(*x.shape[:2], rows, height, columns, width).transpose(3, 4)
+        height, width = self.size or x.shape[2:]
+        down, right = self.step or x.shape[2:]
+        x = x.unfold(2, height, down).unfold(3, width, right)
         pooled = self._pool(x.flatten(4).flatten(1, 3))  # (batch, maps * rows * columns)
         return pooled.view(*x.shape[:4])

@@ -13,6 +13,7 @@ from torch import nn
 
 from mcls.errors import ConfigError
 from mcls.nets.blocks.layers import Nonlinearity, check_sizes, name_layers, nonlinear, scaled
+from mcls.nets.blocks.map_pooling import map_pool
 
 Envelope = Literal["max", "mean"]
 
@@ -54,9 +55,9 @@ def layer(
 
 
 class VGG(nn.Module):
-    """Five 3 x 3 convolutions of 128 maps with small max-pools: musicnn's VGG baseline.
+    """Five 3 x 3 convolutions of 128 maps with small pools: musicnn's VGG baseline.
 
-    The first pool takes the maximum of 4 frames at every second frame of every second dimension, as
+    The first pool takes 4 frames at every second frame of every second dimension, as
     published. Pools are no larger than what is left to pool. Dims that are left at the end are maps
     of their own.
 
@@ -72,6 +73,8 @@ class VGG(nn.Module):
         Normalise each layer over the batch, after its nonlinearity.
     dropout : float
         Share of the units dropped before each layer but the first in training.
+    pool : str
+        Pool of each layer: max, mean, std, lp (root mean square), lp3 and so on.
     envelope
         Ignored; there are no temporal filters.
     """
@@ -96,6 +99,7 @@ class VGG(nn.Module):
         batch_norm: bool,
         envelope: Envelope = "max",
         dropout: float = 0.0,
+        pool: str = "max",
     ) -> None:
         super().__init__()
         maps, layers = scaled(self.n_maps, width), list[nn.Module]()
@@ -110,7 +114,7 @@ class VGG(nn.Module):
                     nn.BatchNorm2d(maps),
                     nonlinearity=nonlinearity,
                     batch_norm=batch_norm,
-                    pool=nn.MaxPool2d(window, step),
+                    pool=map_pool(pool, window, step),
                 )
             )
         self.hidden = name_layers(self, "conv", layers)
