@@ -11,7 +11,7 @@ import matplotlib
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from sklearn.metrics import confusion_matrix, roc_auc_score
+from sklearn.metrics import confusion_matrix, r2_score, roc_auc_score
 
 from mcls.cli.main import cli
 from mcls.dictionaries.preprocessing import Preprocessing
@@ -331,6 +331,27 @@ def test_auc_per_label_is_that_of_scikit_learn(tmp_path: Path, rng) -> None:
     np.testing.assert_allclose([line.get_xdata()[0] for line in points], expected[order])
     names = [label.get_text() for label in page.axes[0].get_yticklabels()]
     assert names == [f"label{j} ({truth[:, j].sum()})" for j in order]
+
+
+def test_numbers_of_a_regression_are_drawn_as_they_are(tmp_path: Path, rng) -> None:
+    """True and residual against predicted; R² as scikit-learn's, to the digits shown."""
+    truth = rng.normal(60, 10, (70, 2))
+    predicted = truth + rng.normal(0, [5, 20], (70, 2))
+    folder = write_run(tmp_path / "r", truth, predicted, multi_label=False)
+    page, shows = plot_run(folder)
+    assert shows == "true and predicted numbers of 2 targets, 70 test tracks"
+    for j in range(2):
+        above, below = page.axes[j], page.axes[2 + j]
+        np.testing.assert_allclose(above.lines[0].get_xdata(), predicted[:, j])
+        np.testing.assert_allclose(above.lines[0].get_ydata(), truth[:, j])
+        np.testing.assert_allclose(below.lines[0].get_ydata(), (truth - predicted)[:, j])
+        value = r2_score(truth[:, j], predicted[:, j])
+        assert above.get_title().startswith(f"label{j}: R² {value:.3f} [")
+    many = rng.normal(size=(20, 40))
+    folder = write_run(tmp_path / "many", many, many + 0.1, multi_label=False)
+    page, shows = plot_run(folder)
+    assert shows.endswith("40 targets, 20 test tracks, the first 6 of 40 targets")
+    assert len(page.axes) == 12
 
 
 def test_the_history_of_a_run_is_drawn_with_the_kept_epoch(tmp_path: Path) -> None:

@@ -181,10 +181,11 @@ def command(paths: tuple[Path, ...], out: Path, **options: Any) -> None:
     rows look like, or with --reconstruct rows beside what their codes tell
     of them, both as audio with --audio. Store: labels, durations and features, or with --track
     the rows, codes and pooled vector of a track. Run: the confusion
-    matrix, or the AUC of each label; with --filters, --saliency,
-    --taggram or --alignment the filters, the saliency, the scores over time
-    or the states of its model, where TRACK is an audio file or the id of a track of the store;
-    with --track, --maximise or --exciting the units of its --layer.
+    matrix, the AUC of each label, or the predicted numbers of a regression
+    against the true ones; with --filters, --saliency, --taggram or
+    --alignment the filters, the saliency, the scores over time or the states
+    of its model, where TRACK is an audio file or the id of a track of the
+    store; with --track, --maximise or --exciting the units of its --layer.
     With --roc, --pr and --calibration the curves of each label, of one run
     or several. Several runs: their learning curves together. Recipe: the
     learning rate schedule of its [train]. Audio file: every feature over

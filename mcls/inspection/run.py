@@ -1,4 +1,4 @@
-"""Plot a run: its confusion matrix or AUC per label, and its learning curves."""
+"""Plot a run: its confusion matrix, AUC per label or numbers, and its learning curves."""
 
 import csv
 from pathlib import Path
@@ -9,9 +9,10 @@ import numpy as np
 from mcls.disk.text_files import read_json
 from mcls.errors import DataError, FormatError
 from mcls.evaluation import Estimate
+from mcls.plots.numbers import MOST, Target
 from mcls.plots.page import Figure
 from mcls.plots.scores import draw_run
-from mcls.stages.evaluate import evaluate
+from mcls.stages.evaluate import evaluate, open_part, open_predictions
 
 
 def plot_run(path: Path, *, part: str | None = None) -> tuple[Figure, str]:
@@ -27,13 +28,40 @@ def plot_run(path: Path, *, part: str | None = None) -> tuple[Figure, str]:
     Returns
     -------
     page : Figure
-        A confusion matrix if a track has one label, otherwise the AUC of each label.
+        A confusion matrix if a track has one label, true against predicted numbers of a regression,
+        otherwise the AUC of each label.
     shows : str
     """
     history, kept = read_history(path) if path.is_dir() else ([], None)
     drawn: dict[str, Any] = {"history": history, "kept": kept}
-    several = evaluate(path, ["auc"], part=part, intervals=False).overall.multi_label
-    return (_multi_label if several else _single_label)(path, part, drawn)
+    predictions, _ = open_predictions(path)
+    if predictions.regression:
+        return _regression(path, part, drawn)
+    return (_multi_label if predictions.multi_label else _single_label)(path, part, drawn)
+
+
+def _regression(path: Path, part: str | None, drawn: dict[str, Any]) -> tuple[Figure, str]:
+    report = evaluate(path, ["r2"], part=part).overall
+    found = report["r2"]
+    if found.macro is None:
+        raise DataError(f"{path}: every track has the same number, so there is no R² to show")
+    lines = open_part(path, part)[0]
+    targets = [
+        Target(
+            name,
+            lines.truth[:, i],
+            lines.scores[:, i],
+            f"R² {found.per_label[name].value:.3f}{_ends(found.per_label[name])}"
+            if name in found.per_label
+            else "always the same",
+        )
+        for i, name in enumerate(lines.names)
+    ]
+    where = f"{report.n_tracks} {report.part} tracks"
+    more = "" if len(targets) <= MOST else f", the first {MOST} of {len(targets)} targets"
+    title = f"{path.name}: mean R² {found.macro.value:.3f}{_ends(found.macro)}, {where}{more}"
+    page = draw_run(title=title, targets=targets, **drawn)
+    return page, f"true and predicted numbers of {len(targets)} targets, {where}{more}"
 
 
 def _single_label(path: Path, part: str | None, drawn: dict[str, Any]) -> tuple[Figure, str]:

@@ -1,4 +1,4 @@
-"""The plot of a run: a confusion matrix or a metric per label, and the learning curves."""
+"""The plot of a run: its confusions, numbers or a metric per label, and the learning curves."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,6 +9,7 @@ from matplotlib.figure import Figure, SubFigure
 
 from mcls.plots.colours import AMOUNT, LINES
 from mcls.plots.curves import by_quantity, draw_curve
+from mcls.plots.numbers import Target, draw_numbers, height_of
 from mcls.plots.page import HEIGHT, WIDTH, figure, shortened
 
 #: Number of labels up to which the cells of a confusion matrix show their counts.
@@ -30,6 +31,7 @@ def draw_run(
     metric: str = "auc",
     chance: float | None = None,
     mean: float | None = None,
+    targets: Sequence[Target] = (),
     history: Sequence[Mapping[str, Any]] = (),
     kept: float | None = None,
 ) -> Figure:
@@ -49,6 +51,8 @@ def draw_run(
         Name of the metric.
     chance, mean : float or None
         Values to mark by lines.
+    targets : sequence of Target
+        The numbers of a regression, drawn if there are any.
     history : sequence of mapping
         Measurements of each epoch; see `by_quantity`.
     kept : float or None
@@ -63,6 +67,8 @@ def draw_run(
     low = min(1.7 * n_rows, HEIGHT * 0.55)
     if confusion is not None:
         high = min(max(3.0, 1.6 + 0.28 * len(names)), 7.0)
+    elif targets:
+        high = height_of(len(targets))
     else:
         n = len(per_label or {})
         high = max(2.0, 1.0 + 0.15 * min(n, _LABELS))
@@ -77,6 +83,8 @@ def draw_run(
         top, bottom = halves
     if confusion is not None:
         _draw_confusion(top, np.asarray(confusion), names)
+    elif targets:
+        draw_numbers(top, targets)
     else:
         _draw_labels(top, per_label or {}, metric, chance, mean)
     if bottom is not None:
