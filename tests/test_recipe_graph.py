@@ -11,7 +11,7 @@ from mcls.disk.recipe import read_recipe
 from mcls.disk.run import open_run
 from mcls.disk.store import Store
 from mcls.errors import ConfigError, DataError
-from mcls.stages import cross_validate as crossval
+from mcls.stages import recipe_run
 from mcls.stages.recipe_graph import nodes_of
 
 SECOND_READ_OUT = """
@@ -134,20 +134,20 @@ def test_what_was_made_before_an_interruption_is_not_made_again(
     store, recipe, tmp_path, monkeypatch
 ):
     whole = mcls.cross_validate(recipe, store, tmp_path / "whole", valid=0.2)
-    real, learnt = crossval.fill_run, []
+    real, learnt = recipe_run.fill_run, []
 
     def broken(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(crossval, "fill_run", broken)
+    monkeypatch.setattr(recipe_run, "fill_run", broken)
     with pytest.raises(KeyboardInterrupt):
         mcls.cross_validate(recipe, store, tmp_path / "cv", valid=0.2)
     (parts,) = (tmp_path / "cv" / ".fold-0.work").glob("[!l]*")
     assert sorted(p.name for p in parts.iterdir()) == ["dbn.h5", "layers.h5", "net"]
     stamp = (parts / "net" / "about.json").stat().st_mtime_ns
-    monkeypatch.setattr(crossval, "fill_run", real)
+    monkeypatch.setattr(recipe_run, "fill_run", real)
     monkeypatch.setattr(
-        crossval,
+        recipe_run,
         "learn_dict",
         lambda source, out, **options: learnt.append(mcls.learn_dict(source, out, **options)),
     )

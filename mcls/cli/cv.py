@@ -44,14 +44,18 @@ def command(
     again runs the folds that are missing. With a column of parts (train,
     valid, test) the recipe is run once, into RUN/fold-test.
 
+    A recipe with a table [tune] is tuned anew inside the train and valid
+    part of each fold (see mcls tune); RUN/fold-NAME/tune says what this gave.
+
     \b
     Example:
       mcls cv mfcc-triangle-svm mfcc.h5 runs/cv --split fold
       mcls cv my.toml mfcc.h5 runs/tonic --split tonic --labels stroke
       mcls cv my.toml mfcc.h5 runs/once --split split
     """
-    from mcls.disk.recipe import read_recipe, table_of
+    from mcls.disk.recipe import read_recipe, space_of, table_of
     from mcls.stages.cross_validate import cross_validate
+    from mcls.tuning.nested import tune_fold
 
     started = time.monotonic()
     tables = read_recipe(recipe)
@@ -59,7 +63,10 @@ def command(
     said_by = origins(ctx)
     said_by |= _use_own_table(table_of(tables, "cv"), options, said_by, recipe)
     with progress_bar("cv") as progress:
-        made = cross_validate(tables, store, run, progress=progress, origins=said_by, **options)
+        tuner = tune_fold if space_of(tables) else None
+        made = cross_validate(
+            tables, store, run, progress=progress, origins=said_by, tuner=tuner, **options
+        )
     if as_json:
         echo_json(made.summary)
     else:
@@ -101,6 +108,8 @@ def _show(path: Path, summary: dict[str, Any]) -> None:
     echo(f"{path}: {what}, split id {summary['split_id']}")
     first = "fold" if folds else "part"
     show_table([first, "tracks", *(f"{name} ({kind})" for name, kind in headline.items())], rows)
+    for fold, values in summary.get("tuned", {}).items():
+        echo(f"{fold} tuned: " + ", ".join(f"{key} = {value}" for key, value in values.items()))
 
 
 def _pooled(cells: list[str]) -> list[str]:

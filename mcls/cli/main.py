@@ -35,7 +35,7 @@ from mcls.cli.messages import (
     set_level,
 )
 from mcls.cli.options import ORIGINS, RecipeFile
-from mcls.cli.recipe_defaults import refuse_several_tables, use_recipe
+from mcls.cli.recipe_defaults import refuse_several_tables, refuse_tuned, use_recipe
 from mcls.errors import MclsError, suggest
 
 #: The order of ``mcls --help``. A command that is not named here comes last.
@@ -49,6 +49,7 @@ SECTIONS = {
         "encode",
         "train",
         "cv",
+        "tune",
         "predict",
         "serve",
         "eval",
@@ -123,6 +124,7 @@ class Commands(click.Group):
             hint = suggest(name, self.list_commands(ctx))
             raise click.UsageError(f"There is no command {name!r}; {hint}", ctx)
         refuse_several_tables(ctx, name)
+        refuse_tuned(ctx, name)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

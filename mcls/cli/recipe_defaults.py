@@ -15,11 +15,14 @@ if TYPE_CHECKING:
 #: Where the context keeps the commands of which the recipe has several tables.
 _SEVERAL = "mcls.recipe.several"
 
+#: Where the context keeps what the recipe leaves to be tuned.
+_TUNED = "mcls.recipe.tuned"
+
 
 def use_recipe(ctx: click.Context, _: click.Parameter, path: Path | None) -> Path | None:
     """Make a recipe's tables the defaults of the commands they are named after."""
     if path is not None:
-        from mcls.disk.recipe import read_recipe
+        from mcls.disk.recipe import read_recipe, space_of
 
         try:
             recipe = read_recipe(path)
@@ -27,6 +30,7 @@ def use_recipe(ctx: click.Context, _: click.Parameter, path: Path | None) -> Pat
             raise failure_of(error) from error
         found = checked_tables(ctx, recipe, path)
         ctx.default_map = {name: one[0] for name, one in found.items() if len(one) == 1}
+        ctx.meta[_TUNED] = list(space_of(recipe))
         ctx.meta[_SEVERAL] = {name: len(many) for name, many in found.items() if len(many) > 1}
     return path
 
@@ -46,7 +50,7 @@ def checked_tables(
 def defaults_of(
     ctx: click.Context, name: str, table: Mapping[str, Any], path: Path
 ) -> dict[str, Any]:
-    """Return a table of a recipe by click's parameter names, without names that `mcls cv` reads."""
+    """Return a table of a recipe by click's parameter names, without what is no option there."""
     from mcls.disk.recipe import NAMES, SEVERAL
 
     ignored = NAMES if name in SEVERAL else ()
@@ -64,7 +68,7 @@ def defaults_of(
     defaults = {}
     for key, value in table.items():
         word = key.replace("_", "-")
-        if word in ignored:
+        if word in ignored or (name == "tune" and "." in key):
             continue
         if word not in known:
             hint = suggest(word, [text for text in known if len(text) > 1])
@@ -97,5 +101,16 @@ def refuse_several_tables(ctx: click.Context, name: str) -> None:
         raise click.UsageError(
             f"the recipe has {several} tables [[{name}]], but `mcls {name}` takes the options of "
             "one; `mcls cv RECIPE STORE RUN` runs them all",
+            ctx,
+        )
+
+
+def refuse_tuned(ctx: click.Context, name: str) -> None:
+    """Refuse a command whose options the recipe leaves to be tuned."""
+    keys = [key for key in ctx.meta.get(_TUNED, ()) if key.split(".")[0].replace("_", "-") == name]
+    if keys:
+        raise click.UsageError(
+            f"the recipe leaves {', '.join(keys)} to be tuned; `mcls tune RECIPE STORE OUT` writes "
+            "OUT/best.toml with a value for each, and `mcls cv` tunes inside every fold",
             ctx,
         )

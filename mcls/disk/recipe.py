@@ -46,15 +46,24 @@ Longer recipes name the output of a table, ``out``, so that others can read it; 
     [[train]]
     store = "layers.h5"
     model = "svm"
+
+The table ``[tune]`` says which values `mcls tune` may choose, by table and option; what has no dot
+is an option of the command::
+
+    [tune]
+    trials = 30
+    train.optimizer.lr = "1e-5..1e-2 log"
+    learn-dict.size = [256, 512, 1024]
 """
 
 import inspect
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mcls.disk.installed_recipes import recipe_path
-from mcls.disk.text_files import read_toml
+from mcls.disk.text_files import read_toml, toml_value
 from mcls.errors import ConfigError, DataError, FormatError, suggest
 
 #: Keys whose name differs from the parameter of the stage.
@@ -74,8 +83,9 @@ SEVERAL = ("learn-dict", "encode", "train")
 
 #: The commands whose options a recipe may hold.
 COMMANDS = (
-    *("data", "extract", "import", "store", "learn-dict", "encode", "train", "cv", "predict"),
-    *("eval", "compare", "export", "info", "plot", "explain", "list", "demo"),
+    *("data", "extract", "import", "store", "learn-dict", "encode", "train", "cv", "tune"),
+    *("predict", "serve", "eval", "compare", "export", "info", "plot", "explain", "list", "demo"),
+    "recipe",
 )
 
 #: Keys that name the input and the output of such a table, for `mcls cv`.
@@ -127,6 +137,8 @@ def read_recipe(path: Path | str) -> Recipe:
         elif isinstance(value, list) and command not in SEVERAL:
             many.append(command)
         else:
+            if command == "tune":
+                several = [_flat_table(several[0])]
             plain = [_plain_table(table, f"{path}: [{command}]") for table in several]
             found[command] = plain if len(plain) > 1 else plain[0]
     if loose:
@@ -234,8 +246,48 @@ def stage_arguments(
     return found
 
 
+def space_of(recipe: Recipe) -> dict[str, Any]:
+    """Return what the table ``[tune]`` lets `mcls tune` choose, by ``TABLE.OPTION``.
+
+    Examples
+    --------
+    >>> space_of({"tune": {"trials": 9, "train.model": ["svm", "knn"]}})
+    {'train.model': ['svm', 'knn']}
+    """
+    return {key: value for key, value in table_of(recipe, "tune").items() if "." in key}
+
+
+def write_recipe(path: Path, recipe: Recipe, comment: str) -> None:
+    """Write a recipe as TOML, with a comment above it."""
+    lines = [f"# {line}" for line in comment.splitlines()]
+    for command in recipe:
+        tables = tables_of(recipe, command)
+        for table in tables:
+            lines += ["", f"[[{command}]]" if len(tables) > 1 else f"[{command}]"]
+            lines += [f"{_toml_key(key)} = {toml_value(value)}" for key, value in table.items()]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _toml_key(key: str) -> str:
+    return key if re.fullmatch(r"[\w-]+", key, re.ASCII) else toml_value(key)
+
+
+def _flat_table(table: Table, prefix: str = "") -> dict[str, Any]:
+    """Return a table of tables as one, with dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in table.items():
+        name = prefix + key
+        flat |= _flat_table(value, f"{name}.") if isinstance(value, dict) else {name: value}
+    return flat
+
+
 def _plain_table(table: Table, where: str) -> Table:
-    return {key.replace("_", "-"): _plain(value, f"{where} {key}") for key, value in table.items()}
+    return {_dashed(key): _plain(value, f"{where} {key}") for key, value in table.items()}
+
+
+def _dashed(key: str) -> str:
+    """Return an option with dashes; what is behind its dot is no option."""
+    return key if "." in key else key.replace("_", "-")
 
 
 def _plain(value: Any, where: str) -> Any:

@@ -37,7 +37,7 @@ from mcls.disk.hdf5 import new_hdf5, open_hdf5
 from mcls.disk.model import read_model, write_model
 from mcls.disk.sums import check_sums, write_sums
 from mcls.disk.tensors import write_tensors
-from mcls.disk.text_files import read_json, read_toml
+from mcls.disk.text_files import read_json, read_toml, toml_value
 from mcls.disk.workspace import written_whole
 from mcls.errors import ConfigError, FormatError
 
@@ -284,24 +284,6 @@ def write_settings(
         entry = f"# {key} is not set" if value is None else f"{key} = {toml_value(value)}"
         lines.append(f"{entry}  # {origins.get(key, 'default')}")
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def toml_value(value: Any) -> str:
-    r"""Return a value as TOML.
-
-    Examples
-    --------
-    >>> toml_value(["max@1s", "mean"]), toml_value(True), toml_value(0.1), toml_value('a"b')
-    ('["max@1s", "mean"]', 'true', '0.1', '"a\\"b"')
-    """
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(toml_value(item) for item in value) + "]"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, int | float):
-        return repr(value)
-    # JSON's escapes are a subset of TOML's; DEL is the one character JSON leaves and TOML bars.
-    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:

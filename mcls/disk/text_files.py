@@ -134,3 +134,21 @@ def parse_json(text: Any, where: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise FormatError(f"{where} is not a JSON object")
     return value
+
+
+def toml_value(value: Any) -> str:
+    r"""Return a value as TOML.
+
+    Examples
+    --------
+    >>> toml_value(["max@1s", "mean"]), toml_value(True), toml_value(0.1), toml_value('a"b')
+    ('["max@1s", "mean"]', 'true', '0.1', '"a\\"b"')
+    """
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(toml_value(item) for item in value) + "]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return repr(value)
+    # JSON's escapes are a subset of TOML's; DEL is the one character JSON leaves and TOML bars.
+    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")

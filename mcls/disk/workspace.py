@@ -47,6 +47,8 @@ class Workspace:
         The output, a file or a folder. If it is a symbolic link, what it names is written.
     key : str
         Name of what is made: commands with the same key make the same output.
+    wait : bool
+        Wait for another process that is writing `out`, instead of refusing.
 
     Raises
     ------
@@ -63,9 +65,10 @@ class Workspace:
     ['scores.csv']
     """
 
-    def __init__(self, out: Path | str, key: str = "pieces") -> None:
+    def __init__(self, out: Path | str, key: str = "pieces", *, wait: bool = False) -> None:
         self.out = _place(out)
         self.key = key
+        self.wait = wait
         self.folder = self.out.with_name(f".{self.out.name}.work")
         self._lock: int | None = None
         self._before: tuple[int, ...] | None = None
@@ -190,7 +193,7 @@ class Workspace:
             except FileNotFoundError:
                 continue
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(lock, fcntl.LOCK_EX if self.wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 holder = os.pread(lock, 300, 0).decode(errors="replace").strip()
                 os.close(lock)

@@ -7,36 +7,46 @@ killed continues with the table it was at. ``RUN/predictions.csv`` has every tra
 the run that did not learn from it.
 
 With a column of parts (train, valid, test) the recipe is run once, into ``RUN/fold-test/``.
+
+A recipe with a table ``[tune]`` is tuned anew inside the train and valid part of each fold, and
+what this gives is run: nested cross-validation. ``RUN/fold-NAME/tune/`` says what was chosen.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from mcls.data.options import Split
 from mcls.data.parts import split_cells
 from mcls.disk.predictions import join_predictions, read_predictions, write_predictions
-from mcls.disk.recipe import Recipe, read_recipe, refuse_unknown_tables, stage_arguments, table_of
-from mcls.disk.run import fold_folder, open_run, write_json, written_folder
+from mcls.disk.recipe import (
+    Recipe,
+    read_recipe,
+    refuse_unknown_tables,
+    space_of,
+    table_of,
+)
+from mcls.disk.run import fold_folder, open_run, write_json
 from mcls.disk.store import Store
 from mcls.disk.sums import SUMS, write_sums
 from mcls.disk.text_files import read_json
 from mcls.disk.workspace import Workspace, clean_workspaces, is_workspace, written_whole
 from mcls.errors import ConfigError, DataError, FormatError
-from mcls.options import options_of, takes_options
+from mcls.options import takes_options
 from mcls.parallel.progress import Progress
 from mcls.settings import canonical, digest
-from mcls.stages.encode import encode
 from mcls.stages.evaluate import evaluate
-from mcls.stages.extract import extract
-from mcls.stages.learn import learn_dict
-from mcls.stages.options import Extraction, Folds
-from mcls.stages.plan import plan_run
-from mcls.stages.recipe_features import refuse_other_features
+from mcls.stages.options import Folds
+from mcls.stages.recipe_features import extraction_of, refuse_other_features
 from mcls.stages.recipe_graph import FIXED, RecipeNode, nodes_of
-from mcls.stages.train import fill_run, train
+from mcls.stages.recipe_run import run_recipe
+
+#: Tunes a recipe on the train and valid part of a split: takes the recipe, the store, the split and
+#: a folder for its work, and returns the tuned recipe.
+Tuner = Callable[[Recipe, Path, Split, Path], Recipe]
 
 
 @dataclass(frozen=True)
@@ -68,6 +78,7 @@ def cross_validate(
     overwrite: bool = False,
     progress: Progress | None = None,
     origins: Mapping[str, str] | None = None,
+    tuner: Tuner | None = None,
 ) -> CrossValidated:
     """Run the ``[learn-dict]``, ``[encode]`` and ``[train]`` tables of a recipe once per fold.
 
@@ -93,6 +104,8 @@ def cross_validate(
         ``progress(tracks done, tracks in all, seconds of audio)``, over all folds.
     origins : mapping or None
         The origin of each option, for run.toml.
+    tuner : callable or None
+        `mcls.tuning.nested.tune_fold`, for a recipe with a table ``[tune]``.
 
     Returns
     -------
@@ -111,10 +124,9 @@ def cross_validate(
     opened, path = Store(Path(store)), Path(run)
     tables = recipe if isinstance(recipe, Mapping) else read_recipe(recipe)
     refuse_unknown_tables(tables)
-    words = {one.word: one.name for one in options_of(Extraction)}
-    named = {words.get(key, key): value for key, value in table_of(tables, "extract").items()}
-    extraction = stage_arguments(named, extract, where="extract")
-    refuse_other_features(extraction, opened)
+    refuse_other_features(extraction_of(tables), opened)
+    space = space_of(tables)
+    _check_tuning(space, folds, tuner)
     *before, last = nodes_of(tables, folds.settings)
     split = Split(
         labels=folds.labels or last.arguments.get("labels", "labels"),
@@ -130,6 +142,7 @@ def cross_validate(
         **{key: value for key, value in vars(split).items() if key != "fold"},
         "jobs": [asdict(node) for node in nodes],
         "folds": names,
+        **({"tune": dict(table_of(tables, "tune"))} if space else {}),
     }
     rows = sorted(stored.digest for stored in opened.features.values())
     content = [rows, opened.tracks.get("sha1"), opened.track_ids]
@@ -142,8 +155,10 @@ def cross_validate(
             folder = path / fold_folder(fold)
             if not (folder / "about.json").is_file():
                 tell = _shifted(progress, i, len(names), opened.n_tracks)
+                one = replace(split, fold=fold)
+                choose = None if tuner is None or not space else partial(tuner, tables)
                 with Workspace(folder, key) as fold_work:
-                    _run_fold(opened, fold_work, nodes, replace(split, fold=fold), origins, tell)
+                    _run_fold(opened, fold_work, nodes, one, choose, origins, tell)
                 computed += 1
             if progress is not None:
                 progress((i + 1) * opened.n_tracks, len(names) * opened.n_tracks, 0.0)
@@ -154,6 +169,21 @@ def cross_validate(
             path, runs, [fold or "test" for fold in names], seconds=time.monotonic() - started
         )
     return CrossValidated(path, summary, computed)
+
+
+def _check_tuning(space: Mapping[str, Any], folds: Folds, tuner: Tuner | None) -> None:
+    """Refuse what a recipe with a table [tune] cannot be run with."""
+    if not space:
+        return
+    if tuner is None:
+        raise ConfigError(
+            f"the recipe leaves {', '.join(space)} to be tuned; pass tuner=tune_fold of "
+            "mcls.tuning.nested, or a recipe that `mcls tune` wrote"
+        )
+    if folds.settings:
+        raise ConfigError(
+            f"--param {folds.settings[0]} could replace what is tuned; write it in the recipe"
+        )
 
 
 def _folds(store: Store, column: str) -> list[str | None]:
@@ -171,33 +201,17 @@ def _run_fold(
     work: Workspace,
     nodes: Sequence[RecipeNode],
     split: Split,
+    choose: Callable[[Path, Split, Path], Recipe] | None,
     origins: Mapping[str, str] | None,
     progress: Progress | None,
 ) -> None:
-    """Run the nodes of a fold; the outputs are kept as pieces until the run folder is complete."""
-    folder, made = work.out, work.pieces
-    *before, last = (node.logging_apart(folder.name) for node in nodes)
-    names = [node.out for node in before]
-    for node in before:
-        source = made / node.store if node.store else store.path
-        arguments = node.arguments_in(made, names)
-        if node.command == "learn-dict":
-            learn_dict(source, made / node.out, **arguments, **vars(split))
-        elif node.command == "train":
-            train(source, made / node.out, **arguments, **vars(split))
-        else:
-            encode(source, made / node.out, **arguments)
-    opened = Store(made / last.store) if last.store else store
-    plan = plan_run(opened, **last.arguments_in(made, names), **vars(split), origins=origins)
-    kept = [node.out for node in before if node.command != "encode"]
-    at_the_end = last.arguments_in(folder, kept)
-    for key, name in (("dict", "dicts"), ("init", "init")):
-        if plan.settings.get(key):
-            plan.settings[key] = at_the_end[name]
-    with written_folder(folder) as new:
-        fill_run(new, made, plan, progress=progress)
-        for name in kept:
-            (made / name).rename(new / name)
+    """Run the recipe on a fold, or the one that is chosen inside its train and valid part."""
+    beside = []
+    if choose is not None:
+        beside = [work.pieces / "tune"]
+        *before, last = nodes_of(choose(store.path, split, beside[0]))
+        nodes = [*before, last.without(FIXED)]
+    run_recipe(store, work, nodes, split, origins=origins, progress=progress, beside=beside)
 
 
 def _claim(work: Workspace, options: Mapping[str, Any], *, overwrite: bool) -> None:
@@ -271,6 +285,9 @@ def _pool(path: Path, runs: Sequence[Path], folds: Sequence[str], seconds: float
         },
         "seconds": round(seconds, 3),
     }
+    said = {fold: run / "tune" / "about.json" for fold, run in zip(folds, runs, strict=True)}
+    if all(file.is_file() for file in said.values()):
+        summary["tuned"] = {fold: read_json(file)["best"] for fold, file in said.items()}
     with written_whole(path / "metrics.json") as temporary:
         write_json(temporary, summary)
         write_sums(path, {"metrics.json": temporary.read_bytes()})

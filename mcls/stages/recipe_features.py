@@ -5,11 +5,27 @@ from typing import Any
 
 from mcls.disk.audio import parse_excerpt
 from mcls.disk.chain import Step
+from mcls.disk.recipe import Recipe, stage_arguments, table_of
 from mcls.disk.store import Store
 from mcls.errors import ConfigError
 from mcls.features.specs import parse_features
+from mcls.options import options_of
 from mcls.settings import canonical
+from mcls.stages.extract import extract
 from mcls.stages.options import Extraction
+
+
+def extraction_of(recipe: Recipe) -> dict[str, Any]:
+    """Return the table ``[extract]`` of a recipe as keyword arguments of `extract`.
+
+    Raises
+    ------
+    ConfigError
+        Names every option that is unknown.
+    """
+    words = {one.word: one.name for one in options_of(Extraction)}
+    named = {words.get(key, key): value for key, value in table_of(recipe, "extract").items()}
+    return stage_arguments(named, extract, where="extract")
 
 
 def refuse_other_features(asked: Mapping[str, Any], store: Store) -> None:
