@@ -15,7 +15,7 @@ def stored_steps(store: Store, chain: Chain) -> dict[int, StoredRows]:
     digests = {stored.digest: stored for stored in store.features.values()}
     found = {}
     for i in range(len(chain)):
-        digest = chain_digest(_up_to(chain, i))
+        digest = chain_digest(chain_up_to(chain, i))
         if digest in digests:
             found[i] = digests[digest]
     return found
@@ -30,7 +30,7 @@ def reaches(chain: Chain, found: Collection[int]) -> bool:
     return follows(len(chain) - 1)
 
 
-def _up_to(chain: Chain, last: int) -> Chain:
+def chain_up_to(chain: Chain, last: int) -> Chain:
     """Return the part of a chain that step `last` depends on, renumbered."""
     needed, waiting = set(), [last]
     while waiting:

@@ -54,6 +54,7 @@ SECTIONS = {
         "serve",
         "eval",
         "compare",
+        "report",
         "export",
     ],
     "Inspect": ["info", "plot", "explain", "list", "recipe", "demo"],

@@ -39,7 +39,13 @@ def plot_dictionary(
     """
     if top < 1:
         raise ConfigError(f"top={top}; expected 1 or more")
-    kept = read_dictionary(path)
+    return draw_atoms(read_dictionary(path), top=top, sort=sort, space=space)
+
+
+def draw_atoms(
+    kept: DictionaryFile, *, top: int = 100, sort: str = "use", space: str | None = None
+) -> tuple[Figure, str]:
+    """Plot a dictionary that has been read; see `plot_dictionary`."""
     step, report = kept.step, kept.report
     raw = atoms_in("raw", step.arrays)
     as_rows = patches_of(raw, step)

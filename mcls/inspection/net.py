@@ -1,6 +1,5 @@
 """Plot a trained net over the time of a track: its saliency, a taggram, states of an HMM."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,25 +8,22 @@ import numpy as np
 from mcls.chain.feature import FeatureReader
 from mcls.chain.match import rows_for_run, rows_of_track
 from mcls.chain.model_cache import fitted_model, net_of_labels
-from mcls.chain.step import RowAxes, RowsByStep, apply_chain, axes_of
+from mcls.chain.step import RowAxes, RowsByStep, apply_chain
 from mcls.disk.chain import Chain, spell_chain
 from mcls.disk.run import Run, open_run
 from mcls.disk.store import Store
 from mcls.errors import ConfigError, DataError, suggest
+from mcls.inspection.over_time import run_axes, scores_over_time
 from mcls.inspection.saliency import METHODS
 from mcls.plots.axes import DimensionAxis
 from mcls.plots.page import Figure, shortened
 from mcls.plots.track import Panel, draw_track
-from mcls.stages.predict import Scorer
 
 if TYPE_CHECKING:
     from mcls.training.model import TrainedNet
 
 #: Default number of labels of a taggram.
 _LABELS = 25
-
-#: Seconds between scores for models other than nets.
-_EVERY = 1.0
 
 
 def plot_saliency(
@@ -86,7 +82,7 @@ def plot_saliency(
     elif label not in outputs:
         raise ConfigError(f"--label {label}: the net has no such output; {suggest(label, outputs)}")
     output = outputs[label]
-    axes = _axes_of(run, chain, rows, rate)
+    axes = run_axes(run, chain, rows, rate)
     read = _input_panel(chain, rows, axes)
     seen = METHODS[how](model, rows, output, label, layer, read)
     score = means[model.spec.outputs[output]]
@@ -129,18 +125,9 @@ def plot_taggram(
     """
     run = open_run(path)
     chain = run.chain()
-    given = _given(run, chain, track, store)
-    rows, rate = apply_chain(chain, given)
-    axes = _axes_of(run, chain, rows, rate)
-    if run.net_file is not None:
-        if axes.hop is None:
-            raise DataError(f"{track}: a row is a whole track here, so scores have no time")
-        names, scores, step, start = _net_scores(run, rows, axes, every)
-    else:
-        windows = Scorer(run, every or _EVERY).score(track, given).windows
-        names, scores = run.labels, np.stack([window.scores for window in windows])
-        step = windows[0].stop - windows[0].start
-        start = step / 2
+    found = scores_over_time(run, track, _given(run, chain, track, store), every=every)
+    names, scores, step, start = found.labels, found.scores, found.step, found.start
+    rows, axes = found.rows, found.axes
     best = np.argsort(-scores.max(axis=0), kind="stable")[: top or _LABELS]
     order = best[np.argsort(scores[:, best].mean(axis=0), kind="stable")]  # the last is on top
     axis = DimensionAxis("", len(order), names=tuple(shortened(names[i], 24) for i in order))
@@ -204,7 +191,7 @@ def plot_alignment(
     elif label not in run.labels:
         raise ConfigError(f"--label {label}: {suggest(label, run.labels)}")
     states, gamma = model.align(rows, run.labels.index(label))
-    axes = _axes_of(run, chain, rows, rate)
+    axes = run_axes(run, chain, rows, rate)
     hop, n_states = axes.hop or 1.0, gamma.shape[1]
     names = tuple(str(1 + i) for i in range(n_states))
     panels = [
@@ -224,22 +211,6 @@ def plot_alignment(
     title = f"{shortened(Path(track).name, 60)}: states of {label} by {path.name}"
     page = draw_track(panels, title=title, seconds=_length(axes, rows))
     return page, f"{n_states} states of {label} in {Path(track).name}"
-
-
-def _net_scores(
-    run: Run, rows: np.ndarray, axes: RowAxes, every: float | None
-) -> tuple[list[str], np.ndarray, float, float]:
-    """Return labels, scores, seconds between scores, and the middle of the first segment."""
-    from mcls.training.interpret import scores_over_time
-
-    model: TrainedNet = net_of_labels(run)
-    assert axes.hop is not None
-    length = model.spec.n_frames
-    hop = max(1, length // 4 if every is None else round(every / axes.hop))
-    scores = scores_over_time(model, rows, hop)
-    start = axes.start + (min(length, len(rows)) - 1) / 2 * axes.hop
-    step = hop if len(scores) > 1 else min(length, len(rows))
-    return [run.labels[i] for i in model.classes_], scores, step * axes.hop, start
 
 
 def _net_of(path: Path) -> tuple[Run, "TrainedNet"]:
@@ -270,13 +241,6 @@ def _given(run: Run, chain: Chain, track: str, store: Path | None) -> RowsByStep
         raise DataError(f"there is no audio file and no track {track!r} in {place}; {near}")
     i = opened.track_ids.index(track)
     return rows_of_track(steps, i)
-
-
-def _axes_of(run: Run, chain: Chain, rows: np.ndarray, rate: float | None) -> RowAxes:
-    axes = axes_of(chain, run.about.get("sample_rate"), rows.shape[1])
-    if rate is not None and axes.hop is None:
-        axes = replace(axes, hop=1 / rate)
-    return axes
 
 
 def _input_panel(chain: Chain, rows: np.ndarray, axes: RowAxes) -> Panel:
