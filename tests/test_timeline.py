@@ -9,10 +9,13 @@ from click.testing import CliRunner
 
 from mcls.cli.main import cli
 from mcls.disk.event_store import EventStore
-from mcls.disk.events import parse_events
+from mcls.disk.event_table import read_event_table, write_event_table
+from mcls.disk.events import parse_events, read_events
 from mcls.disk.predictions import read_predictions
 from mcls.disk.run import open_run
 from mcls.disk.store import Store
+from mcls.errors import FormatError
+from mcls.evaluation.sequences import measure_sequences
 from mcls.stages.train import train
 
 SR, HOP = 8000, 80
@@ -148,3 +151,205 @@ def test_what_cannot_learn_from_events_says_so(folder):
         "eval", folder / "frames", "--audio", folder / "tracks.csv", "--gain", "6", code=2
     )
     assert "scores events, but changed audio is scored as whole tracks" in done.stderr
+
+
+MODELS = {
+    "frames": {"model": "logistic"},
+    "stretches": {"model": "svm", "pool": ["meanstd"]},
+    "windows": {"model": "svm", "pool": ["meanstd@0.1s/0.02s"]},
+    "net": {"model": "mlp", "frames": 15, "epochs": 5, "settings": ["layers=32"], "batch_size": 16},
+    "gmm-hmm": {"model": "gmm-hmm", "settings": ["states=2", "mixtures=1"]},
+    "dnn-hmm": {
+        "model": "dnn-hmm", "epochs": 3, "batch_size": 64,
+        "settings": ["states=2", "mixtures=1", "realignments=0", "layers=32"],
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_kind_of_model_finds_the_events(folder, name):
+    path = folder / f"every-{name}"
+    done = train(folder / "mfcc.h5", path, labels="events", **MODELS[name])
+    found = done.summary["metrics"]["test"]["timelines"]
+    # A stretch over two tones has a deviation that no event of the train part has.
+    assert found["frame-accuracy"]["value"] > (0.45 if name == "stretches" else 0.9)
+    if "hmm" in name:  # two events with the same label, one after the other, are two
+        assert found["label-error"]["value"] <= 0.25
+    predicted = invoke("predict", path, folder / "10.wav", "--timeline", "--csv").stdout
+    (folder / "again.csv").write_text(predicted)
+    again = read_events(folder / "again.csv")  # it is an annotation file
+    table = {one.track_id: one for one in read_event_table(path / "events.csv")}
+    assert [e.label for e in again] == [e.label for e in table["10"].predicted]
+    assert again[0].start == 0
+    true = table["10"].true
+    assert again[-1].end == pytest.approx(true[-1].end, abs=0.03)
+    np.testing.assert_allclose(
+        [e.start for e in again], [e.start for e in table["10"].predicted], atol=6e-4
+    )
+
+
+def test_timelines_of_audio_and_of_a_store_are_the_same(run, folder):
+    both = [
+        json.loads(invoke("predict", run, *sources, "--timeline", "--json").stdout)["tracks"]
+        for sources in (
+            [folder / "10.wav", folder / "11.wav"],
+            [folder / "mfcc.h5"],
+        )
+    ]
+    of_store = {one["track"]: one["events"] for one in both[1]}
+    assert both[0][0]["events"] == of_store["10"]
+    assert both[0][0]["labels"]  # the whole track is scored, too
+    one = both[0][0]["events"][0]
+    assert sorted(one) == ["end", "label", "probability", "start"] and 0.5 < one["probability"] <= 1
+
+
+@pytest.mark.slow
+def test_timelines_are_the_same_for_any_number_of_jobs(run, folder):
+    sources = [folder / "10.wav", folder / "11.wav"]
+    one, two = (
+        json.loads(invoke("predict", run, *sources, "--timeline", "--json", *more).stdout)
+        for more in ((), ("--jobs", 2))
+    )
+    assert one == two
+
+
+def test_a_timeline_is_printed_with_times_and_probabilities(run, folder):
+    done = invoke("predict", run, folder / "10.wav", "--timeline")
+    assert done.output.splitlines()[0].split() == ["track", "label", "start", "end", "probability"]
+    assert str(folder / "10.wav") in done.output
+    longer = invoke("predict", run, folder / "10.wav", "--timeline", "--duration", 1000, "--csv")
+    shorter = invoke("predict", run, folder / "10.wav", "--timeline", "--csv")
+    assert len(longer.output.splitlines()) <= len(shorter.output.splitlines())
+
+
+def test_eval_prints_the_metrics_of_timelines(run):
+    done = invoke("eval", run)
+    assert "timelines" in done.output and "segment-error" in done.output
+    found = json.loads(invoke("eval", run, "--json").stdout)["timelines"]
+    trained = json.loads((run / "metrics.json").read_text())["test"]["timelines"]
+    assert found == trained
+    assert found["frame-accuracy"]["low"] < found["frame-accuracy"]["value"]
+    assert "timelines" not in invoke("eval", run, "--metric", "accuracy").output
+    alone = json.loads(invoke("eval", run, "--no-intervals", "--json").stdout)["timelines"]
+    assert alone["segment-f1"]["low"] is None
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A store of whole tracks of one pitch, or of two at a time, in the column `both`."""
+    folder = tmp_path_factory.mktemp("whole")
+    rng = np.random.default_rng(1)
+    lines = ["path,labels,both,split"]
+    t = np.arange(SR) / SR
+    for i in range(24):
+        one, other = list(PITCH)[i % 3], list(PITCH)[(i + i // 3) % 3]
+        y = 0.3 * np.sin(2 * np.pi * PITCH[one] * t) + rng.normal(0, 0.01, SR)
+        soundfile.write(folder / f"a{i}.wav", y, SR)
+        lines.append(f"a{i}.wav,{one},{one},{'train' if i < 18 else 'test'}")
+        if other != one:
+            y += 0.3 * np.sin(2 * np.pi * PITCH[other] * t)
+            soundfile.write(folder / f"b{i}.wav", y, SR)
+            lines.append(f"b{i}.wav,{one},{one}|{other},{'train' if i < 18 else 'test'}")
+    (folder / "tracks.csv").write_text("\n".join(lines) + "\n")
+    invoke(
+        "extract", folder / "tracks.csv", folder / "mfcc.h5", "--sr", SR,
+        "--feature", f"mfcc:n_mfcc=8,n_fft=256,hop_length={HOP},n_mels=20",
+    )  # fmt: skip
+    invoke(
+        "store", "select", folder / "mfcc.h5", folder / "alone.h5",
+        *(word for one in PITCH for word in ("--where", f"both={one}")),
+    )  # fmt: skip
+    return folder
+
+
+@pytest.mark.parametrize("name", ["gmm-hmm", "stretches", "net"])
+def test_a_run_that_learnt_from_whole_tracks_has_timelines_too(whole, folder, name):
+    path = whole / name
+    train(whole / "alone.h5", path, labels="labels", **MODELS[name])
+    done = invoke(
+        "predict",
+        path,
+        folder / "10.wav",
+        "--timeline",
+        "--window",
+        0.3,
+        "--duration",
+        0.3,
+        "--csv",
+    )
+    assert "did not learn from events" in done.stderr
+    (whole / "found.csv").write_text(done.stdout)
+    true, said = read_events(folder / "10.lab"), read_events(whole / "found.csv")
+    found = measure_sequences([(true, said)])["frame-accuracy"].value
+    assert found > (0.7 if name == "stretches" else 0.9)
+
+
+@pytest.mark.parametrize("name", ["gmm-hmm", "net"])
+def test_labels_at_the_same_time_are_found_each_on_its_own(whole, name):
+    path = whole / f"both-{name}"
+    train(whole / "mfcc.h5", path, labels="both", **MODELS[name])
+    t = np.arange(SR) / SR
+    tones = {one: 0.3 * np.sin(2 * np.pi * hz * t) for one, hz in PITCH.items()}
+    noise = np.random.default_rng(2).normal(0, 0.01, 3 * SR)
+    y = np.concatenate([tones["low"], tones["low"] + tones["high"], tones["high"]]) + noise
+    soundfile.write(whole / "mix.wav", y, SR)
+    done = invoke("predict", path, whole / "mix.wav", "--timeline", "--json")
+    events = json.loads(done.stdout)["tracks"][0]["events"]
+    for label, start, end in (("low", 0, 2), ("high", 1, 3)):
+        own = [e for e in events if e["label"] == label]
+        inside = sum(max(0, min(end, e["end"]) - max(start, e["start"])) for e in own)
+        assert inside > 1.75
+        assert sum(e["end"] - e["start"] for e in own) - inside < 0.25
+
+
+def test_a_cross_validation_pools_the_timelines(folder):
+    (folder / "r.toml").write_text('[train]\nmodel = "logistic"\n')
+    invoke(
+        "cv",
+        folder / "r.toml",
+        folder / "mfcc.h5",
+        folder / "cv",
+        "--labels",
+        "events",
+        "--split",
+        "split",
+    )
+    found = json.loads(invoke("eval", folder / "cv", "--json").stdout)
+    assert found["timelines"]["frame-accuracy"]["value"] > 0.9
+    assert {one.part for one in read_event_table(folder / "cv" / "events.csv")} == {"test"}
+
+
+def test_what_has_no_timeline_says_so(run, folder, whole):
+    for words in (["--windows"], ["--top", 2], ["-o", folder / "t.csv"]):
+        done = invoke("predict", run, folder / "10.wav", "--timeline", *words, code=2)
+        assert (
+            f"{words[0].replace('-o', '--out') if words[0] == '-o' else words[0]} and --timeline"
+            in done.stderr
+        )
+    assert (
+        "--duration needs --timeline"
+        in invoke("predict", run, folder / "10.wav", "--duration", 2, code=2).stderr
+    )
+    invoke("encode", whole / "alone.h5", whole / "vectors.h5", "--pool", "meanstd")
+    train(whole / "vectors.h5", whole / "vectors", model="logistic")
+    done = invoke("predict", whole / "vectors", whole / "vectors.h5", "--timeline", code=2)
+    assert "rows that are whole tracks have no timeline" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("predicted", "guessed", "source is 'guessed'; expected true or predicted"),
+        ("track_id", "track", "expected the columns track_id"),
+        ("0.0,", "zero,", "'zero' is no number"),
+    ],
+)
+def test_a_damaged_table_of_events_is_refused(run, tmp_path, old, new, said):
+    text = (run / "events.csv").read_text()
+    (tmp_path / "events.csv").write_text(text.replace(old, new, 1))
+    with pytest.raises(FormatError, match=said):
+        read_event_table(tmp_path / "events.csv")
+    (tmp_path / "again.csv").write_text("")
+    tracks = read_event_table(run / "events.csv")
+    write_event_table(tmp_path / "again.csv", tracks)
+    assert (tmp_path / "again.csv").read_text() == text

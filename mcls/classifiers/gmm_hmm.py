@@ -108,12 +108,28 @@ class GMMHMM(RowClassifier):
         ConfigError
             If the label has no HMM.
         """
-        known = self.classes_[self.known_].tolist()
+        known = self.hmm_labels.tolist()
         if label not in known:
             raise ConfigError("the label has no HMM, as no train track has it, or all have it")
+        hmms, densities = self.emissions(rows)
+        return path_and_posteriors(hmms, known.index(label), densities)
+
+    @property
+    def hmm_labels(self) -> np.ndarray:
+        """The label of each HMM; of multi-label data, of each of the first half."""
+        return np.asarray(self.classes_[self.known_])
+
+    def emissions(self, rows: np.ndarray) -> tuple[HMMs, np.ndarray]:
+        """Return the HMMs, and the log density of each row in each of their densities.
+
+        Parameters
+        ----------
+        rows : np.ndarray, shape (n_rows, n_dims)
+        """
+        check_is_fitted(self)
         X = validate_data(self, rows, reset=False, dtype=np.float64)
         densities = Mixtures.from_arrays(self.arrays_).log_densities(self._scaled(X))
-        return path_and_posteriors(HMMs.from_arrays(self.arrays_), known.index(label), densities)
+        return HMMs.from_arrays(self.arrays_), densities
 
     def state_posteriors(self, rows: np.ndarray) -> np.ndarray:
         """Return the probability of each state in each row, given the whole track.
@@ -132,14 +148,12 @@ class GMMHMM(RowClassifier):
             All states of the first HMM, those of the second one, and so on; tied states are one.
             A row adds up to 1, of multi-label data to the number of labels that vary.
         """
-        check_is_fitted(self)
-        X = validate_data(self, rows, reset=False, dtype=np.float64)
-        densities = Mixtures.from_arrays(self.arrays_).log_densities(self._scaled(X))
+        hmms, densities = self.emissions(rows)
         log_odds = self._scores_of_densities(densities, [len(rows)])[0] * len(rows)
         of_models = (
             expit(np.concatenate([log_odds, -log_odds])) if self.multi_label_ else np.exp(log_odds)
         )
-        return state_posteriors(HMMs.from_arrays(self.arrays_), densities, of_models)
+        return state_posteriors(hmms, densities, of_models)
 
     def rows_used(self, n_rows: int, n_valid: int = 0) -> tuple[int, list[str]]:
         """Return the number of rows, and a note about tracks that are shorter than an HMM."""

@@ -10,6 +10,7 @@ from mcls.cli.messages import echo, echo_json
 from mcls.cli.options import FILE, Name, json_option
 from mcls.cli.perturbed import CHANGES, change_options, show_perturbed
 from mcls.cli.tables import mean_and_sd, show_table
+from mcls.cli.timelines import show_timelines
 
 if TYPE_CHECKING:
     from mcls.evaluation import Estimate, Evaluation
@@ -106,6 +107,10 @@ def command(
             _show(one, per_label)
         else:
             _show_notes(one)
+    timelines = {str(one.path): one.as_dict()["timelines"] for one in reports if one.timelines}
+    if timelines:
+        echo()
+        show_timelines(timelines)
 
 
 def _show_together(reports: Sequence["RunEvaluation"]) -> None:

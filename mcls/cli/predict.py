@@ -13,6 +13,7 @@ from mcls.cli.messages import echo, echo_json, printable, say
 from mcls.cli.options import FILE, json_option, overwrite_option
 from mcls.cli.progress import done_line, progress_bar
 from mcls.cli.tables import show_table
+from mcls.cli.timelines import show_events
 from mcls.disk.csv_cells import csv_line
 
 if TYPE_CHECKING:
@@ -31,8 +32,13 @@ _SHOWN = 20
 @click.option(
     "--window",
     type=click.FloatRange(0, min_open=True),
-    default=3.0,
-    help="Length of the windows in seconds.",
+    help="Length of the windows in seconds (default: 3; of events: their median).",
+)
+@click.option("--timeline", is_flag=True, help="Find the events of each track: start, end, label.")
+@click.option(
+    "--duration",
+    type=click.FloatRange(0, min_open=True),
+    help="Mean length of an event in seconds (default: as learnt, or 1).",
 )
 @click.option("--feature", help="Feature to use, if a store has several.")
 @click.option("--jobs", type=click.IntRange(1), default=1, help="Number of worker processes.")
@@ -52,7 +58,9 @@ def command(
     sources: tuple[Path, ...],
     top: int | None,
     windows: bool,
-    window: float,
+    window: float | None,
+    timeline: bool,
+    duration: float | None,
     feature: str | None,
     jobs: int,
     as_csv: bool,
@@ -70,6 +78,11 @@ def command(
     or on inner folds of the train part, for whole tracks; windows have
     none.
 
+    With --timeline, each track is divided into events with start, end,
+    label and probability: by the best path through the HMMs of all labels,
+    or from windows. A run that was trained with --labels COLUMN of events
+    knows how long they last and how they follow each other.
+
     With --out, results are written as soon as they are there, as
     path,label,score or as JSON Lines, and memory does not grow with the
     number of files. The same command again scores only files that are not
@@ -79,12 +92,21 @@ def command(
     Example:
       mcls predict runs/vq new.wav other.mp3 --top 3
       mcls predict runs/vq new.wav --windows --csv
+      mcls predict runs/strokes loop.wav --timeline
       mcls predict runs/vq FOLDER --json
       mcls predict runs/vq FOLDER --out tags.csv --jobs 2
       find FOLDER -name '*.wav' | mcls predict runs/vq - --out tags.jsonl
     """
     from mcls.stages.predict import predict
+    from mcls.stages.timeline import WINDOW, Timeline
 
+    if timeline and (windows or top is not None or out is not None):
+        word = "--windows" if windows else "--out" if out is not None else "--top"
+        raise click.UsageError(f"{word} and --timeline: choose one")
+    if duration is not None and not timeline:
+        raise click.UsageError("--duration needs --timeline")
+    if window is not None and not (windows or timeline):
+        raise click.UsageError("--window needs --windows or --timeline")
     if as_json and as_csv:
         raise click.UsageError("--json and --csv: choose one")
     started = time.monotonic()
@@ -111,16 +133,19 @@ def command(
             run,
             list(listed),
             feature=feature,
-            windows=window if windows else None,
+            windows=(window or WINDOW) if windows else None,
+            timeline=Timeline(window, duration) if timeline else None,
             jobs=jobs,
             progress=progress,
         )
     if found.regression and top is not None:
         raise click.UsageError(f"--top is for labels, but {run} predicts numbers; leave it out")
-    if found.no_probability:
+    if found.no_probability and not timeline:
         say(f"note: {run} gives no probabilities: {found.no_probability}")
     if as_json:
         echo_json(_as_dict(found, top))
+    elif timeline:
+        show_events(found, as_csv)
     elif as_csv:
         _show_csv(found, top)
     else:
@@ -273,6 +298,8 @@ def _as_dict(found: "Predicted", top: int | None) -> dict[str, Any]:
         if track.probabilities is not None:
             sure = dict(zip(found.labels, track.probabilities.tolist(), strict=True))
             entry["probabilities"] = {label: sure[label] for label in entry["scores"]}
+        if track.events is not None:
+            entry["events"] = [vars(event) for event in track.events]
         if track.windows:
             entry["windows"] = [
                 {"start": w.start, "stop": w.stop, **result(w.scores)} for w in track.windows

@@ -20,6 +20,7 @@ from mcls.cli.options import (
 from mcls.cli.progress import EpochTable, done_line, progress_bar
 from mcls.cli.recipe_defaults import check_features
 from mcls.cli.tables import show_table
+from mcls.cli.timelines import show_timelines
 from mcls.data.options import Split
 from mcls.errors import ConfigError, MclsError
 from mcls.stages.options import Model
@@ -138,6 +139,14 @@ def show_summary(path: Path, summary: dict[str, Any]) -> None:
     for name in names:
         columns += [name, "95 %"]
     show_table(columns, rows)
+    timelines = {
+        part: report["timelines"]
+        for part, report in summary["metrics"].items()
+        if "timelines" in report
+    }
+    if timelines:
+        echo()
+        show_timelines(timelines)
 
 
 def figure(metric: dict[str, Any] | None) -> list[str]:

@@ -40,6 +40,8 @@ class EventStore(Store):
 
     Attributes
     ----------
+    whole : Store
+        The store of the tracks.
     sources : list of int
         The track of each event.
     events : list of Event
@@ -54,6 +56,7 @@ class EventStore(Store):
         beyond: float = 0.0,
     ) -> None:
         self.__dict__.update(copy.copy(store.__dict__))
+        self.whole = store
         self._made_of = store, column, events, first_times
         self.sources = [track for track, _ in events]
         self.events = [event for _, event in events]

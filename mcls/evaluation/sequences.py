@@ -47,13 +47,15 @@ METRICS = {
 Pair = tuple[Sequence[Event], Sequence[Event]]
 
 
-def measure_sequences(tracks: Sequence[Pair]) -> dict[str, Estimate]:
+def measure_sequences(tracks: Sequence[Pair], *, intervals: bool = True) -> dict[str, Estimate]:
     """Return all metrics of some tracks, with 95 % intervals.
 
     Parameters
     ----------
     tracks : sequence of (true events, predicted events)
         A track each. Predicted events are cut to the annotated time first.
+    intervals : bool
+        Compute intervals.
 
     Raises
     ------
@@ -68,7 +70,7 @@ def measure_sequences(tracks: Sequence[Pair]) -> dict[str, Estimate]:
             raise DataError("there are no true events to compare with")
         value = float(above.sum() / below.sum())
         ends = None
-        if len(counts) > 1:
+        if intervals and len(counts) > 1:
             others = below.sum() - below
             left = np.ma.masked_invalid((above.sum() - above) / np.where(others, others, np.nan))
             spread = micro_spread(influence(left, value), len(counts))

@@ -21,6 +21,7 @@ from typing import Any
 
 from mcls.data.options import Split
 from mcls.data.parts import split_cells
+from mcls.disk.event_table import EVENTS_FILE, read_event_table, write_event_table
 from mcls.disk.predictions import join_predictions, read_predictions, write_predictions
 from mcls.disk.recipe import (
     Recipe,
@@ -273,6 +274,10 @@ def _pool(path: Path, runs: Sequence[Path], folds: Sequence[str], seconds: float
     for name in ("metrics.json", SUMS):  # until both are there, the folder is not complete
         (path / name).unlink(missing_ok=True)
     write_predictions(path / "predictions.csv", pooled)
+    tables = [run.path / EVENTS_FILE for run in opened]
+    if all(table.is_file() for table in tables):
+        events = [one for table in tables for one in read_event_table(table) if one.part == "test"]
+        write_event_table(path / EVENTS_FILE, events)
     ids = [run.about["split_id"] for run in opened]
     summary = {
         **evaluate(path).as_dict(),

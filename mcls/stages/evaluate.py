@@ -8,16 +8,18 @@ from typing import Any
 import numpy as np
 
 from mcls.data.split_cells import usual_part
+from mcls.disk.event_table import EVENTS_FILE, read_event_table
 from mcls.disk.predictions import Predictions, read_predictions
 from mcls.disk.run import fold_folder, open_run, run_files
 from mcls.disk.sums import check_sums
 from mcls.disk.text_files import read_json
 from mcls.errors import ConfigError, DataError, FormatError
-from mcls.evaluation import Evaluation, MetricResult, across_folds
+from mcls.evaluation import Estimate, Evaluation, MetricResult, across_folds
 from mcls.evaluation import evaluate as measure
 from mcls.registry import entries
 from mcls.settings import split_spec
 from mcls.stages.calibrate import read_calibration, why_not
+from mcls.stages.predict_events import measure_events
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,9 @@ class RunEvaluation:
         Identifier of the split, if the run has one.
     own_notes : tuple of str
         Notes about the scores of all folds together, and about probabilities.
+    timelines : dict of str to Estimate
+        Metrics of the timelines of all tracks of the part (`mcls.evaluation.sequences`), if the run
+        learnt from events.
     """
 
     path: Path
@@ -46,6 +51,7 @@ class RunEvaluation:
     across_folds: dict[str, Any] = field(default_factory=dict)
     split_id: str | None = None
     own_notes: tuple[str, ...] = ()
+    timelines: dict[str, Estimate] = field(default_factory=dict)
 
     @property
     def notes(self) -> list[str]:
@@ -59,6 +65,8 @@ class RunEvaluation:
         """Return a JSON object."""
         found = {"path": str(self.path), "split_id": self.split_id, **self.overall.as_dict()}
         found["notes"] = self.notes
+        if self.timelines:
+            found["timelines"] = {name: one.as_dict() for name, one in self.timelines.items()}
         if self.folds:
             found["folds"] = {fold: one.as_dict() for fold, one in self.folds.items()}
             found["across_folds"] = self.across_folds
@@ -131,7 +139,11 @@ def evaluate(
         n_tracks = len(set(chosen.track_ids))
         said = f"{len(chosen)} events of {n_tracks} tracks, whose times were given"
         notes = (f"these are the labels of {said}", *notes)
-    return RunEvaluation(path, overall, folds, spread, about.get("split_id"), notes)
+    timelines = {}
+    if not metrics and path.is_dir() and (path / EVENTS_FILE).is_file():
+        tracks = read_event_table(path / EVENTS_FILE)
+        timelines = measure_events(tracks, set(chosen.parts), intervals=intervals)
+    return RunEvaluation(path, overall, folds, spread, about.get("split_id"), notes, timelines)
 
 
 def _notes(overall: Evaluation, folds: Mapping[str, Evaluation], calibrated: bool) -> list[str]:

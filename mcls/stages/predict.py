@@ -22,6 +22,7 @@ from mcls.chain.step import RowsAndRate, RowsByStep, apply_chain
 from mcls.disk.audio_faults import fault_notes
 from mcls.disk.chain import Chain
 from mcls.disk.class_folders import audio_below
+from mcls.disk.events import Event
 from mcls.disk.run import Run, open_run
 from mcls.disk.store import Store, StoredRows
 from mcls.errors import ConfigError, DataError, FormatError
@@ -31,6 +32,7 @@ from mcls.parallel.pool import Pool, Task
 from mcls.parallel.progress import Progress
 from mcls.stages.calibrate import read_calibration, why_not
 from mcls.stages.extract_faults import stored_faults
+from mcls.stages.timeline import Timeline, TimelineMaker, timeline_maker
 
 #: Tracks in the task of a worker, at most.
 _TASK_TRACKS = 64
@@ -61,6 +63,8 @@ class Scored:
         In the order of time, if they were asked for.
     faults : dict of str to str
         What is wrong with the audio, as in `AudioFile.faults`.
+    events : list of Event or None
+        The timeline, if it was asked for.
     """
 
     name: str
@@ -68,6 +72,7 @@ class Scored:
     probabilities: np.ndarray | None = None
     windows: list[Window] = field(default_factory=list)
     faults: dict[str, str] = field(default_factory=dict)
+    events: list[Event] | None = None
 
 
 @dataclass(frozen=True)
@@ -92,6 +97,8 @@ class Predicted:
         The reason why tracks have no probabilities; None if they have.
     thresholds : list of float or None
         The threshold of each label, if the run has learnt them.
+    about_events : str or None
+        What is to be said of the timelines, if there are any.
     """
 
     labels: list[str]
@@ -102,11 +109,13 @@ class Predicted:
     regression: bool = False
     no_probability: str | None = None
     thresholds: list[float] | None = None
+    about_events: str | None = None
 
     @property
     def notes(self) -> list[str]:
         """What is to be said of the audio, such as which tracks are truncated."""
-        return fault_notes({track.name: track.faults for track in self.tracks})
+        said = [self.about_events] if self.about_events else []
+        return said + fault_notes({track.name: track.faults for track in self.tracks})
 
     def predicted(self, scores: np.ndarray) -> list[str]:
         """Return the label of the highest score, or all above the threshold if several may hold."""
@@ -127,6 +136,7 @@ def predict(
     *,
     feature: str | None = None,
     windows: float | None = None,
+    timeline: Timeline | None = None,
     jobs: int = 1,
     progress: Progress | None = None,
 ) -> Predicted:
@@ -143,6 +153,8 @@ def predict(
     windows : float or None
         Also score windows of about this many seconds. Rows that have a time are cut by their time;
         where a row is a whole track, each window is treated as a track of its own.
+    timeline : Timeline or None
+        Also find the events of each track.
     jobs : int
         Number of worker processes; 1 computes in this process.
     progress : callable or None
@@ -156,7 +168,8 @@ def predict(
     Raises
     ------
     ConfigError
-        If `jobs` is below 1, or windows are asked for where rows are whole tracks.
+        If `jobs` is below 1, windows or a timeline are asked for where rows are whole tracks, or a
+        timeline of a run that predicts numbers.
     FormatError
         If `run` is not a run folder, or a store is corrupt.
     DataError
@@ -165,7 +178,9 @@ def predict(
     if jobs < 1:
         raise ConfigError(f"jobs={jobs}; expected 1 or more")
     opened = open_run(run)
-    scorer = Scorer(opened, windows)
+    if timeline is not None and opened.regression:
+        raise ConfigError(f"{opened.path} predicts numbers; a timeline is for labels")
+    scorer = Scorer(opened, windows, timeline)
     tracks = list(tracks_of(opened, sources, scorer.chain, feature))
     if not tracks:
         raise DataError(f"no audio files in {', '.join(str(source) for source in sources)}")
@@ -180,6 +195,17 @@ def predict(
         opened.regression,
         None if opened.regression or scorer.calibration is not None else why_not(opened),
         opened.thresholds,
+        None if scorer.timeline is None else _about_events(opened, scorer.timeline),
+    )
+
+
+def _about_events(run: Run, maker: TimelineMaker) -> str | None:
+    """Say how a run that did not learn from events finds them."""
+    if run.about.get("events") is not None:
+        return None
+    return (
+        f"{run.path} did not learn from events: they last {maker.order.seconds.mean():g} s on "
+        "average (--duration), and their probabilities are not calibrated"
     )
 
 
@@ -210,20 +236,34 @@ def score_tracks_with(
 class Scorer:
     """Scores tracks from the rows of the first steps of a run's chain."""
 
-    def __init__(self, run: Run, windows: float | None) -> None:
+    def __init__(self, run: Run, windows: float | None, timeline: Timeline | None = None) -> None:
         self.path = run.path
         self.chain = run.chain()
         self.model = fitted_model(run)
         self.n_labels = len(run.labels)
         self.aggregate = run.about["aggregate"]
         self.windows = windows
+        self.asked = timeline
         self.calibration = read_calibration(run)
         if len(self.model.classes_) > self.n_labels or max(self.model.classes_) >= self.n_labels:
             raise FormatError(f"{run.path}: the classifier knows more labels than about.json names")
+        self.timeline = None if timeline is None else self._timeline(run, timeline)
+
+    def _timeline(self, run: Run, asked: Timeline) -> TimelineMaker:
+        return timeline_maker(
+            self.model,
+            self.chain,
+            run.labels,
+            run.about.get("events"),
+            asked,
+            calibration=self.calibration,
+            aggregate=self.aggregate,
+            sample_rate=run.about.get("sample_rate"),
+        )
 
     def __reduce__(self) -> tuple[Callable[..., "Scorer"], tuple[Any, ...]]:
         """Send a worker no arrays and tensors: it reads the run folder itself, once."""
-        return _worker_scorer, (self.path, self.windows)
+        return _worker_scorer, (self.path, self.windows, self.asked)
 
     def score(self, name: str, known: RowsByStep) -> Scored:
         """Score a track."""
@@ -236,7 +276,8 @@ class Scorer:
         windows = [] if self.windows is None else self._windows(known, rows, rate)
         scores = self._scores([rows])
         probabilities = None if self.calibration is None else self.calibration(scores)[0]
-        return Scored(name, scores[0], probabilities, windows)
+        events = None if self.timeline is None else self.timeline.events(known)
+        return Scored(name, scores[0], probabilities, windows, events=events)
 
     def _scores(self, tracks: list[np.ndarray]) -> np.ndarray:
         found = score_tracks(self.model, tracks, n_labels=self.n_labels, how=self.aggregate)
@@ -262,9 +303,9 @@ class Scorer:
 
 
 @lru_cache(maxsize=1)
-def _worker_scorer(path: Path, windows: float | None) -> Scorer:
+def _worker_scorer(path: Path, windows: float | None, timeline: Timeline | None) -> Scorer:
     """Return the scorer of a worker, which serves one call of `predict`."""
-    return Scorer(open_run(path), windows)
+    return Scorer(open_run(path), windows, timeline)
 
 
 @dataclass(frozen=True)

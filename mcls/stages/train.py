@@ -20,6 +20,7 @@ from mcls.chain.options import Representation
 from mcls.chain.step import RowsAndRate
 from mcls.data.options import Split
 from mcls.disk.event_store import EventStore
+from mcls.disk.event_table import EVENTS_FILE, write_event_table
 from mcls.disk.predictions import Predictions, write_predictions
 from mcls.disk.run import open_run, write_parts, written_folder
 from mcls.disk.store import Store
@@ -36,6 +37,7 @@ from mcls.stages.moved_labels import label_notes
 from mcls.stages.options import Model
 from mcls.stages.plan import Plan, plan_run
 from mcls.stages.pooling_notes import pooling_notes
+from mcls.stages.predict_events import learnt_order, measure_events, predict_events
 from mcls.stages.provenance import provenance
 from mcls.stages.train_classifier import fit_classifier
 from mcls.stages.train_dnn_hmm import train_dnn_hmm
@@ -202,6 +204,14 @@ def fill_run(
         for part in ("valid", "test")
         if part in predictions.parts
     }
+    learnt: dict[str, Any] = {}
+    if isinstance(store, EventStore):
+        learnt["events"] = learnt_order(plan)
+        timelines = predict_events(plan, model, learnt["events"], calibration)
+        write_event_table(folder / EVENTS_FILE, timelines)
+        for part in metrics:
+            measured = measure_events(timelines, {part})
+            metrics[part]["timelines"] = {name: one.as_dict() for name, one in measured.items()}
     summary = {
         "model": plan.settings["model"],
         "n_labels": len(names),
@@ -225,7 +235,7 @@ def fill_run(
         learnt_from=plan.train_ids(),
         metrics=metrics,
         calibration=None if calibration is None else calibration.as_dict(),
-        about={**_with_thresholds(provenance(plan, model, summary), predictions), **more},
+        about={**_with_thresholds(provenance(plan, model, summary), predictions), **more, **learnt},
     )
     return {**summary, "metrics": metrics}
 

@@ -148,8 +148,22 @@ class HybridNet(TrainedNet):
         known = self.classes_.tolist()
         if label not in known:
             raise ConfigError("the label has no HMM, as no train track has it")
-        emissions = self.decoder.log_emissions(self.logits(rows))
-        return path_and_posteriors(self.decoder.hmms, known.index(label), emissions)
+        hmms, emissions = self.emissions(rows)
+        return path_and_posteriors(hmms, known.index(label), emissions)
+
+    @property
+    def hmm_labels(self) -> np.ndarray:
+        """The label of each HMM."""
+        return self.decoder.labels
+
+    def emissions(self, rows: np.ndarray) -> tuple[HMMs, np.ndarray]:
+        """Return the HMMs, and the log scaled likelihood of each row in each of their states.
+
+        Parameters
+        ----------
+        rows : np.ndarray, shape (n_rows, n_dims)
+        """
+        return self.decoder.hmms, self.decoder.log_emissions(self.logits(rows))
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """Return everything that was learnt, by name."""

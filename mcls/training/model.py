@@ -7,7 +7,7 @@ depends on the track alone, and not on the other tracks, their order or the numb
 import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -147,6 +147,16 @@ class TrainedNet:
         other = copy.copy(self)
         other.net = net
         return other
+
+    def with_overlap(self, overlap: float) -> "TrainedNet":
+        """Return the same model with another overlap of the segments that it scores."""
+        other = copy.copy(self)
+        other.spec = replace(self.spec, overlap=overlap)
+        return other
+
+    def first_rows(self, n_rows: int) -> np.ndarray:
+        """Return the first row of every segment that it scores in a track of `n_rows` rows."""
+        return grid(n_rows, self.spec.n_frames, self.spec.overlap)
 
     def to(self, device: torch.device | str) -> "TrainedNet":
         """Move it to a device."""
