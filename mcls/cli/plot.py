@@ -31,6 +31,12 @@ _STORE, _DICTIONARY, _WHICH = "Track of a store", "Dictionary", "What to show"
     help="Plot how often labels of each probability are true.",
 )
 @_option(
+    _SCORES,
+    "--embedding",
+    type=click.Choice(["pca", "tsne"]),
+    help="Plot tracks as points, near each other if the run's last rows are.",
+)
+@_option(
     _MODEL,
     "--saliency",
     metavar="TRACK",
@@ -141,7 +147,7 @@ _STORE, _DICTIONARY, _WHICH = "Track of a store", "Dictionary", "What to show"
 @_option(
     _WHICH,
     "--label",
-    help="Label for --saliency or --alignment (default: the likeliest).",
+    help="Label for --saliency or --alignment (default: the likeliest), or --embedding.",
 )
 @_option(
     _WHICH,

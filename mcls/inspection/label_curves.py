@@ -1,6 +1,7 @@
 """Plot ROC, precision-recall and calibration curves of runs."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from mcls.evaluation import MetricResult
 from mcls.evaluation.compute import measured, probabilities_of
 from mcls.evaluation.label_curves import Curve, precision_recall_curves, roc_curves
 from mcls.evaluation.reliability import pooled, reliability
+from mcls.inspection.several_runs import run_names
 from mcls.plots.label_curves import MOST_PANELS, LabelLine, LabelPanel, draw_label_curves
 from mcls.plots.page import Figure, shortened
 from mcls.stages.evaluate import open_part
@@ -57,12 +59,18 @@ def plot_label_curves(
     for path, one in opened.items():
         if one.regression:
             raise ConfigError(f"{path}: numbers are predicted, not labels; they have no curves")
-    panels = [_PANELS[kind](path, one) for kind in kinds for path, one in opened.items()]
-    names = ", ".join(shortened(str(path), 40) for path in paths)
+    names = dict(zip(paths, run_names(paths), strict=True))
+    panels = [
+        replace(panel, title=f"{shortened(names[path], 36)}: {panel.title}")
+        for kind in kinds
+        for path, one in opened.items()
+        for panel in [_PANELS[kind](path, one)]
+    ]
+    runs = ", ".join(shortened(str(path), 40) for path in paths)
     counts = {_counted(one) for one in opened.values()}
     said = counts.pop() if len(counts) == 1 else "other tracks each"
     words = " and ".join(_WORDS[kind] for kind in kinds)
-    return draw_label_curves(panels, title=f"{names}: {said}"), f"{words} of {names}, {said}"
+    return draw_label_curves(panels, title=f"{runs}: {said}"), f"{words} of {runs}, {said}"
 
 
 def _counted(one: Predictions) -> str:
@@ -76,7 +84,7 @@ def _roc(path: Path, one: Predictions) -> LabelPanel:
     found = roc_curves(one.truth, one.scores)
     metric = measured(one, "auc").result()
     labels, means = _lines(path, one, found.per_label, found.macro, found.micro, metric)
-    title = f"{path.name}: ROC curves, AUC"
+    title = "ROC curves, AUC"
     return LabelPanel(title, "false positive rate", "true positive rate", labels, means)
 
 
@@ -84,7 +92,7 @@ def _precision_recall(path: Path, one: Predictions) -> LabelPanel:
     found = precision_recall_curves(one.truth, one.scores)
     metric = measured(one, "ap").result()
     labels, means = _lines(path, one, found.per_label, found.macro, found.micro, metric)
-    title = f"{path.name}: precision-recall curves, AP"
+    title = "precision-recall curves, AP"
     return LabelPanel(title, "recall", "precision", labels, means, steps=True, diagonal=False)
 
 
@@ -139,7 +147,7 @@ def _calibration(path: Path, one: Predictions) -> LabelPanel:
             sure = bins.count >= _LEAST
             labels.append(LabelLine(name, bins.probability[sure], bins.fraction[sure], gap))
     return LabelPanel(
-        f"{path.name}: calibration, mean distance",
+        "calibration, mean distance",
         "probability",
         "fraction of tracks with the label",
         labels,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from mcls.errors import ConfigError, DataError
+from mcls.errors import DataError
 from mcls.inspection.run import read_history
 from mcls.plots.page import Figure
 from mcls.plots.training_curves import draw_training_curves
@@ -24,12 +24,10 @@ def plot_several_runs(paths: Sequence[Path]) -> tuple[Figure, str]:
 
     Raises
     ------
-    ConfigError
-        If a folder is given twice.
     DataError
         If a path is not a run with a history.
     """
-    names = _names(paths)
+    names = run_names(paths)
     histories, kept = {}, {}
     for name, path in zip(names, paths, strict=True):
         histories[name], kept[name] = read_history(path) if path.is_dir() else ([], None)
@@ -39,9 +37,7 @@ def plot_several_runs(paths: Sequence[Path]) -> tuple[Figure, str]:
     return draw_training_curves(histories, kept, title=title), f"the curves of {len(paths)} runs"
 
 
-def _names(paths: Sequence[Path]) -> list[str]:
+def run_names(paths: Sequence[Path]) -> list[str]:
     """Return the shortest names that tell the runs apart."""
-    if len(set(paths)) < len(paths):
-        raise ConfigError("the same run is given twice")
     names = [path.name for path in paths]
     return names if len(set(names)) == len(names) else [str(path) for path in paths]

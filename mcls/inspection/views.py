@@ -73,6 +73,13 @@ VIEWS: dict[str, list[View]] = {
         View("run.plot_run", takes={"part"}),
         View("several_runs.plot_several_runs", paths="several"),
         View("label_curves.plot_label_curves", _SCORES, "kinds", {"part"}, "any"),
+        View(
+            "embedding.plot_embedding",
+            ("embedding",),
+            "embedding",
+            {"part", "label", "store"},
+            "any",
+        ),
         View("filters.plot_filters", ("filters",), "", {"top", "layer"}),
         View("net.plot_saliency", ("saliency",), "track", {"label", "store", "how", "layer"}),
         View("net.plot_taggram", ("taggram",), "track", {"store", "every", "top"}),

@@ -9,13 +9,13 @@ from types import TracebackType
 import numpy as np
 
 from mcls.chain.feature import FeatureReader
+from mcls.chain.last_rows import last_rows_chain, mean_row
 from mcls.chain.step import apply_chain
 from mcls.disk.audio import AudioFile
 from mcls.disk.chain import Chain
 from mcls.disk.run import open_run
 from mcls.errors import DataError
 from mcls.parallel.pool import Pool, Task
-from mcls.serve.last_rows import last_rows_chain, mean_row
 from mcls.stages.predict import Scored, Scorer
 
 #: Requests that wait for the worker, at most.
