@@ -16,7 +16,9 @@ def pool(rows, spec, rate=10.0):
 def test_pooling_equal_rows_is_the_row(name, rng):
     row = rng.uniform(0.1, 1, 6).astype(np.float32)
     pooled, rate = pool(np.tile(row, (7, 1)), name)
-    wanted = {"histogram": row / row.sum(), "std": 0 * row, "meanstd": np.r_[row, 0 * row]}
+    zeros = 0 * row
+    wanted = {"histogram": row / row.sum(), "std": zeros, "meanstd": np.r_[row, zeros]}
+    wanted["statistics"] = np.r_[row, zeros, zeros, zeros, row, row, row]
     np.testing.assert_allclose(pooled, [wanted.get(name, row)], atol=1e-6)
     assert rate is None
 

@@ -28,8 +28,9 @@ def build_chain(store: Store, representation: Representation, layers: Sequence[s
     store : Store
         The store with the rows.
     representation : Representation
-        ``feature`` is read without dictionaries; a dictionary or a run finds its own. The codes of
-        several dictionaries and runs are concatenated. For the encoder of the method itself,
+        ``feature`` is read without dictionaries; a dictionary or a run finds its own. Several
+        features, separated by commas, are pooled and concatenated. The codes of several
+        dictionaries and runs are concatenated. For the encoder of the method itself,
         settings left out are those that the dictionary was learnt with. The poolers are applied
         one after the other to the codes of each dictionary.
     layers : sequence of str
@@ -59,7 +60,8 @@ def build_chain(store: Store, representation: Representation, layers: Sequence[s
         for path, is_run in zip(dicts, runs, strict=True)
     ]
     if not dicts:
-        bases = [store.feature(representation.feature).chain]
+        names = representation.feature.split(",") if representation.feature else [None]
+        bases = [store.feature(name).chain for name in names]
     poolers = [parse_pool(spec) for spec in representation.pool]
     branches = []
     for chain in bases:

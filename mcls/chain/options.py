@@ -10,7 +10,7 @@ class Representation:
     """What becomes of the rows of a store before a model reads them."""
 
     feature: str | None = option(
-        None, "Feature to use, if the store has several.", section="Representation"
+        None, "Feature to use, if the store has several; or several: a,b.", section="Representation"
     )
     dicts: tuple[str, ...] = option(
         (),

@@ -11,7 +11,7 @@ from mcls.features.spectrogram import FramedFeature
 from mcls.registry import register
 
 #: The names of twelve pitch classes.
-_PITCHES = ("C", "C♯", "D", "D♯", "E", "F", "F♯", "G", "G♯", "A", "A♯", "B")
+PITCHES = ("C", "C♯", "D", "D♯", "E", "F", "F♯", "G", "G♯", "A", "A♯", "B")
 
 
 @register("features", "chroma")
@@ -51,8 +51,8 @@ class Chroma(FramedFeature):
         check("chroma", n_chroma=(n_chroma >= 1, f"must be 1 or more, not {n_chroma}"))
         self.filters = _filters(sr, n_fft, n_chroma, tuning)
         self.n_local = self.n_static = n_chroma
-        if n_chroma == len(_PITCHES):
-            self.names = _PITCHES
+        if n_chroma == len(PITCHES):
+            self.names = PITCHES
 
     def local(self, signal: Signal) -> np.ndarray:
         """Return the energies divided by the largest of the frame, ``(n_frames, n_chroma)``."""

@@ -82,7 +82,7 @@ class CQT(Feature):
         self.sr = sr
         self.hop_length = hop_length
         self.delta = delta
-        self.n_local = self.n_static = n_bins
+        self.n_bins = self.n_local = self.n_static = n_bins
         self.axis = fmin * 2.0 ** (np.arange(n_bins) / bins_per_octave)
         self.compression: dict[str, Any] = {"compress": compress, "gain": gain, "top_db": top_db}
         self.filters: dict[str, Any] = {
@@ -123,7 +123,7 @@ class CQT(Feature):
             responses.append(_response(y, octave.hop_length, octave.kernel))
         n_frames = min(len(response) for response in responses)
         lowest_first = [response[:n_frames] for response in reversed(responses)]
-        return np.concatenate(lowest_first, axis=1)[:, -self.n_local :]
+        return np.concatenate(lowest_first, axis=1)[:, -self.n_bins :]
 
     def audio(self, rows: np.ndarray) -> np.ndarray:
         """Estimate the phases by Griffin & Lim's algorithm with the constant-Q transform."""

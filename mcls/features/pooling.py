@@ -224,6 +224,33 @@ def power(windows: np.ndarray, *, p: float = 2.0, norm: Norm = "none") -> np.nda
     return _normed(top[:, 0] * np.mean((sizes / top) ** p, axis=1) ** (1 / p), norm)
 
 
+@register("poolers", "statistics")
+def statistics(windows: np.ndarray, *, norm: Norm = "none") -> np.ndarray:
+    """Seven statistics: mean, deviation, skewness, kurtosis, median, minimum and maximum.
+
+    Skewness and kurtosis (0 for a normal distribution) of a constant are 0. They are those of
+    ``scipy.stats``, and the seven those of the features of FMA (Defferrard et al. 2017).
+
+    Parameters
+    ----------
+    windows : np.ndarray, shape (n_windows, n_rows, n_dims)
+        Rows.
+    norm : {'none', 'l1', 'l2', 'sqrt', 'sqrt-l2'}
+        Normalisation of the pooled vector; sqrt is the signed square root.
+    """
+    rows = windows.astype(np.float64)
+    mean = rows.mean(axis=1)
+    apart = rows - mean[:, None]
+    variance = np.mean(apart**2, axis=1)
+    scale = np.where(variance > (1e-6 * np.abs(mean)) ** 2, variance, np.inf)
+    skewness = np.mean(apart**3, axis=1) / scale**1.5
+    kurtosis = np.mean(apart**4, axis=1) / scale**2
+    kurtosis = np.where(np.isinf(scale), 0.0, kurtosis - 3)
+    order = [np.median(rows, axis=1), rows.min(axis=1), rows.max(axis=1)]
+    seven = [mean, np.sqrt(variance), skewness, kurtosis, *order]
+    return _normed(np.concatenate(seven, axis=1), norm)
+
+
 def pool_settings(pool: PoolSpec) -> Mapping[str, Any]:
     """Return the settings of a pooler as a step of a chain."""
     return {"window": pool.window, "hop": pool.hop, **pool.settings}
