@@ -246,6 +246,8 @@ def test_training_with_shifts_names_the_threat_or_moves_the_labels(keys, tmp_pat
     )
     said = train_shifted(store, tmp_path / "t", "--feature", "mel", "--test-shift", 1)
     assert "--test-shift averages the scores of shifted segments" in said.output
+    said = train_shifted(store, tmp_path / "f", "--feature", "mel", "--five-crop")
+    assert "--five-crop averages the scores of shifted segments" in said.output
 
 
 def test_a_label_that_a_shift_leads_to_must_exist(keys, tmp_path):

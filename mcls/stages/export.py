@@ -289,6 +289,7 @@ def _metadata(run: Run, chain: Chain, model: "TrainedNet", made: _Graph) -> dict
             "short": spec.short,
             "overlap": spec.overlap,
             "test_shift": spec.test_shift,
+            "five_crop": spec.five_crop,
         },
         "chain": [
             {

@@ -97,10 +97,11 @@ def label_notes(plan: Plan) -> list[str]:
     rule = parse_rules(training.label_rules).get(column)
     notes += threats("segment-augmentations", names, f"column {column!r}", column, cells, rule)
     pitched = kinds_of(column, cells).keys() & {"key", "pitch"}
-    if training.test_shift and pitched:
-        kinds = " or ".join(plural_of(kind) for kind in sorted(pitched))
-        notes.append(
-            f"--test-shift averages the scores of shifted segments, but column {column!r} looks "
-            f"like {kinds}, which a shift changes"
-        )
+    kinds = " or ".join(plural_of(kind) for kind in sorted(pitched))
+    for option in ("test_shift", "five_crop"):
+        if getattr(training, option) and pitched:
+            notes.append(
+                f"--{option.replace('_', '-')} averages the scores of shifted segments, but column "
+                f"{column!r} looks like {kinds}, which a shift changes"
+            )
     return notes

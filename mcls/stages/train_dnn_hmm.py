@@ -47,7 +47,10 @@ if TYPE_CHECKING:
     from mcls.training.hybrid import HybridNet, StateDecoder
 
 #: Options of the training of nets that have no meaning here, at their defaults.
-_REFUSED = ("overlap", "test_shift", "crops", "balance", "label_rules", "short", "adversary")
+_REFUSED = (
+    *("overlap", "test_shift", "five_crop", "crops", "balance"),
+    *("label_rules", "short", "adversary"),
+)
 
 
 #: The tracks of the train and of the valid part, if there is one; targets are their labels.

@@ -131,6 +131,7 @@ def train_net(
         learnt_from=learnt_from(plan),
         overlap=training.overlap,
         test_shift=training.test_shift,
+        five_crop=training.five_crop,
         target_mean=() if numbers is None else tuple(numbers[0].tolist()),
         target_scale=() if numbers is None else tuple(numbers[1].tolist()),
     )

@@ -118,9 +118,9 @@ class HybridNet(TrainedNet):
         """Return the scores of the track with these logits, ``(1, n_classes)`` float64."""
         return self.decoder.scores(logits)
 
-    def segments(self, rows: np.ndarray) -> Iterator[torch.Tensor]:
+    def segments(self, rows: np.ndarray, later: int = 0) -> Iterator[torch.Tensor]:
         """Yield batches of standardised windows, one around each row of a track."""
-        return super().segments(padded(rows, self.spec.n_frames))
+        return super().segments(padded(rows, self.spec.n_frames), later)
 
     def hidden(self, rows: np.ndarray, layers: Sequence[str]) -> np.ndarray:
         """Return hidden layers or ``states``, the posteriors of the states, a row per row."""

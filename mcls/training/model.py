@@ -25,6 +25,9 @@ FORMAT = 1
 #: Values that pass through a net at once; a longer track passes in pieces.
 _BLOCK = 1 << 23
 
+#: Share of a segment by which corner crops are moved: a crop of 224 of 256 is 16 off the centre.
+_CORNER = 16 / 224
+
 #: For each function from a logit to a score: the score of a label that no train track has, that of
 #: one that all have, and the threshold from which on a label counts as present.
 _SCORES = {
@@ -63,6 +66,8 @@ class NetSpec:
         Overlap of adjacent segments when a track is scored, as a fraction of a segment, in [0, 1).
     test_shift : int
         The score of a segment is the mean over shifts of up to this many dimensions up and down.
+    five_crop : bool
+        The score of a segment is the mean over the `places` of five crops.
     target_mean, target_scale : tuple of float
         Mean and standard deviation of the numbers of each output, for a regression.
     """
@@ -79,6 +84,7 @@ class NetSpec:
     learnt_from: tuple[str, ...]
     overlap: float = 0.0
     test_shift: int = 0
+    five_crop: bool = False
     target_mean: tuple[float, ...] = ()
     target_scale: tuple[float, ...] = ()
 
@@ -86,6 +92,28 @@ class NetSpec:
     def step(self) -> int:
         """Hop between segments, in rows."""
         return step_of(self.n_frames, self.overlap)
+
+    @property
+    def places(self) -> list[tuple[int, int]]:
+        """Rows and dimensions by which a segment is moved; its score is the mean over these places.
+
+        With `five_crop` the centre and four corners, a fourteenth of a segment away along each
+        axis, as crops of 224 x 224 pixels are in images of 256 x 256.
+
+        References
+        ----------
+        Krizhevsky, Sutskever & Hinton (2012), ImageNet classification with deep convolutional
+        neural networks, section 4.1.
+
+        Differs from the paper: there are no reflections, which make ten crops of the five: a net is
+        not trained on sound that runs backwards, nor on a spectrum upside down. A crop is moved
+        within its track; a spectrum has nothing beyond its last band, which is repeated instead.
+        """
+        later, higher = (round(n * _CORNER) for n in (self.n_frames, self.n_dims))
+        corners = [(t, d) for t in (-later, later) for d in (-higher, higher)]
+        shifts = range(-self.test_shift, self.test_shift + 1)
+        crops = [(0, 0), *corners] if self.five_crop else [(0, 0)]
+        return [(t, d + by) for by in shifts for t, d in crops]
 
 
 class TrainedNet:
@@ -164,16 +192,18 @@ class TrainedNet:
         self.standardise.to(device)
         return self
 
-    def logits(self, rows: np.ndarray) -> torch.Tensor:
+    def logits(self, rows: np.ndarray, later: int = 0) -> torch.Tensor:
         """Return the logits of the segments of a track, ``(n_segments, n_outputs)``.
 
         Parameters
         ----------
         rows : np.ndarray, shape (n_rows, n_dims)
             One or more rows.
+        later : int
+            Rows by which every segment is moved, as far as the track goes.
         """
         with _evaluating(self.net):
-            return torch.cat([self.net(x).float() for x in self.segments(rows)])
+            return torch.cat([self.net(x).float() for x in self.segments(rows, later)])
 
     def scores_of(self, tracks: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Return the scores of the segments of each track, ``(n_segments, n_classes)`` float64."""
@@ -247,15 +277,16 @@ class TrainedNet:
         return {"format": FORMAT, **asdict(self.spec), "joined": self.standardise.joined}
 
     def _scores_of_moved(self, rows: np.ndarray) -> Iterator[np.ndarray]:
-        """Yield the scores of the segments, shifted by -test_shift, ..., test_shift dimensions."""
-        for by in range(-self.spec.test_shift, self.spec.test_shift + 1):
+        """Yield the scores of the segments at each of their places."""
+        for later, by in self.spec.places:
             moved = move_dims(rows, by) if by else rows
-            yield self.scores_of_logits(self.logits(moved))
+            yield self.scores_of_logits(self.logits(moved, later))
 
-    def segments(self, rows: np.ndarray) -> Iterator[torch.Tensor]:
+    def segments(self, rows: np.ndarray, later: int = 0) -> Iterator[torch.Tensor]:
         """Yield batches of standardised segments of a track, ``(n, 1, n_frames, n_dims)``."""
         n_frames = self.spec.n_frames
         offsets = grid(len(rows), n_frames, self.spec.overlap)
+        offsets = np.clip(offsets + later, 0, offsets[-1])
         size = max(1, _BLOCK // (n_frames * self.spec.n_dims))
         mean = self.standardise.mean.cpu().numpy()
         mean = mean.reshape(n_frames, -1) if self.standardise.joined else mean

@@ -42,6 +42,11 @@ class Training:
         metavar="N",
         min=0,
     )
+    five_crop: bool = option(
+        False,
+        "Test-time augmentation: average scores over four corner crops and the centre.",
+        section="Segments",
+    )
     crops: int | None = option(
         None, "Segments per track and epoch (default: as many as fit).", section="Segments", min=1
     )

@@ -48,6 +48,7 @@ def read_net(tensors: Mapping[str, torch.Tensor], about: Mapping[str, Any]) -> T
             learnt_from=tuple(map(str, about["learnt_from"])),
             overlap=float(about.get("overlap", 0.0)),  # older nets have none
             test_shift=int(about.get("test_shift", 0)),  # nor this
+            five_crop=bool(about.get("five_crop", False)),
             target_mean=tuple(map(float, about.get("target_mean", ()))),
             target_scale=tuple(map(float, about.get("target_scale", ()))),
         )

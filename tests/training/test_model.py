@@ -13,6 +13,7 @@ from mcls.evaluation.aggregate import score_tracks
 from mcls.nets import build_net
 from mcls.training.model import NetSpec, TrainedNet, chosen_layers
 from mcls.training.read_net import read_net
+from mcls.training.segment_augmentations import move_dims
 from mcls.training.standardise import Standardise
 
 N_DIMS = 8
@@ -108,6 +109,37 @@ def test_the_test_shift_of_a_training_is_kept_with_the_net(train):
         train("less", test_shift=-1)
     with pytest.raises(ConfigError, match=r"test_shift=500; expected 0 to \d+, as rows have"):
         train("more", test_shift=500)
+
+
+def test_a_score_is_the_mean_over_five_crops(tracks):
+    """The centre and four corners, 2 of 30 rows and 1 of 8 dimensions away, cut by numpy."""
+    model, plain, rows = make(five_crop=True, overlap=0.5), make(), tracks[3]
+    framed = np.pad(rows, ((0, 0), (1, 1)), mode="edge")
+
+    def score(start: int, later: int, higher: int) -> np.ndarray:
+        first = min(max(start + later, 0), 65)
+        return plain.scores_of([framed[first : first + 30, 1 - higher : 9 - higher]])[0][0]
+
+    places = [(0, 0), (-2, -1), (-2, 1), (2, -1), (2, 1)]
+    starts = (0, 15, 30, 45, 60, 65)
+    expected = [np.mean([score(start, *place) for place in places], axis=0) for start in starts]
+    found = model.scores_of([rows])[0]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert np.abs(expected - make(overlap=0.5).scores_of([rows])[0]).max() > 1e-4
+    assert np.array_equal(read_net(model.tensors(), model.about()).scores_of([rows])[0], found)
+    assert len(make(five_crop=True, test_shift=2).spec.places) == 25
+
+
+def test_a_track_of_one_segment_is_moved_in_frequency_only(tracks):
+    crops = [tracks[1], *(move_dims(tracks[1], by) for by in (1, -1, 1, -1))]
+    expected = np.mean([make().scores_of([rows])[0] for rows in crops], axis=0)
+    found = make(five_crop=True).scores_of([tracks[1]])[0]
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+def test_the_five_crops_of_a_training_are_kept_with_the_net(train):
+    run = open_run(train("cropped", five_crop=True, frames=4))
+    assert read_net(*read_tensors(run.net_file)).spec.five_crop
 
 
 def test_the_overlap_of_a_training_is_kept_with_the_net(train):
