@@ -20,8 +20,8 @@ FORMULAS = {
 }
 NETS = [n for n, entry in entries("nets").items() if entry.settings.get("pool")]
 POOLED = [
-    *("compact-cnn", "crnn", "fcn3", "fcn4", "fcn5", "fcn6", "fcn7", "short-chunk"),
-    *("tagging-transformer", "vgg-pons", "vgg16", "vgg19"),
+    *("compact-cnn", "crnn", "fcn3", "fcn4", "fcn5", "fcn6", "fcn7", "k1c2"),
+    *("k2c1", "k2c2", "short-chunk", "tagging-transformer", "vgg-pons", "vgg16", "vgg19"),
 ]
 each = pytest.mark.parametrize("name", FORMULAS)
 
