@@ -323,6 +323,7 @@ def test_interrupted_trials_are_tried_again(store, recipe, tmp_path, monkeypatch
     assert killed[0].values == rest[killed[0].number].values
 
 
+@pytest.mark.slow
 def test_a_process_that_was_killed_does_not_hold_up_the_search(store, recipe, tmp_path):
     recipe.write_text(KNN)
     out = tmp_path / "out"
@@ -337,6 +338,7 @@ def test_a_process_that_was_killed_does_not_hold_up_the_search(store, recipe, tm
     done = tune(recipe, store, out, trials=2)
     assert done.trials[0].state == "killed"
     assert len(done.trials) == 3
+    assert done.summary["score_as_it_stands"] == done.trials[1].score
 
 
 @pytest.mark.slow
@@ -448,6 +450,30 @@ def test_a_recipe_with_something_to_tune_is_not_run_as_it_stands(store, recipe, 
     assert "the recipe leaves train.param.C to be tuned" in done.output
     listed = CliRunner().invoke(cli, ["-c", str(recipe), "info", str(store)])
     assert listed.exit_code == 0
+
+
+def test_columns_of_the_cross_validation_are_those_of_the_search(store, tmp_path):
+    path = tmp_path / "knn.toml"
+    path.write_text(KNN + "trials = 1\n[cv]\nvalid = 0.25\nsplit = 'fold'\n")
+    words = ["tune", str(path), str(store), str(tmp_path / "out"), "--fold", "1", "--json"]
+    done = CliRunner().invoke(cli, words)
+    assert json.loads(done.stdout)["tracks"].startswith("24 train tracks, judged on the valid part")
+
+
+def test_what_is_missing_is_said_before_the_work(store, recipe, tmp_path, monkeypatch):
+    where = "unheard://of"
+    with pytest.raises(ConfigError, match="the trials cannot be kept in unheard://of"):
+        tune(recipe, store, tmp_path / "out", storage=where)
+    with pytest.raises(ConfigError, match="there is no such store, manifest or folder"):
+        tune(recipe, tmp_path / "none.h5", tmp_path / "out")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "song.wav").touch()
+    with pytest.raises(ConfigError, match=r"holds other files \(song.wav\)"):
+        tune(recipe, store, tmp_path / "full")
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(ConfigError, match=r"pip install 'mcls\[tune\]'"):
+        tune(recipe, store, tmp_path / "other")
+    assert not (tmp_path / "other").exists()
 
 
 def test_a_lock_that_waits(tmp_path):

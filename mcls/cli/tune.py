@@ -22,7 +22,7 @@ from mcls.cli.tables import show_table
 from mcls.tuning.options import Search
 
 if TYPE_CHECKING:
-    from mcls.tuning.study import TrialResult
+    from mcls.tuning.trial_result import TrialResult
     from mcls.tuning.tune import Tuned
 
 #: Trials that are shown; trials.csv has them all.

@@ -14,10 +14,14 @@ _SET = ("split", "fold", "valid", "labels", "group", "seed", "storage")
 
 
 def search_options(recipe: Recipe) -> dict[str, object]:
-    """Return the options of `mcls tune` that the table ``[tune]`` of a recipe sets, by keyword."""
+    """Return the options of `mcls tune` that a recipe sets, by keyword.
+
+    They are those of the table ``[tune]``; which tracks are read may also stand in ``[cv]``.
+    """
     words = {one.word: one.name for one in options_of(Search)}
-    table = {key: value for key, value in table_of(recipe, "tune").items() if "." not in key}
-    return {words.get(key, key): value for key, value in table.items()}
+    shared = {key: value for key, value in table_of(recipe, "cv").items() if key in _SET}
+    own = {key: value for key, value in table_of(recipe, "tune").items() if "." not in key}
+    return {words.get(key, key): value for key, value in {**shared, **own}.items()}
 
 
 def tune_fold(recipe: Recipe, store: Path, split: Split, out: Path) -> Recipe:

@@ -10,7 +10,7 @@ from mcls.disk.recipe import Recipe, write_recipe
 from mcls.disk.run import write_json
 from mcls.disk.workspace import written_whole
 from mcls.settings import canonical
-from mcls.tuning.study import TrialResult
+from mcls.tuning.trial_result import TrialResult
 
 
 def write_results(

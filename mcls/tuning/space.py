@@ -83,6 +83,10 @@ class Parameter:
         off = 0 if self.step is None else (number - self.low) / self.step % 1
         return number if self.low <= number <= self.high and min(off, 1 - off) < 1e-6 else None
 
+    def decides(self) -> list[Any]:
+        """Return what tells the parameter from others."""
+        return [self.key, list(self.choices), self.low, self.high, self.log, self.step]
+
     def texts(self) -> list[str]:
         """Return the choices as text."""
         return [_as_text(one) for one in self.choices]

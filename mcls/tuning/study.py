@@ -22,7 +22,6 @@ share unless it is in the better half of those that got there before it.
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,6 +31,7 @@ from mcls.errors import ConfigError, DataError, MclsError
 from mcls.settings import canonical
 from mcls.tuning.score import Report
 from mcls.tuning.space import Parameter, values_of
+from mcls.tuning.trial_result import TrialResult, result_of, was_killed
 
 #: Trials without pruning and with values drawn at random, before others are judged by them.
 _FIRST = 5
@@ -41,33 +41,6 @@ _FAILED = 3
 
 #: What a trial measures: takes the values, a folder and what to report to; returns the score.
 Measure = Callable[[Mapping[str, Any], Path, Report], float]
-
-
-@dataclass(frozen=True)
-class TrialResult:
-    """A trial and what it gave.
-
-    Parameters
-    ----------
-    number : int
-        Its number, from 0 on.
-    state : {'complete', 'pruned', 'failed', 'killed', 'running', 'waiting'}
-    score : float or None
-        The score; of a pruned trial the last that it reported.
-    values : dict of str to value
-        Values by the keys of the space.
-    seconds : float or None
-        How long it took.
-    why : str
-        Why it failed; for a pruned trial, where it was ended.
-    """
-
-    number: int
-    state: str
-    score: float | None
-    values: dict[str, Any]
-    seconds: float | None
-    why: str = ""
 
 
 class Study:
@@ -104,7 +77,7 @@ class Study:
         n_epochs: int = 0,
         seed: int = 0,
     ) -> None:
-        optuna = _optuna()
+        optuna = need_optuna()
         self.parameters = parameters
         self.folder = folder
         self.minimize = minimize
@@ -126,7 +99,8 @@ class Study:
             try:
                 self._study = make(storage=_storage(url))
             except Exception as error:
-                if type(error).__module__.split(".")[0] not in ("sqlalchemy", "optuna", "builtins"):
+                known = type(error).__module__.split(".")[0] in ("sqlalchemy", "optuna")
+                if not (known or isinstance(error, ImportError)):
                     raise
                 first = str(error).splitlines()[0] if str(error) else type(error).__name__
                 raise ConfigError(f"the trials cannot be kept in {url}: {first}") from error
@@ -178,7 +152,8 @@ class Study:
 
     def results(self) -> list[TrialResult]:
         """Return every trial, in order."""
-        return [self._result(trial) for trial in self._study.get_trials(deepcopy=False)]
+        trials = self._study.get_trials(deepcopy=False)
+        return [result_of(trial, self.parameters, by_epoch=self.by_epoch) for trial in trials]
 
     def best(self) -> TrialResult | None:
         """Return the best complete trial, the earliest of several."""
@@ -194,9 +169,9 @@ class Study:
         done = [one for one in self.results() if one.state == "complete"]
         if len(self.parameters) < 2 or len({one.score for one in done}) < 2:
             return {}
-        evaluator = _optuna().importance.FanovaImportanceEvaluator(seed=self.seed)
+        evaluator = need_optuna().importance.FanovaImportanceEvaluator(seed=self.seed)
         try:
-            found = _optuna().importance.get_param_importances(self._study, evaluator=evaluator)
+            found = need_optuna().importance.get_param_importances(self._study, evaluator=evaluator)
         except (ValueError, RuntimeError):  # too few trials, or the same values in all of them
             return {}
         return {str(key): float(value) for key, value in found.items()}
@@ -209,12 +184,12 @@ class Study:
         self, n_trials: int, first: Mapping[str, Any] | None
     ) -> tuple[Any, Workspace] | None:
         """Begin a trial and hold its folder; None if there are enough."""
-        optuna = _optuna()
+        optuna = need_optuna()
         with self._alone():
             self._fail_dead()
             trials = self._study.get_trials(deepcopy=False)
             waiting = [one for one in trials if one.state.name == "WAITING"]
-            counted = [one for one in trials if not _was_killed(one) and one not in waiting]
+            counted = [one for one in trials if not was_killed(one) and one not in waiting]
             if len(counted) >= n_trials:
                 return None
             if not (counted or waiting) and first is not None:
@@ -230,7 +205,7 @@ class Study:
 
     def _run(self, trial: Any, work: Workspace, measure: Measure) -> None:
         """Run a trial and tell what it gave; one with values that were tried takes their score."""
-        optuna = _optuna()
+        optuna = need_optuna()
         states = optuna.trial.TrialState
         if (known := self._known(trial)) is not None:
             self._study.tell(trial, known.value, state=known.state)
@@ -271,31 +246,7 @@ class Study:
             if trial.state.name != "RUNNING" or trial.user_attrs.get("folder", own) != own:
                 continue
             with suppress(DataError), Workspace(self.folder / f"{trial.number:04d}"):
-                self._study.tell(trial.number, state=_optuna().trial.TrialState.FAIL)
-
-    def _result(self, trial: Any) -> TrialResult:
-        states = {
-            "COMPLETE": "complete",
-            "PRUNED": "pruned",
-            "FAIL": "failed",
-            "WAITING": "waiting",
-        }
-        state = states.get(trial.state.name, "running")
-        score, why = trial.value, str(trial.user_attrs.get("error", ""))
-        if state == "pruned" and trial.intermediate_values:
-            step = max(trial.intermediate_values)
-            score = trial.intermediate_values[step]
-            why = f"at epoch {step}" if self.by_epoch else f"at {step} % of the train tracks"
-        if _was_killed(trial):
-            state, why = "killed", "its values are tried again"
-        spent = trial.duration
-        values = values_of(self.parameters, trial.params)
-        seconds = None if spent is None else spent.total_seconds()
-        return TrialResult(trial.number, state, score, values, seconds, why)
-
-
-def _was_killed(trial: Any) -> bool:
-    return trial.state.name == "FAIL" and "error" not in trial.user_attrs
+                self._study.tell(trial.number, state=need_optuna().trial.TrialState.FAIL)
 
 
 def _distributions(optuna: Any, parameters: Sequence[Parameter]) -> dict[str, Any]:
@@ -317,13 +268,20 @@ def _distributions(optuna: Any, parameters: Sequence[Parameter]) -> dict[str, An
 
 def _storage(url: str) -> Any:
     """Return a database; SQLite waits for other processes that write."""
-    storage = _optuna().storages.RDBStorage
+    storage = need_optuna().storages.RDBStorage
     if url.startswith("sqlite:"):
         return storage(url, engine_kwargs={"connect_args": {"timeout": 120}})
     return storage(url)
 
 
-def _optuna() -> Any:
+def need_optuna() -> Any:
+    """Return optuna, with its log off.
+
+    Raises
+    ------
+    ConfigError
+        If it is not installed.
+    """
     try:
         import optuna
     except ImportError as error:
