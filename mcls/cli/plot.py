@@ -65,6 +65,12 @@ _STORE, _DICTIONARY, _WHICH = "Track of a store", "Dictionary", "What to show"
 @_option(
     _NET, "--filters", is_flag=True, help="Plot the filters of a net's first layer, or of --layer."
 )
+@_option(
+    _NET,
+    "--histograms",
+    is_flag=True,
+    help="Plot each layer's gradients and activations over the epochs.",
+)
 @_option(_NET, "--maximise", is_flag=True, help="Plot the inputs that excite units of a net most.")
 @_option(
     _NET,
@@ -219,6 +225,7 @@ def command(paths: tuple[Path, ...], out: Path, **options: Any) -> None:
       mcls plot runs/gmm-hmm -o states.png --alignment digit.wav
       mcls plot runs/fcn4 -o maps.png --track ID --layer conv2
       mcls plot runs/fcn4 -o loudest.png --exciting 3 --layer conv2
+      mcls plot runs/relu -o flow.png --histograms
       mcls plot runs/relu runs/sigmoid -o curves.png
       mcls plot fcn4.toml -o schedule.png
       mcls plot song.wav -o song.png --feature waveform --feature mel

@@ -5,6 +5,7 @@ run.toml       every setting of the run and its origin; it can be used as a reci
 chain.h5       the steps from the audio to the model's rows, with their arrays; the train tracks
 model.skops    the classifier; for a net model.safetensors (`mcls.disk.tensors`)
 history.csv    the training history of a net, a row per epoch
+histograms.csv histograms of its gradients and activations, if they were recorded
 predictions.csv scores of the valid and the test part (`mcls.disk.predictions`)
 metrics.json   the metrics of these parts
 calibration.toml how scores become probabilities; absent if too few tracks tell

@@ -80,6 +80,7 @@ VIEWS: dict[str, list[View]] = {
             {"part", "label", "store"},
             "any",
         ),
+        View("histograms.plot_histograms", ("histograms",)),
         View("filters.plot_filters", ("filters",), "", {"top", "layer"}),
         View("net.plot_saliency", ("saliency",), "track", {"label", "store", "how", "layer"}),
         View("net.plot_taggram", ("taggram",), "track", {"store", "every", "top"}),

@@ -103,6 +103,7 @@ def train_dnn_hmm(
     )
     rounds: list[dict[str, Any]] = []
     history: list[dict[str, float]] = []
+    histograms: list[dict[str, Any]] = []
     best, best_value = None, None
     for number in range(1 + plan.model_settings["realignments"]):
         hmms = _with_paths(hmms, train, paths["train"])
@@ -119,6 +120,7 @@ def train_dnn_hmm(
         kept = numbered(state.history[state.best_epoch - 1])
         facts: dict[str, Any] = {"round": number, "kept_epoch": kept["epoch"]}
         facts |= {key: value for key, value in kept.items() if key.startswith("valid_")}
+        histograms += map(numbered, state.histograms)
         history += map(numbered, state.history)
         rounds.append(facts)
         value = _value_of_round(task, kept)
@@ -133,6 +135,8 @@ def train_dnn_hmm(
     assert best is not None
     kept_round, model = best
     write_history(folder / "history.csv", history)
+    if histograms:
+        write_history(folder / "histograms.csv", histograms)
     about = {
         "kept_epoch": rounds[kept_round]["kept_epoch"],
         "epochs": len(history),
@@ -159,7 +163,7 @@ def _value_of_round(task: TrainingTask, kept: Mapping[str, float]) -> float | No
     return kept["valid_accuracy"] if task.valid.monitor == "loss" else task.valid.value(kept)
 
 
-def _numbered(number: int, before: int, row: Mapping[str, float]) -> dict[str, float]:
+def _numbered(number: int, before: int, row: Mapping[str, Any]) -> dict[str, Any]:
     """Return an epoch's row with the round, and with the epoch counted over all rounds."""
     return {**row, "epoch": before + row["epoch"], "round": number}
 

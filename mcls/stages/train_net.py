@@ -164,6 +164,8 @@ def train_net(
         task.path.unlink(missing_ok=True)
         raise
     write_history(folder / "history.csv", state.history)
+    if state.histograms:
+        write_history(folder / "histograms.csv", state.histograms)
     notes += [f"hint: {hint}" for hint in hints(task, state.history, state.best_epoch)]
     if validation is None:
         notes.append(
@@ -187,8 +189,8 @@ def train_net(
     return NetResult(model, int(train.lengths.sum()), about, notes, state.history)
 
 
-def write_history(path: Path, history: Sequence[Mapping[str, float]]) -> None:
-    """Write a CSV file with a row per epoch; missing values are empty."""
+def write_history(path: Path, history: Sequence[Mapping[str, Any]]) -> None:
+    """Write a CSV file with a line per row; missing values are empty."""
     columns = list(dict.fromkeys(key for row in history for key in row))
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns, lineterminator="\n")

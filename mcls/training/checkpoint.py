@@ -35,6 +35,8 @@ class Checkpoint:
         The gradient scaler's ``state_dict``, for mixed precision.
     history : list of dict
         A row of figures per finished epoch.
+    histograms : list of dict
+        The lines of histograms.csv so far.
     values : list of float
         Value of the monitored metric after each finished epoch; higher is better. Empty without a
         valid part.
@@ -54,6 +56,7 @@ class Checkpoint:
     optimizer: dict[str, Any] = field(default_factory=dict)
     scaler: dict[str, Any] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)
+    histograms: list[dict[str, Any]] = field(default_factory=list)
     values: list[float] = field(default_factory=list)
     best_epoch: int = 0
     rate: float | None = None
@@ -62,7 +65,10 @@ class Checkpoint:
 
 
 _GROUPS = ("weights", "best", "average")
-_PLAIN = ("scaler", "history", "values", "best_epoch", "rate", "batch_size", "finished")
+_PLAIN = (
+    *("scaler", "history", "histograms", "values", "best_epoch"),
+    *("rate", "batch_size", "finished"),
+)
 
 
 def write_checkpoint(path: Path, state: Checkpoint) -> None:

@@ -21,6 +21,7 @@ from mcls.training.adversary import Adversary, ramp
 from mcls.training.checkpoint import Checkpoint, copied, restore_optimizer, write_checkpoint
 from mcls.training.device_batches import DeviceBatches
 from mcls.training.diagnosis import check_losses, check_validation
+from mcls.training.histograms import HistogramRow, activation_histogram, gradient_histograms
 from mcls.training.logs import open_logs
 from mcls.training.objective import step_losses
 from mcls.training.processes import Process
@@ -99,6 +100,7 @@ def run_epochs(task: TrainingTask, state: Checkpoint, process: Process) -> None:
             losses = torch.zeros(n_steps, device=device)
             named = torch.zeros(n_steps, device=device)
             gradients: list[dict[str, torch.Tensor]] = []
+            drawn: list[HistogramRow] = []
             checked = 0
             for step, (x, y) in enumerate(batches.epoch(epoch)):
                 if step == 0 or facts["per"] == "step":
@@ -121,6 +123,8 @@ def run_epochs(task: TrainingTask, state: Checkpoint, process: Process) -> None:
                 scaler.unscale_(optimizer)
                 if step % max(1, n_steps // _PROBES) == 0:
                     gradients.append(gradient_norms(net))
+                if training.histograms and step + 1 == n_steps:
+                    drawn += gradient_histograms(net)
                 if training.clip is not None:
                     clip_grad_norm_(learner.parameters(), training.clip)
                 scaler.step(optimizer)
@@ -142,7 +146,7 @@ def run_epochs(task: TrainingTask, state: Checkpoint, process: Process) -> None:
                     row |= task.valid.measure(scored, task.loss, share)
                 row |= mean_norms(gradients)
                 first = torch.from_numpy(task.batches[epoch, 0][0]).to(device)
-                row |= dead_shares(net, standardise(first))
+                row |= dead_shares(net, standardise(first), _noting(drawn, training.histograms))
             row = process.broadcast(row)
             check_validation(task, row, epoch, rates[0])
             row["train_loss"] = float(process.mean(losses.double().mean()))
@@ -150,6 +154,7 @@ def run_epochs(task: TrainingTask, state: Checkpoint, process: Process) -> None:
                 row["adversary_accuracy"] = float(process.mean(named.double().mean()))
             row["seconds"] = time.monotonic() - started
             state.history.append(_ordered(row))
+            state.histograms += [{"epoch": epoch + 1, **one} for one in drawn]
             value = None if task.valid is None else task.valid.value(row)
             if value is None or not state.values or value > max(state.values):
                 state.best_epoch = epoch + 1
@@ -195,6 +200,13 @@ def seed_device(seed: int, epoch: int, rank: int) -> None:
     """Seed the generators that dropout draws from."""
     sequence = np.random.SeedSequence([seed, _DEVICE, epoch, rank])
     torch.manual_seed(int(sequence.generate_state(1, np.uint64)[0]))
+
+
+def _noting(rows: list[HistogramRow], wanted: bool) -> Callable[[str, torch.Tensor], None] | None:
+    """Return a function that appends the histogram of a layer's outputs, if that is wanted."""
+    if not wanted:
+        return None
+    return lambda layer, outputs: rows.append(activation_histogram(layer, outputs))
 
 
 def _ordered(row: Mapping[str, float]) -> dict[str, float]:

@@ -171,6 +171,11 @@ class Training:
     compile: bool = option(
         False, "Compile the net with torch.compile first.", section="Hardware", in_key=False
     )
+    histograms: bool = option(
+        False,
+        "Record histograms of each layer's gradients and activations per epoch.",
+        section="Output",
+    )
     tensorboard: str | None = option(
         None,
         "Folder for TensorBoard logs.",

@@ -126,7 +126,9 @@ def gradient_norms(net: nn.Module) -> dict[str, torch.Tensor]:
     return found
 
 
-def dead_shares(net: nn.Module, x: torch.Tensor) -> dict[str, float]:
+def dead_shares(
+    net: nn.Module, x: torch.Tensor, watch_more: Callable[[str, torch.Tensor], None] | None = None
+) -> dict[str, float]:
     """Return the share of dead units of each hidden layer, as ``dead_NAME``.
 
     A unit is dead if its outputs for a whole batch are at the same end of its nonlinearity: at 0
@@ -138,6 +140,8 @@ def dead_shares(net: nn.Module, x: torch.Tensor) -> dict[str, float]:
         A net with the attribute ``hidden``, the names of its hidden layers.
     x : torch.Tensor, shape (batch, 1, n_frames, n_dims)
         Standardised segments.
+    watch_more : callable or None
+        Called with the name and the outputs of each hidden layer.
     """
     found: dict[str, float] = {}
 
@@ -152,6 +156,8 @@ def dead_shares(net: nn.Module, x: torch.Tensor) -> dict[str, float]:
                 if most is not None:
                     dead |= low >= most - near
             found[f"dead_{name}"] = float(dead.float().mean())
+            if watch_more is not None:
+                watch_more(name, output)
 
         return hook
 

@@ -38,12 +38,19 @@ def same(one, other) -> None:
         clock = columns.index("seconds")
         rows.append([line.split(",")[:clock] + line.split(",")[clock + 1 :] for line in lines])
     assert rows[0] == rows[1]
+    drawn = [run / "histograms.csv" for run in (one, other)]
+    assert drawn[0].exists() == drawn[1].exists()
+    assert not drawn[0].exists() or drawn[0].read_bytes() == drawn[1].read_bytes()
 
 
 CASES = {
     "adam, dropout": {"optimizer": "adam:lr=0.01", "frames": 4},
     "adadelta, mean weights": {"optimizer": "adadelta", "ema": 0.9},
-    "momentum, plateau": {"optimizer": "momentum:lr=0.5", "schedule": "plateau:patience=1"},
+    "momentum, plateau, histograms": {
+        "optimizer": "momentum:lr=0.5",
+        "schedule": "plateau:patience=1",
+        "histograms": True,
+    },
     "ladder": {"optimizer": "nesterov:lr=0.5", "schedule": "ladder:patience=1,factor=0.5"},
     "one cycle, balance": {"schedule": "one-cycle", "balance": True, "augment": ["mixup", "gain"]},
     "batch norm, workers": {
