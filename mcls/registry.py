@@ -39,6 +39,7 @@ __all__ = [
     "entries",
     "find",
     "find_in",
+    "imported",
     "register",
     "register_preset",
 ]
@@ -180,6 +181,31 @@ def find(family: str, name: str) -> Entry:
         If the family has no such entry; the message suggests one.
     """
     return find_in((family,), name)
+
+
+def imported(family: str, attribute: str, package: str) -> Any:
+    """Return the entry of a family whose class or function has that name in Python.
+
+    The packages of families are importable through it: ``from mcls.dictionaries import KMeans``.
+
+    Parameters
+    ----------
+    family : str
+        One of ``FAMILIES``.
+    attribute : str
+        The name of the class or function.
+    package : str
+        The name of the package that is asked for it.
+
+    Raises
+    ------
+    AttributeError
+        If there is none.
+    """
+    for entry in entries(family).values():
+        if entry.attribute == attribute:
+            return entry.load()
+    raise AttributeError(f"module {package!r} has no attribute {attribute!r}")
 
 
 def find_in(families: Sequence[str], name: str) -> Entry:

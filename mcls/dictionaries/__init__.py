@@ -32,3 +32,15 @@ A method provides
 
 tests/test_dictionaries.py checks this contract for every registered method.
 """
+
+from typing import Any
+
+from mcls.registry import entries, imported
+
+
+def __getattr__(name: str) -> Any:
+    return imported("dictionaries", name, __name__)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *(entry.attribute for entry in entries("dictionaries").values())})

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from mcls.features.feature import Feature
-from mcls.registry import find
+from mcls.registry import entries, find, imported
 from mcls.settings import resolve
 
 
@@ -53,3 +53,11 @@ def compute(name: str, y: np.ndarray, *, sr: int, **settings: Any) -> np.ndarray
         If the name or a setting is unknown or out of range.
     """
     return make(name, sr, **settings).rows(y)
+
+
+def __getattr__(name: str) -> Any:
+    return imported("features", name, __name__)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *(entry.attribute for entry in entries("features").values())})

@@ -27,3 +27,15 @@ torch.Size([2, 50])
 from mcls.nets.build import build_net, smallest_input
 
 __all__ = ["build_net", "smallest_input"]
+
+from typing import Any
+
+from mcls.registry import entries, imported
+
+
+def __getattr__(name: str) -> Any:
+    return imported("nets", name, __name__)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *(entry.attribute for entry in entries("nets").values())})
