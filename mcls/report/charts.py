@@ -284,10 +284,20 @@ def history_chart(rows: Sequence[Mapping[str, Any]], quantity: str, *, log: bool
         Whether the axis of values is logarithmic.
     """
     scale: Spec = {"type": "log"} if log else {"zero": False}
+    axis: Spec = {"format": ".0e", "tickCount": 5} if log else {}
+    parts = list(dict.fromkeys(["train", "valid", *(row["part"] for row in rows)]))
+    several = len({row["part"] for row in rows}) > 1
     position = {
         "x": _axis("epoch", "epoch", axis={"tickMinStep": 1}, scale={"nice": False}),
-        "y": _axis("value", quantity, scale=scale),
-        "color": {"field": "part", "type": "nominal", "sort": ["train", "valid"]},
+        "y": _axis("value", quantity, scale=scale, axis=axis),
+        "color": {
+            "field": "part",
+            "type": "nominal",
+            "scale": {"domain": parts, "range": [COLOURS[i % 6] for i in range(len(parts))]},
+            "legend": {"values": [part for part in parts if part in {row["part"] for row in rows}]}
+            if several
+            else None,
+        },
         "detail": {"field": "fold"},
         "tooltip": [
             {"field": "epoch"},

@@ -53,9 +53,15 @@ def leaderboard(
     except MclsError as error:
         return Leaderboard([every], None, [], str(error))
     names = {run.path: run.name for run in runs}
-    return Leaderboard(
-        [_differences(found, names), every], _forest(found, names), found.verdicts, ""
-    )
+    verdicts = [_with_names(said, names) for said in found.verdicts]
+    return Leaderboard([_differences(found, names), every], _forest(found, names), verdicts, "")
+
+
+def _with_names(said: str, names: dict[Path, str]) -> str:
+    """Return a sentence with the short names of runs in place of their paths."""
+    for path in sorted(names, key=lambda path: -len(str(path))):
+        said = said.replace(str(path), names[path])
+    return said
 
 
 def _differences(found: Compared, names: dict[Path, str]) -> PageTable:
@@ -63,7 +69,7 @@ def _differences(found: Compared, names: dict[Path, str]) -> PageTable:
     columns = ["run", found.metric, "95 %", f"difference to {base}", "95 % of the difference"]
     columns += ["p (Holm)", "McNemar", "difference over folds", "p (folds)"]
     of = f"{found.n_tracks:,} tracks ({found.part})"
-    caption = f"{found.metric.capitalize()} ({found.headline}) of {of}, best first"
+    caption = f"{found.metric} ({found.headline}) of {of}, best first"
     rows = [_row(one, names[one.path]) for one in found.runs]
     return PageTable(caption, columns, rows).filled
 
@@ -104,7 +110,7 @@ def _forest(found: Compared, names: dict[Path, str]) -> Chart:
         ["run", found.metric, "low", "high"],
         [[str(r["name"]), spell(r["value"]), spell(r["low"]), spell(r["high"])] for r in rows],  # type: ignore[arg-type]
     )
-    title = f"{found.metric.capitalize()} with 95 % intervals"
+    title = f"{found.metric} with 95 % intervals"
     return Chart(title, said, intervals_chart(rows, metric=found.metric), table)
 
 

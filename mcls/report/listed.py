@@ -59,6 +59,8 @@ def amounts(predictions: Predictions) -> tuple[np.ndarray, str]:
 
     Scores are also taken where tracks have several labels, as thresholds are those of scores.
     """
+    if predictions.regression:
+        return predictions.scores, "predicted"
     sure = predictions.probabilities
     if sure is None or predictions.multi_label:
         return predictions.scores, "score"

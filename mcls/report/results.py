@@ -213,7 +213,7 @@ def _numbers(run: ReportedRun, j: int) -> Chart:
         if one is not None
     ]
     shown = f" The first {_NUMBERS} are drawn." if len(predictions) > _NUMBERS else ""
-    said = f"Predicted by true {name} of {len(predictions)} tracks.{shown}"
+    said = f"Predicted and true {name} of {len(predictions)} tracks, equal on the line.{shown}"
     table = PageTable(f"Metrics of {name}", ["metric", "value", "95 %"], cells)
     return Chart(f"Predicted and true {name}", said, numbers_chart(rows, name), table)
 

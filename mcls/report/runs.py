@@ -10,6 +10,7 @@ from mcls.disk.run import Run, fold_folder, open_run, run_files
 from mcls.disk.store import Store
 from mcls.disk.stored_rows import StoredRows
 from mcls.errors import DataError, MclsError
+from mcls.evaluation.compute import default_metrics
 from mcls.stages.evaluate import RunEvaluation, evaluate, open_predictions, run_threshold
 
 #: Metrics that the report shows beside those that `mcls eval` shows.
@@ -74,10 +75,10 @@ def _read(path: Path, name: str, part: str | None) -> ReportedRun:
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
     one_label = not some.multi_label and not some.regression
-    found = evaluate(path, part=part, confusion=one_label)
+    metrics = default_metrics(some)
     if not some.regression:
-        metrics = list(dict.fromkeys([*found.overall.metrics, *_MORE]))
-        found = evaluate(path, metrics, part=part, confusion=one_label)
+        metrics = list(dict.fromkeys([*metrics, *_MORE]))
+    found = evaluate(path, metrics, part=part, confusion=one_label)
     return ReportedRun(path, name, some, found, run_threshold(about), _folders(path, some))
 
 

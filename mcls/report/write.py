@@ -255,9 +255,10 @@ def _errors_said(run: ReportedRun, lists: Lists) -> str:
     if not lists.n_errors:
         return f"All {n:,} tracks are right." if not lists.missing else ""
     amount = amounts(run.predictions)[1]
-    order = f"of which the {amount} is furthest on the wrong side of a threshold"
-    if not run.predictions.multi_label:
-        order = f"of which the {amount} of the predicted label exceeds that of the true one most"
+    if run.predictions.multi_label:
+        said = f"{lists.n_errors:,} of {n:,} tracks have a wrong label or lack a true one"
+        return f"{said}; listed are the {shown} with the score furthest from its threshold."
+    order = f"of which the {amount} of the predicted label exceeds that of the true one most"
     return f"{lists.n_errors:,} of {n:,} tracks are wrong; listed are the {shown} {order}."
 
 
