@@ -52,6 +52,7 @@ def test_every_usual_form_of_an_annotation_file_gives_the_same_events(tmp_path, 
         ("0,1,a\n2,x,b\n", "a.csv:2: the end 'x' is no number of seconds"),
         ("0,1,a\n2,inf,b\n", "a.csv:2: the end 'inf' is no number of seconds"),
         ("0,1,\n", "a.csv:1: the label is empty"),
+        ("0,1,a|b\n", "a.csv:1: the label 'a|b' contains '|'; expected one label"),
         ("0,1\n", "a.csv:1: 2 cells; expected start, end and label"),
     ],
 )

@@ -353,3 +353,38 @@ def test_a_damaged_table_of_events_is_refused(run, tmp_path, old, new, said):
     tracks = read_event_table(run / "events.csv")
     write_event_table(tmp_path / "again.csv", tracks)
     assert (tmp_path / "again.csv").read_text() == text
+
+
+def test_other_commands_know_that_lines_are_events(run, folder):
+    """McNemar's test would take the events of a track as independent."""
+    train(
+        folder / "mfcc.h5", folder / "other", labels="events", model="logistic", settings=["C=0.1"]
+    )
+    found = json.loads(invoke("compare", run, folder / "other", "--json").stdout)
+    assert found["n_tracks"] == 3
+    assert "mcnemar" in str(found) and all(one["mcnemar"] is None for one in found["runs"])
+    net, hmm = folder / "small", folder / "small-hmm"
+    train(folder / "mfcc.h5", net, labels="events", model="mlp", frames=5, epochs=1)
+    done = invoke("explain", "optimizers", net, "-o", folder / "no.png", code=2)
+    assert "learnt from the events of column 'events'" in done.stderr
+    train(
+        folder / "mfcc.h5",
+        hmm,
+        labels="events",
+        model="gmm-hmm",
+        settings=["states=1", "mixtures=1"],
+    )
+    done = invoke("plot", hmm, "--alignment", "10", "-o", folder / "no.png", code=2)
+    assert "name the one to draw with --label" in done.stderr
+    done = invoke("explain", "backprop", folder / "mfcc.h5", "--labels", "events", code=1)
+    assert "no label; expected a label for every track" in done.stderr  # that of the first track
+
+
+@pytest.mark.slow
+def test_a_search_judges_by_the_accuracy_of_events(folder):
+    (folder / "tune.toml").write_text(
+        '[train]\nmodel = "logistic"\n[tune]\n"train.param.C" = "0.1..10 log"\n'
+    )
+    words = ["--labels", "events", "--trials", 2]
+    done = invoke("tune", folder / "tune.toml", folder / "mfcc.h5", folder / "tuned", *words)
+    assert "accuracy" in done.output

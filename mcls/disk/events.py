@@ -17,6 +17,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from mcls.disk.csv_cells import other_kind
+from mcls.disk.labels import SEPARATOR
 from mcls.disk.text_files import read_regular
 from mcls.errors import DataError
 
@@ -151,7 +152,7 @@ def labels_in(cells: Sequence[str]) -> list[str]:
     found = []
     for cell in cells:
         lines = cell.splitlines()
-        found.append("|".join(dict.fromkeys(line.split("\t", 2)[2] for line in lines)))
+        found.append(SEPARATOR.join(dict.fromkeys(line.split("\t", 2)[2] for line in lines)))
     return found
 
 
@@ -210,6 +211,8 @@ def _event(start: str, end: str, label: str, where: str) -> Event:
         raise DataError(f"{where}: the event ends at {last:g} s, which is not after {first:g} s")
     if not label:
         raise DataError(f"{where}: the label is empty")
+    if SEPARATOR in label:
+        raise DataError(f"{where}: the label {label!r} contains {SEPARATOR!r}; expected one label")
     return Event(first, last, label)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from mcls.chain.match import encoded_track, rows_for_run
 from mcls.chain.model_cache import net_of_labels
+from mcls.disk.events import hold_events
 from mcls.disk.labels import split_labels
 from mcls.disk.outputs import check_replaced
 from mcls.disk.run import open_run
@@ -124,7 +125,13 @@ def _slice_of(
     if not tracks:
         raise DataError(f"{store.path}: it has none of the tracks that {path} was trained on")
     tracks = tracks[:: max(1, len(tracks) // _SEGMENTS)][:_SEGMENTS]
-    cells = store.column(str(run.settings["train"]["labels"]))
+    column = str(run.settings["train"]["labels"])
+    cells = store.column(column)
+    if hold_events(cells):
+        raise ConfigError(
+            f"{path} learnt from the events of column {column!r}; its loss is sliced only for runs "
+            "that learnt from whole tracks"
+        )
     segments, targets = [], []
     for i in tracks:
         rows, _ = encoded_track(steps, chain, i)

@@ -186,6 +186,11 @@ def plot_alignment(
             "run of gmm-hmm or dnn-hmm"
         )
     rows, rate = apply_chain(chain, _given(run, chain, track, store))
+    if label is None and run.about.get("events") is not None:
+        raise ConfigError(
+            f"{path} learnt from events, so a track has many labels; name the one to draw with "
+            "--label (`mcls predict --timeline` shows all)"
+        )
     if label is None:
         label = run.labels[model.classes_[model.scores_of([rows])[0][0].argmax()]]
     elif label not in run.labels:

@@ -73,7 +73,7 @@ def example_row(
     row = len(own) // 2 if row is None else row
     if not 0 <= row < len(own):
         raise DataError(f"{path}: track {track!r} has {len(own)} rows, from 0; there is no {row}")
-    table = parse_labels(store.column(labels))
+    table = parse_labels(store.labels(labels))
     classes = table.classes()
     every = max(1, len(rows.rows) // _ROWS)
     some = np.asarray(rows.rows[::every], np.float64)

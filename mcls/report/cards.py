@@ -125,7 +125,7 @@ class CardMaker:
         ]
         return Card(
             f"{self.key}-t{i}",
-            track,
+            track if run.predictions.times is None else f"{track}, {run.predictions.times[i]} s",
             listed.said,
             self._facts(i),
             scores,

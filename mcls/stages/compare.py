@@ -138,7 +138,7 @@ def compare(
     adjusted = holm([one.p if (one := differences[i]) else None for i in others], n_pairs)
     ps = dict(zip(others, adjusted, strict=True))
     tests: dict[int, float | None] = {}
-    if metric == "accuracy":
+    if metric == "accuracy" and first.times is None:  # McNemar's test takes lines as independent
         truth, scores = first.truth, [one.scores for one, _ in aligned]
         raw = [mcnemar(truth, scores[i], scores[base]) for i in others]
         tests = dict(zip(others, holm(raw, n_pairs), strict=True))

@@ -17,6 +17,7 @@ import numpy as np
 from mcls.data.options import Split
 from mcls.data.parts import Parts, copies, optional_column, resolve_parts
 from mcls.data.splits import make_folds, make_parts
+from mcls.disk.events import hold_events
 from mcls.disk.labels import parse_labels
 from mcls.disk.shards import pack
 from mcls.disk.store import Store
@@ -120,7 +121,7 @@ def divide(store: Store, split: Split, n_folds: int, *, shares: Sequence[float])
         folds,
         digest(content),
         f"{tracks}, judged on {described}",
-        any("|" in text for text in own.texts(kept)),
+        own.multi_label(kept),
         list(dict.fromkeys(notes)),
     )
 
@@ -154,12 +155,18 @@ class _Originals:
         self.cells = store.column(split.labels)
         self.strata: np.ndarray | None = None
         if not split.regression:
-            own = [self.cells[i] for i in self.tracks]
+            labels = store.labels(split.labels)
+            own = [labels[i] for i in self.tracks]
             self.strata = parse_labels(own, allow_empty=True).matrix
 
     def texts(self, tracks: Sequence[int]) -> list[str]:
         """Return the cells of labels of some tracks of the store."""
         return [self.cells[i] for i in tracks]
+
+    def multi_label(self, tracks: Sequence[int]) -> bool:
+        """Return whether some of the tracks have several labels; an event has one."""
+        texts = self.texts(tracks)
+        return not hold_events(texts) and any("|" in text for text in texts)
 
     def drawn(self, draw: Any, rows: Sequence[int], **how: Any) -> list[str]:
         """Draw parts or folds of some of the tracks."""
