@@ -1,5 +1,6 @@
 """Run the tables of a recipe for one split: once for `cross_validate`'s fold, or for a trial."""
 
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,7 @@ def run_recipe(
         More files and folders to move into the run folder.
     """
     folder, made = work.out, work.pieces
+    started = None if shared or any(made.iterdir()) else time.monotonic()
     *before, last = (node.logging_apart(folder.name) for node in nodes)
     names = [node.out for node in before]
     keys: dict[str, str] = {}
@@ -75,7 +77,7 @@ def run_recipe(
         if plan.settings.get(key):
             plan.settings[key] = at_the_end[name]
     with written_folder(folder) as new:
-        fill_run(new, made, plan, progress=progress, on_epoch=on_epoch)
+        fill_run(new, made, plan, started=started, progress=progress, on_epoch=on_epoch)
         for path in [*(made / name for name in inside), *beside]:
             path.rename(new / path.name)
 

@@ -1,14 +1,15 @@
-"""Train a model on the train part, score the valid and the test part, and write a run folder.
+"""Train a model on the train part, score all parts, and write a run folder.
 
 A model is a classifier or a net (`mcls.stages.train_net`). A classifier learns from rows: frames,
 windows or whole tracks, according to the chain. Every row has the labels of its track. Settings of
 a classifier are chosen on the valid part, or by folds of the train part in which the rows of a
 group stay together. The scores of rows, or of a net's segments, are combined to scores of tracks
-(`mcls.evaluation.aggregate`).
+(`mcls.evaluation.aggregate`). The tracks of the train part are scored, too, except augmented copies,
+so that overfitting can be seen.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from mcls.chain.match import encoded_track, stored_steps
 from mcls.chain.options import Representation
 from mcls.chain.step import RowsAndRate
 from mcls.data.options import Split
+from mcls.data.parts import copies
 from mcls.disk.event_store import EventStore
 from mcls.disk.event_table import EVENTS_FILE, write_event_table
 from mcls.disk.predictions import Predictions, write_predictions
@@ -135,8 +137,11 @@ def train(
         there = _there(run, plan, overwrite=overwrite)
         if there is not None:
             return there
+        started = None if any(work.pieces.iterdir()) else time.monotonic()
         with written_folder(run, overwrite=overwrite) as folder:
-            summary = fill_run(folder, work.pieces, plan, progress=progress, on_epoch=on_epoch)
+            summary = fill_run(
+                folder, work.pieces, plan, started=started, progress=progress, on_epoch=on_epoch
+            )
     return Trained(run, summary, computed=True)
 
 
@@ -157,14 +162,17 @@ def fill_run(
     pieces: Path,
     plan: Plan,
     *,
+    started: float | None,
     progress: Progress | None = None,
     on_epoch: OnEpoch | None = None,
 ) -> dict[str, Any]:
     """Train, score and write all files of a run into an empty folder; return the summary.
 
-    The state of a training that may be killed is kept in the folder `pieces`.
+    The state of a training that may be killed is kept in the folder `pieces`. `started` is the time
+    (``time.monotonic``) from which the training counts; None if another process began it, so that
+    its duration is not known.
     """
-    started = time.monotonic()
+    opened = time.monotonic()
     store, parts, names = plan.store, plan.parts, plan.table.names
     scored = parts.of("valid", "test")
     stored = stored_steps(store, plan.chain)
@@ -193,10 +201,13 @@ def fill_run(
         )
         rows, n_rows, held_out = {}, trained.n_rows, None
         model, notes, more = trained.model, trained.notes, trained.about
-    unread = (rows[i] if i in rows else encoded(i)[0] for i in map(int, scored))
-    how = plan.settings["aggregate"]
-    scores = list(score_tracks(model, unread, n_labels=len(names), how=how))
-    predictions = _predictions(plan, scored, scores)
+    trained_at = time.monotonic()
+    scores = _score(plan, model, (encoded(i)[0] for i in map(int, scored)))
+    scored_at = time.monotonic()
+    learnt = _originals(plan)
+    kept = (rows[i] if i in rows else encoded(i)[0] for i in map(int, learnt))
+    scores += _score(plan, model, kept)
+    predictions = _predictions(plan, np.concatenate([scored, learnt]), scores)
     write_predictions(folder / "predictions.csv", predictions)
     calibration, more["calibration"] = calibrate_run(plan, model, predictions, held_out)
     metrics: dict[str, Any] = {
@@ -223,8 +234,10 @@ def fill_run(
         "split_id": parts.id,
         "notes": [*parts.notes, *_absent(plan), *pooling_notes(plan), *label_notes(plan), *notes],
         **({"training": more} if plan.training is not None else {}),
-        "seconds": round(time.monotonic() - started, 3),
+        "seconds": round(time.monotonic() - opened, 3),
     }
+    more["training_seconds"] = None if started is None else round(trained_at - started, 3)
+    more["tracks_per_second"] = round(len(scored) / max(scored_at - trained_at, 1e-6), 1)
     write_parts(
         folder,
         command="train",
@@ -247,6 +260,17 @@ def _with_thresholds(about: dict[str, Any], predictions: Predictions) -> dict[st
     valid = predictions.only("valid")
     found = best_thresholds(valid.truth, valid.scores, default=about["threshold"])
     return {**about, "thresholds": found.tolist()}
+
+
+def _score(plan: Plan, model: Any, rows: Iterable[np.ndarray]) -> list[np.ndarray]:
+    how = plan.settings["aggregate"]
+    return list(score_tracks(model, rows, n_labels=len(plan.table.names), how=how))
+
+
+def _originals(plan: Plan) -> np.ndarray:
+    """Return the tracks of the train part that are no augmented copies."""
+    train = plan.parts.of("train")
+    return train[~np.isin(train, list(copies(plan.store)))]
 
 
 def _predictions(plan: Plan, tracks: np.ndarray, scores: list[np.ndarray]) -> Predictions:

@@ -39,7 +39,7 @@ class ClassifierResult:
     Parameters
     ----------
     rows : dict of int to np.ndarray
-        The rows of every valid track, by its index in the store.
+        The rows of every train track, by its index in the store.
     n_rows : int
         Number of train rows that were learnt from.
     notes : list of str
@@ -84,7 +84,7 @@ def fit_classifier(
     held_out = None
     if not ("valid" in plan.parts.values or plan.table.regression):
         held_out = _held_out(plan, data)
-    for i in map(int, plan.parts.of("train")):
+    for i in map(int, plan.parts.of("valid")):  # scored as test tracks are, encoding included
         del rows[i]
     return ClassifierResult(rows, n_rows, notes, held_out)
 
