@@ -160,7 +160,7 @@ def test_info_of_a_run(things: Path) -> None:
     assert re.search(r"^trained 20\d\d-\d\d-\d\d \d\d:\d\d by mcls ", shown, re.M)
     said = json.loads(output("info", things / "run", "--json"))
     assert said["settings"]["train"]["model"] == "knn"
-    assert said["predictions"]["parts"] == {"test": 6}
+    assert said["predictions"]["parts"] == {"test": 6, "train": 12}
     assert set(said["metrics"]["test"]["auc"]) == {"value", "low", "high"}
 
 
@@ -177,7 +177,7 @@ def test_info_of_a_run_with_corrupt_metrics(things: Path, tmp_path: Path) -> Non
 def test_info_of_predictions(things: Path) -> None:
     path = things / "run" / "predictions.csv"
     shown = output("info", path).splitlines()
-    assert shown[0] == f"{path}: predictions, 6 tracks (6 test)"
+    assert shown[0] == f"{path}: predictions, 18 tracks (6 test, 12 train)"
     assert [line.split() for line in shown[-2:]] == [["calm", "3"], ["wild", "3"]]
 
 

@@ -234,7 +234,7 @@ def test_cross_validation_of_parts_is_one_run_from_train_to_test(folder, store, 
     by_hand = read_predictions(tmp_path / "run" / "predictions.csv")
     in_one = read_predictions(tmp_path / "cv" / "fold-test" / "predictions.csv")
     np.testing.assert_array_equal(in_one.scores, by_hand.scores)
-    assert set(in_one.parts) == {"valid", "test"}
+    assert set(in_one.parts) == {"train", "valid", "test"}
     pooled = read_predictions(tmp_path / "cv" / "predictions.csv")
     np.testing.assert_array_equal(pooled.scores, by_hand.only("test").scores)
     figures = json.loads((tmp_path / "cv" / "metrics.json").read_text())
@@ -325,6 +325,24 @@ def test_copies_are_for_training_only(folder, tmp_path):
     assert mcls.Store(out).n_tracks == 60
     trained = mcls.train(out, tmp_path / "run", pool=["mean"], split="fold", fold="0", valid=0.0)
     assert trained.summary["tracks"] == {"train": 48, "valid": 0, "test": 6}
+    scored = read_predictions(tmp_path / "run" / "predictions.csv")
+    assert scored.parts.count("train") == 24, "copies are not scored"
+
+
+def test_train_tracks_are_scored_too(store, folder, tmp_path):
+    table = {"pool": ["meanstd"], "model": "knn", "param": ["k=1"]}
+    cross_validate({"train": table}, store, tmp_path / "cv", split="fold", valid=0.2)
+    one = tmp_path / "cv" / "fold-0"
+    train = read_predictions(one / "predictions.csv").only("train")
+    found = mcls.predict(one, [folder.parent / f"{name}.wav" for name in train.track_ids])
+    np.testing.assert_allclose([t.scores for t in found.tracks], train.scores, rtol=1e-6)
+    assert mcls.evaluate(one, ["accuracy"], part="train")["accuracy"].micro.value == 1
+    whole = mcls.evaluate(tmp_path / "cv", ["accuracy"], part="train")
+    assert whole["accuracy"].micro.value == 1, "each track is its own nearest neighbour"
+    assert list(whole.folds) == ["0", "1", "2", "3", "4"]
+    about = open_run(one).about
+    assert 0 < about["training_seconds"] < about["seconds"] + 0.001
+    assert about["tracks_per_second"] > 0
 
 
 @pytest.mark.parametrize(

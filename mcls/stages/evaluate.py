@@ -9,7 +9,7 @@ import numpy as np
 
 from mcls.data.split_cells import usual_part
 from mcls.disk.event_table import EVENTS_FILE, read_event_table
-from mcls.disk.predictions import Predictions, read_predictions
+from mcls.disk.predictions import Predictions, join_predictions, read_predictions
 from mcls.disk.run import fold_folder, open_run, run_files
 from mcls.disk.sums import check_sums
 from mcls.disk.text_files import read_json
@@ -187,7 +187,7 @@ def open_part(path: Path, part: str | None = None) -> tuple[Predictions, dict[st
     DataError
         If the part has no tracks.
     """
-    predictions, about = open_predictions(path)
+    predictions, about = open_predictions(path, part)
     chosen = ("test" if any(predictions.parts) else "") if part is None else part
     try:
         return predictions.only(chosen), about
@@ -195,8 +195,12 @@ def open_part(path: Path, part: str | None = None) -> tuple[Predictions, dict[st
         raise DataError(f"{path}: {error}") from error
 
 
-def open_predictions(path: Path) -> tuple[Predictions, dict[str, Any]]:
-    """Return the predictions of a path, and the ``about.json`` of its run."""
+def open_predictions(path: Path, part: str | None = None) -> tuple[Predictions, dict[str, Any]]:
+    """Return the predictions of a path, and the ``about.json`` of its run.
+
+    Of a cross-validation these are the test tracks of all folds; with the `part` ``train`` or
+    ``valid`` they are the tracks of all parts, each in all folds in which it was scored.
+    """
     if not path.is_dir():
         read = read_predictions(path)
         return replace(read, parts=[usual_part(part) for part in read.parts]), {}
@@ -217,6 +221,9 @@ def open_predictions(path: Path) -> tuple[Predictions, dict[str, Any]]:
             about = {**open_run(runs[0].parent).about, "split_id": _own_split(path)}
             about.pop("thresholds", None)  # each fold has its own
     read = read_predictions(predictions)
+    folds = sorted(path.glob("fold-*/predictions.csv"))
+    if folds and part in ("train", "valid"):
+        read = join_predictions([read_predictions(fold) for fold in folds])
     if about.get("multi_label") and not read.multi_label:
         read = replace(read, multi_label=True)
     return _with_probabilities(path, read), about
