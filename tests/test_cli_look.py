@@ -177,7 +177,7 @@ def test_info_of_a_run_with_corrupt_metrics(things: Path, tmp_path: Path) -> Non
 def test_info_of_predictions(things: Path) -> None:
     path = things / "run" / "predictions.csv"
     shown = output("info", path).splitlines()
-    assert shown[0] == f"{path}: predictions, 18 tracks (6 test, 12 train)"
+    assert shown[0] == f"{path}: predictions, 18 tracks (12 train, 6 test)"
     assert [line.split() for line in shown[-2:]] == [["calm", "3"], ["wild", "3"]]
 
 

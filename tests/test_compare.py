@@ -191,3 +191,177 @@ def test_equal_systems_are_seldom_told_apart(metric: str) -> None:
         inside.append(found.low <= 0 <= found.high)
     assert np.mean(np.array(ps) < 0.05) <= 0.1, "5 % and 2.8 standard errors of 150 draws"
     assert np.mean(inside) >= 0.9
+
+
+def seeds_of(folder: Path, several: list[Predictions]) -> Path:
+    for seed, one in enumerate(several):
+        (folder / f"seed-{seed}").mkdir(parents=True)
+        write_predictions(folder / f"seed-{seed}" / "predictions.csv", one)
+    return folder
+
+
+def manifest_of(path: Path, names: list[str], groups: list[str]) -> Path:
+    lines = [f"{name}.wav,{name},{group}" for name, group in zip(names, groups, strict=True)]
+    path.write_text("\n".join(["path,track_id,singer", *lines]) + "\n")
+    return path
+
+
+def test_over_groups_it_is_the_paired_t_test_of_their_means(rng, tmp_path) -> None:
+    one, other = scored(rng, ease=2), scored(rng, ease=1)
+    singer = np.arange(200) % 8  # 25 tracks each
+    a, b = write(tmp_path / "a.csv", one), write(tmp_path / "b.csv", other)
+    tracks = manifest_of(tmp_path / "m.csv", one.track_ids, [f"s{i}" for i in singer])
+    found = compare([a, b], by="singer", tracks=tracks)
+    right = [x.truth[np.arange(200), x.scores.argmax(axis=1)] * 1.0 for x in (one, other)]
+    gaps = np.array([(right[1] - right[0])[singer == i].mean() for i in range(8)])
+    error = np.sqrt(stats.sem(gaps) ** 2 + 2 / 8**2)
+    low, high = stats.t.interval(0.95, 7, gaps.mean(), error)
+    gap = found.runs[1].difference
+    assert (gap.low, gap.high) == pytest.approx((low, high))
+    assert gap.p == pytest.approx(2 * stats.t.sf(abs(gaps.mean()) / error, 7))
+    assert found.runs[1].mcnemar is None, "tracks of a group are no independent pairs"
+    text = run(a, b, "--by", "singer", "--tracks", tracks).stdout
+    assert "intervals over 8 groups (singer)" in text
+    assert "told apart on 8 groups (singer)" in text or "is worse than" in text
+    wide = compare([a, b], "auc", by="singer", tracks=tracks).runs[1].difference
+    assert wide.low < wide.value < wide.high
+
+
+def test_groups_that_are_not_known_are_refused(rng, tmp_path) -> None:
+    a, b = (write(tmp_path / f"{name}.csv", scored(rng)) for name in "ab")
+    assert "give it with --tracks" in run(a, b, "--by", "singer", code=1).stderr
+    tracks = manifest_of(tmp_path / "m.csv", [f"t{i}" for i in range(199)], ["x", *["y"] * 198])
+    said = run(a, b, "--by", "singer", "--tracks", tracks, code=1).stderr
+    assert "1 of the tracks have nothing in column 'singer', such as 't199'" in said
+    assert "'singer'" in run(a, b, "--by", "singr", "--tracks", tracks, code=1).stderr
+
+
+def test_numbers_are_compared_too(rng, tmp_path) -> None:
+    truth = rng.normal(size=(100, 1))
+    names = [f"t{i}" for i in range(100)]
+    one, other = (
+        Predictions(names, ["test"] * 100, [""] * 100, ["mood"], truth, truth + noise, False)
+        for noise in (rng.normal(0, 0.3, (100, 1)), rng.normal(0, 0.8, (100, 1)))
+    )
+    a, b = write(tmp_path / "a.csv", one), write(tmp_path / "b.csv", other)
+    assert run(b, a).stdout.splitlines()[0] == "macro r2, part test, 100 tracks"
+    found = compare([b, a], "mse")
+    assert found.runs[0].path == a, "the lowest error is the best"
+    squares = [np.square(x.scores - truth)[:, 0] for x in (one, other)]
+    peer = stats.ttest_rel(squares[1], squares[0])
+    ends = peer.confidence_interval()
+    gap = found.runs[1].difference
+    assert gap.p == pytest.approx(peer.pvalue)
+    assert (gap.low, gap.high) == pytest.approx((ends.low, ends.high))
+    assert "is worse than" in found.verdicts[0]
+    assert compare([a, b], "spearman").runs[1].difference.p < 0.05
+    labels = write(tmp_path / "c.csv", scored(rng))
+    assert "predicts numbers" in run(a, labels, code=1).stderr
+
+
+def test_the_spread_between_seeds_is_told_from_that_between_tracks(rng, tmp_path) -> None:
+    truth = np.eye(4, dtype=bool)[np.arange(200) % 4]
+    ones = [scored(rng, ease=ease, truth=truth) for ease in (1.2, 1.6, 2.0)]
+    others = [scored(rng, ease=ease, truth=truth) for ease in (0.9, 1.0, 1.1)]
+    a, b = seeds_of(tmp_path / "a", ones), seeds_of(tmp_path / "b", others)
+    found = compare([a, b])
+    right = np.array(
+        [
+            [x.truth[np.arange(200), x.scores.argmax(axis=1)] for x in some]
+            for some in (ones, others)
+        ]
+    )
+    values = right.mean(axis=2)
+    best, worst = found.runs
+    assert best.value.value == pytest.approx(values[0].mean())
+    assert best.seeds == pytest.approx(dict(zip("012", values[0], strict=True)))
+    assert best.sd_of_seeds == pytest.approx(values[0].std(ddof=1))
+    gaps = right[1].mean(axis=0) - right[0].mean(axis=0)
+    tracks = stats.sem(gaps) ** 2 + 2 / 200**2
+    seeds = sum(values.var(axis=1, ddof=1) / 3)
+    assert worst.difference.errors == pytest.approx((np.sqrt(tracks), np.sqrt(seeds)))
+    df = (tracks + seeds) ** 2 / (
+        tracks**2 / 199 + sum((v.var(ddof=1) / 3) ** 2 / 2 for v in values)
+    )
+    low, high = stats.t.interval(0.95, df, gaps.mean(), np.sqrt(tracks + seeds))
+    assert (worst.difference.low, worst.difference.high) == pytest.approx((low, high))
+    assert worst.mcnemar is None
+    text = run(a, b).stdout
+    assert "sd of seeds" in text
+    assert "over tracks, " in text.splitlines()[-1]
+    assert "over seeds" in text.splitlines()[-1]
+    alone = run(a, b / "seed-0").stdout.splitlines()[-1]
+    assert f"of {b / 'seed-0'} one seed is known" in alone
+
+
+def test_a_difference_within_seeds_is_not_sure_however_many_tracks(rng, tmp_path) -> None:
+    truth = np.eye(2, dtype=bool)[np.arange(2000) % 2]
+
+    def drawn(share: float) -> Predictions:
+        right = rng.random(2000) < share
+        scores = np.where(right[:, None] == truth, 1.0, 0.0)
+        names = [f"t{i}" for i in range(2000)]
+        return Predictions(names, ["test"] * 2000, [""] * 2000, ["a", "b"], truth, scores, False)
+
+    a = seeds_of(tmp_path / "a", [drawn(p) for p in (0.6, 0.9)])
+    b = seeds_of(tmp_path / "b", [drawn(p) for p in (0.5, 0.8)])
+    single = compare([a / "seed-0", b / "seed-0"])
+    assert single.runs[1].p < 0.001
+    found = compare([a, b])
+    assert found.runs[1].p > 0.3
+    assert "train with more seeds" in found.verdicts[0]
+
+
+def test_the_forest_plot_is_drawn(rng, tmp_path) -> None:
+    truth = np.eye(4, dtype=bool)[np.arange(200) % 4]
+    a = write(tmp_path / "a.csv", scored(rng, ease=2, truth=truth))
+    b = seeds_of(tmp_path / "b", [scored(rng, ease=1, truth=truth) for _ in range(3)])
+    for suffix in ("svg", "png", "pdf"):
+        out = tmp_path / f"compare.{suffix}"
+        assert f"wrote {out}" in run(a, b, "-o", out).stderr
+        assert out.stat().st_size > 1000
+    text = (tmp_path / "compare.svg").read_text()
+    assert "micro accuracy with 95 % interval" in text or "<svg" in text
+    assert "unknown image format" in run(a, b, "-o", tmp_path / "c.jpg", code=2).stderr
+
+
+@pytest.mark.parametrize("odd", ["twice", "numbers", "one more"])
+def test_more_odd_runs_are_refused_by_name(odd: str, rng, tmp_path) -> None:
+    one = scored(rng, folds=2)
+    other = replace(scored(rng), folds=[""] * 200)
+    if odd == "twice":  # in both folds, and the other run has no folds to tell them apart
+        other = replace(other, parts=["", *other.parts[1:]])
+        one = replace(
+            one,
+            track_ids=["t1", *one.track_ids[1:]],
+            folds=["1", *one.folds[1:]],
+        )
+    elif odd == "one more":
+        other = replace(other, track_ids=[*other.track_ids[:-1], "t999"])
+    else:
+        other = replace(other, truth=one.scores, multi_label=False)
+    a, b = write(tmp_path / "a.csv", one), write(tmp_path / "b.csv", other)
+    said = {"twice": "scores of 't1'", "numbers": "numbers", "one more": "other tracks.*'t199'"}
+    with pytest.raises(DataError, match=said[odd]):
+        compare([a, b], part="" if odd == "none" else None)
+
+
+def test_the_number_of_tracks_in_the_sentence_is_the_one_that_is_needed(rng, tmp_path) -> None:
+    n, truth = 272, np.eye(4, dtype=bool)[np.arange(272) % 4]
+    one = scored(rng, n=n, ease=1.5, truth=truth)
+    flipped = one.scores.copy()
+    right = np.flatnonzero(one.scores.argmax(axis=1) == truth.argmax(axis=1))
+    wrong = np.flatnonzero(one.scores.argmax(axis=1) != truth.argmax(axis=1))
+    for i, good in [*((i, False) for i in right[:38]), *((i, True) for i in wrong[:30])]:
+        flipped[i] = truth[i] * 1.0 if good else np.roll(truth[i], 1) * 1.0
+    other = replace(one, scores=flipped)
+    a, b = write(tmp_path / "a.csv", one), write(tmp_path / "b.csv", other)
+    gap = 8 / n
+    # Connor (1987): of n pairs a share psi differs; here with the t quantile and two pairs more
+    error = np.sqrt((68 / n - gap**2) / (n - 1) + 2 / n**2)
+    needed = n * ((stats.t.ppf(0.975, n - 1) + stats.norm.ppf(0.8)) * error / gap) ** 2
+    [sentence] = compare([a, b]).verdicts
+    assert sentence == (
+        f"{b} and {a} cannot be told apart on 272 tracks: a difference of {gap:.3f} in accuracy "
+        f"would need about {int(np.ceil(needed / 100)) * 100} (80 % power)"
+    )

@@ -11,7 +11,7 @@ from mcls.cli.main import cli
 from mcls.disk.event_store import EventStore
 from mcls.disk.event_table import read_event_table, write_event_table
 from mcls.disk.events import parse_events, read_events
-from mcls.disk.predictions import read_predictions
+from mcls.disk.predictions import join_predictions, read_predictions
 from mcls.disk.run import open_run
 from mcls.disk.store import Store
 from mcls.errors import FormatError
@@ -90,7 +90,9 @@ def test_a_classifier_learns_from_the_rows_of_events(run, folder):
     notes = " ".join(opened.about["notes"])
     assert "(88 events of 11 tracks)" in notes
     assert "1 tracks without events are left out: 0" in notes
-    read = read_predictions(run / "predictions.csv")
+    told = read_predictions(run / "predictions.csv")
+    assert told.parts.count("train") == 48
+    read = join_predictions([told.only("valid"), told.only("test")])
     assert len(read) == 40 and set(read.track_ids) == {"7", "8", "9", "10", "11"}
     assert read.times[0].startswith("0.000-0.")
     assert (read.scores.argmax(axis=1) == read.truth.argmax(axis=1)).all()

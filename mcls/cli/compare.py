@@ -1,6 +1,7 @@
 """``mcls compare``: which of several runs is better, and is that sure."""
 
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +9,7 @@ import click
 
 from mcls.cli.messages import echo, echo_json
 from mcls.cli.options import FILE, Name, json_option
+from mcls.cli.progress import done_line
 from mcls.cli.tables import show_table
 from mcls.disk.csv_cells import csv_line
 
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 @click.option("--part", help="Part to compare on: train, valid or test (default: test).")
 @click.option("--baseline", type=FILE, help="Run to compare the others with (default: the best).")
 @click.option("--threshold", type=float, help="Score from which a label counts as predicted.")
+@click.option("--by", metavar="COLUMN", help="Compare over groups, such as artists or speakers.")
+@click.option("--tracks", type=FILE, help="Store or manifest with the groups of --by.")
+@click.option("-o", "--out", type=FILE, help="Image to plot the intervals to.")
 @click.option("--csv", "form", flag_value="csv", help="Print the table as CSV.")
 @click.option("--markdown", "form", flag_value="markdown", help="Print the table as Markdown.")
 @click.option("--latex", "form", flag_value="latex", help="Print the table as LaTeX.")
@@ -36,6 +41,9 @@ def command(
     part: str | None,
     baseline: Path | None,
     threshold: float | None,
+    by: str | None,
+    tracks: Path | None,
+    out: Path | None,
     form: str | None,
     as_json: bool,
 ) -> None:
@@ -43,23 +51,45 @@ def command(
 
     RUN is a run folder or a cross-validation, CSV a file of predictions
     (see mcls eval). Differences to the best run, or to --baseline, are
-    paired: both leave out the same tracks. Their p values are adjusted
-    for the number of pairs from which the best stands out, or of runs
-    with --baseline (Holm). With accuracy, McNemar's test is shown
-    too; with folds, the corrected resampled t test. Runs that were scored
-    on other tracks or splits are refused.
+    paired: both leave out the same tracks, or with --by the same groups.
+    Their p values are adjusted for the number of pairs from which the best
+    stands out, or of runs with --baseline (Holm). With accuracy, McNemar's
+    test is shown too; with folds, the corrected resampled t test. The mean
+    over seeds (mcls cv --seeds) is compared, and the difference varies with
+    seeds and with tracks. Runs that were scored on other tracks or splits
+    are refused.
 
     \b
     Example:
       mcls compare runs/vq runs/stats runs/net
       mcls compare runs/vq runs/stats --metric auc --baseline runs/stats
       mcls compare runs/vq other.csv --markdown
+      mcls compare runs/vq runs/stats --by group -o compare.png
     """
+    from mcls.disk.outputs import check_replaced
+    from mcls.inspection.compared import plot_compared
+    from mcls.plots.page import MARKS, check_format
     from mcls.stages.compare import compare
 
+    started = time.monotonic()
     if form and as_json:
         raise click.UsageError(f"--json and --{form}: choose one")
-    found = compare(paths, metric, part=part, threshold=threshold, baseline=baseline)
+    if tracks is not None and by is None:
+        raise click.UsageError("--tracks has the groups of --by COLUMN; add it")
+    if out is not None:
+        check_format(out)
+        check_replaced(out, MARKS[out.suffix.lower()], "a plot")
+    found = compare(
+        paths, metric, part=part, threshold=threshold, baseline=baseline, by=by, tracks=tracks
+    )
+    if out is not None:
+        plot_compared(found, out)
+    _print(found, form, as_json)
+    if out is not None:
+        done_line(f"wrote {out}", started)
+
+
+def _print(found: "Compared", form: str | None, as_json: bool) -> None:
     if as_json:
         echo_json(found.as_dict())
         return
@@ -74,6 +104,8 @@ def command(
         echo(*_latex(columns, rows))
     else:
         about = f"{found.headline} {found.metric}, part {found.part}, {found.n_tracks} tracks"
+        if found.by is not None:
+            about += f", intervals over {found.n_groups} groups ({found.by})"
         show_table(columns, rows, title=about)
         echo()
         echo(*found.verdicts)
@@ -93,6 +125,9 @@ def _cells(run: "ComparedRun") -> dict[str, str]:
         "run": str(run.path),
         "value": f"{run.value.value:.3f}",
         "95 %": _ends(run.value.low, run.value.high),
+        "sd of seeds": ""
+        if run.sd_of_seeds is None
+        else f"{run.sd_of_seeds:.3f} ({len(run.seeds)})",
         "difference": "" if gap is None else f"{gap.value:+.3f}",
         "of the difference": "" if gap is None else _ends(gap.low, gap.high),
         "p (Holm)": _p(run.p),
@@ -102,7 +137,9 @@ def _cells(run: "ComparedRun") -> dict[str, str]:
         "model": str(run.facts.get("model") or ""),
         "feature": str(run.facts.get("feature") or ""),
         "parameters": _count(run.facts.get("parameters")),
-        "seconds": _count(run.facts.get("seconds")),
+        "training s": _count(run.facts.get("training_seconds")),
+        "tracks/s": _count(run.facts.get("tracks_per_second")),
+        "recipe": str(run.facts.get("recipe") or ""),
     }
 
 

@@ -47,11 +47,16 @@ def command(
     A recipe with a table [tune] is tuned anew inside the train and valid
     part of each fold (see mcls tune); RUN/fold-NAME/tune says what this gave.
 
+    With --seeds N each fold is trained with N seeds, into RUN/seed-0 and
+    so on; mcls eval and compare then tell the spread between seeds from
+    that between tracks.
+
     \b
     Example:
       mcls cv mfcc-triangle-svm mfcc.h5 runs/cv --split fold
       mcls cv my.toml mfcc.h5 runs/tonic --split tonic --labels stroke
       mcls cv my.toml mfcc.h5 runs/once --split split
+      mcls cv cnn1d mel.h5 runs/cnn1d --split fold --seeds 5
     """
     from mcls.disk.recipe import read_recipe, space_of, table_of
     from mcls.stages.cross_validate import cross_validate
@@ -91,22 +96,24 @@ def _use_own_table(
 
 
 def _show(path: Path, summary: dict[str, Any]) -> None:
-    folds, metrics = summary.get("folds", {}), summary["metrics"]
+    several = "seeds" if "seeds" in summary else "folds"
+    parts, metrics = summary.get(several, {}), summary["metrics"]
     headline = {name: metrics[name]["headline"] for name in metrics}
     rows = []
-    for fold, report in folds.items():
-        figures = [figure(report["metrics"][name])[0] for name in metrics]
-        rows.append([fold, str(report["n_tracks"]), *figures])
-    if folds:
-        spread = [
-            mean_and_sd(summary["across_folds"][name][kind]) for name, kind in headline.items()
-        ]
+    for name, report in parts.items():
+        figures = [figure(report["metrics"][metric])[0] for metric in metrics]
+        rows.append([name, str(report["n_tracks"]), *figures])
+    if parts:
+        across = summary[f"across_{several}"]
+        spread = [mean_and_sd(across[metric][kind]) for metric, kind in headline.items()]
         rows.append(["mean ± sd", "", *spread])
-    pooled = [" ".join(_pooled(figure(metrics[name]))) for name in metrics]
-    rows.append(["pooled" if folds else "test", str(summary["n_tracks"]), *pooled])
-    what = f"{len(folds)} folds" if folds else "train to test"
-    echo(f"{path}: {what}, split id {summary['split_id']}")
-    first = "fold" if folds else "part"
+    pooled = [" ".join(_pooled(figure(metrics[metric]))) for metric in metrics]
+    last = {"seeds": "over tracks", "folds": "pooled" if parts else "test"}[several]
+    rows.append([last, str(summary["n_tracks"]), *pooled])
+    what = f"{len(parts)} {several}" if parts else "train to test"
+    split = f", split id {summary['split_id']}" if summary["split_id"] else ""
+    echo(f"{path}: {what}{split}")
+    first = several.removesuffix("s") if parts else "part"
     show_table([first, "tracks", *(f"{name} ({kind})" for name, kind in headline.items())], rows)
     for fold, values in summary.get("tuned", {}).items():
         echo(f"{fold} tuned: " + ", ".join(f"{key} = {value}" for key, value in values.items()))

@@ -1,16 +1,19 @@
 """``mcls eval``: measure predictions, with the number of tracks and 95 % intervals."""
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from mcls.cli.errors_table import error_table, show_errors
 from mcls.cli.messages import echo, echo_json
 from mcls.cli.options import FILE, Name, json_option
 from mcls.cli.perturbed import CHANGES, change_options, show_perturbed
 from mcls.cli.tables import mean_and_sd, show_table
 from mcls.cli.timelines import show_timelines
+from mcls.disk.csv_cells import csv_line
 
 if TYPE_CHECKING:
     from mcls.evaluation import Estimate, Evaluation
@@ -34,6 +37,10 @@ _FIGURES = ("macro", "95 %", "micro", "95 %", "labels", "tracks")
 @click.option("--confusion", is_flag=True, help="Also print the confusion matrix.")
 @click.option("--threshold", type=float, help="Score from which a label counts as predicted.")
 @click.option("--no-intervals", is_flag=True, help="Compute no intervals.")
+@click.option("--by", metavar="COLUMN", help="Compute intervals over groups, such as artists.")
+@click.option("--tracks", type=FILE, help="Store or manifest with the groups and paths.")
+@click.option("--errors", type=click.IntRange(1), help="List this many wrong predictions.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print the wrong predictions as CSV.")
 @change_options
 @json_option
 def command(
@@ -44,6 +51,10 @@ def command(
     confusion: bool,
     threshold: float | None,
     no_intervals: bool,
+    by: str | None,
+    tracks: Path | None,
+    errors: int | None,
+    as_csv: bool,
     as_json: bool,
     **changes: Any,
 ) -> None:
@@ -60,6 +71,10 @@ def command(
     tracks. Labels that all tracks have, or none has, are left out and
     named. With several paths --json prints a list.
 
+    --part train shows how well a model fits what it learnt from. --errors
+    lists the tracks that are predicted wrongly, the most confident first;
+    with several labels per track, the worst false positives and negatives.
+
     With --transpose, --stretch, --noise or --gain the audio of the part is
     changed and scored anew, at each amount LOW..HIGH[/STEP] or A,B,C; with
     -o the metrics are plotted against the amounts.
@@ -69,12 +84,16 @@ def command(
       mcls eval runs/vq --metric auc
       mcls eval runs/vq --metric accuracy --metric f1 --per-label --part valid
       mcls eval runs/vq runs/stats --json
+      mcls eval runs/vq --by group
+      mcls eval runs/vq --errors 20 --csv
       mcls eval runs/fcn4 --audio tracks.csv --transpose -6..6 -o transposed.png
     """
     if any(changes[word] is not None for word in CHANGES):
-        if per_label or confusion or threshold is not None or no_intervals:
+        asked = (per_label, confusion, threshold is not None, no_intervals, by, errors)
+        if any(asked):
             raise click.UsageError(
-                "--per-label, --confusion, --threshold and --no-intervals are not for changed audio"
+                "--per-label, --confusion, --threshold, --no-intervals, --by and --errors are not "
+                "for changed audio"
             )
         show_perturbed(paths, metrics, part, as_json, changes)
         return
@@ -83,8 +102,23 @@ def command(
             f"--{lone[0].replace('_', '-')} is for changed audio; add --transpose, --stretch, "
             "--noise or --gain"
         )
+    if as_csv and (errors is None or as_json or len(paths) > 1):
+        raise click.UsageError("--csv is for the --errors of one run, without --json")
+    if tracks is not None and by is None and errors is None:
+        raise click.UsageError("--tracks has the groups of --by, or the paths of --errors; add one")
     from mcls.stages.evaluate import evaluate
+    from mcls.stages.list_errors import list_errors
 
+    wrong = [
+        list_errors(path, most=errors, part=part, threshold=threshold, tracks=tracks)
+        for path in paths
+        if errors is not None
+    ]
+    if as_csv:
+        columns, rows = error_table(wrong[0])
+        for row in [columns, *rows]:
+            sys.stdout.write(csv_line(row))
+        return
     reports = [
         evaluate(
             path,
@@ -93,17 +127,28 @@ def command(
             threshold=threshold,
             intervals=not no_intervals,
             confusion=confusion,
+            by=by,
+            tracks=tracks,
         )
         for path in paths
     ]
     if as_json:
         said = [one.as_dict() for one in reports]
+        said = (
+            [
+                {**one, "errors": errors_of.as_dict()["errors"], "n_errors": errors_of.n_errors}
+                for one, errors_of in zip(said, wrong, strict=True)
+            ]
+            if wrong
+            else said
+        )
         echo_json(said[0] if len(said) == 1 else said)
         return
     if len(reports) > 1:
         _show_together(reports)
     for one in reports:
-        if len(reports) == 1 or per_label or one.folds or one.overall.confusion is not None:
+        whole = per_label or one.folds or one.seeds or one.overall.confusion is not None
+        if len(reports) == 1 or whole:
             _show(one, per_label)
         else:
             _show_notes(one)
@@ -111,6 +156,9 @@ def command(
     if timelines:
         echo()
         show_timelines(timelines)
+    for path, found in zip(paths, wrong, strict=False):
+        echo()
+        show_errors(path, found)
 
 
 def _show_together(reports: Sequence["RunEvaluation"]) -> None:
@@ -139,13 +187,20 @@ def _show(evaluated: "RunEvaluation", per_label: bool) -> None:
     about += [f"{report.n_tracks} tracks", f"{len(report.names)} labels"]
     if evaluated.split_id:
         about.append(f"split {evaluated.split_id}")
+    if report.n_groups is not None:
+        about.append(f"intervals over {report.n_groups} groups ({evaluated.by})")
     pooled = " (all folds pooled)" if evaluated.folds else ""
+    if evaluated.seeds:
+        pooled = f" (mean of {len(evaluated.seeds)} seeds{', all folds pooled' * bool(pooled)})"
     rows = [[name, *_row(report, name)] for name in report.metrics]
     title = f"{evaluated.path}: {', '.join(about)}{pooled}"
     show_table(["metric", *_FIGURES], rows, title=title)
+    if evaluated.seeds:
+        echo()
+        _show_several("seed", evaluated.overall, evaluated.seeds, evaluated.across_seeds)
     if evaluated.folds:
         echo()
-        _show_folds(evaluated)
+        _show_several("fold", evaluated.overall, evaluated.folds, evaluated.across_folds)
     if per_label:
         echo()
         _show_labels(report)
@@ -171,17 +226,18 @@ def _show_labels(report: "Evaluation") -> None:
     show_table(columns, rows)
 
 
-def _show_folds(evaluated: "RunEvaluation") -> None:
-    headlines = {name: one.headline for name, one in evaluated.overall.metrics.items()}
+def _show_several(
+    what: str, overall: "Evaluation", several: "Mapping[str, Evaluation]", across: dict[str, Any]
+) -> None:
+    """Print a line per fold or seed, and their mean and standard deviation."""
+    headlines = {name: one.headline for name, one in overall.metrics.items()}
     rows = [
-        [fold, *(_cells(report[name].main)[0] for name in headlines), str(report.n_tracks)]
-        for fold, report in evaluated.folds.items()
+        [name, *(_cells(report[metric].main)[0] for metric in headlines), str(report.n_tracks)]
+        for name, report in several.items()
     ]
-    spread: dict[str, Any] = {
-        name: evaluated.across_folds[name][kind] for name, kind in headlines.items()
-    }
-    rows.append(["mean ± sd", *(mean_and_sd(one) for one in spread.values()), ""])
-    show_table(["fold", *(f"{n} ({kind})" for n, kind in headlines.items()), "tracks"], rows)
+    spread = [across[name][kind] for name, kind in headlines.items()]
+    rows.append(["mean ± sd", *(mean_and_sd(one) for one in spread), ""])
+    show_table([what, *(f"{n} ({kind})" for n, kind in headlines.items()), "tracks"], rows)
 
 
 def _show_notes(evaluated: "RunEvaluation") -> None:

@@ -64,7 +64,7 @@ SECTIONS = {
 #: Modules of this folder that are no commands.
 _HELPERS = {
     *("--init", "main", "messages", "options", "perturbed", "progress", "recipe-defaults"),
-    *("tables", "timelines"),
+    *("errors-table", "tables", "timelines"),
 }
 
 

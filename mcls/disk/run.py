@@ -162,6 +162,13 @@ def open_run(path: Path | str) -> Run:
         raise FormatError(
             f"{path} is a cross-validation; name one of its runs, such as {folds[0].parent}"
         )
+    seeds = seed_folders(path)
+    if seeds and not (path / "run.toml").is_file():
+        first = next(iter(seeds.values()))
+        raise FormatError(
+            f"{path} is a cross-validation with {len(seeds)} seeds; name a run of one of them, in "
+            f"{first}"
+        )
     missing = [name for name in run_files(path) if not (path / name).is_file()]
     if missing:
         raise FormatError(
@@ -182,6 +189,12 @@ def open_run(path: Path | str) -> Run:
     if not all(isinstance(name, str) for name in names) or len(names) < fewest:
         raise FormatError(f"{path / 'about.json'}: labels are not a list of names")
     return Run(path, read_toml(path / "run.toml"), about)
+
+
+def seed_folders(path: Path) -> dict[str, Path]:
+    """Return the folders of a cross-validation with several seeds, by seed; else none."""
+    found = {folder.name.removeprefix("seed-"): folder for folder in path.glob("seed-*")}
+    return {seed: found[seed] for seed in sorted(filter(str.isdecimal, found), key=int)}
 
 
 def fold_folder(fold: str | None) -> str:

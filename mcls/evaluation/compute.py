@@ -1,7 +1,6 @@
 """Computing the metrics of predictions, with confidence intervals."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,36 +8,29 @@ import numpy as np
 from mcls.disk.predictions import Predictions
 from mcls.errors import ConfigError, DataError
 from mcls.evaluation.classification import confusion_matrix
-from mcls.evaluation.jackknife import (
-    Spread,
-    influence,
-    interval,
-    label_spread,
-    leave_out,
-    macro_spread,
-    micro_spread,
-    units_of,
-)
-from mcls.evaluation.measure_numbers import measure_numbers
-from mcls.evaluation.results import Estimate, Evaluation, MetricResult
+from mcls.evaluation.jackknife import influence, leave_out, units_of
+from mcls.evaluation.measured import Measured, mean_of
+from mcls.evaluation.results import Evaluation
 from mcls.registry import Entry, entries, find
 from mcls.settings import resolve, split_spec
 
 
 def evaluate(
-    predictions: Predictions,
+    predictions: Predictions | Sequence[Predictions],
     metrics: Sequence[str] | None = None,
     *,
     threshold: float | Sequence[float] | None = None,
     intervals: bool = True,
     confusion: bool = False,
+    groups: Sequence[str] | None = None,
 ) -> Evaluation:
     """Compute metrics of predictions.
 
     Parameters
     ----------
-    predictions : Predictions
-        Predictions of the tracks to evaluate; see `Predictions.only`.
+    predictions : Predictions, or several
+        Predictions of the tracks to evaluate; see `Predictions.only`. Of several seeds, which
+        scored the same lines, the mean is measured.
     metrics : sequence of str or None
         Names or specs of metrics, such as ``precision-at-k:k=5``. None takes accuracy, AUC and F1
         for single-label data, AUC and average precision for multi-label data.
@@ -48,7 +40,9 @@ def evaluate(
     intervals : bool
         Compute 95 % confidence intervals; see `mcls.evaluation.jackknife`.
     confusion : bool
-        Compute the confusion matrix too.
+        Compute the confusion matrix too; not of several seeds.
+    groups : sequence of str or None
+        The group of each line: intervals are over groups in place of tracks.
 
     Returns
     -------
@@ -71,9 +65,14 @@ def evaluate(
     >>> round(report["accuracy"].micro.value, 3)
     0.667
     """
-    validate(predictions)
+    seeds = [predictions] if isinstance(predictions, Predictions) else list(predictions)
+    predictions = seeds[0]
+    for one in seeds:
+        validate(one)
     metrics = metrics or default_metrics(predictions)
     wanted = [_resolve_metric(spec, predictions, threshold) for spec in dict.fromkeys(metrics)]
+    if confusion and len(seeds) > 1:
+        raise ConfigError("a confusion matrix is that of one seed; name the folder of one")
     if confusion and (predictions.multi_label or predictions.regression):
         raise ConfigError(
             "a confusion matrix needs exactly one label per track; use --per-label instead"
@@ -94,9 +93,11 @@ def evaluate(
             if n in (0, n_tracks)
         }
     )
-    units = units_of(predictions.track_ids)
+    units = units_of(predictions.track_ids if groups is None else groups) if intervals else None
     results = {
-        spec: _result(entry, settings, predictions, units if intervals else None)
+        spec: mean_of(
+            [measure(entry, settings, one, units, grouped=groups is not None) for one in seeds]
+        ).result()
         for spec, entry, settings in wanted
     }
     thresholds = [settings["threshold"] for *_, settings in wanted if "threshold" in settings]
@@ -110,6 +111,7 @@ def evaluate(
         left_out=left_out,
         metrics=results,
         intervals=intervals,
+        n_groups=None if groups is None else len(set(groups)),
         threshold=thresholds[0] if thresholds else None,
         confusion=confusion_matrix(truth, predictions.scores).tolist() if confusion else None,
     )
@@ -122,26 +124,34 @@ def default_metrics(predictions: Predictions) -> list[str]:
     return [e.name for e in entries("metrics").values() if kind in e.facts["default_for"]]
 
 
-def _result(
-    entry: Entry, settings: dict[str, Any], predictions: Predictions, units: np.ndarray | None
-) -> MetricResult:
-    if predictions.regression:
-        return measure_numbers(entry, settings, predictions, units)
-    return measure(entry, settings, predictions, units).result()
-
-
 def measured(
     predictions: Predictions,
     metric: str,
     *,
     threshold: float | list[float] | None = None,
     intervals: bool = True,
-) -> "Measured":
-    """Compute a metric of labels, with the influence of each track; see `evaluate`."""
+    groups: Sequence[str] | None = None,
+) -> Measured:
+    """Compute a metric, with the influence of each track or group; see `evaluate`."""
     validate(predictions)
     _, entry, settings = _resolve_metric(metric, predictions, threshold)
-    units = units_of(predictions.track_ids) if intervals else None
-    return measure(entry, settings, predictions, units)
+    units = units_of(predictions.track_ids if groups is None else groups) if intervals else None
+    return measure(entry, settings, predictions, units, grouped=groups is not None)
+
+
+def common_threshold(
+    predictions: Predictions, threshold: float | Sequence[float] | None
+) -> float | Sequence[float]:
+    """Return the score from which labels count as predicted, as for metrics without their own.
+
+    Raises
+    ------
+    ConfigError
+        If there is no threshold, and scores are not between 0 and 1.
+    """
+    found = _threshold("predicted labels", predictions, None, threshold)
+    assert found is not None
+    return found
 
 
 def validate(predictions: Predictions) -> None:
@@ -150,13 +160,15 @@ def validate(predictions: Predictions) -> None:
     Raises
     ------
     DataError
-        If there are no tracks, fewer than two labels, arrays of the wrong shape, NaN among the
-        scores, or single-label tracks without exactly one label.
+        If there are no tracks, fewer than two labels (or none where a track may have several),
+        arrays of the wrong shape, NaN among the scores, or single-label tracks without exactly one
+        label.
     """
     shape = (len(predictions.track_ids), len(predictions.names))
     if shape[0] == 0:
         raise DataError("there are no tracks to evaluate")
-    if shape[1] < (1 if predictions.regression else 2) or len(set(predictions.names)) < shape[1]:
+    fewest = 1 if predictions.regression or predictions.multi_label else 2
+    if shape[1] < fewest or len(set(predictions.names)) < shape[1]:
         raise DataError(
             f"the labels are {predictions.names}; expected two or more different labels"
         )
@@ -251,85 +263,13 @@ def _threshold(
     return 0.5
 
 
-@dataclass(frozen=True)
-class Measured:
-    """A metric of some tracks, with the influence of each unit of tracks on it.
-
-    Parameters
-    ----------
-    entry : Entry
-        The metric.
-    names : list of str
-        The labels for which it can be computed.
-    per_label : np.ndarray, shape (n_names,), or None
-        Its values.
-    micro : float or None
-        The value of all labels together.
-    n : np.ndarray, shape (n_names,)
-        Number of tracks on which each value rests; see `Spread`.
-    n_micro : int
-        That of the value of all labels together.
-    influences : np.ndarray, shape (n_units, n_names), or None
-        Influence of each unit on each label; None without intervals.
-    influences_micro : np.ndarray, shape (n_units,), or None
-    having : np.ndarray, shape (n_units, n_names), bool, or None
-        The units with each label.
-    """
-
-    entry: Entry
-    names: list[str]
-    per_label: np.ndarray | None
-    micro: float | None
-    n: np.ndarray
-    n_micro: int
-    influences: np.ndarray | None = None
-    influences_micro: np.ndarray | None = None
-    having: np.ndarray | None = None
-
-    def result(self) -> MetricResult:
-        """Return the values with their intervals."""
-        micro = self._estimate(self.micro, self.spread_micro())
-        per_label, macro = {}, None
-        if self.per_label is not None:
-            per_label = {
-                name: Estimate(*self._ends(float(value), self.spread(j)))
-                for j, (name, value) in enumerate(zip(self.names, self.per_label, strict=True))
-            }
-            if self.names:
-                macro = self._estimate(float(self.per_label.mean()), self.spread_macro())
-        return MetricResult(self.entry.facts["headline"], macro, micro, per_label)
-
-    def spread(self, j: int) -> Spread | None:
-        """Return the spread of the value of a label; None without influences."""
-        if self.influences is None or self.having is None:
-            return None
-        return label_spread(self.influences[:, j], self.having[:, j], int(self.n[j]))
-
-    def spread_macro(self) -> Spread | None:
-        """Return the spread of the mean over labels; None without influences."""
-        if self.influences is None or self.having is None:
-            return None
-        return macro_spread(self.influences, self.having, self.n)
-
-    def spread_micro(self) -> Spread | None:
-        """Return the spread of the value of all labels together; None without influences."""
-        if self.influences_micro is None or self.n_micro < self.entry.facts.get("micro_from", 0):
-            return None
-        return micro_spread(self.influences_micro, self.n_micro)
-
-    def _estimate(self, value: float | None, spread: Spread | None) -> Estimate | None:
-        return None if value is None else Estimate(*self._ends(value, spread))
-
-    def _ends(
-        self, value: float, spread: Spread | None
-    ) -> tuple[float, float | None, float | None]:
-        bounded = not self.entry.facts.get("unbounded", False)
-        ends = None if spread is None else interval(value, spread, bounded=bounded)
-        return (value, *(ends or (None, None)))
-
-
 def measure(
-    entry: Entry, settings: dict[str, Any], predictions: Predictions, units: np.ndarray | None
+    entry: Entry,
+    settings: dict[str, Any],
+    predictions: Predictions,
+    units: np.ndarray | None,
+    *,
+    grouped: bool = False,
 ) -> Measured:
     """Compute a metric, and the influence of each unit of tracks on it.
 
@@ -342,6 +282,8 @@ def measure(
     predictions : Predictions
     units : np.ndarray, shape (n_lines,), or None
         The lines that are left out together; None computes no influences.
+    grouped : bool
+        Whether they are lines of a group of tracks; otherwise they are those of a track.
     """
     metric = entry.load()
     truth, scores = predictions.truth, predictions.scores
@@ -355,41 +297,63 @@ def measure(
     micro_influences = None
     if left is not None and micro is not None:
         micro_influences = influence(left.micro, micro)
-    support = truth.sum(axis=0)
-    n_micro = int(min(support.sum(), truth.size - support.sum()))
-    if entry.facts.get("unbounded"):
-        n_micro = len(truth)
-    if predictions.times is not None:  # the events of a track are no independent trials
-        n_micro = min(n_micro, len(set(predictions.track_ids)))
-    if plain.per_label is None:
-        n_micro = len(truth if predictions.times is None else set(predictions.track_ids))
-        none = np.zeros(0, dtype=int)
-        return Measured(entry, [], None, micro, none, n_micro, None, micro_influences)
-    values = _with_both_classes(plain.per_label, truth, once)[0]
-    kept = np.flatnonzero(~np.ma.getmaskarray(values))
-    influences = having = None
-    if left is not None and units is not None and weights is not None:
-        per_label = _with_both_classes(left.per_label, truth, weights)
-        influences = influence(per_label[:, kept], values[kept])
-        having = np.zeros((len(weights), len(kept)), dtype=bool)
-        np.logical_or.at(having, units, truth[:, kept])
+    grouped = (
+        grouped or predictions.times is not None
+    )  # events of a track are no independent trials
+    having = _with_label(predictions)
+    n, n_micro = _tracks_behind(entry, having)
+    if grouped and weights is not None:
+        n_micro = min(n_micro, len(weights))
+    kept = np.zeros(0, dtype=int)
+    per_label = influences = units_having = None
+    if plain.per_label is not None:
+        values = _with_both_classes(plain.per_label, predictions, once)[0]
+        kept = np.flatnonzero(~np.ma.getmaskarray(values))
+        per_label = np.ma.getdata(values)[kept]
+    n = n[kept]
+    if per_label is not None and left is not None and units is not None and weights is not None:
+        without = _with_both_classes(left.per_label, predictions, weights)
+        influences = influence(without[:, kept], np.ma.array(per_label))
+        units_having = np.zeros((len(weights), len(kept)), dtype=bool)
+        np.logical_or.at(units_having, units, having[:, kept])
+        n = np.minimum(n, units_having.sum(axis=0)) if grouped else n
     return Measured(
         entry,
         [predictions.names[j] for j in kept],
-        np.ma.getdata(values)[kept],
+        per_label,
         micro,
-        np.minimum(support, len(truth) - support)[kept],
+        n,
         n_micro,
         influences,
         micro_influences,
-        having,
+        units_having,
+        grouped,
     )
 
 
+def _with_label(predictions: Predictions) -> np.ndarray:
+    """Return which tracks have each label; all have every number of a regression."""
+    truth = predictions.truth
+    return np.ones(truth.shape, dtype=bool) if predictions.regression else truth
+
+
+def _tracks_behind(entry: Entry, having: np.ndarray) -> tuple[np.ndarray, int]:
+    """Return the number of tracks on which the value of each label, and the micro value, rests."""
+    if entry.facts.get("regression"):
+        return np.full(having.shape[1], len(having)), len(having)
+    support = having.sum(axis=0)
+    n = np.minimum(support, len(having) - support)
+    if entry.facts.get("unbounded") or entry.facts["headline"] == "micro":
+        return n, len(having)
+    return n, int(min(support.sum(), having.size - support.sum()))
+
+
 def _with_both_classes(
-    per_label: np.ma.MaskedArray, truth: np.ndarray, weights: np.ndarray
+    per_label: np.ma.MaskedArray, predictions: Predictions, weights: np.ndarray
 ) -> np.ma.MaskedArray:
     """Mask the labels that all tracks of a weighting have, or no track."""
-    having = weights.astype(np.float64) @ truth.astype(np.float64)
+    if predictions.regression:
+        return per_label
+    having = weights.astype(np.float64) @ predictions.truth.astype(np.float64)
     one_class = (having == 0) | (having == weights.sum(axis=1, keepdims=True))
     return np.ma.array(per_label.data, mask=np.ma.getmaskarray(per_label) | one_class)

@@ -4,6 +4,10 @@ The same tracks are left out of both (`mcls.evaluation.jackknife`), so what make
 both does not blur their difference. The variance is enlarged as if the runs differed on two tracks
 more, as Agresti and Min [4]_ do it; otherwise few tracks on which they differ look too sure.
 
+Runs that were trained with several seeds are compared by their means over the seeds. Their
+difference varies with the test tracks and with the seeds; both variances add up, and the degrees of
+freedom are those of Welch and Satterthwaite [5]_.
+
 References
 ----------
 .. [1] Q. McNemar, "Note on the sampling error of the difference between correlated proportions or
@@ -13,6 +17,8 @@ References
 .. [3] C. Nadeau, Y. Bengio, "Inference for the generalization error", Machine Learning 52, 2003.
 .. [4] A. Agresti, Y. Min, "Simple improved confidence intervals for comparing matched proportions",
    Statistics in Medicine 24, 2005.
+.. [5] B. L. Welch, "The generalization of 'Student's' problem when several different population
+   variances are involved", Biometrika 34, 1947.
 """
 
 from collections.abc import Sequence
@@ -21,8 +27,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mcls.evaluation.classification import predicted_labels
-from mcls.evaluation.compute import Measured
-from mcls.evaluation.jackknife import LEVEL, Spread, macro_spread, micro_spread
+from mcls.evaluation.jackknife import LEVEL, Spread
+from mcls.evaluation.measured import Measured
 
 #: Probability of finding a difference that `tracks_needed` asks for.
 POWER = 0.8
@@ -44,7 +50,10 @@ class Difference:
     p : float or None
         Probability of a difference at least as large if there were none, two-sided.
     needed : int or None
-        Tracks needed to find a difference of this size with a probability of 80 %.
+        Tracks (or groups) needed to find a difference of this size with a probability of 80 %; None
+        if no number would do, because seeds differ more.
+    errors : tuple of float or None
+        The standard error over tracks and over seeds; None without several seeds.
     """
 
     value: float
@@ -52,55 +61,67 @@ class Difference:
     high: float | None = None
     p: float | None = None
     needed: int | None = None
+    errors: tuple[float, float] | None = None
 
 
-def difference(one: Measured, other: Measured, n_tracks: int) -> Difference | None:
+def difference(
+    one: Measured, other: Measured, n_units: int, *, seeds: Sequence[Sequence[float]] = ()
+) -> Difference | None:
     """Return the difference of the headline values of a metric.
 
     Parameters
     ----------
     one, other : Measured
-        The same metric of the same tracks in the same order, with influences.
-    n_tracks : int
-        Number of tracks.
+        The same metric of the same tracks in the same order, with influences. Of several seeds
+        their mean; see `mcls.evaluation.measured.mean_of`.
+    n_units : int
+        Number of tracks, or of groups.
+    seeds : sequence of sequence of float
+        The values of the metric of each seed, for each of the runs that has several. The variance
+        of their mean is added to that over tracks.
 
     Returns
     -------
     Difference or None
         None if the metric cannot be computed.
     """
-    if one.entry.facts["headline"] == "macro":
-        if not one.names or one.per_label is None or other.per_label is None:
-            return None
-        value = float(one.per_label.mean() - other.per_label.mean())
-        spread = None
-        if one.influences is not None and other.influences is not None and one.having is not None:
-            spread = macro_spread(one.influences - other.influences, one.having, one.n)
-    else:
-        if one.micro is None or other.micro is None:
-            return None
-        value, spread = one.micro - other.micro, None
-        if one.influences_micro is not None and other.influences_micro is not None:
-            spread = micro_spread(one.influences_micro - other.influences_micro, one.n_micro)
+    gap = one.minus(other)
+    if gap.value is None:
+        return None
+    spread = gap.spread_main()
     if spread is None:
-        return Difference(value)
-    if not one.entry.facts.get("unbounded"):
+        return Difference(gap.value)
+    facts = one.entry.facts
+    if not (facts.get("unbounded") or facts.get("regression")):
         spread = replace(spread, variance=spread.variance + _MORE / spread.n**2)
-    return _judged(value, spread, n_tracks)
+    return _judged(gap.value, spread, n_units, [_of_mean(values) for values in seeds])
 
 
-def _judged(value: float, spread: Spread, n_tracks: int) -> Difference:
+def _of_mean(values: Sequence[float]) -> Spread:
+    """Return the spread of the mean over seeds."""
+    n = len(values)
+    return Spread(float(np.var(values, ddof=1)) / n, n - 1.0, n)
+
+
+def _judged(value: float, spread: Spread, n_units: int, seeds: Sequence[Spread]) -> Difference:
     from scipy.stats import norm, t
 
-    error, df = float(np.sqrt(spread.variance)), max(spread.df, 1.0)
-    if error == 0:
+    every = [one for one in (spread, *seeds) if one.variance > 0]
+    if not every:
         return Difference(value, value, value, 1.0 if value == 0 else 0.0)
+    variance = sum(one.variance for one in every)
+    uncertain = sum(one.variance**2 / max(one.df, 1.0) for one in every)
+    error, df = float(np.sqrt(variance)), variance**2 / uncertain
     quantile = float(t.ppf((1 + LEVEL) / 2, df))
     needed = None
-    if value:
-        needed = int(np.ceil(n_tracks * ((quantile + norm.ppf(POWER)) * error / value) ** 2))
+    room = (value / (quantile + norm.ppf(POWER))) ** 2 - (variance - spread.variance)
+    if value and room > 0:  # else no number of tracks is enough, as seeds differ more
+        needed = int(np.ceil(n_units * spread.variance / room))
     p = float(2 * t.sf(abs(value) / error, df))
-    return Difference(value, value - quantile * error, value + quantile * error, p, needed)
+    ends = value - quantile * error, value + quantile * error
+    tracks, of_seeds = np.sqrt(spread.variance), np.sqrt(variance - spread.variance)
+    errors = (float(tracks), float(of_seeds)) if seeds else None
+    return Difference(value, *ends, p, needed, errors)
 
 
 def mcnemar(truth: np.ndarray, one: np.ndarray, other: np.ndarray) -> float:

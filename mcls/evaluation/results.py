@@ -81,6 +81,8 @@ class Evaluation:
         True if numbers were predicted, which are then the labels here.
     threshold : float, sequence of float or None
         Score from which a label counts as predicted; None if no metric used one.
+    n_groups : int or None
+        Number of groups over which intervals were computed; None if they are over tracks.
     confusion : list of list of int, or None
         Rows are true labels, columns predicted labels, both in the order of `names`.
     """
@@ -95,6 +97,7 @@ class Evaluation:
     intervals: bool
     regression: bool = False
     threshold: float | Sequence[float] | None = None
+    n_groups: int | None = None
     confusion: list[list[int]] | None = field(default=None, repr=False)
 
     @property
@@ -129,6 +132,12 @@ class Evaluation:
     def __getitem__(self, metric: str) -> MetricResult:
         return self.metrics[metric]
 
+    def _interval(self) -> dict[str, Any] | None:
+        if not self.intervals:
+            return None
+        over = "tracks" if self.n_groups is None else f"{self.n_groups} groups"
+        return {"level": LEVEL, "over": over, "method": "jackknife"}
+
     def as_dict(self) -> dict[str, Any]:
         """Return a JSON object: no NaN, no arrays."""
         n_used = len(self.names) - len(self.left_out)
@@ -138,9 +147,7 @@ class Evaluation:
             "n_labels": len(self.names),
             "multi_label": self.multi_label,
             **({"regression": True} if self.regression else {}),
-            "interval": {"level": LEVEL, "over": "tracks", "method": "jackknife"}
-            if self.intervals
-            else None,
+            "interval": self._interval(),
             "threshold": self.threshold,
             "left_out": self.left_out,
             "notes": self.notes,

@@ -10,6 +10,9 @@ With a column of parts (train, valid, test) the recipe is run once, into ``RUN/f
 
 A recipe with a table ``[tune]`` is tuned anew inside the train and valid part of each fold, and
 what this gives is run: nested cross-validation. ``RUN/fold-NAME/tune/`` says what was chosen.
+
+With several seeds ``RUN/seed-0/``, ``RUN/seed-1/``, ... are the cross-validations of each seed, and
+nothing else is in ``RUN/``.
 """
 
 import time
@@ -30,7 +33,7 @@ from mcls.disk.recipe import (
     space_of,
     table_of,
 )
-from mcls.disk.run import fold_folder, open_run, write_json
+from mcls.disk.run import fold_folder, open_run, seed_folders, write_json
 from mcls.disk.store import Store
 from mcls.disk.sums import SUMS, write_sums
 from mcls.disk.text_files import read_json
@@ -59,7 +62,8 @@ class CrossValidated:
     path : Path
         The folder of the folds.
     summary : dict
-        JSON-like: metrics per fold, their mean and standard deviation, and pooled.
+        JSON-like: metrics per fold, their mean and standard deviation, and pooled; with several
+        seeds their mean, and the metrics per seed.
     computed : int
         The number of folds that this call computed.
     """
@@ -96,7 +100,8 @@ def cross_validate(
     run : path
         The folder to make. The same command again computes only the missing folds.
     folds : Folds
-        As keywords: ``split``, ``labels``, ``group``, ``valid``, ``settings`` and ``seed``. With a
+        As keywords: ``split``, ``labels``, ``group``, ``valid``, ``settings``, ``seed`` and
+        ``seeds``. A seed draws all that is random: the valid part, initial weights, batches. With a
         part column in place of a fold column the recipe is run once. With ``valid=0`` settings are
         chosen by inner folds of the train part.
     overwrite : bool
@@ -124,6 +129,17 @@ def cross_validate(
     started = time.monotonic()
     opened, path = Store(Path(store)), Path(run)
     tables = recipe if isinstance(recipe, Mapping) else read_recipe(recipe)
+    if folds.seeds > 1 or seed_folders(path):
+        return _several_seeds(
+            tables,
+            opened.path,
+            path,
+            folds,
+            progress,
+            overwrite=overwrite,
+            origins=origins,
+            tuner=tuner,
+        )
     refuse_unknown_tables(tables)
     refuse_other_features(extraction_of(tables), opened)
     space = space_of(tables)
@@ -170,6 +186,55 @@ def cross_validate(
             path, runs, [fold or "test" for fold in names], seconds=time.monotonic() - started
         )
     return CrossValidated(path, summary, computed)
+
+
+def _several_seeds(
+    tables: Recipe, store: Path, path: Path, folds: Folds, progress: Progress | None, **options: Any
+) -> CrossValidated:
+    """Cross-validate with each seed."""
+    wanted = [folds.seed + i for i in range(folds.seeds)]
+    _refuse_other_seeds(path, [*map(str, wanted)])
+    path.mkdir(parents=True, exist_ok=True)
+    each = []
+    for i, seed in enumerate(wanted):
+        one: dict[str, Any] = {**vars(folds), "seed": seed, "seeds": 1}
+        tell = None if progress is None else partial(_of_several, progress, i, len(wanted))
+        each.append(
+            cross_validate(tables, store, path / f"seed-{seed}", progress=tell, **one, **options)
+        )
+    notes = list(dict.fromkeys(note for one in each for note in one.summary["notes"]))
+    seconds = round(sum(one.summary["seconds"] for one in each), 3)
+    summary = {**evaluate(path).as_dict(), "notes": notes, "seconds": seconds}
+    return CrossValidated(path, summary, sum(one.computed for one in each))
+
+
+def _refuse_other_seeds(path: Path, wanted: Sequence[str]) -> None:
+    """Refuse a folder with other seeds, or with a cross-validation that has none.
+
+    Raises
+    ------
+    ConfigError
+        Names what is there.
+    """
+    if path.exists() and not path.is_dir():
+        raise ConfigError(f"{path} is a file; expected a folder for the runs of the seeds")
+    there = seed_folders(path)
+    if any(seed not in wanted for seed in there):
+        raise ConfigError(
+            f"{path} holds the seeds {', '.join(there)}, and this asks for {', '.join(wanted)}; "
+            "choose another name, or ask for all of them with --seed and --seeds"
+        )
+    inside = sorted(item.name for item in path.iterdir()) if path.is_dir() else []
+    odd = [name for name in inside if not (name.startswith("seed-") or is_workspace(name))]
+    if odd:
+        raise ConfigError(
+            f"{path} holds other files ({', '.join(odd[:3])}); choose another folder for several "
+            "seeds"
+        )
+
+
+def _of_several(progress: Progress, i: int, n: int, done: int, total: int, seconds: float) -> None:
+    progress(i * total + done, n * total, seconds)
 
 
 def _check_tuning(space: Mapping[str, Any], folds: Folds, tuner: Tuner | None) -> None:

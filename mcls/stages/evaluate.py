@@ -10,7 +10,7 @@ import numpy as np
 from mcls.data.split_cells import usual_part
 from mcls.disk.event_table import EVENTS_FILE, read_event_table
 from mcls.disk.predictions import Predictions, join_predictions, read_predictions
-from mcls.disk.run import fold_folder, open_run, run_files
+from mcls.disk.run import fold_folder, open_run, run_files, seed_folders
 from mcls.disk.sums import check_sums
 from mcls.disk.text_files import read_json
 from mcls.errors import ConfigError, DataError, FormatError
@@ -20,6 +20,8 @@ from mcls.registry import entries
 from mcls.settings import split_spec
 from mcls.stages.calibrate import read_calibration, why_not
 from mcls.stages.predict_events import measure_events
+from mcls.stages.same_tracks import aligned
+from mcls.stages.scored_columns import column_of
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class RunEvaluation:
     path : Path
         The run folder or CSV.
     overall : Evaluation
-        Evaluation of all tracks of the part, with the folds pooled.
+        Evaluation of all tracks of the part, with the folds pooled; of several seeds the mean.
     folds : dict of str to Evaluation
         Evaluation of each fold, if there are several.
     across_folds : dict
@@ -43,6 +45,12 @@ class RunEvaluation:
     timelines : dict of str to Estimate
         Metrics of the timelines of all tracks of the part (`mcls.evaluation.sequences`), if the run
         learnt from events.
+    seeds : dict of str to Evaluation
+        Evaluation of each seed, if there are several.
+    across_seeds : dict
+        Mean and standard deviation over the seeds; empty with one.
+    by : str or None
+        Column of the groups over which the intervals are; None: over tracks.
     """
 
     path: Path
@@ -52,6 +60,9 @@ class RunEvaluation:
     split_id: str | None = None
     own_notes: tuple[str, ...] = ()
     timelines: dict[str, Estimate] = field(default_factory=dict)
+    seeds: dict[str, Evaluation] = field(default_factory=dict)
+    across_seeds: dict[str, Any] = field(default_factory=dict)
+    by: str | None = None
 
     @property
     def notes(self) -> list[str]:
@@ -70,6 +81,11 @@ class RunEvaluation:
         if self.folds:
             found["folds"] = {fold: one.as_dict() for fold, one in self.folds.items()}
             found["across_folds"] = self.across_folds
+        if self.seeds:
+            found["seeds"] = {seed: one.as_dict() for seed, one in self.seeds.items()}
+            found["across_seeds"] = self.across_seeds
+        if self.by is not None:
+            found["interval"] = {**(found["interval"] or {}), "by": self.by}
         return found
 
 
@@ -81,6 +97,8 @@ def evaluate(
     threshold: float | None = None,
     intervals: bool = True,
     confusion: bool = False,
+    by: str | None = None,
+    tracks: Path | str | None = None,
 ) -> RunEvaluation:
     """Evaluate the predictions of a run folder, a cross-validation or a CSV.
 
@@ -99,6 +117,11 @@ def evaluate(
         Compute 95 % confidence intervals.
     confusion : bool
         Compute the confusion matrix too.
+    by : str or None
+        Column of the tracks: intervals are over its groups, which are left out in turn, in place of
+        tracks.
+    tracks : path or None
+        The store or manifest with that column; None takes the store of the run.
 
     Returns
     -------
@@ -115,7 +138,8 @@ def evaluate(
         If a metric is unknown or unsuitable for the labels.
     """
     path = Path(path)
-    chosen, about = open_part(path, part)
+    seeds, about = open_seeds(path, part)
+    chosen = next(iter(seeds.values()))
     if threshold is not None and not chosen.multi_label:
         raise ConfigError(
             f"{path}: each track has one label, so the label with the highest score is predicted; "
@@ -126,24 +150,80 @@ def evaluate(
         "intervals": intervals,
         "confusion": confusion,
     }
-    overall = measure(chosen, metrics, **options)
-    folds = {}
+    group_of: dict[str, str] = {}
+    if by is not None:
+        cells = column_of(by, chosen.track_ids, about, None if tracks is None else Path(tracks))
+        group_of = dict(zip(chosen.track_ids, cells, strict=True))
+
+    def measured(several: Sequence[Predictions], wanted: Sequence[str] | None) -> Evaluation:
+        groups = [group_of[track] for track in several[0].track_ids] if group_of else None
+        return measure(several, wanted, groups=groups, **options)
+
+    overall = measured([*seeds.values()], metrics)
+    names, folds, each = list(overall.metrics), {}, {}
     if len(chosen.fold_names()) > 1:
-        asked = list(overall.metrics)
         folds = {
-            fold: measure(chosen.only(fold=fold), asked, **options) for fold in chosen.fold_names()
+            fold: measured([one.only(fold=fold) for one in seeds.values()], names)
+            for fold in chosen.fold_names()
         }
-    spread = across_folds(folds) if folds else {}
-    notes = tuple(_notes(overall, folds, chosen.probabilities is not None))
-    if chosen.times is not None:
-        n_tracks = len(set(chosen.track_ids))
-        said = f"{len(chosen)} events of {n_tracks} tracks, whose times were given"
-        notes = (f"these are the labels of {said}", *notes)
     timelines = {}
-    if not metrics and path.is_dir() and (path / EVENTS_FILE).is_file():
-        tracks = read_event_table(path / EVENTS_FILE)
-        timelines = measure_events(tracks, set(chosen.parts), intervals=intervals)
-    return RunEvaluation(path, overall, folds, spread, about.get("split_id"), notes, timelines)
+    has_events = path.is_dir() and (path / EVENTS_FILE).is_file()  # not of train tracks
+    if not metrics and has_events and "train" not in chosen.parts:
+        events = read_event_table(path / EVENTS_FILE)
+        timelines = measure_events(events, set(chosen.parts), intervals=intervals)
+    if len(seeds) > 1:
+        each = {seed: measured([one], names) for seed, one in seeds.items()}
+    return RunEvaluation(
+        path,
+        overall,
+        folds,
+        across_folds(folds) if folds else {},
+        about.get("split_id"),
+        (*_often(chosen), *_notes(overall, folds, chosen.probabilities is not None)),
+        timelines,
+        each,
+        across_folds(each) if each else {},
+        by,
+    )
+
+
+def open_seeds(path: Path, part: str | None) -> tuple[dict[str, Predictions], dict[str, Any]]:
+    """Return the predictions of a part by seed, and the ``about.json`` of the first run.
+
+    Parameters
+    ----------
+    path : Path
+        See `evaluate`.
+    part : str or None
+        None takes ``test``, or all tracks if there are no parts.
+
+    Returns
+    -------
+    seeds : dict of str to Predictions
+        Of each seed, with the same tracks in the same order. Without several seeds there is one
+        entry, with an empty name if the seed is not known.
+    about : dict
+
+    Raises
+    ------
+    DataError
+        If the part has no tracks, or the seeds scored different ones.
+    """
+    folders = seed_folders(path) or {"": path}
+    found: dict[str, Predictions] = {}
+    abouts = []
+    for seed, folder in folders.items():
+        one, about = open_part(folder, part)
+        if found:
+            first, known = next(iter(found.items()))
+            one = aligned(folders[first], known, folder, one)
+        name = seed or ("" if about.get("seed") is None else str(about["seed"]))
+        found[name] = one
+        abouts.append(about)
+    ids = [about.get("split_id") for about in abouts]
+    by_seed = dict(zip(found, ids, strict=True))
+    split_id = ids[0] if len(set(ids)) == 1 else None
+    return found, {**abouts[0], "split_id": split_id, "split_ids": by_seed}
 
 
 def _notes(overall: Evaluation, folds: Mapping[str, Evaluation], calibrated: bool) -> list[str]:
@@ -164,6 +244,18 @@ def _notes(overall: Evaluation, folds: Mapping[str, Evaluation], calibrated: boo
             "calibrated on it"
         )
     return found
+
+
+def _often(chosen: Predictions) -> list[str]:
+    """Say if tracks are scored in several folds, as those of the train part are."""
+    n = len(set(chosen.track_ids))
+    if n == len(chosen):
+        return []
+    if chosen.times is not None:
+        return [
+            f"these are the labels of {len(chosen)} events of {n} tracks, whose times were given"
+        ]
+    return [f"the {len(chosen)} are scores of {n} tracks, most of which are in several folds"]
 
 
 def run_threshold(about: dict[str, Any]) -> float | list[float] | None:
@@ -205,6 +297,9 @@ def open_predictions(path: Path, part: str | None = None) -> tuple[Predictions, 
         read = read_predictions(path)
         return replace(read, parts=[usual_part(part) for part in read.parts]), {}
     predictions = path / "predictions.csv"
+    if seeds := seed_folders(path):
+        first = next(iter(seeds.values()))
+        raise FormatError(f"{path} holds {len(seeds)} seeds, and one is needed; name {first}")
     if not predictions.is_file():
         raise FormatError(
             f"{path} has no predictions.csv; expected a folder made by `mcls train` or `mcls cv`, "

@@ -136,3 +136,4 @@ class Folds:
         metavar="KEY=VALUE",
     )
     seed: int = option(0, "Random seed.")
+    seeds: int = option(1, "Train each fold with this many seeds, from --seed on.", min=1)

@@ -4,8 +4,8 @@ A model is a classifier or a net (`mcls.stages.train_net`). A classifier learns 
 windows or whole tracks, according to the chain. Every row has the labels of its track. Settings of
 a classifier are chosen on the valid part, or by folds of the train part in which the rows of a
 group stay together. The scores of rows, or of a net's segments, are combined to scores of tracks
-(`mcls.evaluation.aggregate`). The tracks of the train part are scored, too, except augmented copies,
-so that overfitting can be seen.
+(`mcls.evaluation.aggregate`). The tracks of the train part are scored, too, except augmented
+copies, so that overfitting can be seen.
 """
 
 import time
@@ -204,10 +204,10 @@ def fill_run(
     trained_at = time.monotonic()
     scores = _score(plan, model, (encoded(i)[0] for i in map(int, scored)))
     scored_at = time.monotonic()
-    learnt = _originals(plan)
-    kept = (rows[i] if i in rows else encoded(i)[0] for i in map(int, learnt))
+    originals = _originals(plan)
+    kept = (rows[i] if i in rows else encoded(i)[0] for i in map(int, originals))
     scores += _score(plan, model, kept)
-    predictions = _predictions(plan, np.concatenate([scored, learnt]), scores)
+    predictions = _predictions(plan, np.concatenate([scored, originals]), scores)
     write_predictions(folder / "predictions.csv", predictions)
     calibration, more["calibration"] = calibrate_run(plan, model, predictions, held_out)
     metrics: dict[str, Any] = {
