@@ -31,6 +31,9 @@ _STORE, _DICTIONARY, _WHICH = "Track of a store", "Dictionary", "What to show"
     help="Plot how often labels of each probability are true.",
 )
 @_option(
+    _SCORES, "--errors", is_flag=True, help="Plot the tracks that are wrong, most confident first."
+)
+@_option(
     _SCORES,
     "--embedding",
     type=click.Choice(["pca", "tsne"]),
@@ -167,7 +170,7 @@ _STORE, _DICTIONARY, _WHICH = "Track of a store", "Dictionary", "What to show"
     _WHICH,
     "--top",
     type=click.IntRange(min=1),
-    help="Number of atoms, filters, labels, maps or units to show.",
+    help="Number of atoms, filters, labels, maps, units or errors to show.",
     show_default=False,
 )
 @_option(_WHICH, "--store", type=FILE, help="Store that holds TRACK, if it is not an audio file.")
@@ -176,7 +179,7 @@ _STORE, _DICTIONARY, _WHICH = "Track of a store", "Dictionary", "What to show"
     "--audio-root",
     type=FILE,
     metavar="DIR",
-    help="Folder of the audio; the segments of --exciting are written as WAV files too.",
+    help="Folder of the audio, to draw --errors, and to write the segments of --exciting.",
 )
 @click.option(
     "-o",
@@ -198,10 +201,11 @@ def command(paths: tuple[Path, ...], out: Path, **options: Any) -> None:
     --alignment the filters, the saliency, the scores over time or the states
     of its model, where TRACK is an audio file or the id of a track of the
     store; with --track, --maximise or --exciting the units of its --layer.
-    With --roc, --pr and --calibration the curves of each label, of one run
-    or several. Several runs: their learning curves together. Recipe: the
-    learning rate schedule of its [train]. Audio file: every feature over
-    time, as extract computes it.
+    With --roc, --pr and --calibration the curves of each label, with
+    --embedding the tracks as points, of one run or several; with --errors
+    the tracks that are wrong, most confident first. Several runs: their
+    learning curves together. Recipe: the learning rate schedule of its
+    [train]. Audio file: every feature over time, as extract computes it.
 
     Atoms are shown in the units of the feature (raw, the default if rows
     are frequencies), in standard deviations (standardized, the default
@@ -217,6 +221,8 @@ def command(paths: tuple[Path, ...], out: Path, **options: Any) -> None:
       mcls plot nmf.h5 -o rows.png --reconstruct 12 --store mel.h5
       mcls plot runs/vq -o confusion.svg
       mcls plot runs/vq runs/stats -o curves.png --roc --pr
+      mcls plot runs/fcn4 runs/vq -o points.png --embedding tsne
+      mcls plot runs/fcn4 -o wrong.png --errors --audio-root FOLDER
       mcls plot runs/fcn4 -o filters.png --filters
       mcls plot runs/fcn4 -o kernels.png --filters --layer conv2
       mcls plot runs/fcn4 -o why.png --saliency song.wav --label jazz

@@ -1,15 +1,21 @@
 """The errors of predictions, the most confident first, and the tracks that are least sure.
 
-Everything is in the unit of the scores: give calibrated probabilities where there are any, so that
-the margins of labels can be compared.
+Everything is in the unit of the scores that are given: `amounts` chooses probabilities where they
+can be compared, and `limits_of` the score from which a label counts as predicted.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
+from mcls.disk.predictions import Predictions
+from mcls.errors import ConfigError
 from mcls.evaluation.classification import predicted_labels
+
+#: Score from which labels count as predicted, of all or each; None: that of the highest score is.
+Thresholds = float | np.ndarray | None
 
 ErrorKind = Literal["wrong", "false positive", "false negative"]
 
@@ -37,11 +43,49 @@ class LabelError:
     margin: float
 
 
+def amounts(predictions: Predictions) -> tuple[np.ndarray, str]:
+    """Return by what tracks are ordered, and its name: probabilities, or scores without any.
+
+    Scores are also taken where tracks have several labels, as thresholds are those of scores.
+    """
+    if predictions.regression:
+        return predictions.scores, "predicted"
+    sure = predictions.probabilities
+    if sure is None or predictions.multi_label:
+        return predictions.scores, "score"
+    if (sure.argmax(axis=1) != predictions.scores.argmax(axis=1)).any():
+        return predictions.scores, "score"
+    return sure, "probability"
+
+
+def limits_of(predictions: Predictions, threshold: float | Sequence[float] | None) -> Thresholds:
+    """Return the score from which labels count as predicted; None with one label per track.
+
+    Parameters
+    ----------
+    predictions : Predictions
+    threshold : float, sequence of float or None
+        The threshold of the run; None: 0.5.
+
+    Raises
+    ------
+    ConfigError
+        If no threshold is known, and scores are no probabilities.
+    """
+    if not predictions.multi_label:
+        return None
+    scores = predictions.scores
+    if threshold is None and (scores.min() < 0 or scores.max() > 1):
+        said = f"scores from {scores.min():.3g} to {scores.max():.3g} are not probabilities"
+        raise ConfigError(f"{said}, and no threshold is known")
+    return np.asarray(0.5 if threshold is None else threshold, dtype=float)
+
+
 def worst_errors(
     truth: np.ndarray,
     scores: np.ndarray,
     *,
-    threshold: float | np.ndarray | None = None,
+    threshold: Thresholds = None,
     most: int | None = None,
 ) -> list[LabelError]:
     """Return the errors of predictions, those of the largest margin first.
@@ -85,7 +129,7 @@ def worst_errors(
 def least_sure(
     scores: np.ndarray,
     *,
-    threshold: float | np.ndarray | None = None,
+    threshold: Thresholds = None,
     most: int | None = None,
 ) -> np.ndarray:
     """Return the tracks that are least sure, right or wrong, the least sure first.
@@ -109,7 +153,7 @@ def least_sure(
     return np.argsort(distances, kind="stable")[:most]
 
 
-def _kind(threshold: float | np.ndarray | None, has_it: bool) -> ErrorKind:
+def _kind(threshold: Thresholds, has_it: bool) -> ErrorKind:
     if threshold is None:
         return "wrong"
     return "false negative" if has_it else "false positive"

@@ -9,8 +9,8 @@ from mcls.chain.last_rows import last_rows_chain, mean_row
 from mcls.chain.match import encoded_track, rows_for_run
 from mcls.disk.predictions import Predictions
 from mcls.disk.run import Run, open_run
-from mcls.disk.store import Store
 from mcls.errors import ConfigError, DataError, suggest
+from mcls.inspection.run_parts import open_run_store
 from mcls.inspection.several_runs import run_names
 from mcls.plots.embedding import MOST_LABELS, MOST_PANELS, EmbeddingPanel, draw_embedding
 from mcls.plots.page import Figure, shortened
@@ -108,13 +108,10 @@ def _run(path: Path) -> Run:
 
 def _last_rows(run: Run, chosen: Predictions, store: Path | None) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean last row of each track that is shown, and their places in the part."""
-    place = Path(store or run.about.get("store", ""))
-    if not place.is_file():
-        raise DataError(f"{run.path}: there is no store at {place}; name it with --store")
     kept = np.arange(len(chosen))
     if len(kept) > _MOST:
         kept = np.sort(np.random.default_rng(0).choice(kept, _MOST, replace=False))
-    opened, chain = Store(place), last_rows_chain(run)
+    opened, chain = open_run_store(run.path, run.about, store), last_rows_chain(run)
     steps = rows_for_run(opened, chain)
     found = [encoded_track(steps, chain, opened.index_of(chosen.track_ids[i]))[0] for i in kept]
     return np.array([mean_row(rows) for rows in found]), kept

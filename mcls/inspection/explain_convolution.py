@@ -12,10 +12,10 @@ from mcls.chain.model_cache import fitted_model
 from mcls.chain.step import axes_of
 from mcls.disk.chain import Chain
 from mcls.disk.outputs import check_replaced
-from mcls.disk.run import open_run
 from mcls.disk.store import Store
 from mcls.disk.workspace import written_whole
 from mcls.errors import ConfigError, DataError, suggest
+from mcls.inspection.run_parts import open_net_run
 from mcls.nets.describe import NetLayer, describe_net
 from mcls.nets.receptive_field import ReceptiveField, receptive_fields
 from mcls.registry import entries, find
@@ -134,9 +134,7 @@ def _net_and_rows(
         return net, given, facts["labels"], facts["frames"], rows, stored.chain
     if not Path(net).is_dir():
         raise ConfigError(f"{net}: there is no such run, and {suggest(net, entries('nets'))}")
-    run = open_run(Path(net))
-    if run.net_file is None:
-        raise ConfigError(f"{net}: its model is not a net, so it has no layers")
+    run = open_net_run(Path(net), "layers")
     if list(settings) or feature is not None:
         raise ConfigError(f"{net} is a run, which has its own settings and feature")
     model, chain = fitted_model(run), run.chain()

@@ -11,12 +11,11 @@ from mcls.chain.model_cache import net_of_labels
 from mcls.disk.events import hold_events
 from mcls.disk.labels import split_labels
 from mcls.disk.outputs import check_replaced
-from mcls.disk.run import open_run
-from mcls.disk.store import Store
 from mcls.disk.workspace import written_whole
 from mcls.errors import ConfigError, DataError, suggest
 from mcls.explain.surfaces import SURFACES, Surface, interpolated
 from mcls.explain.trajectories import Trajectory, trajectories
+from mcls.inspection.run_parts import open_net_run, open_run_store
 from mcls.parallel.progress import Progress
 from mcls.settings import function_of
 
@@ -112,13 +111,11 @@ def _slice_of(
 
     from mcls.explain.loss_slice import loss_slice
 
-    run = open_run(path)
-    if run.net_file is None:
-        raise ConfigError(f"{path}: its model is not a net, so there are no weights to slice")
+    run = open_net_run(path, "weights to slice")
     if n_points < 4:
         raise ConfigError(f"n_points={n_points}; expected 4 or more")
     model, chain = net_of_labels(run), run.chain()
-    store = Store(place or Path(run.about.get("store", "")))
+    store = open_run_store(path, run.about, place)
     steps = rows_for_run(store, chain)
     learnt = set(model.spec.learnt_from)
     tracks = [i for i, name in enumerate(store.track_ids) if name in learnt]

@@ -14,6 +14,7 @@ from mcls.disk.run import Run, open_run
 from mcls.disk.store import Store
 from mcls.errors import ConfigError, DataError, suggest
 from mcls.inspection.over_time import run_axes, scores_over_time
+from mcls.inspection.run_parts import open_net_run
 from mcls.inspection.saliency import METHODS
 from mcls.plots.axes import DimensionAxis
 from mcls.plots.page import Figure, shortened
@@ -219,12 +220,7 @@ def plot_alignment(
 
 
 def _net_of(path: Path) -> tuple[Run, "TrainedNet"]:
-    run = open_run(path)
-    if run.net_file is None:
-        raise ConfigError(
-            f"{path}: its model is not a net, so it has no saliency; give a run of "
-            "a net (mcls list nets)"
-        )
+    run = open_net_run(path, "saliency")
     return run, fitted_model(run)
 
 

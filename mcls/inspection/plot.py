@@ -66,22 +66,20 @@ def plot(path: Path | str | Sequence[Path], out: Path | str, **options: Any) -> 
     check_replaced(out, MARKS[out.suffix.lower()], "a plot")
     given = {key: value for key, value in options.items() if value not in (None, False, (), [])}
     with style():
-        if "audio_root" in given:
-            given["out"] = out  # audio is written beside the image
-        page, shows = _drawn(paths, given)
+        page, shows = _drawn(paths, out, given)
         with written_whole(out) as temporary:
             save(page, temporary, out.suffix)
     return Plotted(out, shows)
 
 
-def _drawn(paths: list[Path], given: dict[str, Any]) -> tuple[Figure, str]:
+def _drawn(paths: list[Path], out: Path, given: dict[str, Any]) -> tuple[Figure, str]:
     """Draw paths of one kind."""
     if twice := next((path for path in paths if paths.count(path) > 1), None):
         raise ConfigError(f"{twice} is given twice")
     kinds = {path: _kind(path) for path in paths}
     if len(paths) > 1 and (odd := next((p for p in paths if kinds[p] != "run"), None)):
         raise ConfigError(f"{odd} is a {kinds[odd]}; only runs can be plotted together")
-    return view_for(kinds[paths[0]], paths, given).draw(paths, given)
+    return view_for(kinds[paths[0]], paths, given).draw(paths, out, given)
 
 
 def _kind(path: Path) -> str:

@@ -11,11 +11,12 @@ from mcls.chain.model_cache import fitted_model
 from mcls.chain.step import RowAxes, axes_of
 from mcls.disk.audio import Excerpt, read_audio
 from mcls.disk.chain import Chain
-from mcls.disk.run import Run, open_run
+from mcls.disk.run import Run
 from mcls.disk.store import Store
 from mcls.disk.stored_rows import StoredRows
 from mcls.disk.write_audio import check_wav, write_wav
 from mcls.errors import ConfigError, DataError
+from mcls.inspection.run_parts import open_net_run, open_run_store
 from mcls.plots.maps import draw_maps
 from mcls.plots.page import Figure, shortened
 from mcls.training.segments import grid
@@ -44,10 +45,7 @@ class NetRun:
 
     def store(self, place: Path | None) -> tuple[Store, dict[int, StoredRows]]:
         """Return the store of the run, and the rows in it that its chain starts from."""
-        path = Path(place or self.run.about.get("store", ""))
-        if not path.is_file():
-            raise DataError(f"there is no store at {path}; name it with --store")
-        store = Store(path)
+        store = open_run_store(self.run.path, self.run.about, place)
         return store, rows_for_run(store, self.chain)
 
 
@@ -59,11 +57,7 @@ def net_of(path: Path) -> NetRun:
     ConfigError
         If its model is not a net.
     """
-    run = open_run(path)
-    if run.net_file is None:
-        raise ConfigError(
-            f"{path}: its model is not a net, so it has no filters and no hidden units"
-        )
+    run = open_net_run(path, "filters and no hidden units")
     model, chain = fitted_model(run), run.chain()
     axes = axes_of(chain, run.about.get("sample_rate"), model.spec.n_dims)
     return NetRun(run, model, chain, axes)

@@ -30,6 +30,8 @@ class View:
         several can ask together; empty: none does.
     takes : frozenset of str
         Its other options.
+    writes : bool
+        Whether it writes files beside the image, so that it gets the keyword ``out``.
     paths : {'one', 'several', 'any'}
         How many paths it shows. For other than one the function takes a list.
     """
@@ -39,12 +41,15 @@ class View:
     value: str = ""
     takes: Collection[str] = frozenset()
     paths: str = "one"
+    writes: bool = False
 
-    def draw(self, paths: list[Any], given: dict[str, Any]) -> tuple[Figure, str]:
+    def draw(self, paths: list[Any], out: Path, given: dict[str, Any]) -> tuple[Figure, str]:
         """Call the function with the options that were given."""
         module, name = self.function.split(".")
         options = {key: value for key, value in given.items() if key not in self.asks}
         asked = [key for key in self.asks if key in given]
+        if self.writes:
+            options["out"] = out
         if self.value:
             options[self.value] = tuple(asked) if len(self.asks) > 1 else given[asked[0]]
         function = getattr(import_module(f"mcls.inspection.{module}"), name)
@@ -81,6 +86,7 @@ VIEWS: dict[str, list[View]] = {
             "any",
         ),
         View("histograms.plot_histograms", ("histograms",)),
+        View("errors.plot_errors", ("errors",), "", {"part", "top", "store", "audio_root"}),
         View("filters.plot_filters", ("filters",), "", {"top", "layer"}),
         View("net.plot_saliency", ("saliency",), "track", {"label", "store", "how", "layer"}),
         View("net.plot_taggram", ("taggram",), "track", {"store", "every", "top"}),
@@ -91,7 +97,8 @@ VIEWS: dict[str, list[View]] = {
             "units.plot_exciting",
             ("exciting",),
             "exciting",
-            {"layer", "store", "top", "audio_root", "out"},
+            {"layer", "store", "top", "audio_root"},
+            writes=True,
         ),
     ],
     "audio file": [View("audio.plot_audio", takes={"features"})],

@@ -12,13 +12,14 @@ from mcls.chain.match import rows_of_track
 from mcls.disk.audio import Excerpt, parse_excerpt
 from mcls.disk.run import Run
 from mcls.errors import DataError, MclsError
+from mcls.evaluation.errors import amounts
 from mcls.features.extractor import Extractor
 from mcls.features.specs import FeatureSpec
 from mcls.inspection.over_time import scores_over_time
 from mcls.plots.colours import ROWS
 from mcls.plots.track import thinned
 from mcls.registry import find
-from mcls.report.listed import ListedTrack, amounts, predicted
+from mcls.report.listed import ListedTrack, predicted
 from mcls.report.listen import Listening, Player, find_audio
 from mcls.report.runs import ReportedRun, RunStore, store_of
 from mcls.settings import resolve

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from mcls.report.listed import amounts
+from mcls.evaluation.errors import amounts
 from mcls.report.runs import ReportedRun
 
 #: Labels up to which the matrix is shown; of more labels, the most frequent confusions.

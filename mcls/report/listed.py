@@ -5,14 +5,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from mcls.disk.predictions import Predictions
+from mcls.errors import ConfigError
 from mcls.evaluation.classification import predicted_labels
-from mcls.evaluation.errors import LabelError, least_sure, worst_errors
+from mcls.evaluation.errors import (
+    LabelError,
+    Thresholds,
+    amounts,
+    least_sure,
+    limits_of,
+    worst_errors,
+)
 
 #: Labels whose scores are shown of a track, at least.
 _LABELS = 4
-
-#: Score from which labels count as predicted; None: the one of the highest score.
-_Limits = float | np.ndarray | None
 
 
 @dataclass(frozen=True)
@@ -54,21 +59,6 @@ class Lists:
     missing: str = ""
 
 
-def amounts(predictions: Predictions) -> tuple[np.ndarray, str]:
-    """Return by what tracks are ordered, and its name: probabilities, or scores without any.
-
-    Scores are also taken where tracks have several labels, as thresholds are those of scores.
-    """
-    if predictions.regression:
-        return predictions.scores, "predicted"
-    sure = predictions.probabilities
-    if sure is None or predictions.multi_label:
-        return predictions.scores, "score"
-    if (sure.argmax(axis=1) != predictions.scores.argmax(axis=1)).any():
-        return predictions.scores, "score"
-    return sure, "probability"
-
-
 def choose_listed(
     predictions: Predictions, threshold: float | list[float] | None, most: int
 ) -> Lists:
@@ -87,12 +77,10 @@ def choose_listed(
     if predictions.regression:
         return _of_numbers(predictions, most)
     values, name = amounts(predictions)
-    limits: _Limits = None
-    if predictions.multi_label:
-        if threshold is None and (values.min() < 0 or values.max() > 1):
-            said = f"scores from {values.min():.3g} to {values.max():.3g} are not probabilities"
-            return Lists([], [], 0, f"{said}, and no threshold is known")
-        limits = np.asarray(0.5 if threshold is None else threshold, dtype=float)
+    try:
+        limits = limits_of(predictions, threshold)
+    except ConfigError as error:
+        return Lists([], [], 0, str(error))
     found = worst_errors(predictions.truth, values, threshold=limits)
     first = {one.track: one for one in reversed(found)}  # of each track the worst
     order = list(dict.fromkeys(one.track for one in found))
@@ -103,7 +91,7 @@ def choose_listed(
 
 
 def _error(
-    predictions: Predictions, values: np.ndarray, limits: _Limits, error: LabelError, name: str
+    predictions: Predictions, values: np.ndarray, limits: Thresholds, error: LabelError, name: str
 ) -> ListedTrack:
     i, j, names = error.track, error.label, predictions.names
     true = [int(k) for k in np.flatnonzero(predictions.truth[i])]
@@ -119,7 +107,9 @@ def _error(
     return ListedTrack(i, said, _shown(values[i], [j, *true]))
 
 
-def _unsure(predictions: Predictions, values: np.ndarray, limits: _Limits, i: int) -> ListedTrack:
+def _unsure(
+    predictions: Predictions, values: np.ndarray, limits: Thresholds, i: int
+) -> ListedTrack:
     names = predictions.names
     true = [int(k) for k in np.flatnonzero(predictions.truth[i])]
     if limits is None:
@@ -131,7 +121,7 @@ def _unsure(predictions: Predictions, values: np.ndarray, limits: _Limits, i: in
     return ListedTrack(i, said, _shown(values[i], [j, *true]))
 
 
-def _limit(limits: _Limits, j: int) -> str:
+def _limit(limits: Thresholds, j: int) -> str:
     assert limits is not None
     at = np.asarray(limits)
     return f"threshold {at if at.ndim == 0 else at[j]:.2f}"

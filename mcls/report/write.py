@@ -9,12 +9,13 @@ from mcls import __version__
 from mcls.disk.outputs import check_replaced, check_suffix
 from mcls.disk.workspace import written_whole
 from mcls.errors import ConfigError
+from mcls.evaluation.errors import amounts
 from mcls.parallel.progress import Progress
 from mcls.report.cards import Card, CardMaker
 from mcls.report.charts import Chart
 from mcls.report.confusion import confusion_of
 from mcls.report.leaderboard import leaderboard
-from mcls.report.listed import ListedTrack, Lists, amounts, choose_listed
+from mcls.report.listed import ListedTrack, Lists, choose_listed
 from mcls.report.listen import Audio, Listening
 from mcls.report.page import MARK, check_extra, page
 from mcls.report.pictures import pictures_of
