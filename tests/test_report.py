@@ -247,6 +247,14 @@ def test_a_table_of_predictions_is_reported_too(made: Path) -> None:
     assert embedded(made / "csv.html", "audio")
 
 
+def test_events_are_named_with_their_times(tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text(
+        "track_id,time,labels,score:a,score:b\nx,0.5-0.75,a,0,1\nx,0.75-2,b,0,1\ny,0-1,a,1,0\n"
+    )
+    mcls("report", tmp_path / "p.csv", "-o", tmp_path / "p.html")
+    assert "x, 0.5-0.75 s Predicted b with score 1.00" in text_of(tmp_path / "p.html")
+
+
 def test_audio_is_embedded_up_to_the_budget_and_the_rest_is_said(made: Path) -> None:
     out = made / "budget.html"
     mcls("report", made / "one", "-o", out, "--top", 3)

@@ -51,7 +51,7 @@ class Card:
     key : str
         Unique on the page.
     title : str
-        The ``track_id``.
+        The ``track_id``, and of an event its times.
     said : str
     facts : str
         True and predicted labels, part and fold.
@@ -126,7 +126,7 @@ class CardMaker:
         ]
         return Card(
             f"{self.key}-t{i}",
-            track if run.predictions.times is None else f"{track}, {run.predictions.times[i]} s",
+            run.title(i),
             listed.said,
             self._facts(i),
             scores,

@@ -57,7 +57,7 @@ def _tracks(
     for cell in cells.values():
         ranked = sorted(cell["list"], key=lambda one: -one[1])[:_TRACKS]
         cell["list"] = [
-            [predictions.track_ids[line], f"{amount} {value:.2f}", cards.get(line, "")]
+            [run.title(line), f"{amount} {value:.2f}", cards.get(line, "")]
             for line, value in ranked
         ]
     return cells

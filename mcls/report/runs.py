@@ -11,7 +11,7 @@ from mcls.disk.store import Store
 from mcls.disk.stored_rows import StoredRows
 from mcls.errors import DataError, MclsError
 from mcls.evaluation.compute import default_metrics
-from mcls.stages.evaluate import RunEvaluation, evaluate, open_predictions, run_threshold
+from mcls.stages.evaluate import RunEvaluation, evaluate, open_part, run_threshold
 
 #: Metrics that the report shows beside those that `mcls eval` shows.
 _MORE = ("auc", "ap")
@@ -47,6 +47,12 @@ class ReportedRun:
         """Return the run that scored the track in line `i`, if its folder is known."""
         return self.folders.get(self.predictions.folds[i])
 
+    def title(self, i: int) -> str:
+        """Return the track in line `i`, and of an event its start and end."""
+        times = self.predictions.times
+        track = self.predictions.track_ids[i]
+        return track if times is None or not times[i] else f"{track}, {times[i]} s"
+
     @property
     def runs(self) -> list[Run]:
         """The run folders, each once."""
@@ -68,12 +74,7 @@ def read_runs(paths: Sequence[Path], part: str | None) -> list[ReportedRun]:
 
 
 def _read(path: Path, name: str, part: str | None) -> ReportedRun:
-    predictions, about = open_predictions(path)
-    chosen = ("test" if any(predictions.parts) else "") if part is None else part
-    try:
-        some = predictions.only(chosen)
-    except DataError as error:
-        raise DataError(f"{path}: {error}") from error
+    some, about = open_part(path, part)
     one_label = not some.multi_label and not some.regression
     metrics = default_metrics(some)
     if not some.regression:

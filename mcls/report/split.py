@@ -53,6 +53,7 @@ def report_split(run: ReportedRun, stores: Mapping[str, RunStore]) -> SplitRepor
     rows, findings, checked = [], [], []
     labels: dict[str, Counter[str]] = {}  # by part; of several runs the test part of each
     alone = len(run.runs) == 1
+    counted = not run.predictions.regression and run.predictions.times is None
     for fold, folder in run.folders.items():
         parts = parts_of(folder)
         store = stores[fold].store
@@ -62,7 +63,7 @@ def report_split(run: ReportedRun, stores: Mapping[str, RunStore]) -> SplitRepor
             checked.append(f"{folder.path.name}: not checked, as {stores[fold].missing}.")
             rows.append([*row, "", "", ""])
             continue
-        found, groups = _check(folder, parts, store, labels, alone)
+        found, groups = _check(folder, parts, store, labels, alone=alone, counted=counted)
         findings += [f"{folder.path.name}: {one}" for one in found]
         rows.append([*row, *(str(groups[part] or "") for part in _PARTS)])
     columns = ["run", *_PARTS, *(f"{part} groups" for part in _PARTS)]
@@ -86,7 +87,9 @@ def _check(
     parts: Mapping[str, str],
     store: Store,
     labels: dict[str, Counter[str]],
+    *,
     alone: bool,
+    counted: bool,
 ) -> tuple[list[str], Counter[str]]:
     """Return leaks and the groups per part, and count tracks per label and part."""
     of_track = [parts.get(track, "") for track in store.track_ids]
@@ -107,7 +110,7 @@ def _check(
         pairs = [" = ".join(store.track_ids[i] for i in some[:3]) for some in leaks.audio]
         findings.append(f"{len(pairs)} identical files are in several parts: {first_few(pairs)}")
     column = settings.get("labels", "labels")
-    if column in store.tracks and not run.regression:
+    if counted and column in store.tracks:
         for part, cell in zip(of_track, store.column(column), strict=True):
             key = part if alone else run.path.name
             if part and (alone or part == "test"):
