@@ -1,6 +1,7 @@
 """``mcls learn-dict``: learn a dictionary from the train part."""
 
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,19 @@ from mcls.cli.progress import done_line, progress_bar
 from mcls.cli.recipe_defaults import check_features
 from mcls.data.options import Split
 from mcls.dictionaries.options import Learning
+
+
+def _accuracy(history: Sequence[Mapping[str, float]]) -> str:
+    """Return a line with the share of rows whose label a dictionary finds; empty without labels."""
+    last = history[-1] if history else {}
+    parts = {"train": "accuracy", "valid": "valid_accuracy"}
+    shown = [
+        f"{100 * last[name]:.1f} % of the {part} rows"
+        for part, name in parts.items()
+        if name in last
+    ]
+    said = "the label of the lowest free energy is right for"
+    return f"{said} {' and '.join(shown)}" if shown else ""
 
 
 @click.command(cls=SectionedCommand)
@@ -40,6 +54,7 @@ def command(store: Path, out: Path, as_json: bool, **options: Any) -> None:
       mcls learn-dict mel.h5 d.h5 --size 1024 --context 8 --whiten 0.9
       mcls learn-dict mel.h5 d.h5 --feature mel --context 8 --sampling onset
       mcls learn-dict mfcc.h5 vq1.h5 --split fold --fold 1
+      mcls learn-dict mel.h5 dbn.h5 --method dbn -p up_down=20 --labels labels
     """
     from mcls.stages.learn import learn_dict
 
@@ -59,6 +74,8 @@ def command(store: Path, out: Path, as_json: bool, **options: Any) -> None:
         if "perplexity" in report:
             share = 100 * report["utilisation"]
             echo(f"{share:.1f} % of the atoms in use, perplexity {report['perplexity']:.1f}")
+        if accuracy := _accuracy(report.get("history", ())):
+            echo(accuracy)
     if learnt.computed:
         done_line(f"wrote {out}", started)
     else:

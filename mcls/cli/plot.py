@@ -156,7 +156,7 @@ _STORE, _DICTIONARY, _WHICH = "Track of a store", "Dictionary", "What to show"
 @_option(
     _WHICH,
     "--label",
-    help="Label for --saliency or --alignment (default: the likeliest), or --embedding.",
+    help="Label for --saliency, --alignment, --embedding or --samples.",
 )
 @_option(
     _WHICH,

@@ -111,6 +111,26 @@ class Sample:
             self._tell()
             yield self._held[start : start + _BATCH]
 
+    def with_columns(self, columns: np.ndarray) -> Iterator[np.ndarray]:
+        """Yield the batches of ``self()`` with columns of the track of each row behind them.
+
+        Parameters
+        ----------
+        columns : np.ndarray, shape (n_tracks, n_columns), float32
+            A row for each track of the store.
+        """
+        tracks, done = None, 0
+        for batch in self():
+            if tracks is None:
+                tracks = np.repeat(
+                    [track for track, _, _ in self._plan],
+                    [n if picked is None else len(picked) for _, picked, n in self._plan],
+                )
+                if self._held is not None:
+                    np.random.default_rng([self.seed, 2]).shuffle(tracks)  # as the rows were
+            yield np.hstack([batch, columns[tracks[done : done + len(batch)]]])
+            done += len(batch)
+
     def raw(self) -> Iterator[np.ndarray]:
         """Yield batches of joined rows before preprocessing."""
         waiting: list[np.ndarray] = []

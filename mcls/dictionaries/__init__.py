@@ -16,6 +16,10 @@ arguments of the decorator are facts that ``learn-dict`` and ``encode`` read:
   calls ``keep(layer, snapshot)`` after each layer, counted from 1. Given the snapshots of the first
   layers as ``kept``, it learns the others only, to the same bytes.
 
+* ``labels_if="setting"``: where that setting is above 0 and the store has labels,
+  ``fit_batches(..., labelled=source, valid_labelled=source)`` gets the same rows with a column per
+  label behind them.
+
 A method provides
 
 * ``fit``, ``transform`` and, where it can go on learning, ``partial_fit``: scikit-learn's contract

@@ -2,7 +2,8 @@
 
 The layers are learnt one after another. While one is, the layers below it turn each batch of rows
 into mean activations, anew in every epoch: so memory grows neither with the rows nor with the
-number of layers. Every layer is an `RBM` with its history; nothing is learnt by layers together.
+number of layers. Every layer is an `RBM` with its history. With ``up_down`` all layers are then
+fine-tuned together (`mcls.dictionaries.up_down`).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -15,17 +16,20 @@ from sklearn.utils import check_random_state
 from mcls.dictionaries.batches import Source, held, regroup
 from mcls.dictionaries.learner import Dictionary
 from mcls.dictionaries.rbm import RBM, Snapshot
-from mcls.errors import MclsError
-from mcls.parallel.threads import for_blocks
+from mcls.dictionaries.up_down import Directed, Memory, Network, UpDownSettings, fine_tune
+from mcls.errors import ConfigError, MclsError
+from mcls.parallel.threads import for_blocks, one_blas_thread
 from mcls.registry import register
 
 #: Rows in a batch, and those of it that go up the layers together, on one thread.
 _BLOCK, _TOGETHER = 8192, 1024
 
 
-@register("dictionaries", "dbn", encoder="dbn", watches_valid=True, resumes=True)
+@register(
+    "dictionaries", "dbn", encoder="dbn", watches_valid=True, resumes=True, labels_if="up_down"
+)
 class DBN(Dictionary):
-    """Deep belief network: a stack of RBMs, learnt greedily layer by layer.
+    """Deep belief network: RBMs learnt layer by layer, and fine-tuned as a whole if asked.
 
     The number of atoms is that of the last layer; `learn-dict --size` has no effect. A setting that
     is a list holds one value for all layers, or one for each.
@@ -64,6 +68,12 @@ class DBN(Dictionary):
         Target mean activation, above 0; for binary hidden units below 1.
     sparsity_cost : float
         Weight of the sparsity rule relative to the likelihood.
+    up_down : int
+        Epochs of fine-tuning by the up-down algorithm; 0: none.
+    up_down_rate : float
+        Learning rate of the fine-tuning, above 0.
+    up_down_gibbs : int
+        Steps of Gibbs sampling at the top while fine-tuning.
     device : str
         Torch device to compute on: cpu, cuda or cuda:1.
     random_state : int or None
@@ -73,18 +83,22 @@ class DBN(Dictionary):
     ----------
     rbms_ : list of RBM
         The layers, from the lowest.
+    network_ : Network or None
+        The fine-tuned weights, from which codes are computed; see `mcls.dictionaries.up_down`.
     components_ : np.ndarray, shape (layers[-1], n_dims), float32
         The product of the layers' weights: the pattern of each unit of the last layer if all layers
         were linear. It is for plots; codes are computed layer by layer.
     history_ : list of dict
-        For each epoch: the ``layer``, from 1, and the numbers that `RBM` records.
+        For each epoch: the ``layer``, from 1, and the numbers that `RBM` records; then those of
+        `fine_tune`.
     usage_ : np.ndarray, shape (layers[-1],)
         Mean activation of each unit of the last layer over its last epoch's rows.
 
     References
     ----------
     G. Hinton, S. Osindero et al., "A fast learning algorithm for deep belief nets", Neural
-    Computation 18, 2006.
+    Computation 18, 2006: also the up-down algorithm. Differs from the paper: the uppermost RBM is
+    learnt without labels first, then with them, for as many epochs, then up-down begins.
     P. Hamel, D. Eck, "Learning features from music audio with deep belief networks", ISMIR 2010:
     layers, epochs and learning rate of the defaults. Differs from the paper: momentum, weight cost
     and minibatches are those of `rbm`, which the paper does not give.
@@ -98,6 +112,7 @@ class DBN(Dictionary):
     """
 
     rbms_: list[RBM]
+    network_: Network | None
     usage_: np.ndarray
 
     _counts = ()  # each layer checks its own
@@ -121,6 +136,9 @@ class DBN(Dictionary):
         sparsity: Literal["none", "lee", "bias"] = "none",
         target: float = 0.02,
         sparsity_cost: float = 3.0,
+        up_down: int = 0,
+        up_down_rate: float = 0.01,
+        up_down_gibbs: int = 3,
         device: str = "cpu",
         random_state: int | None = None,
     ) -> None:
@@ -140,6 +158,9 @@ class DBN(Dictionary):
         self.sparsity = sparsity
         self.target = target
         self.sparsity_cost = sparsity_cost
+        self.up_down = up_down
+        self.up_down_rate = up_down_rate
+        self.up_down_gibbs = up_down_gibbs
         self.device = device
         self.random_state = random_state
 
@@ -150,6 +171,8 @@ class DBN(Dictionary):
         *,
         kept: Sequence[Snapshot] = (),
         keep: Callable[[int, Snapshot], None] | None = None,
+        labelled: Source | None = None,
+        valid_labelled: Source | None = None,
     ) -> Self:
         """Learn from batches that need not fit in memory.
 
@@ -167,6 +190,9 @@ class DBN(Dictionary):
             they are restored, not learnt again.
         keep : callable or None
             Called with ``(layer, snapshot)`` after each layer, counted from 1.
+        labelled, valid_labelled : callable or None
+            Yield the rows of `source` and `valid` with a column per label behind them, 1 for the
+            label of the row; up-down learns from them. None: it learns without labels.
 
         Raises
         ------
@@ -186,7 +212,35 @@ class DBN(Dictionary):
             if keep is not None:
                 keep(i, rbm.snapshot())
         self.n_features_in_ = self.components_.shape[1]
+        if self.up_down:
+            self._fine_tune(labelled or source, valid_labelled or valid, bool(labelled))
         return self
+
+    def _fine_tune(self, source: Source, valid: Source | None, with_labels: bool) -> None:
+        """Go on with all layers together, from the RBMs."""
+        n_labels = next(iter(source())).shape[1] - self.n_features_in_
+        top = self.rbms_[-1]
+        layers = [
+            Directed(*(one.copy() for one in (w, b, w, c)))
+            for w, b, c in (rbm._parameters for rbm in self.rbms_[:-1])
+        ]
+        weights, biases, below = (one.copy() for one in top._parameters)
+        label_weights = np.zeros((len(biases), n_labels), np.float32)
+        memory = Memory(weights, label_weights, biases, below, np.zeros(n_labels, np.float32))
+        network = Network(layers, memory, self.visible)
+        settings = UpDownSettings(
+            n_epochs=self.up_down,
+            label_epochs=self._lists()["n_epochs"][-1] if with_labels else 0,
+            batch_size=self.batch_size,
+            learning_rate=self.up_down_rate,
+            n_gibbs=self.up_down_gibbs,
+        )
+        rng = check_random_state(self.random_state)
+        self.history_ += fine_tune(network, source, valid, settings, rng)
+        self.network_ = network
+        self.components_ = layers[0].weights
+        for above in (*(layer.weights for layer in layers[1:]), memory.weights):
+            self.components_ = above @ self.components_
 
     def partial_fit(self, X: np.ndarray, y: object = None) -> Self:
         """Let every layer, from below, go on learning from some more rows, each seen once.
@@ -198,6 +252,8 @@ class DBN(Dictionary):
         y : object
             Ignored.
         """
+        if self.up_down:
+            raise ConfigError("dbn: partial_fit goes layer by layer; use it with up_down=0")
         first = not hasattr(self, "rbms_")
         X = self._rows(X, reset=first)
         if first:
@@ -213,9 +269,13 @@ class DBN(Dictionary):
     def arrays(self) -> dict[str, np.ndarray]:
         """Return ``weights_1``, ``biases_1``, ``visible_biases_1``, and so on for each layer.
 
-        Weights are ``(units of the layer, units below)``. ``atoms`` is `components_`.
+        Weights are ``(units of the layer, units below)``. ``atoms`` is `components_`. After up-down
+        the layers below the top have ``generative_weights_1`` and so on as well, and with labels
+        there are ``label_weights`` ``(units of the last layer, labels)`` and ``label_biases``.
         """
         arrays = {"atoms": self.components_}
+        if self.network_ is not None:
+            return arrays | self.network_.arrays()
         for i, rbm in enumerate(self.rbms_, 1):
             arrays[f"weights_{i}"] = rbm.components_
             arrays[f"biases_{i}"] = rbm.biases_
@@ -233,6 +293,14 @@ class DBN(Dictionary):
             for name, values in self._lists().items()
             if len(values) != n
         ]
+        if self.up_down < 0:
+            bad.append(f"up_down={self.up_down} must be at least 0")
+        if self.up_down and (n < 2 or self.hidden != "binary" or self.visible == "relu"):
+            bad.append(
+                "up_down needs two layers or more, hidden=binary and visible=gaussian or binary"
+            )
+        if not self.up_down_rate > 0 or self.up_down_gibbs < 1:
+            bad.append("up_down_rate must be above 0 and up_down_gibbs at least 1")
         if not n:
             bad.append("layers is empty: write the units of each layer, such as 1024x512")
         return bad
@@ -261,6 +329,7 @@ class DBN(Dictionary):
                 rbm._check_settings()
         self.rbms_ = []
         self.history_ = []
+        self.network_ = None
 
     def _add(self, rbm: RBM, *, epochs: int | None = None) -> None:
         """Put a layer that has learnt on top; `epochs`: how many of its history are new."""
@@ -277,6 +346,9 @@ class DBN(Dictionary):
     def _codes(self, rows: np.ndarray) -> np.ndarray:
         if not self.rbms_:
             return rows
+        if self.network_ is not None:
+            with one_blas_thread():
+                return self.network_.codes(rows)
         codes = np.empty((len(rows), len(self.components_)), np.float32)
 
         def work(which: slice) -> None:

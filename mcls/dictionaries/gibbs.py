@@ -24,7 +24,11 @@ Layer = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def layers_of(arrays: Mapping[str, np.ndarray]) -> list[Layer]:
-    """Return the layers of an RBM or a DBN, lowest first; none of any other dictionary."""
+    """Return the layers of an RBM or a DBN, lowest first; none of any other dictionary.
+
+    Where a layer has generative weights of its own, they are returned: layers below the top are
+    only gone down.
+    """
     names = ("weights", "biases", "visible_biases")
     found: list[Layer] = []
     while True:
@@ -34,6 +38,8 @@ def layers_of(arrays: Mapping[str, np.ndarray]) -> list[Layer]:
             here = [*names]
         if not all(name in arrays for name in here):
             return found
+        down = f"generative_{here[0]}"
+        here[0] = down if down in arrays else here[0]
         weights, biases, visible = (arrays[name].astype(np.float64) for name in here)
         found.append((weights, biases, visible))
 

@@ -62,7 +62,9 @@ _SCORES = ("roc", "pr", "calibration")
 VIEWS: dict[str, list[View]] = {
     "dictionary": [
         View("dictionary.plot_dictionary", takes={"top", "sort", "space"}),
-        View("dictionary_samples.plot_samples", ("samples",), "samples", {"steps", "audio"}),
+        View(
+            "dictionary_samples.plot_samples", ("samples",), "samples", {"steps", "label", "audio"}
+        ),
         View(
             "dictionary_reconstruction.plot_reconstruction",
             ("reconstruct",),

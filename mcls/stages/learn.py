@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from mcls.options import takes_options
 from mcls.parallel.progress import Progress
 from mcls.registry import Entry, find
 from mcls.settings import digest, parse_pairs, resolve
+from mcls.stages.dictionary_labels import TrackLabels, labels_of_tracks
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,7 @@ class _Plan:
     parts: Parts
     track_ids: Sequence[str]
     watched: np.ndarray
+    labels: TrackLabels | None
     key: str
 
     @property
@@ -148,8 +151,12 @@ def _plan(store: Store, learning: Learning, split: Split) -> _Plan:
         parts=parts,
         track_ids=store.track_ids,
         watched=parts.of("valid") if entry.facts.get("watches_valid") else train[:0],
+        labels=None,
         key="",
     )
+    wanted = entry.facts.get("labels_if")
+    if wanted and plan.method_settings[wanted]:
+        plan = replace(plan, labels=labels_of_tracks(store, parts, split))
     audio = store.tracks.get("sha1")
     decides = {
         "method": plan.method_settings,
@@ -162,6 +169,8 @@ def _plan(store: Store, learning: Learning, split: Split) -> _Plan:
         "valid": [store.track_ids[i] for i in plan.watched],
         "audio": None if audio is None else [audio[i] for i in [*train, *plan.watched]],
     }
+    if plan.labels is not None:
+        decides["labels"] = [plan.labels.names, plan.labels.targets.argmax(axis=1).tolist()]
     return replace(plan, key=digest([learning.method, decides]))
 
 
@@ -203,6 +212,11 @@ def _learn(plan: _Plan, pieces: Path, progress: Progress | None) -> tuple[Chain,
     if plan.entry.facts.get("resumes"):
         layers = LayerFiles(pieces, digest([plan.key, __version__]))
         more |= {"kept": layers.read(), "keep": layers.write}
+    if plan.labels is not None:
+        targets = plan.labels.targets
+        more["labelled"] = partial(sample.with_columns, targets)
+        if "valid" in more:
+            more["valid_labelled"] = partial(more["valid"].with_columns, targets)
     model.fit_batches(sample, **more)
     arrays = {**preprocessing.arrays(), **_atoms_first(model.arrays())}
     if bad := not_finite(arrays):
@@ -220,6 +234,7 @@ def _learn(plan: _Plan, pieces: Path, progress: Progress | None) -> tuple[Chain,
             "encoder_settings": (
                 model.encoder_settings() if hasattr(model, "encoder_settings") else {}
             ),
+            **({"labels": plan.labels.names} if plan.labels is not None else {}),
         },
         arrays=arrays,
         learnt_from=tuple(plan.track_ids[i] for i in train),
