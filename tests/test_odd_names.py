@@ -9,7 +9,7 @@ import soundfile
 from click.testing import CliRunner
 
 from mcls.cli.main import cli
-from mcls.data.near_duplicates import look_alikes, spell
+from mcls.data.near_duplicates import look_alikes, name_problems, spell
 from mcls.disk.manifest import open_source, track_ids_of
 from mcls.disk.predictions import read_predictions
 from mcls.disk.store import Store, StoreContents, write_store
@@ -167,3 +167,11 @@ def test_check_names_a_likely_separator(mcls, tmp_path):
     assert code == 1
     assert "1 tracks have a label such as 'rock, live', which seems to be several" in err
     assert "Pop" not in err
+
+
+@pytest.mark.parametrize(
+    ("cells", "n_problems"),
+    [(["C", "c", "F#", "f#"], 0), (["C", "c", "Rock", "rock"], 1), (["X", "x"], 1)],
+)
+def test_keys_in_major_and_minor_are_no_look_alikes(cells, n_problems):
+    assert len(name_problems(cells, None, [])) == n_problems

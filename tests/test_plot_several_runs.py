@@ -43,7 +43,8 @@ def test_panels_and_their_curves() -> None:
     }
     page = draw_training_curves(histories, {"one": 1, "two": None}, title="both")
     titles = [ax.get_title(loc="left") or ax.get_title() for ax in page.axes]
-    assert titles == ["train loss", "gradient norm of each layer, last epoch"]  # lr is constant
+    assert titles == ["train loss", "gradient norm of each layer, last epoch"]
+    assert page.get_suptitle() == "both\nconstant: lr 0.1"
     loss, gradients = page.axes
     assert [line.get_ydata().tolist() for line in loss.lines] == [[1.0, 0.5], [1.0], [2.0, 1.0]]
     assert [list(line.get_ydata()) for line in gradients.lines] == [[1.0, 1.0], [2.0, 1.0]]
@@ -57,6 +58,6 @@ def test_what_has_no_curves_is_refused(runs: list[Path], tmp_path: Path) -> None
         plot(runs, out)
     with pytest.raises(ConfigError, match="given twice"):
         plot([runs[0], runs[0]], out)
-    with pytest.raises(ConfigError, match="--top goes with one of --filters"):
+    with pytest.raises(ConfigError, match="--top is for one run at a time"):
         plot(runs, out, top=3)
     assert not out.exists()

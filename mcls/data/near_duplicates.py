@@ -92,7 +92,7 @@ def name_problems(
     """
     problems = []
     each = [label for cell in labels or () for label in split_labels(cell)]
-    if alike := look_alikes(each):
+    if alike := [names for names in look_alikes(each) if not _are_keys(names)]:
         said = first_few([spell(names) for names in alike])
         problems.append(f"{len(alike)} groups of labels look alike but are different: {said}")
     if separator := _likely_separator(each):
@@ -113,6 +113,21 @@ def name_problems(
                 f"{len(astride)} sets of groups look alike and are in several parts: {said}"
             )
     return problems
+
+
+def _are_keys(names: Sequence[str]) -> bool:
+    r"""Return whether names are a key in major and in minor, such as C and c or B♭ and b♭.
+
+    Examples
+    --------
+    >>> _are_keys(["C", "c"]), _are_keys(["F#", "f#"]), _are_keys(["Rock", "rock"])
+    (True, True, False)
+    """
+    letters = [name[:1] for name in names]
+    signs = {name[1:] for name in names}
+    return {*letters} == {letters[0].upper(), letters[0].lower()} <= {*"ABCDEFGHabcdefgh"} and (
+        signs <= {"", "#", "b", "♯", "♭"} and len(signs) == 1
+    )
 
 
 def name_notes(track_ids: Sequence[str], columns: Mapping[str, Sequence[str] | None]) -> list[str]:

@@ -144,7 +144,10 @@ def view_for(kind: str, paths: Sequence[Path], given: Collection[str]) -> View:
         if asked:
             said = ", ".join(_word(one) for one in sorted(view.takes)) or "no other option"
             raise ConfigError(f"{_word(view.asks[0])} does not take {_word(name)}; it takes {said}")
-        others = [_word(one) for view in views if name in view.takes for one in view.asks]
+        suited = [one for one in views if name in one.takes and one.paths in right]
+        others = [_word(one) for view in suited for one in view.asks]
+        if not others:
+            raise ConfigError(f"{_word(name)} is for one {kind} at a time")
         one_of = "one of " * (len(others) > 1)
         raise ConfigError(f"{_word(name)} goes with {one_of}{', '.join(others)}")
     return view

@@ -13,6 +13,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from mcls.dictionaries.usage import perplexity as perplexity_of
 from mcls.plots.axes import ticks_from_one
 from mcls.plots.colours import LINES
+from mcls.plots.page import shortened
 
 #: Prefixes and suffixes of the names of series, and the part that they stand for.
 _PARTS = {"train": "train", "valid": "valid", "val": "valid", "test": "test"}
@@ -142,11 +143,61 @@ def draw_curve(
         log_ticks(ax, lambda value: f"{value:.6g}")
     if kept is not None:
         ax.axvline(kept, color=LINES[-1], linewidth=0.8, linestyle="--", label=f"kept: {kept:g}")
-    if len(parts) > 1 or kept is not None:
-        ax.legend(ncols=1 + len(parts) // 5)
+        ax.text(
+            kept, 1, f"kept: {kept:g}", transform=ax.get_xaxis_transform(), fontsize=6, ha="center"
+        )
+    if len(parts) > 1:
+        ends = {part: float(parts[part][1][-1]) for part in ordered}
+        name_curves(ax, ends, dict(zip(ordered, colours, strict=False)))
     ax.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
     ax.set_xlabel(along)
-    ax.set_title(quantity.replace("_", " "))
+    alone = ordered[0] + " " if len(parts) == 1 and ordered[0] else ""
+    ax.set_title(alone + quantity.replace("_", " "))
+
+
+def name_curves(ax: Axes, ends: Mapping[str, float], colours: Mapping[str, Any]) -> None:
+    """Write the name of each curve beside its end, the names apart from each other."""
+    ax.autoscale_view()
+    to_axes = ax.transScale + ax.transLimits
+    places = {run: float(to_axes.transform((0, value))[1]) for run, value in ends.items()}
+    ordered = sorted(places, key=lambda run: places[run])
+    room, last = 0.09, -1.0
+    for i, run in enumerate(ordered):
+        left = len(ordered) - 1 - i
+        last = min(max(places[run], last + room), 1.0 - left * room)
+        ax.annotate(
+            shortened(run, 24),
+            (1.01, last),
+            xycoords="axes fraction",
+            color=colours[run],
+            fontsize=7,
+            va="center",
+        )
+
+
+def without_constants(
+    quantities: Mapping[str, Mapping[str, Series]],
+) -> tuple[dict[str, Mapping[str, Series]], list[str]]:
+    """Return the quantities that change, and a line of text on the others, if there are any.
+
+    Examples
+    --------
+    >>> series = np.array([1, 2]), np.array([0.1, 0.1])
+    >>> without_constants({"lr": {"": series}})
+    ({}, ['constant: lr 0.1'])
+    """
+    changing: dict[str, Mapping[str, Series]] = {}
+    said = []
+    for quantity, parts in quantities.items():
+        if any(len(values) < 2 or np.ptp(values) > 0 for _, values in parts.values()):
+            changing[quantity] = parts
+            continue
+        found = {name: f"{values[0]:g}" for name, (_, values) in parts.items()}
+        text = next(iter(found.values()))
+        if len(set(found.values())) > 1:
+            text = ", ".join(f"{value} ({name})" for name, value in found.items())
+        said.append(f"{quantity.replace('_', ' ')} {text}")
+    return changing, [f"constant: {'; '.join(said)}"] if said else []
 
 
 def draw_usage(ax: Axes, usage: np.ndarray, perplexity: float | None = None) -> None:

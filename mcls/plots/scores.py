@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
 from mcls.plots.colours import AMOUNT, LINES
-from mcls.plots.curves import by_quantity, draw_curve
+from mcls.plots.curves import by_quantity, draw_curve, without_constants
 from mcls.plots.numbers import Target, draw_numbers, height_of
 from mcls.plots.page import HEIGHT, WIDTH, figure, shortened
 
@@ -62,7 +62,7 @@ def draw_run(
     -------
     Figure
     """
-    quantities = by_quantity(history)
+    quantities, constant = without_constants(by_quantity(history))
     n_rows = -(-len(quantities) // _BESIDE)
     low = min(1.7 * n_rows, HEIGHT * 0.55)
     if confusion is not None:
@@ -75,7 +75,7 @@ def draw_run(
     high = min(high, HEIGHT - low)
     alone = confusion is not None and not n_rows
     page = figure(high + low, max(5.0, high + 1.2) if alone else WIDTH)
-    page.suptitle(title, x=0.01, ha="left")
+    page.suptitle("\n".join([title, *constant]), x=0.01, ha="left")
     top: Figure | SubFigure = page
     bottom: SubFigure | None = None
     if n_rows:

@@ -7,8 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from mcls.plots.curves import Series, by_quantity, log_ticks
-from mcls.plots.page import HEIGHT, Figure, figure, shortened
+from mcls.plots.curves import Series, by_quantity, log_ticks, name_curves, without_constants
+from mcls.plots.page import HEIGHT, Figure, figure
 
 #: Ratio of largest to smallest value from which on the axis is logarithmic.
 _WIDE = 100
@@ -37,9 +37,9 @@ def draw_training_curves(
     -------
     Figure
         Panels of losses and validation metrics, then the gradient norm of each layer in the last
-        epoch. Quantities that are constant in all runs have no panel.
+        epoch. Quantities that are constant stand in the title.
     """
-    curves = _curves(histories)
+    curves, constant = without_constants(_curves(histories))
     gradients = {run: _last_gradients(history) for run, history in histories.items()}
     gradients = {run: found for run, found in gradients.items() if found}
     n_panels = len(curves) + bool(gradients)
@@ -52,7 +52,7 @@ def draw_training_curves(
     )
     n_rows = -(-n_panels // 2)
     page = figure(min(_PANEL * n_rows + 0.4, HEIGHT))
-    page.suptitle(title, x=0.01, ha="left")
+    page.suptitle("\n".join([title, *constant]), x=0.01, ha="left")
     axes = list(page.subplots(n_rows, 2, squeeze=False).flat)
     for ax, (quantity, runs) in zip(axes, curves.items(), strict=False):
         for run, (epochs, values) in runs.items():
@@ -62,31 +62,27 @@ def draw_training_curves(
                 value = values[list(epochs).index(here)]
                 ax.plot([here], [value], "o", color=colours[run])
         _finish(ax, quantity.replace("_", " "), "epoch")
-        _name_curves(ax, {run: values[-1] for run, (_, values) in runs.items()}, colours)
+        name_curves(ax, {run: values[-1] for run, (_, values) in runs.items()}, colours)
     if gradients:
         ax = axes[len(curves)]
         for run, found in gradients.items():
             ax.plot(range(1, len(found) + 1), list(found.values()), color=colours[run], marker="o")
         _finish(ax, "gradient norm of each layer, last epoch", "layer, from the input")
-        _name_curves(ax, {run: [*found.values()][-1] for run, found in gradients.items()}, colours)
+        name_curves(ax, {run: [*found.values()][-1] for run, found in gradients.items()}, colours)
     for spare in axes[n_panels:]:
         spare.remove()
     return page
 
 
 def _curves(histories: Mapping[str, History]) -> dict[str, dict[str, Series]]:
-    """Return the series of each quantity by run, those of layers and constants left out."""
+    """Return the series of each quantity by run, those of layers left out."""
     found: dict[str, dict[str, Series]] = {}
     for run, history in histories.items():
         for quantity, parts in by_quantity([_of_all_layers(row) for row in history]).items():
             for part, series in parts.items():
                 name = f"{part} {quantity}" if part else quantity
                 found.setdefault(name, {})[run] = series
-    return {
-        name: runs
-        for name, runs in found.items()
-        if len({float(value) for _, values in runs.values() for value in values}) > 1
-    }
+    return found
 
 
 def _of_all_layers(row: Mapping[str, float]) -> dict[str, float]:
@@ -109,23 +105,3 @@ def _finish(ax: Axes, title: str, along: str) -> None:
     ax.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
     ax.set_xlabel(along)
     ax.set_title(title)
-
-
-def _name_curves(ax: Axes, ends: Mapping[str, float], colours: Mapping[str, np.ndarray]) -> None:
-    """Write the name of each run beside the end of its curve, the names apart from each other."""
-    ax.autoscale_view()
-    to_axes = ax.transScale + ax.transLimits
-    places = {run: float(to_axes.transform((0, value))[1]) for run, value in ends.items()}
-    ordered = sorted(places, key=lambda run: places[run])
-    room, last = 0.09, -1.0
-    for i, run in enumerate(ordered):
-        left = len(ordered) - 1 - i
-        last = min(max(places[run], last + room), 1.0 - left * room)
-        ax.annotate(
-            shortened(run, 24),
-            (1.01, last),
-            xycoords="axes fraction",
-            color=colours[run],
-            fontsize=7,
-            va="center",
-        )
