@@ -6,6 +6,8 @@ import pytest
 from scipy.linalg import block_diag
 
 import mcls
+from mcls.chain.states import states_step
+from mcls.chain.step import kind_of
 from mcls.classifiers.gmm_hmm import GMMHMM
 from mcls.disk.chain import Step
 from mcls.disk.run import open_run
@@ -118,3 +120,9 @@ def test_states_are_refused_for_tracks_that_the_hmms_have_seen(made, tmp_path):
 def test_other_layers_of_a_gmm_hmm_are_refused(made, tmp_path):
     with pytest.raises(ConfigError, match="a gmm-hmm has no hidden layers; expected states"):
         mcls.encode(made / "store.h5", tmp_path / "s.h5", dicts=[made / "run"], layers=["dense1"])
+
+
+def test_a_track_without_rows_is_refused(made):
+    step = states_step(open_run(made / "run"))
+    with pytest.raises(DataError, match="no rows"):
+        kind_of(step).apply(step, [(np.empty((0, 3), np.float32), 10.0)])

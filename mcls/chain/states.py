@@ -7,7 +7,7 @@ from mcls.chain.model_cache import classifier_of_step, step_model
 from mcls.chain.step import Kind, RowAxes, RowsAndRate
 from mcls.disk.chain import Step
 from mcls.disk.run import Run
-from mcls.errors import FormatError
+from mcls.errors import DataError, FormatError
 from mcls.registry import register
 
 
@@ -20,6 +20,8 @@ class StatesKind(Kind):
     def apply(self, step: Step, inputs: Sequence[RowsAndRate]) -> RowsAndRate:
         """Return the state posteriors, ``(n_rows, n_states)`` float32, at the same frame rate."""
         rows, frame_rate = inputs[0]
+        if len(rows) == 0:
+            raise DataError("no rows")
         model = step_model(step)
         if not hasattr(model, "state_posteriors") or rows.shape[1] != model.n_features_in_:
             raise FormatError(
