@@ -25,6 +25,7 @@ _PLACES = {
     "encode": "mcls.stages.encode",
     "train": "mcls.stages.train",
     "cross_validate": "mcls.stages.cross_validate",
+    "tune": "mcls.tuning.tune",
     "predict": "mcls.stages.predict",
     "evaluate": "mcls.stages.evaluate",
     "Store": "mcls.disk.store",

@@ -357,8 +357,9 @@ def test_trials_of_a_net_report_their_epochs(store, tmp_path):
     assert done.trials[0].values == {"train.optimizer.lr": 0.01}
     study = _study(tmp_path / "out", done.summary["key"])
     assert list(study._study.trials[0].intermediate_values) == [1, 2, 3, 4]
-    values = list(study._study.trials[0].intermediate_values.values())
-    assert values == sorted(values)  # the best until then
+    for ours, theirs in zip(done.trials, study._study.trials, strict=True):
+        if ours.state == "complete":  # what is kept at the end is what the last epoch reported
+            assert theirs.intermediate_values[4] == pytest.approx(ours.score, abs=1e-9)
 
 
 def _study(out: Path, key: str) -> Study:

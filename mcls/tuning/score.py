@@ -15,6 +15,7 @@ from mcls.stages.evaluate import evaluate
 from mcls.stages.recipe_graph import FIXED, nodes_of
 from mcls.stages.recipe_run import run_recipe
 from mcls.stages.train_net import OnEpoch
+from mcls.training.options import Training
 
 #: Called with a step and the score until then; raises if the trial is to end.
 Report = Callable[[int, float], None]
@@ -55,17 +56,19 @@ class Judge:
             An empty folder.
         report : callable
             Called with the share in percent, below 100, and the score there or, with `by_epoch`,
-            with the epoch and the best score until then.
+            with the epoch and the score at the epoch that is best until then.
         """
         *before, last = nodes_of(recipe)
         nodes = [*before, last.without(FIXED)]
+        monitor = last.arguments.get("monitor", Training.monitor)
         opened = Store(store)
         for share in self.folds[0]:
             scores = []
             for number, columns in enumerate(self.folds):
                 split = replace(self.split, split=columns[share], fold=None, valid=0.0)
                 out = folder / columns[share]
-                on_epoch = self._best_until(report) if self.by_epoch and number == 0 else None
+                first_net = self.by_epoch and number == 0
+                on_epoch = self._kept_until(report, monitor) if first_net else None
                 shared = store.parent / "made"
                 with Workspace(out) as work:
                     run_recipe(opened, work, nodes, split, on_epoch=on_epoch, shared=shared)
@@ -81,14 +84,16 @@ class Judge:
             raise DataError(f"{self.metric} cannot be computed on the tracks trials are judged on")
         return main.value
 
-    def _best_until(self, report: Report) -> OnEpoch:
-        better = min if lower_is_better(self.metric) else max
-        seen: list[float] = []
+    def _kept_until(self, report: Report, monitor: str) -> OnEpoch:
+        """Report the score at the epoch that would be kept if the training ended now."""
+        sign = 1 if monitor == "loss" or lower_is_better(monitor) else -1
+        seen: list[tuple[float, int, float]] = []
 
         def on_epoch(row: Mapping[str, float]) -> None:
-            if f"valid_{self.metric}" in row:
-                seen.append(row[f"valid_{self.metric}"])
-                report(int(row["epoch"]), better(seen))
+            epoch, score = int(row["epoch"]), row.get(f"valid_{self.metric}")
+            if score is not None:
+                seen.append((sign * row[f"valid_{monitor}"], epoch, score))
+                report(epoch, min(seen)[2])
 
         return on_epoch
 
