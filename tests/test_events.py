@@ -196,3 +196,17 @@ def test_unusable_annotations_are_refused_by_name(manifest):
     assert "--excerpt and --annotations do not go together" in done.stderr
     done, _ = extract(manifest, "--annotations", "labels")
     assert "--annotations labels: the column has another use" in done.stderr
+
+
+def test_time_without_an_event_may_have_a_label(manifest):
+    manifest.with_name("notes").joinpath("0.tsv").write_text("0.5 1 ka\n1.0005 2 ta")
+    done, out = extract(manifest, "--background", "none")
+    assert done.exit_code == 0, done.output
+    cells = Store(out).column("events")
+    assert cells[0] == "0.0\t0.5\tnone\n0.5\t1.0\tka\n1.0005\t2.0\tta\n2.0\t2.5\tnone"
+    assert cells[3] == ""  # a track without an annotation file is not all background
+    done, _ = extract(manifest, "--background", "a|b")
+    assert "--background a|b: expected one label" in done.stderr
+    argv = ["extract", str(manifest), str(out), "--background", "none"]
+    done = CliRunner().invoke(cli, argv)
+    assert "--background is for time without an event; add --annotations" in done.stderr

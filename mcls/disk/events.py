@@ -174,6 +174,23 @@ def within(events: Sequence[Event], seconds: float, where: str) -> list[Event]:
     return [one for one in cut if one.end > one.start]
 
 
+def with_background(events: Sequence[Event], seconds: float, label: str) -> list[Event]:
+    """Return events with one more wherever there is none in a track of some seconds.
+
+    Examples
+    --------
+    >>> [event.label for event in with_background([Event(1, 2, "a"), Event(2, 3, "b")], 9, "none")]
+    ['none', 'a', 'b', 'none']
+    """
+    bounds = [0.0, *(time for event in events for time in (event.start, event.end)), seconds]
+    gaps = [
+        Event(start, end, label)
+        for start, end in zip(bounds[::2], bounds[1::2], strict=True)
+        if end - start > _ROUNDING
+    ]
+    return sorted([*events, *gaps], key=lambda event: event.start)
+
+
 def _cells(line: str, delimiter: str | None) -> list[str]:
     if delimiter is None:
         return line.split(maxsplit=2)

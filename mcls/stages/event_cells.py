@@ -4,7 +4,8 @@ from collections.abc import MutableSequence, Sequence
 from pathlib import Path
 from typing import Any
 
-from mcls.disk.events import events_text, parse_events, read_events, within
+from mcls.disk.events import events_text, parse_events, read_events, with_background, within
+from mcls.disk.labels import SEPARATOR
 from mcls.disk.manifest import Manifest
 from mcls.disk.store import Columns
 from mcls.errors import ConfigError, DataError
@@ -24,10 +25,15 @@ def refuse_moved_time(extraction: Extraction, changes: Sequence[Augmentation]) -
     Raises
     ------
     ConfigError
-        For an excerpt, or an augmentation that changes the length of the audio.
+        For an excerpt, or an augmentation that changes the length of the audio; or if the
+        background has no events, or is no single label.
     """
     if extraction.annotations is None:
+        if extraction.background is not None:
+            raise ConfigError("--background is for time without an event; add --annotations")
         return
+    if SEPARATOR in (extraction.background or ""):
+        raise ConfigError(f"--background {extraction.background}: expected one label")
     if extraction.excerpt is not None:
         raise ConfigError(
             "--excerpt and --annotations do not go together: the times of annotation files are "
@@ -90,8 +96,8 @@ def event_cells(manifest: Manifest, extraction: Extraction) -> tuple[list[str], 
     return cells, [f"{len(without)} tracks have no annotation file in column {column!r}: {names}"]
 
 
-def end_with_tracks(tracks: Columns, column: str) -> None:
-    """Let the last event of every track end with it, in place.
+def end_with_tracks(tracks: Columns, column: str, background: str | None) -> None:
+    """Let the last event of every track end with it, and label the time without one, in place.
 
     Parameters
     ----------
@@ -99,6 +105,8 @@ def end_with_tracks(tracks: Columns, column: str) -> None:
         The columns of a store.
     column : str
         That of the events.
+    background : str or None
+        The label of time without an event, in tracks that have events.
 
     Raises
     ------
@@ -111,4 +119,7 @@ def end_with_tracks(tracks: Columns, column: str) -> None:
     for i, (name, cell, seconds) in enumerate(named):
         if cell:
             where = f"track {name!r}, column {column!r}"
-            cells[i] = events_text(within(parse_events(cell, where), float(seconds), where))
+            events = within(parse_events(cell, where), float(seconds), where)
+            if background is not None:
+                events = with_background(events, float(seconds), background)
+            cells[i] = events_text(events)

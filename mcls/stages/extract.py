@@ -195,7 +195,7 @@ def extract(
             raise DataError(_none_left(source, failed))
         contents, sources = _contents(items, columns, found, failed, asked, split_note)
         if extraction.annotations is not None:
-            end_with_tracks(contents.tracks, extraction.annotations)
+            end_with_tracks(contents.tracks, extraction.annotations, extraction.background)
         contents.notes += feature_notes(extractor, contents.tracks["sample_rate"])
         if old is not None and add:
             contents, sources = _added(old, contents, sources)

@@ -62,6 +62,12 @@ class Extraction(SplitReading):
         section="Data",
         metavar="NAME",
     )
+    background: str | None = option(
+        None,
+        "Label of the time without an event (default: it is left out).",
+        section="Data",
+        metavar="LABEL",
+    )
     seed: int = option(0, "Random seed of a new split and of augmented copies.", section="Data")
     augmentations: tuple[str, ...] = option(
         (),
