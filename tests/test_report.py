@@ -20,6 +20,7 @@ from sklearn.metrics import average_precision_score, confusion_matrix, roc_auc_s
 from mcls.cli.main import cli
 from mcls.disk.audio import read_audio
 from mcls.disk.predictions import Predictions, read_predictions, write_predictions
+from mcls.report.charts import COLOURS
 from mcls.report.listed import choose_listed
 from mcls.report.listen import encode_opus
 from mcls.stages.compare import compare
@@ -237,6 +238,17 @@ def test_what_does_not_apply_is_left_out_and_said(made: Path) -> None:
         assert embedded(out, "cells") == {}
 
 
+def test_of_several_seeds_the_first_is_shown_and_it_is_said(made: Path) -> None:
+    mcls(
+        "cv", made / "r.toml", made / "s.h5", made / "seeds", "--split", "fold", "--seeds", 2
+    )  # fmt: skip
+    mcls("report", made / "seeds", made / "cv", "-o", made / "seeds.html", "--no-audio")
+    said = text_of(made / "seeds.html")
+    assert "the leaderboard is over seeds 0, 1; all below is of seed 0" in said
+    value = compare([made / "seeds", made / "cv"]).runs[0].value.value
+    assert f"{value:.3f}" in said
+
+
 def test_a_table_of_predictions_is_reported_too(made: Path) -> None:
     shutil.copy(made / "one" / "predictions.csv", made / "other.csv")
     mcls("report", made / "other.csv", "-o", made / "csv.html")
@@ -382,3 +394,18 @@ def test_many_labels_and_tracks_stay_readable_and_small(
     np.fill_diagonal(counts, 0)
     first = browser.run("return document.querySelector('[data-cell]').textContent")
     assert int(first) == counts.max()
+
+
+def test_marks_stand_out_on_light_and_on_dark_pages() -> None:
+    def luminance(colour: str) -> float:  # WCAG 2.2
+        values = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+        linear = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+        return float(linear @ [0.2126, 0.7152, 0.0722])
+
+    style = (Path(__file__).parents[1] / "mcls" / "report" / "page.css").read_text()
+    papers = re.findall(r"--paper: (#\w{6});", style)
+    assert len(papers) == 2
+    for colour in COLOURS:
+        for paper in papers:
+            low, high = sorted(map(luminance, (colour, paper)))
+            assert (high + 0.05) / (low + 0.05) >= 3, (colour, paper)

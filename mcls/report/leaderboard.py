@@ -9,7 +9,8 @@ from mcls.evaluation import Estimate
 from mcls.report.charts import Chart, intervals_chart
 from mcls.report.runs import ReportedRun
 from mcls.report.tables import PageTable, spell, spell_count, spell_interval, spell_p
-from mcls.stages.compare import Compared, ComparedRun, compare
+from mcls.stages.compare import compare
+from mcls.stages.compared import Compared, ComparedRun
 
 
 @dataclass(frozen=True)
@@ -115,18 +116,18 @@ def _forest(found: Compared, names: dict[Path, str]) -> Chart:
 
 
 def _all_metrics(runs: Sequence[ReportedRun]) -> PageTable:
-    names = list(dict.fromkeys(name for run in runs for name in run.found.overall.metrics))
+    names = list(dict.fromkeys(name for run in runs for name in run.whole.overall.metrics))
     rows = []
     for run in runs:
-        metrics = run.found.overall.metrics
+        metrics = run.whole.overall.metrics
         mains = [metrics[name].main if name in metrics else None for name in names]
-        tracks = f"{run.found.overall.n_tracks:,} ({run.found.overall.part})"
+        tracks = f"{run.whole.overall.n_tracks:,} ({run.whole.overall.part})"
         values = ["" if one is None else _said(one) for one in mains]
         rows.append([run.name, tracks, *values, *_made(run)])
     heads = {
-        name: run.found.overall.metrics[name].headline
+        name: run.whole.overall.metrics[name].headline
         for run in runs
-        for name in run.found.overall.metrics
+        for name in run.whole.overall.metrics
     }
     columns = ["run", "tracks", *(f"{name} ({heads[name]})" for name in names)]
     columns += ["parameters", "seconds of training"]

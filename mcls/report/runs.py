@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mcls.chain.match import rows_for_run
 from mcls.disk.predictions import Predictions
-from mcls.disk.run import Run, fold_folder, open_run, run_files
+from mcls.disk.run import Run, fold_folder, open_run, run_files, seed_folders
 from mcls.disk.store import Store
 from mcls.disk.stored_rows import StoredRows
 from mcls.errors import DataError, MclsError
@@ -29,7 +29,11 @@ class ReportedRun:
     predictions : Predictions
         Of the tracks of the part.
     found : RunEvaluation
-        The metrics of the part.
+        The metrics of these predictions.
+    whole : RunEvaluation
+        The same, or the mean over seeds if there are several.
+    seeds : list of str
+        The seeds if there are several; the predictions are those of the first.
     threshold : float, list of float or None
         Score from which a label counts as predicted, of all labels or of each.
     folders : dict of str to Run
@@ -40,12 +44,19 @@ class ReportedRun:
     name: str
     predictions: Predictions
     found: RunEvaluation
+    whole: RunEvaluation
+    seeds: list[str]
     threshold: float | list[float] | None
     folders: dict[str, Run]
 
     def scored_by(self, i: int) -> Run | None:
         """Return the run that scored the track in line `i`, if its folder is known."""
         return self.folders.get(self.predictions.folds[i])
+
+    @property
+    def noun(self) -> str:
+        """What a line of the predictions is, in the plural."""
+        return "tracks" if self.predictions.times is None else "events"
 
     def title(self, i: int) -> str:
         """Return the track in line `i`, and of an event its start and end."""
@@ -74,13 +85,17 @@ def read_runs(paths: Sequence[Path], part: str | None) -> list[ReportedRun]:
 
 
 def _read(path: Path, name: str, part: str | None) -> ReportedRun:
-    some, about = open_part(path, part)
+    seeds = seed_folders(path)
+    shown = next(iter(seeds.values()), path)
+    some, about = open_part(shown, part)
     one_label = not some.multi_label and not some.regression
     metrics = default_metrics(some)
     if not some.regression:
         metrics = list(dict.fromkeys([*metrics, *_MORE]))
-    found = evaluate(path, metrics, part=part, confusion=one_label)
-    return ReportedRun(path, name, some, found, run_threshold(about), _folders(path, some))
+    found = evaluate(shown, metrics, part=part, confusion=one_label)
+    whole = evaluate(path, metrics, part=part) if seeds else found
+    folders = _folders(shown, some)
+    return ReportedRun(path, name, some, found, whole, [*seeds], run_threshold(about), folders)
 
 
 def _names(paths: Sequence[Path]) -> list[str]:

@@ -232,7 +232,7 @@ class _Section:
 
 
 def _about_run(run: ReportedRun) -> str:
-    said = [f"{len(run.predictions):,} tracks of part {run.found.overall.part}"]
+    said = [f"{len(run.predictions):,} {run.noun} of part {run.found.overall.part}"]
     if run.runs:
         settings = run.runs[0].settings.get("train", {})
         features = [step.name for step in run.runs[0].chain()]
@@ -244,6 +244,9 @@ def _about_run(run: ReportedRun) -> str:
 
 def _notes(run: ReportedRun) -> list[str]:
     own = [str(note) for one in run.runs for note in one.about.get("notes") or []]
+    if run.seeds:
+        said = f"the leaderboard is over seeds {', '.join(run.seeds)}; all below is of seed"
+        own.insert(0, f"{said} {run.seeds[0]}")
     return [*run.found.notes, *own]
 
 
@@ -254,16 +257,17 @@ def _errors_said(run: ReportedRun, lists: Lists) -> str:
             f"The {shown} of {n:,} tracks whose predicted numbers are furthest from the true ones."
         )
     if not lists.n_errors:
-        return f"All {n:,} tracks are right." if not lists.missing else ""
+        return f"All {n:,} {run.noun} are right." if not lists.missing else ""
     amount = amounts(run.predictions)[1]
     if run.predictions.multi_label:
-        said = f"{lists.n_errors:,} of {n:,} tracks have a wrong label or lack a true one"
+        said = f"{lists.n_errors:,} of {n:,} {run.noun} have a wrong label or lack a true one"
         return f"{said}; listed are the {shown} with the score furthest from its threshold."
     order = f"of which the {amount} of the predicted label exceeds that of the true one most"
-    return f"{lists.n_errors:,} of {n:,} tracks are wrong; listed are the {shown} {order}."
+    return f"{lists.n_errors:,} of {n:,} {run.noun} are wrong; listed are the {shown} {order}."
 
 
 def _unsure_said(run: ReportedRun) -> str:
     where = "a threshold" if run.predictions.multi_label else "each other"
     what = "some score is" if run.predictions.multi_label else "the two highest values are"
-    return f"Tracks that are right or wrong, of which {what} closest to {where}; not those above."
+    said = f"{run.noun.capitalize()} that are right or wrong, of which {what} closest to {where}"
+    return f"{said}; not those above."
