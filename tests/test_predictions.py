@@ -15,6 +15,7 @@ from mcls.disk.predictions import (
     write_predictions,
 )
 from mcls.errors import DataError, FormatError
+from mcls.evaluation import evaluate
 
 ONE = Predictions(
     ["a", "b/ä,1", 'c "quoted"', "d\nsecond line"],
@@ -117,7 +118,9 @@ HEADER = "track_id,part,labels,score:jazz,score:rock"
         ([], "1: there is no column 'track_id'; expected track_id, labels and score:<label> per "
              "label, found: nothing"),
         (["track_id,score:a,score:b"], "1: there is no column 'labels'"),
-        (["track_id,labels,score:a"], "1: expected a column score:<label> for each of two or more"),
+        (["track_id,labels,score:a"], "expected at least one track below the header"),
+        (["track_id,labels,a", "one,b,1"], "1: there is no column score:b; expected a column of"),
+        (["track_id,labels,a,length", "one,a,1,30"], "1: column 'length' is no true label of any"),
         (["track_id,labels,score:a,score:a"], "1: column 'score:a' occurs twice"),
         ([HEADER], "expected at least one track below the header"),
         ([HEADER, "one,test,jazz,1"], "2: 4 cells, expected 5 as in the header"),
@@ -193,3 +196,41 @@ def test_joined_is_one_below_the_other() -> None:
     np.testing.assert_array_equal(joined.scores, ONE.scores[:3])
     with pytest.raises(DataError, match="different labels"):
         join_predictions([ONE, replace(ONE, names=["a", "b", "c"])])
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_other_programs_have_their_own_delimiter_and_names(tmp_path: Path, delimiter: str) -> None:
+    lines = ["File,Label,Split,rock,jazz", "one,rock,test,0.9,0.1", "two,jazz,val,0.2,0.8"]
+    read = read_predictions(text(tmp_path, *(line.replace(",", delimiter) for line in lines)))
+    assert (read.track_ids, read.parts) == (["one", "two"], ["test", "val"])
+    assert read.names == ["rock", "jazz"]
+    assert read.scores.tolist() == [[0.9, 0.1], [0.2, 0.8]]
+    assert read.notes == (
+        "column 'File' was read as track_id",
+        "column 'Label' was read as labels",
+        "column 'Split' was read as part",
+        "columns rock, jazz were read as scores",
+    )
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["track_id,labels,score:vocal", "a,vocal,0.9", "b,,0.4"],
+        ["track_id,labels,score:vocal", "a,yes,0.9", "b,no,0.4"],
+        ["track_id;labels;score:vocal", "a;1;0.9", "b;0;0.4"],
+        ["id,y_true,y_score", "a,True,0.9", "b,False,0.4"],
+    ],
+)
+def test_a_single_tag_is_there_or_not(tmp_path: Path, lines: list[str]) -> None:
+    read = read_predictions(text(tmp_path, *lines))
+    assert read.truth.tolist() == [[True], [False]]
+    assert read.scores.tolist() == [[0.9], [0.4]]
+    assert read.multi_label
+    assert evaluate(read, ["auc"])["auc"].macro.value == 1
+
+
+def test_a_single_tag_says_neither_yes_nor_no(tmp_path: Path) -> None:
+    path = text(tmp_path, "track_id,labels,score:vocal", "a,maybe,0.9")
+    with pytest.raises(FormatError, match="no score for label 'maybe'"):
+        read_predictions(path)

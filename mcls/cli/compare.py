@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mcls.cli.messages import echo, echo_json
+from mcls.cli.messages import echo, echo_json, say
 from mcls.cli.options import FILE, Name, json_option
 from mcls.cli.progress import done_line
 from mcls.cli.tables import show_table
@@ -85,6 +85,8 @@ def command(
     if out is not None:
         plot_compared(found, out)
     _print(found, form, as_json)
+    for note in found.notes:
+        say(f"note: {note}")
     if out is not None:
         done_line(f"wrote {out}", started)
 

@@ -13,8 +13,8 @@ For a regression there are columns of true and of predicted numbers::
 Where labels are those of events (`mcls.disk.events`), ``time`` has the start and the end of each in
 seconds, as ``0.500-1.250``, and a track has as many lines as events. ``labels`` are the true
 labels, joined by ``|``; ``score:<label>`` is higher if the label is more likely. ``part`` and
-``fold`` may be missing or empty, and other columns are ignored, so that tables of other programs
-can be evaluated too.
+``fold`` may be missing or empty, and other columns are ignored. Tables of other programs may have
+other delimiters and names of columns (`mcls.disk.prediction_columns`).
 """
 
 import csv
@@ -26,11 +26,17 @@ from pathlib import Path
 import numpy as np
 
 from mcls.disk.csv_cells import csv_line, other_kind, read_cell
+from mcls.disk.prediction_columns import (
+    DELIMITERS,
+    NO,
+    PREDICTED,
+    SCORE,
+    TRUE,
+    YES,
+    prediction_columns,
+)
 from mcls.disk.workspace import written_whole
 from mcls.errors import DataError, FormatError, suggest
-
-_SCORE = "score:"
-_TRUE, _PREDICTED = "true:", "predicted:"
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,8 @@ class Predictions:
         The reason why they are not known.
     times : list of str or None
         Start and end of the event that each line is of; None: a line is a whole track.
+    notes : tuple of str
+        Which columns of the file were taken for what, if they are not named as those of mcls.
     """
 
     track_ids: list[str]
@@ -71,6 +79,7 @@ class Predictions:
     probabilities: np.ndarray | None = None
     no_probability: str | None = None
     times: list[str] | None = None
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.track_ids)
@@ -114,6 +123,7 @@ class Predictions:
             None if self.probabilities is None else self.probabilities[keep],
             self.no_probability,
             None if self.times is None else [self.times[i] for i in keep],
+            self.notes,
         )
 
     def line_names(self) -> list[tuple[str, str, str]]:
@@ -157,7 +167,7 @@ def write_predictions(path: Path | str, predictions: Predictions) -> None:
         written_whole(Path(path)) as temporary,
         temporary.open("w", encoding="utf-8", newline="") as file,
     ):
-        kinds = (_TRUE, _PREDICTED) if predictions.regression else (_SCORE,)
+        kinds = (TRUE, PREDICTED) if predictions.regression else (SCORE,)
         columns = [kind + name for kind in kinds for name in names]
         labels = [] if predictions.regression else ["labels"]
         when = [] if predictions.times is None else ["time"]
@@ -181,13 +191,14 @@ def read_predictions(path: Path | str) -> Predictions:
     Parameters
     ----------
     path : path
-        A CSV with the columns ``track_id``, ``labels`` and ``score:<label>`` for two or more
-        labels; ``part`` and ``fold`` if there are any.
+        A CSV with the columns ``track_id``, ``labels`` and ``score:<label>``, and ``part`` and
+        ``fold`` if there are any; see `mcls.disk.prediction_columns`. With a score of one label,
+        ``labels`` says whether a track has it: its name or nothing, yes or no, 1 or 0.
 
     Returns
     -------
     Predictions
-        `multi_label` is true if some track has no label or several.
+        `multi_label` is true if some track has no label or several, or if there is one label.
 
     Raises
     ------
@@ -203,21 +214,19 @@ def read_predictions(path: Path | str) -> Predictions:
         kind = other_kind(file.read(8))
     if kind:
         raise FormatError(f"{path} is {kind}; expected a run folder, or a CSV of predictions")
-    rows = _rows(path)
-    _, header = next(rows, (1, []))
-    columns = _columns(path, header)
-    regression = any(name.startswith(_PREDICTED) for name in columns)
-    score = _PREDICTED if regression else _SCORE
-    labels = [(name.removeprefix(score), i) for name, i in columns.items() if _begins(name, score)]
-    names = [name for name, _ in labels]
-    place = {name: i for i, name in enumerate(names)}
+    delimiter = _delimiter(path)
+    lines = list(_rows(path, delimiter))
+    header, rows = (lines[0][1], lines[1:]) if lines else ([], [])
+    columns = prediction_columns(path, header, [row for _, row in rows])
+    regression = bool(columns.true)
+    names = list(columns.scores)
     read: dict[tuple[str, str, str, str], int] = {}
     truth, scores = [], []
     for line, row in rows:
         where = f"{path}:{line}"
         if len(row) != len(header):
             raise FormatError(f"{where}: {len(row)} cells, expected {len(header)} as in the header")
-        cells = {name: row[i].strip() for name, i in columns.items()}
+        cells = {name: row[i].strip() for name, i in columns.place.items()}
         part, fold, time = (cells.get(name, "") for name in ("part", "fold", "time"))
         key = cells["track_id"], part, fold, time
         if not key[0]:
@@ -226,11 +235,11 @@ def read_predictions(path: Path | str) -> Predictions:
             raise FormatError(f"{where}: track {key[0]!r} is already in line {read[key]}")
         read[key] = line
         truth.append(
-            [_score(where, name, cells[_TRUE + name]) for name in names]
+            [_score(where, name, row[columns.true[name]]) for name in names]
             if regression
-            else _truth(where, cells["labels"], place)
+            else _truth(where, cells["labels"], names)
         )
-        scores.append([_score(where, name, row[i]) for name, i in labels])
+        scores.append([_score(where, name, row[i]) for name, i in columns.scores.items()])
     if not read:
         raise FormatError(f"{path}: expected at least one track below the header")
     matrix = np.array(truth, dtype=np.float64 if regression else bool)
@@ -241,17 +250,25 @@ def read_predictions(path: Path | str) -> Predictions:
         names,
         matrix,
         np.array(scores, dtype=np.float64),
-        not regression and bool((matrix.sum(axis=1) != 1).any()),
-        times=[time for *_, time in read] if "time" in columns else None,
+        not regression and (len(names) == 1 or bool((matrix.sum(axis=1) != 1).any())),
+        times=[time for *_, time in read] if "time" in columns.place else None,
+        notes=tuple(columns.notes),
     )
 
 
-def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+def _delimiter(path: Path) -> str:
+    """Return the delimiter that cuts the header into the most columns."""
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        header = file.readline()
+    return max(DELIMITERS, key=lambda one: len(next(csv.reader([header], delimiter=one), [])))
+
+
+def _rows(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     """Yield the line number and the cells of each row that is not blank."""
     line = 0
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
+            reader = csv.reader(file, delimiter=delimiter, strict=True)
             for row in reader:
                 line = reader.line_num
                 if row:
@@ -262,40 +279,14 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
         raise FormatError(f"{path}:{line + 1}: {error}") from error
 
 
-def _columns(path: Path, header: list[str]) -> dict[str, int]:
-    names = [name.strip() for name in header]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise FormatError(f"{path}:1: column {twice[0]!r} occurs twice")
-    columns = {name: i for i, name in enumerate(names)}
-    numbers = [name for name in names if _begins(name, _PREDICTED)]
-    if numbers and any(_begins(name, _SCORE) for name in names):
-        raise FormatError(f"{path}:1: columns of scores and of predicted numbers; expected one")
-    true = [_TRUE + name.removeprefix(_PREDICTED) for name in numbers]
-    for needed in ("track_id", *(true or ["labels"])):
-        if needed not in columns:
-            raise FormatError(
-                f"{path}:1: there is no column {needed!r}; expected track_id, labels and "
-                f"score:<label> per label, found: {', '.join(names[:8]) or 'nothing'}"
-            )
-    if not numbers and sum(_begins(name, _SCORE) for name in names) < 2:
-        raise FormatError(
-            f"{path}:1: expected a column score:<label> for each of two or more labels"
-        )
-    return columns
-
-
-def _begins(column: str, kind: str) -> bool:
-    return column.startswith(kind) and len(column) > len(kind)
-
-
-def _truth(where: str, cell: str, place: dict[str, int]) -> list[bool]:
-    row = [False] * len(place)
-    for label in filter(None, (piece.strip() for piece in cell.split("|"))):
-        if label not in place:
-            raise FormatError(f"{where}: no score for label {label!r}; {suggest(label, place)}")
-        row[place[label]] = True
-    return row
+def _truth(where: str, cell: str, names: Sequence[str]) -> list[bool]:
+    if len(names) == 1 and cell != names[0] and cell.lower() in (*YES, *NO):
+        return [cell.lower() in YES]
+    labels = [label for piece in cell.split("|") if (label := piece.strip())]
+    for label in labels:
+        if label not in names:
+            raise FormatError(f"{where}: no score for label {label!r}; {suggest(label, names)}")
+    return [name in labels for name in names]
 
 
 def _score(where: str, name: str, cell: str) -> float:

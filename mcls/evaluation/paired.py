@@ -2,7 +2,8 @@
 
 The same tracks are left out of both (`mcls.evaluation.jackknife`), so what makes a track hard for
 both does not blur their difference. The variance is enlarged as if the runs differed on two tracks
-more, as Agresti and Min [4]_ do it; otherwise few tracks on which they differ look too sure.
+more, as Agresti and Min [4]_ do it; otherwise few tracks on which they differ look too sure. Groups
+of tracks differ by more than all or nothing, so nothing is added for them.
 
 Runs that were trained with several seeds are compared by their means over the seeds. Their
 difference varies with the test tracks and with the seeds; both variances add up, and the degrees of
@@ -92,7 +93,7 @@ def difference(
     if spread is None:
         return Difference(gap.value)
     facts = one.entry.facts
-    if not (facts.get("unbounded") or facts.get("regression")):
+    if not (facts.get("unbounded") or facts.get("regression") or gap.grouped):
         spread = replace(spread, variance=spread.variance + _MORE / spread.n**2)
     return _judged(gap.value, spread, n_units, [_of_mean(values) for values in seeds])
 

@@ -138,6 +138,9 @@ def compare(
         ],
         by=by,
         n_groups=None if by is None else len(units),
+        notes=[
+            f"{run.path}: {note}" for run in runs for note in next(iter(run.seeds.values())).notes
+        ],
     )
 
 

@@ -67,6 +67,8 @@ class Compared:
     by : str or None
         Column of the groups over which intervals and p values are; None: over tracks.
     n_groups : int or None
+    notes : list of str
+        How columns of CSVs were read, if they are not named as those of mcls.
     """
 
     metric: str
@@ -78,6 +80,7 @@ class Compared:
     verdicts: list[str]
     by: str | None = None
     n_groups: int | None = None
+    notes: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """Return a JSON object."""
@@ -89,6 +92,7 @@ class Compared:
             "interval": {"over": self.by or "tracks", "n": self.n_groups or self.n_tracks},
             "baseline": str(self.baseline),
             "verdicts": self.verdicts,
+            "notes": self.notes,
         }
         return {**about, "runs": [{**asdict(run), "path": str(run.path)} for run in self.runs]}
 

@@ -179,7 +179,7 @@ def evaluate(
         folds,
         across_folds(folds) if folds else {},
         about.get("split_id"),
-        (*_often(chosen), *_notes(overall, folds, chosen.probabilities is not None)),
+        (*chosen.notes, *_often(chosen), *_notes(overall, folds, chosen.probabilities is not None)),
         timelines,
         each,
         across_folds(each) if each else {},
