@@ -474,11 +474,11 @@ def test_what_does_not_fit_is_refused(net, classic, store, tmp_path) -> None:
         plot(classic, out, filters=True)
     with pytest.raises(ConfigError, match=r"--label lwo: .* did you mean 'low'\?"):
         plot(net, out, saliency="t18", label="lwo")
-    with pytest.raises(ConfigError, match="--filters does not take --label; it takes --top"):
+    with pytest.raises(ConfigError, match="does not take --label; it takes --layer, --top"):
         plot(net, out, filters=True, label="low")
     with pytest.raises(ConfigError, match="choose one of --filters, --taggram"):
         plot(net, out, filters=True, taggram="t18")
-    with pytest.raises(ConfigError, match="--label goes with one of --saliency, --alignment"):
+    with pytest.raises(ConfigError, match="--label goes with one of --embedding, --saliency"):
         plot(net, out, label="low")
     with pytest.raises(DataError, match="no audio file and no track 't99'"):
         plot(net, out, saliency="t99")

@@ -9,12 +9,13 @@ from mcls.errors import DataError
 from mcls.features.extractor import Extractor
 from mcls.features.specs import parse_features
 from mcls.inspection.track import panels_of_step
+from mcls.plots.axes import DimensionAxis
 from mcls.plots.page import Figure, shortened
 from mcls.plots.track import draw_track
 from mcls.registry import entries
 
 #: Height in inches of an image and of a curve, and of the page at most.
-_IMAGE, _CURVE, _PAGE = 1.35, 0.95, 16.0
+_IMAGE, _CURVE, _PAGE = 1.35, 0.95, 40.0
 
 
 def plot_audio(path: Path, *, features: Sequence[str] = ()) -> tuple[Figure, str]:
@@ -54,7 +55,8 @@ def plot_audio(path: Path, *, features: Sequence[str] = ()) -> tuple[Figure, str
     for name in names:
         for panel in panels_of_step(steps[name], track.rows(name), axes_of((steps[name],))):
             low = panel.rows.shape[1] == 1
-            panels.append(replace(panel, height=_CURVE if low else _IMAGE))
+            axis = panel.axis if panel.axis.frequencies is not None else _unnamed(panel.axis)
+            panels.append(replace(panel, axis=axis, height=_CURVE if low else _IMAGE))
     said = f"{track.seconds:.3g} s at {track.sample_rate} Hz"
     if track.sample_rate != extractor.sr:
         said += f", resampled to {extractor.sr} Hz"
@@ -62,3 +64,8 @@ def plot_audio(path: Path, *, features: Sequence[str] = ()) -> tuple[Figure, str
     title = f"{shortened(path.name, 60)}: {said}" + (f" ({faults})" if faults else "")
     page = draw_track(panels, title=title, seconds=track.seconds, highest=_PAGE)
     return page, f"{', '.join(names)} of {path.name}, {said}" + (f" ({faults})" if faults else "")
+
+
+def _unnamed(axis: DimensionAxis) -> DimensionAxis:
+    """Return an axis without the name of the feature, which stands in the title of the panel."""
+    return replace(axis, name="" if axis.names else "dimension")
