@@ -241,7 +241,11 @@ def test_a_folder_holds_one_seed_or_several(seeds, store, recipe, tmp_path) -> N
     run("cv", recipe, store, tmp_path / "one", "--split", "fold")
     with pytest.raises(ConfigError, match="holds other files"):
         stage.cross_validate(recipe, store, tmp_path / "one", seeds=2)
-    assert "name a run of one of them" in run("predict", seeds, store, code=1).stderr
+    for words in (["predict", seeds, store], ["info", seeds], ["plot", seeds, "-o", "x.png"]):
+        assert (
+            f"holds 2 seeds, and one is needed; name {seeds / 'seed-4'}"
+            in run(*words, code=1).stderr
+        )
     assert "list the errors of one" in run("eval", seeds, "--errors", 3, code=2).stderr
     assert "that of one seed" in run("eval", seeds, "--confusion", code=2).stderr
 

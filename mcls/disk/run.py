@@ -162,13 +162,7 @@ def open_run(path: Path | str) -> Run:
         raise FormatError(
             f"{path} is a cross-validation; name one of its runs, such as {folds[0].parent}"
         )
-    seeds = seed_folders(path)
-    if seeds and not (path / "run.toml").is_file():
-        first = next(iter(seeds.values()))
-        raise FormatError(
-            f"{path} is a cross-validation with {len(seeds)} seeds; name a run of one of them, in "
-            f"{first}"
-        )
+    refuse_seeds(path)
     missing = [name for name in run_files(path) if not (path / name).is_file()]
     if missing:
         raise FormatError(
@@ -195,6 +189,20 @@ def seed_folders(path: Path) -> dict[str, Path]:
     """Return the folders of a cross-validation with several seeds, by seed; else none."""
     found = {folder.name.removeprefix("seed-"): folder for folder in path.glob("seed-*")}
     return {seed: found[seed] for seed in sorted(filter(str.isdecimal, found), key=int)}
+
+
+def refuse_seeds(path: Path) -> None:
+    """Refuse a cross-validation with several seeds where one is needed.
+
+    Raises
+    ------
+    FormatError
+        Names the folder of the first seed.
+    """
+    seeds = seed_folders(path)
+    if seeds and not (path / "run.toml").is_file():
+        first = next(iter(seeds.values()))
+        raise FormatError(f"{path} holds {len(seeds)} seeds, and one is needed; name {first}")
 
 
 def fold_folder(fold: str | None) -> str:

@@ -19,7 +19,7 @@ from mcls.disk.labels import split_labels
 from mcls.disk.manifest import Manifest, open_source
 from mcls.disk.options import Reading
 from mcls.disk.predictions import Predictions, read_predictions
-from mcls.disk.run import open_run, run_files
+from mcls.disk.run import open_run, refuse_seeds, run_files
 from mcls.disk.store import MEASURED, Store
 from mcls.disk.sums import check_sums
 from mcls.disk.text_files import read_json
@@ -79,6 +79,7 @@ def info(path: Path | str, *, reading: Reading, split: str = "split") -> dict[st
 
 
 def _folder(path: Path, reading: Reading, split: str) -> dict[str, Any]:
+    refuse_seeds(path)
     if any((path / name).is_file() for name in ("run.toml", "model.skops", "model.safetensors")):
         return _run(path)
     if (path / "predictions.csv").is_file():

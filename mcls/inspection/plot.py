@@ -10,6 +10,7 @@ import h5py
 from mcls.disk.class_folders import AUDIO_SUFFIXES
 from mcls.disk.hdf5 import kind_of
 from mcls.disk.outputs import check_replaced
+from mcls.disk.run import refuse_seeds
 from mcls.disk.sums import check_sums
 from mcls.disk.workspace import written_whole
 from mcls.errors import ConfigError, DataError, FormatError
@@ -90,6 +91,7 @@ def _kind(path: Path) -> str:
         if (path / "predictions.csv").is_file():
             check_sums(path)
             return "run"
+        refuse_seeds(path)
         raise FormatError(
             f"{path}: there is no predictions.csv in it; expected a folder that `mcls train` or "
             "`mcls cv` has made"

@@ -10,7 +10,7 @@ import numpy as np
 from mcls.data.split_cells import usual_part
 from mcls.disk.event_table import EVENTS_FILE, read_event_table
 from mcls.disk.predictions import Predictions, join_predictions, read_predictions
-from mcls.disk.run import fold_folder, open_run, run_files, seed_folders
+from mcls.disk.run import fold_folder, open_run, refuse_seeds, run_files, seed_folders
 from mcls.disk.sums import check_sums
 from mcls.disk.text_files import read_json
 from mcls.errors import ConfigError, DataError, FormatError
@@ -297,9 +297,7 @@ def open_predictions(path: Path, part: str | None = None) -> tuple[Predictions, 
         read = read_predictions(path)
         return replace(read, parts=[usual_part(part) for part in read.parts]), {}
     predictions = path / "predictions.csv"
-    if seeds := seed_folders(path):
-        first = next(iter(seeds.values()))
-        raise FormatError(f"{path} holds {len(seeds)} seeds, and one is needed; name {first}")
+    refuse_seeds(path)
     if not predictions.is_file():
         raise FormatError(
             f"{path} has no predictions.csv; expected a folder made by `mcls train` or `mcls cv`, "
