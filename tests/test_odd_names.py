@@ -9,7 +9,7 @@ import soundfile
 from click.testing import CliRunner
 
 from mcls.cli.main import cli
-from mcls.data.near_duplicates import look_alikes, name_problems, spell
+from mcls.data.look_alikes import look_alikes, name_problems, spell
 from mcls.disk.manifest import open_source, track_ids_of
 from mcls.disk.predictions import read_predictions
 from mcls.disk.store import Store, StoreContents, write_store

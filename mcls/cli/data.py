@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mcls.cli.data_audit import audit
 from mcls.cli.messages import echo, echo_json, printable, say
 from mcls.cli.options import (
     FILE,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def command() -> None:
-    """Prepare, check and split manifests; synthesise music.
+    """Prepare, check, audit and split data; make music.
 
     A manifest is a CSV file with one line per track. Its column path names
     the audio file; the columns labels, split and group are optional, and
@@ -36,6 +37,7 @@ def command() -> None:
     Example:
       mcls data prepare esc10 ESC-10/ esc10.csv
       mcls data check esc10.csv --split fold
+      mcls data audit esc10.csv --split fold
     """
 
 
@@ -221,6 +223,9 @@ def synth(folder: Path, seed: int, tracks: int, seconds: float, overwrite: bool)
     n_artists = len(set(made.columns["group"]))
     what = f"{len(made)} tracks of {seconds:g} s by {n_artists} artists"
     done_line(f"{folder}/manifest.csv: {what} written", started)
+
+
+command.add_command(audit)
 
 
 def _shares(text: str) -> list[float]:

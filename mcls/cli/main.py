@@ -63,8 +63,8 @@ SECTIONS = {
 
 #: Modules of this folder that are no commands.
 _HELPERS = {
-    *("--init", "main", "messages", "options", "perturbed", "progress", "recipe-defaults"),
-    *("errors-table", "tables", "timelines"),
+    *("--init", "data-audit", "main", "messages", "options", "perturbed", "progress"),
+    *("recipe-defaults", "errors-table", "tables", "timelines"),
 }
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mcls.data.datasets.inventory import first_few
-from mcls.data.near_duplicates import name_notes, name_problems
+from mcls.data.look_alikes import name_notes, name_problems
 from mcls.data.split_cells import PARTS, SplitCells, read_split_cells
 from mcls.data.split_column import describe_split
 from mcls.data.splits import Leaks, find_leaks

@@ -21,6 +21,7 @@ import numpy as np
 from mcls.data.options import Split
 from mcls.data.split_cells import PARTS, SplitCells, fold_called, read_split_cells
 from mcls.data.splits import Leaks, find_leaks, parts_of_fold
+from mcls.disk.audit_file import across_notes, across_parts
 from mcls.disk.labels import parse_labels
 from mcls.disk.store import Store
 from mcls.errors import ConfigError, DataError, suggest
@@ -123,6 +124,8 @@ def resolve_parts(store: Store, *, split: Split) -> Parts:
             f"{len(leaks.audio)} recordings are in several parts under different names, such as "
             f"{first!r}"
         )
+    found = across_parts(store.path, dict(zip(store.track_ids, values, strict=True)))
+    notes += across_notes(store.path, found)
     return Parts(values, split_id(store.track_ids, values), column, fold, notes)
 
 

@@ -66,8 +66,8 @@ def read_text(path: Path, at_most: int | None = None) -> str:
         raise FormatError(f"{path} is not UTF-8 ({error})") from error
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """Read a TOML file.
+def read_toml(path: Path, at_most: int = _TOML) -> dict[str, Any]:
+    """Read a TOML file; parameters as of `read_regular`.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     FormatError
         If it is not TOML, or too large or too deeply nested to be a file of mcls.
     """
-    text = read_text(path, _TOML)
+    text = read_text(path, at_most)
     if found := _LONG_KEY.search(text):
         raise FormatError(f"{path}: the dotted name {found[0][:40]}... has more than 16 parts")
     try:

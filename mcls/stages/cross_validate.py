@@ -24,6 +24,7 @@ from typing import Any
 
 from mcls.data.options import Split
 from mcls.data.parts import split_cells
+from mcls.disk.audit_file import across_parts, refuse_across
 from mcls.disk.event_table import EVENTS_FILE, read_event_table, write_event_table
 from mcls.disk.predictions import join_predictions, read_predictions, write_predictions
 from mcls.disk.recipe import (
@@ -155,6 +156,7 @@ def cross_validate(
     )
     nodes = [*before, last.without(FIXED)]
     names = _folds(opened, split.split)
+    _refuse_findings(opened, split.split)
     options = {
         **{key: value for key, value in vars(split).items() if key != "fold"},
         "jobs": [asdict(node) for node in nodes],
@@ -278,6 +280,12 @@ def _run_fold(
         *before, last = nodes_of(choose(store.path, split, beside[0]))
         nodes = [*before, last.without(FIXED)]
     run_recipe(store, work, nodes, split, origins=origins, progress=progress, beside=beside)
+
+
+def _refuse_findings(store: Store, column: str) -> None:
+    """Refuse folds or parts with findings of an audit across them, before any work."""
+    part_of = dict(zip(store.track_ids, split_cells(store, column).values, strict=True))
+    refuse_across(store.path, across_parts(store.path, part_of), part_of)
 
 
 def _claim(work: Workspace, options: Mapping[str, Any], *, overwrite: bool) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from mcls.chain.build import build_chain
 from mcls.chain.match import encoded_track, stored_steps
 from mcls.chain.options import Encoding
+from mcls.disk.audit_file import carry_findings
 from mcls.disk.chain import Chain, chain_digest
 from mcls.disk.outputs import check_replaced_hdf5, check_suffix
 from mcls.disk.shards import Shards, pack, refuse_other_settings
@@ -135,7 +136,7 @@ def encode(
                 if progress is not None:
                     progress(n_done, len(waiting), 0.0)
         _pack(out, source, shards, asked)
-    return _encoded(Store(out), computed=True)
+    return _encoded(Store(out), source, computed=True)
 
 
 def encode_shard(
@@ -189,7 +190,7 @@ def _made(out: Path, asked: Mapping[str, Any], source: Store, overwrite: bool) -
         source.failed,
         source.split_note,
     )
-    return _encoded(old, computed=False) if same else None
+    return _encoded(old, source, computed=False) if same else None
 
 
 def _sha1s(store: Store) -> list[str]:
@@ -232,6 +233,7 @@ def _pack(out: Path, source: Store, shards: Shards, asked: Mapping[str, Any]) ->
     pack(out, [ready[i] for i in source.track_ids], contents)
 
 
-def _encoded(store: Store, *, computed: bool) -> Encoded:
+def _encoded(store: Store, source: Store, *, computed: bool) -> Encoded:
+    carry_findings([source.path], store.path, store.track_ids)
     stored = store.feature()
     return Encoded(store.path, stored.name, store.n_tracks, len(stored), stored.n_dims, computed)

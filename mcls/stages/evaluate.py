@@ -18,6 +18,7 @@ from mcls.evaluation import Estimate, Evaluation, MetricResult, across_folds
 from mcls.evaluation import evaluate as measure
 from mcls.registry import entries
 from mcls.settings import split_spec
+from mcls.stages.audited import audit_notes
 from mcls.stages.calibrate import read_calibration, why_not
 from mcls.stages.predict_events import measure_events
 from mcls.stages.same_tracks import aligned
@@ -287,11 +288,16 @@ def open_part(path: Path, part: str | None = None) -> tuple[Predictions, dict[st
         raise DataError(f"{path}: {error}") from error
 
 
-def open_predictions(path: Path, part: str | None = None) -> tuple[Predictions, dict[str, Any]]:
+def open_predictions(
+    path: Path, part: str | None = None, *, audited: bool = True
+) -> tuple[Predictions, dict[str, Any]]:
     """Return the predictions of a path, and the ``about.json`` of its run.
 
     Of a cross-validation these are the test tracks of all folds; with the `part` ``train`` or
     ``valid`` they are the tracks of all parts, each in all folds in which it was scored.
+
+    A split with findings of an audit across its parts is refused if they are not acknowledged,
+    unless `audited` is false; those that are stand in the notes.
     """
     if not path.is_dir():
         read = read_predictions(path)
@@ -319,6 +325,8 @@ def open_predictions(path: Path, part: str | None = None) -> tuple[Predictions, 
         read = join_predictions([read_predictions(fold) for fold in folds])
     if about.get("multi_label") and not read.multi_label:
         read = replace(read, multi_label=True)
+    if audited:
+        read = replace(read, notes=(*read.notes, *audit_notes(path)))
     return _with_probabilities(path, read), about
 
 

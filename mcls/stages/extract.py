@@ -18,6 +18,7 @@ from typing import Any
 from mcls.data.label_rules import parse_rules
 from mcls.disk.audio import parse_excerpt
 from mcls.disk.audio_faults import FAULTS, fault_notes
+from mcls.disk.audit_file import carry_findings
 from mcls.disk.manifest import Manifest, open_source
 from mcls.disk.outputs import check_replaced_hdf5, check_suffix
 from mcls.disk.shards import Shards, pack, refuse_other_settings
@@ -201,6 +202,7 @@ def extract(
             contents, sources = _added(old, contents, sources)
         if old is None or overwrite or not _same(old, contents):
             pack(out, sources, contents)
+    carry_findings([source], out, contents.tracks["track_id"])
     notes += contents.notes
     return Extracted(
         out,

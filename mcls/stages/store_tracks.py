@@ -11,6 +11,7 @@ from typing import Any
 
 from mcls.chain.match import different_settings
 from mcls.data.split_cells import usual_part
+from mcls.disk.audit_file import carry_findings
 from mcls.disk.outputs import check_replaced_hdf5, check_suffix
 from mcls.disk.shards import pack
 from mcls.disk.store import KIND, MEASURED, Store, StoreContents, rows_of
@@ -251,10 +252,12 @@ def _write(
         kept = {name: contents.settings["features"].get(name) for name in names}
         contents.settings = {**contents.settings, "features": kept}
     digests = {name: stores[0].features[name].digest for name in names}
+    paths = [store.path for store in stores]
     with Workspace(out):
         if out.exists():
             check_replaced_hdf5(out, KIND, "a store")
             if _holds(Store(out), contents, digests):
+                carry_findings(paths, out, contents.tracks["track_id"])
                 return Copied(out, len(sources), contents.notes, computed=False)
             if not overwrite:
                 raise ConfigError(
@@ -262,6 +265,7 @@ def _write(
                     "replace it"
                 )
         pack(out, sources, contents, names)
+    carry_findings(paths, out, contents.tracks["track_id"])
     return Copied(out, len(sources), contents.notes, computed=True)
 
 
