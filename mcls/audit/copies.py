@@ -17,7 +17,8 @@ _SPECTROGRAM = ((1.0, 0.72), (2.0, 0.55))
 #: The least overlap in seconds for spectrograms: two notes of one instrument are alike.
 SHORTEST_TRANSPOSED = _SPECTROGRAM[0][0]
 #: The share of landmarks that a copy of which only the spectrogram agrees must have in common with
-#: the track, the share from which more does not matter, and how a share replaces agreement.
+#: the track, the share from which more does not matter, and how a share replaces agreement where
+#: the overlap is long.
 _SHARED, _MANY_SHARED, _WORTH = 0.02, 0.05, 5.0
 
 
@@ -125,7 +126,8 @@ def compare(
         return None
     agreement, n_frames = spectrogram_agreement(a.levels, b.levels, candidate.lag, candidate.shift)
     seconds = n_frames / frame_rate
-    credit = _WORTH * (min(share, _MANY_SHARED) - _SHARED)
+    long = seconds >= _SPECTROGRAM[-1][0]
+    credit = _WORTH * (min(share, _MANY_SHARED) - _SHARED) if long else 0.0
     if seconds < SHORTEST_TRANSPOSED or agreement < needed(_SPECTROGRAM, seconds) - credit:
         return None
     return agreement
