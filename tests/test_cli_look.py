@@ -178,7 +178,7 @@ def test_info_of_predictions(things: Path) -> None:
     path = things / "run" / "predictions.csv"
     shown = output("info", path).splitlines()
     assert shown[0] == f"{path}: predictions, 18 tracks (12 train, 6 test)"
-    assert [line.split() for line in shown[-2:]] == [["calm", "3"], ["wild", "3"]]
+    assert [line.split() for line in shown[-2:]] == [["calm", "9"], ["wild", "9"]]
 
 
 def test_info_of_folds(things: Path, tmp_path: Path) -> None:
