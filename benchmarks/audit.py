@@ -19,11 +19,11 @@ import numpy as np
 import soundfile
 import soxr
 
+from mcls.audio.files import read_audio
 from mcls.audit.copies import AudibleTrack, compare, find_copies
 from mcls.audit.index import Index
 from mcls.audit.landmarks import MAX_BINS, MAX_FRAMES, Landmarks, landmarks
 from mcls.audit.spectrogram import BINS_PER_SEMITONE, FRAME_RATE, N_BINS, SR, log_spectrogram
-from mcls.disk.audio import read_audio
 
 SUFFIXES = (".ogg", ".flac", ".mp3", ".wav")
 SHIFT = 2 * BINS_PER_SEMITONE

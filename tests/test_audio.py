@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from mcls.disk.audio import Excerpt, audio_blocks, parse_excerpt, probe, read_audio
-from mcls.disk.audio_libsndfile import BLOCK
+from mcls.audio.files import Excerpt, audio_blocks, parse_excerpt, probe, read_audio
+from mcls.audio.libsndfile import BLOCK
 from mcls.errors import ConfigError, DataError
 
 av = pytest.importorskip("av")

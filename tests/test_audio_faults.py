@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from mcls.audio.files import AudioFile, parse_excerpt
 from mcls.data.checks import check_manifest
-from mcls.disk.audio import AudioFile, parse_excerpt
 from mcls.disk.store import Store
 from mcls.errors import ConfigError, DataError
 from mcls.features.specs import parse_features

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from mcls.disk import audio_libsndfile
-from mcls.disk.audio import parse_excerpt, probe, read_audio
+from mcls.audio import libsndfile
+from mcls.audio.files import parse_excerpt, probe, read_audio
 from mcls.errors import DataError
 
 SR = 44100
@@ -214,7 +214,7 @@ def test_joined_flac_of_unknown_length(tmp_path):
 def test_flac_cut_in_the_middle_is_used_as_far_as_it_goes(tmp_path, rng, monkeypatch, block):
     """Also where the cut is in a later block."""
     if block:
-        monkeypatch.setattr(audio_libsndfile, "BLOCK", block)
+        monkeypatch.setattr(libsndfile, "BLOCK", block)
     y = rng.uniform(-0.5, 0.5, 6 * SR).astype(np.float32)
     soundfile.write(tmp_path / "x.flac", y, SR)
     body = (tmp_path / "x.flac").read_bytes()
@@ -231,7 +231,7 @@ def test_the_decoders_print_nothing(tmp_path):
     bad[3000:3400] = np.random.default_rng(0).bytes(400)
     (tmp_path / "bad.mp3").write_bytes(bad)
     code = (
-        "import sys; from mcls.disk.audio import read_audio\n"
+        "import sys; from mcls.audio.files import read_audio\n"
         "for path in sys.argv[1:]: read_audio(path)\n"
         "print('seen', file=sys.stderr)"
     )

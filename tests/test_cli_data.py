@@ -189,7 +189,7 @@ def test_check_notes_that_a_split_was_edited(mcls, tracks):
 
 
 def test_check_of_class_folders_and_of_decoded_audio(mcls, tmp_path):
-    pytest.importorskip("mcls.disk.audio")
+    pytest.importorskip("mcls.audio.files")
     y = np.round(np.sin(np.arange(4000) / 9) * 9999).astype(np.int16)
     for name in ("a/1.wav", "b/1.flac"):
         (tmp_path / name).parent.mkdir()

@@ -11,9 +11,9 @@ import torch
 from click.testing import CliRunner
 
 import mcls
+from mcls.audio.files import read_audio
 from mcls.chain.model_cache import fitted_model
 from mcls.cli.main import cli
-from mcls.disk.audio import read_audio
 from mcls.disk.run import open_run
 from mcls.disk.store import Store
 from mcls.errors import ConfigError, MclsError

@@ -14,7 +14,7 @@ import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mcls.disk.audio import MAX_SAMPLE, read_audio
+from mcls.audio.files import MAX_SAMPLE, read_audio
 from mcls.errors import ConfigError
 from mcls.features import compute, make
 from mcls.registry import entries, find

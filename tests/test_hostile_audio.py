@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from mcls.disk import audio_libsndfile
-from mcls.disk.audio import audio_blocks, probe, read_audio
+from mcls.audio import libsndfile
+from mcls.audio.files import audio_blocks, probe, read_audio
 from mcls.errors import DataError
 
 SR = 44100
@@ -150,7 +150,7 @@ def test_a_number_of_channels_that_lies(tmp_path, originals, channels):
 
 @pytest.mark.parametrize(("channels", "block"), [(2, 4096), (8, 4096), (64, 512), (1000, 32)])
 def test_a_block_takes_no_more_memory_for_more_channels(tmp_path, monkeypatch, channels, block):
-    monkeypatch.setattr(audio_libsndfile, "BLOCK", 4096)
+    monkeypatch.setattr(libsndfile, "BLOCK", 4096)
     soundfile.write(tmp_path / "x.wav", np.zeros((5000, channels)), 8000)
     lengths = [len(y) for y in audio_blocks(tmp_path / "x.wav", sr=None)]
     assert (sum(lengths), max(lengths)) == (5000, block)

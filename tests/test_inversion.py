@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from mcls.disk.write_audio import check_wav, write_wav
+from mcls.audio.write import check_wav, write_wav
 from mcls.errors import ConfigError, DataError
 from mcls.features.feature import compressed, expanded
 from mcls.features.filters import mel_filters

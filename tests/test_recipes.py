@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 import mcls
+from mcls.audio.files import parse_excerpt
 from mcls.data.options import Split
-from mcls.disk.audio import parse_excerpt
 from mcls.disk.recipe import read_recipe, stage_arguments, table_of, tables_of
 from mcls.features.augmentations import parse_augmentations
 from mcls.features.extractor import Extractor

@@ -17,8 +17,8 @@ from browser import Browser
 from click.testing import CliRunner
 from sklearn.metrics import average_precision_score, confusion_matrix, roc_auc_score
 
+from mcls.audio.files import read_audio
 from mcls.cli.main import cli
-from mcls.disk.audio import read_audio
 from mcls.disk.predictions import Predictions, read_predictions, write_predictions
 from mcls.report.charts import COLOURS
 from mcls.report.listed import choose_listed

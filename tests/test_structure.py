@@ -18,7 +18,7 @@ FLOORS = {
     6: {"report", "serve", "tuning"},
     5: {"stages", "inspection"},
     4: {"chain"},
-    2: {"disk", "parallel"},
+    2: {"audio", "disk", "parallel"},
     1: {"__init__", "errors", "options", "registry", "settings", "source_text"},
 }
 

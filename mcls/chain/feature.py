@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from mcls.audio.files import parse_excerpt
 from mcls.chain.step import Kind, RowAxes, RowsAndRate
-from mcls.disk.audio import parse_excerpt
 from mcls.disk.chain import Chain, Step
 from mcls.disk.class_folders import AUDIO_SUFFIXES
 from mcls.disk.row_files import ARRAY_SUFFIXES, checked_rows, read_array_file

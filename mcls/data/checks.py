@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from mcls.audio.faults import fault_notes
 from mcls.data.datasets.inventory import first_few
 from mcls.data.look_alikes import name_notes, name_problems
 from mcls.data.split_cells import PARTS, SplitCells, read_split_cells
 from mcls.data.split_column import describe_split
 from mcls.data.splits import Leaks, find_leaks
-from mcls.disk.audio_faults import fault_notes
 from mcls.disk.labels import LabelTable
 from mcls.disk.manifest import Manifest, open_source
 from mcls.disk.options import Reading
@@ -297,7 +297,7 @@ def _file_sum(path: Path) -> str:
 
 def _decoded_sum(path: Path) -> tuple[str, float, dict[str, str]]:
     """Return the digest of a file's samples, its seconds and its faults."""
-    from mcls.disk.audio import AudioFile
+    from mcls.audio.files import AudioFile
 
     total, n_samples = hashlib.sha1(usedforsecurity=False), 0
     with AudioFile(path) as file:

@@ -21,8 +21,8 @@ from typing import BinaryIO
 
 import numpy as np
 
-from mcls.disk.audio import AudioFile, Excerpt
-from mcls.disk.audio_samples import resampled
+from mcls.audio.files import AudioFile, Excerpt
+from mcls.audio.samples import resampled
 from mcls.disk.chain import Step
 from mcls.errors import DataError
 from mcls.features.feature import DELTA_WIDTH, Feature, add_deltas

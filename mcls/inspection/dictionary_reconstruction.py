@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mcls.audio.write import check_wav
 from mcls.chain.build import rows_for_dictionary, with_encoder
 from mcls.chain.dictionary import patches_of, reconstruct_rows
 from mcls.chain.feature import FeatureReader
@@ -14,7 +15,6 @@ from mcls.dictionaries.preprocessing import part_frames
 from mcls.disk.chain import spell_chain
 from mcls.disk.dictionary import DictionaryFile, read_dictionary
 from mcls.disk.store import Store, StoredRows
-from mcls.disk.write_audio import check_wav
 from mcls.errors import ConfigError, DataError
 from mcls.inspection.row_audio import audible, write_rows
 from mcls.plots.axes import DimensionAxis

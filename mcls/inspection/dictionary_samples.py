@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from mcls.audio.write import check_wav
 from mcls.chain.dictionary import patches_of
 from mcls.chain.step import RowAxes, axes_of
 from mcls.dictionaries.decoders import decode
@@ -13,7 +14,6 @@ from mcls.dictionaries.gibbs import gibbs_samples, layers_of
 from mcls.dictionaries.preprocessing import Preprocessing
 from mcls.disk.chain import Step, spell_chain
 from mcls.disk.dictionary import read_dictionary
-from mcls.disk.write_audio import check_wav
 from mcls.errors import ConfigError, suggest
 from mcls.inspection.row_audio import audible, write_rows
 from mcls.plots.dictionary import draw_dictionary

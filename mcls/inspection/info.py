@@ -10,7 +10,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from mcls.disk.audio import probe
+from mcls.audio.files import probe
 from mcls.disk.chain import Chain, spell_chain
 from mcls.disk.dictionary import read_dictionary
 from mcls.disk.events import hold_events, labels_in

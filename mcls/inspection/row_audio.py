@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
+from mcls.audio.write import write_wav
 from mcls.chain.feature import feature_of
 from mcls.disk.chain import Chain, spell_chain
-from mcls.disk.write_audio import write_wav
 from mcls.errors import ConfigError
 from mcls.features.feature import Feature
 

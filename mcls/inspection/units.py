@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mcls.audio.files import Excerpt, read_audio
+from mcls.audio.write import check_wav, write_wav
 from mcls.chain.match import encoded_track, rows_for_run
 from mcls.chain.model_cache import fitted_model
 from mcls.chain.step import RowAxes, axes_of
-from mcls.disk.audio import Excerpt, read_audio
 from mcls.disk.chain import Chain
 from mcls.disk.run import Run
 from mcls.disk.store import Store
 from mcls.disk.stored_rows import StoredRows
-from mcls.disk.write_audio import check_wav, write_wav
 from mcls.errors import ConfigError, DataError
 from mcls.inspection.run_parts import open_net_run, open_run_store
 from mcls.plots.maps import draw_maps

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from mcls.audio.files import Excerpt, parse_excerpt
 from mcls.chain.match import rows_of_track
-from mcls.disk.audio import Excerpt, parse_excerpt
 from mcls.disk.run import Run
 from mcls.errors import DataError, MclsError
 from mcls.evaluation.errors import amounts

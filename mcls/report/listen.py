@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import numpy as np
 
-from mcls.disk.audio import Excerpt, audio_blocks
+from mcls.audio.files import Excerpt, audio_blocks
 from mcls.disk.store import Store
 from mcls.errors import DataError
 

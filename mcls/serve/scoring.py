@@ -8,10 +8,10 @@ from types import TracebackType
 
 import numpy as np
 
+from mcls.audio.files import AudioFile
 from mcls.chain.feature import FeatureReader
 from mcls.chain.last_rows import last_rows_chain, mean_row
 from mcls.chain.step import apply_chain
-from mcls.disk.audio import AudioFile
 from mcls.disk.chain import Chain
 from mcls.disk.run import open_run
 from mcls.errors import DataError

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from mcls.audio.faults import FAULTS
 from mcls.audit.copies import AudibleTrack
 from mcls.audit.landmarks import MAX_BIN, Landmarks, landmarks
 from mcls.audit.spectrogram import BINS_PER_SEMITONE, FRAME_RATE
 from mcls.data.parts import copies, optional_column, split_cells
 from mcls.data.split_cells import read_split_cells
-from mcls.disk.audio_faults import FAULTS
 from mcls.disk.hdf5 import kind_of
 from mcls.disk.manifest import Manifest, open_source
 from mcls.disk.options import Reading

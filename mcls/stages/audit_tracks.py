@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from mcls.audio.files import AudioFile, read_audio
+from mcls.audio.samples import resampled
 from mcls.audit.copies import AudibleTrack
 from mcls.audit.landmarks import Landmarks, landmarks
 from mcls.audit.levels import LevelMeter
 from mcls.audit.spectrogram import FRAME_RATE, SR, log_spectrogram
-from mcls.disk.audio import AudioFile, read_audio
-from mcls.disk.audio_samples import resampled
 from mcls.errors import MclsError
 from mcls.parallel.pool import Task
 

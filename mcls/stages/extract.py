@@ -15,9 +15,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from mcls.audio.faults import FAULTS, fault_notes
+from mcls.audio.files import parse_excerpt
 from mcls.data.label_rules import parse_rules
-from mcls.disk.audio import parse_excerpt
-from mcls.disk.audio_faults import FAULTS, fault_notes
 from mcls.disk.audit_file import carry_findings
 from mcls.disk.manifest import Manifest, open_source
 from mcls.disk.outputs import check_replaced_hdf5, check_suffix

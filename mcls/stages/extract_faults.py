@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mcls.disk.audio_faults import FAULTS, MISSING_AUDIO
+from mcls.audio.faults import FAULTS, MISSING_AUDIO
 from mcls.disk.store import Store
 from mcls.features.extractor import Extractor
 

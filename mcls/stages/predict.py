@@ -15,11 +15,11 @@ from typing import Any
 import h5py
 import numpy as np
 
+from mcls.audio.faults import fault_notes
 from mcls.chain.feature import FeatureReader
 from mcls.chain.match import rows_for_run, rows_of_track
 from mcls.chain.model_cache import fitted_model
 from mcls.chain.step import RowsAndRate, RowsByStep, apply_chain
-from mcls.disk.audio_faults import fault_notes
 from mcls.disk.chain import Chain
 from mcls.disk.class_folders import audio_below
 from mcls.disk.events import Event

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mcls import __version__
-from mcls.disk.audio_faults import fault_notes
+from mcls.audio.faults import fault_notes
 from mcls.disk.outputs import check_suffix
 from mcls.disk.run import Run, open_run, write_json
 from mcls.disk.scored_files import ScoredLabel, TableFormat, read_finished

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from mcls.disk.audio import parse_excerpt
+from mcls.audio.files import parse_excerpt
 from mcls.disk.chain import Step
 from mcls.disk.recipe import Recipe, stage_arguments, table_of
 from mcls.disk.store import Store

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from mcls.disk.audio_decoder import ByteRange, Decoder, spell_reason
-from mcls.disk.audio_streams import FilePart, asf_seconds
+from mcls.audio.decoder import ByteRange, Decoder, spell_reason
+from mcls.audio.streams import FilePart, asf_seconds
 from mcls.errors import DataError
 
 #: The containers whose durations are counted, not guessed.

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from mcls.disk.audio_decoder import ByteRange, Decoder
-from mcls.disk.audio_libsndfile import SoundfileDecoder
-from mcls.disk.audio_samples import mono, resampled
+from mcls.audio.decoder import ByteRange, Decoder
+from mcls.audio.libsndfile import SoundfileDecoder
+from mcls.audio.samples import mono, resampled
 from mcls.errors import DataError
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from mcls.disk.audio_decoder import CODEC_DELAY, ByteRange, Decoder, spell_reason
-from mcls.disk.audio_libav import LibavDecoder
-from mcls.disk.audio_streams import FilePart, lacks_last_page
-from mcls.disk.stderr_silence import silenced_stderr
+from mcls.audio.decoder import CODEC_DELAY, ByteRange, Decoder, spell_reason
+from mcls.audio.libav import LibavDecoder
+from mcls.audio.stderr_silence import silenced_stderr
+from mcls.audio.streams import FilePart, lacks_last_page
 from mcls.errors import DataError
 
 #: Samples per channel that are decoded at once, for up to eight channels; files of up to half a

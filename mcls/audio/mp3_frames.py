@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
-from mcls.disk.audio_decoder import CODEC_DELAY
+from mcls.audio.decoder import CODEC_DELAY
 
 #: Bytes of the beginning that contain the header: the longest frame.
 _HEADER = 1 << 12

@@ -17,14 +17,14 @@ from typing import Literal
 import numpy as np
 import soundfile
 
-from mcls.disk.audio_decoder import CODEC_DELAY, Decoder, spell_reason
-from mcls.disk.audio_faults import spell_lost
-from mcls.disk.audio_joined import JoinedDecoder
-from mcls.disk.audio_libav import LibavDecoder
-from mcls.disk.audio_libsndfile import SoundfileDecoder
-from mcls.disk.audio_samples import mono, resampled
-from mcls.disk.audio_streams import stream_starts
-from mcls.disk.mp3_frames import mp3_length
+from mcls.audio.decoder import CODEC_DELAY, Decoder, spell_reason
+from mcls.audio.faults import spell_lost
+from mcls.audio.joined import JoinedDecoder
+from mcls.audio.libav import LibavDecoder
+from mcls.audio.libsndfile import SoundfileDecoder
+from mcls.audio.mp3_frames import mp3_length
+from mcls.audio.samples import mono, resampled
+from mcls.audio.streams import stream_starts
 from mcls.errors import ConfigError, DataError
 
 #: The accepted sampling rates in Hz; a header with another one is corrupt.

@@ -1,0 +1,1 @@
+"""Audio files: decode any format in blocks and find their faults, and write WAV files."""
