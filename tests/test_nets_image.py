@@ -111,6 +111,19 @@ def test_resnets_have_the_published_sizes(name: str) -> None:
         assert sizes(name, 224, 224, ".third.conv") == [(4 * n, p, p) for n, p in expected]
 
 
+@pytest.mark.parametrize("name", ["resnet18", "resnet34"])
+def test_a_plain_net_has_no_shortcuts(name: str) -> None:
+    """It lacks the three 1 x 1 convolutions, and a block gives its own output in place of a sum."""
+    pairs = [(64, 128), (128, 256), (256, 512)]
+    shortcuts = sum(n_in * n_out + 2 * n_out for n_in, n_out in pairs)
+    assert counts(name, 10) - counts(name, 10, residual=False) == shortcuts
+    net = build_net(name, {"width": 0.1, "residual": False}, 32, 24, 3, seed=0).eval()
+    block = net.block3
+    x = torch.randn(2, block.first.conv.in_channels, 9, 7)
+    with torch.no_grad():
+        assert torch.equal(block(x), block.second(block.first(x)).relu())
+
+
 @pytest.mark.parametrize("name", RESNETS)
 def test_resnets_have_the_operations_of_the_paper(name: str) -> None:
     """Within 8 %: our strides of bottlenecks cost more, and the input has one channel."""

@@ -14,7 +14,7 @@ Deltas come last; they depend on `DELTA_REACH` rows to either side.
 import math
 from abc import ABC, abstractmethod
 from functools import lru_cache
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -90,6 +90,11 @@ class Feature(ABC):
     def notes(self) -> list[str]:
         """What users should know of these settings, such as dimensions that never vary."""
         return []
+
+    @classmethod
+    def pinned(cls, settings: dict[str, Any]) -> dict[str, Any]:
+        """Return settings that also name the content of the files they refer to, if any."""
+        return settings
 
     @abstractmethod
     def local(self, signal: Signal) -> np.ndarray:

@@ -85,4 +85,7 @@ def parse_features(specs: Sequence[str], pairs: Sequence[str] = ()) -> list[Feat
             )
         for given in takers:
             given[setting] = value
-    return [FeatureSpec(name, entry.name, resolve(entry, given)) for name, entry, given in asked]
+    return [
+        FeatureSpec(name, entry.name, entry.load().pinned(resolve(entry, given)))
+        for name, entry, given in asked
+    ]

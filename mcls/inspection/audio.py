@@ -41,7 +41,9 @@ def plot_audio(path: Path, *, features: Sequence[str] = ()) -> tuple[Figure, str
     DataError
         If the file cannot be used.
     """
-    extractor = Extractor(parse_features(features or list(entries("features"))))
+    known = entries("features").items()
+    ready = [name for name, entry in known if not entry.facts.get("needs")]
+    extractor = Extractor(parse_features(features or ready))
     try:
         track = extractor.track(path)
     except DataError as error:

@@ -35,6 +35,8 @@ class ResNet18(Net):
 
     Parameters
     ----------
+    residual : bool
+        Add the input of each block to its output, unlike in a plain net.
     squeeze_excite : bool
         Scale each block's maps by squeeze-and-excitation before they are added.
     dropout : float
@@ -50,7 +52,8 @@ class ResNet18(Net):
     References
     ----------
     He, Zhang, Ren & Sun (2016), Deep residual learning for image recognition. Squeeze-and-
-    excitation: Hu, Shen & Sun (2018).
+    excitation: Hu, Shen & Sun (2018). With ``residual=false`` it is the plain net of the same depth
+    that the first paper compares with.
 
     Differs from the paper: the input has one channel, not three.
     """
@@ -66,6 +69,7 @@ class ResNet18(Net):
         n_labels: int,
         *,
         width: float = 1.0,
+        residual: bool = True,
         squeeze_excite: bool = False,
         nonlinearity: Nonlinearity = "relu",
         dropout: float = 0.0,
@@ -84,6 +88,7 @@ class ResNet18(Net):
             "conv1",
             *self._add_blocks(
                 maps,
+                residual=residual,
                 squeeze_excite=squeeze_excite,
                 nonlinearity=nonlinearity,
                 batch_norm=batch_norm,

@@ -100,6 +100,8 @@ class BottleneckBlock(nn.Module):
         Stride of the 3 x 3 convolution and of the shortcut.
     squeeze_excite : bool
         Scale the maps before they are added.
+    residual : bool
+        Add the input; without it the block is a plain one.
     nonlinearity : str
         Nonlinearity after the first two convolutions and after the sum.
     batch_norm : bool
@@ -123,6 +125,7 @@ class BottleneckBlock(nn.Module):
         batch_norm: bool,
         stride: int = 1,
         squeeze_excite: bool = False,
+        residual: bool = True,
     ) -> None:
         super().__init__()
         between = n_out // EXPANSION
@@ -132,17 +135,19 @@ class BottleneckBlock(nn.Module):
         self.second = convolution(between, between, 3, stride=stride, **how)
         self.third = convolution(between, n_out, 1, **plain)
         self.scale = SqueezeExcite(n_out, nonlinearity) if squeeze_excite else nn.Identity()
-        self.shortcut = (
-            nn.Identity()
-            if shortcut is None
-            else convolution(n_in, n_out, shortcut, stride=stride, **plain)
-        )
+        self.shortcut: nn.Module | None = None
+        if residual:
+            self.shortcut = (
+                nn.Identity()
+                if shortcut is None
+                else convolution(n_in, n_out, shortcut, stride=stride, **plain)
+            )
         self.nonlinearity = nonlinear(nonlinearity)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """``(batch, n_in, frames, dims)`` to ``(batch, n_out, fewer frames, fewer dims)``."""
         added = self.scale(self.third(self.second(self.first(x))))
-        return self.nonlinearity(self.shortcut(x) + added)
+        return self.nonlinearity(added if self.shortcut is None else self.shortcut(x) + added)
 
 
 class ResidualBlock(nn.Module):
@@ -160,6 +165,8 @@ class ResidualBlock(nn.Module):
         Pool after the nonlinearity.
     squeeze_excite : bool
         Scale the maps before they are added.
+    residual : bool
+        Add the input; without it the block is a plain one.
     bias : bool
         Keep the biases before norms; see `convolution`.
     nonlinearity : str
@@ -183,6 +190,7 @@ class ResidualBlock(nn.Module):
         stride: int = 1,
         pool: nn.Module | None = None,
         squeeze_excite: bool = False,
+        residual: bool = True,
         bias: bool = False,
     ) -> None:
         super().__init__()
@@ -201,11 +209,16 @@ class ResidualBlock(nn.Module):
         self.first = layer(n_in, 3, stride, nonlinearity)
         self.second = layer(n_out, 3, 1, None)
         self.scale = SqueezeExcite(n_out, nonlinearity) if squeeze_excite else nn.Identity()
-        self.shortcut = nn.Identity() if shortcut is None else layer(n_in, shortcut, stride, None)
+        self.shortcut: nn.Module | None = None
+        if residual:
+            self.shortcut = (
+                nn.Identity() if shortcut is None else layer(n_in, shortcut, stride, None)
+            )
         self.nonlinearity = nonlinear(nonlinearity)
         self.pool = nn.Identity() if pool is None else pool
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """``(batch, n_in, frames, dims)`` to ``(batch, n_out, fewer frames, fewer dims)``."""
         added = self.scale(self.second(self.first(x)))
-        return self.pool(self.nonlinearity(self.shortcut(x) + added))
+        summed = added if self.shortcut is None else self.shortcut(x) + added
+        return self.pool(self.nonlinearity(summed))
