@@ -87,7 +87,7 @@ def test_version() -> None:
         (["eval", "x.csv", "--metrik", "auc"], "No such option '--metrik'"),
         (["eval"], "Missing argument"),
         (["eval", "x.csv", "--metric", "acc"], "there is no 'acc' among the metrics"),
-        (["-c", "nowhere.toml", "list"], "'nowhere.toml' does not exist"),
+        (["-c", "nowhere.toml", "list"], "there is no recipe 'nowhere.toml'"),
     ],
 )
 def test_wrong_usage_exits_2(words: list[str], message: str) -> None:

@@ -75,7 +75,7 @@ def test_scikit_learns_contract(method):
 
 def test_facts_are_those_of_the_contract(method):
     facts = find("dictionaries", method).facts
-    assert set(facts) <= {"encoder", "watches_valid", "resumes"}
+    assert set(facts) <= {"encoder", "watches_valid", "resumes", "labels_if"}
     assert facts["encoder"] in entries("encoders")
     takes = inspect.signature(find("dictionaries", method).load().fit_batches).parameters
     assert method not in WATCHING or "valid" in takes

@@ -330,7 +330,7 @@ def test_copies_are_for_training_only(folder, tmp_path):
 
 
 def test_train_tracks_are_scored_too(store, folder, tmp_path):
-    table = {"pool": ["meanstd"], "model": "knn", "param": ["k=1"]}
+    table = {"pool": ["meanstd"], "model": "knn", "param": ["n_neighbors=1"]}
     cross_validate({"train": table}, store, tmp_path / "cv", split="fold", valid=0.2)
     one = tmp_path / "cv" / "fold-0"
     train = read_predictions(one / "predictions.csv").only("train")

@@ -71,7 +71,8 @@ def smoothing(tmp_path, monkeypatch):
 
 def test_the_kinds_of_steps() -> None:
     kinds = entries("steps")
-    assert list(kinds) == ["concat", "dictionary", "feature", "net", "pool", "scores", "states"]
+    learnt = ["net", "pool", "scores", "states"]
+    assert list(kinds) == ["concat", "dictionary", "feature", "imported", *learnt]
     for name, entry in kinds.items():
         assert entry.module == f"mcls.chain.{name}"  # one file, named after the kind
         assert entry.load()().noun

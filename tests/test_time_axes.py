@@ -117,5 +117,5 @@ def test_a_row_of_the_whole_track_has_no_time(made):
 
 
 def test_every_kind_of_step_is_here():
-    kinds = {"feature", "dictionary", "pool", "net", "concat", "scores", "states"}
+    kinds = {"feature", "dictionary", "pool", "net", "concat", "scores", "states", "imported"}
     assert {*entries("steps")} == kinds

@@ -56,7 +56,7 @@ def recipe_path(recipe: Path | str) -> Path:
         If it is neither; the message suggests a name.
     """
     path = Path(recipe)
-    if path.is_file():
+    if path.exists() and not path.is_dir():
         return path
     names = recipe_names()
     if str(recipe) in names:

@@ -84,8 +84,8 @@ SEVERAL = ("learn-dict", "encode", "train")
 #: The commands whose options a recipe may hold.
 COMMANDS = (
     *("data", "extract", "import", "store", "learn-dict", "encode", "train", "cv", "tune"),
-    *("predict", "serve", "eval", "compare", "export", "info", "plot", "explain", "list", "demo"),
-    "recipe",
+    *("predict", "serve", "eval", "compare", "report", "export", "info", "plot", "explain"),
+    *("list", "recipe", "demo"),
 )
 
 #: Keys that name the input and the output of such a table, for `mcls cv`.
