@@ -19,7 +19,9 @@ from sklearn.metrics import average_precision_score, confusion_matrix, roc_auc_s
 
 from mcls.audio.files import read_audio
 from mcls.cli.main import cli
+from mcls.disk.audit_file import Finding, write_findings
 from mcls.disk.predictions import Predictions, read_predictions, write_predictions
+from mcls.disk.store import Store
 from mcls.report.charts import COLOURS
 from mcls.report.listed import choose_listed
 from mcls.report.listen import encode_opus
@@ -409,3 +411,19 @@ def test_marks_stand_out_on_light_and_on_dark_pages() -> None:
         for paper in papers:
             low, high = sorted(map(luminance, (colour, paper)))
             assert (high + 0.05) / (low + 0.05) >= 3, (colour, paper)
+
+
+def test_the_split_shows_its_audit(made: Path, page: Path) -> None:
+    assert f"No audit of copies is known: mcls data audit {made / 's.h5'}" in text_of(page)
+    store = Store(made / "s.h5")
+    parts = store.column("split")
+    pair = tuple(store.track_ids[parts.index(part)] for part in ("test", "train"))
+    found = Finding("near-copy", pair, acknowledged=True, reason="the same take, kept on purpose")
+    write_findings(made / "s.h5", [found])
+    try:
+        mcls("report", made / "one", "-o", made / "audited.html", "--top", 1, "--no-audio")
+    finally:
+        write_findings(made / "s.h5", [])
+    said = text_of(made / "audited.html")
+    assert f"{found.id} is across parts and was acknowledged: the same take" in said
+    assert "No audit of copies" not in said

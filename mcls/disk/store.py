@@ -106,6 +106,11 @@ class Store:
         """The ``track_id`` of the track that each track is of: itself, unless it is an event."""
         return self.track_ids
 
+    @property
+    def from_audio(self) -> bool:
+        """Whether its rows were computed from audio; else ``sha1`` is that of the rows."""
+        return all(stored.chain[0].kind != "imported" for stored in self.features.values())
+
     def index_of(self, track: str) -> int:
         """Return the place of a track in the store.
 

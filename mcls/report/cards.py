@@ -175,7 +175,7 @@ class CardMaker:
             path = find_audio(known.store, index, self.audio_root)
             excerpt = _excerpt(scorer)
             rows, sha1 = spectrogram(path, excerpt)
-            own = known.store.tracks.get("sha1")
+            own = known.store.tracks.get("sha1") if known.store.from_audio else None
             if own is not None and own[index] != sha1:
                 raise DataError(f"{path} is another file than the one in {known.store.path}")
             player = self.listening.player(path, excerpt, seconds)

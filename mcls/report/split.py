@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from mcls.data.datasets.inventory import first_few
 from mcls.data.splits import find_leaks
+from mcls.disk.audit_file import across_notes, across_parts, audit_file
 from mcls.disk.labels import split_labels
 from mcls.disk.predictions import read_predictions
 from mcls.disk.run import Run
@@ -63,6 +64,8 @@ def report_split(run: ReportedRun, stores: Mapping[str, RunStore]) -> SplitRepor
             checked.append(f"{folder.path.name}: not checked, as {stores[fold].missing}.")
             rows.append([*row, "", "", ""])
             continue
+        if not audit_file(store.path).exists():
+            checked.append(f"No audit of copies is known: mcls data audit {store.path}")
         found, groups = _check(folder, parts, store, labels, alone=alone, counted=counted)
         findings += [f"{folder.path.name}: {one}" for one in found]
         rows.append([*row, *(str(groups[part] or "") for part in _PARTS)])
@@ -109,6 +112,7 @@ def _check(
     if leaks.audio:
         pairs = [" = ".join(store.track_ids[i] for i in some[:3]) for some in leaks.audio]
         findings.append(f"{len(pairs)} identical files are in several parts: {first_few(pairs)}")
+    findings += across_notes(store.path, across_parts(store.path, parts))
     column = settings.get("labels", "labels")
     if counted and column in store.tracks:
         for part, cell in zip(of_track, store.column(column), strict=True):
