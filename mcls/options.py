@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 from mcls.errors import ConfigError, suggest
 from mcls.registry import Setting
-from mcls.settings import convert
+from mcls.settings import convert, spell_setting
 
 T = TypeVar("T")
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -92,7 +92,7 @@ class Option:
         if self.several:
             some = () if value is None else value
             if isinstance(some, Mapping):
-                some = [f"{key}={_spelt(one)}" for key, one in some.items()]
+                some = [f"{key}={spell_setting(one)}" for key, one in some.items()]
             return tuple(map(str, (some,) if isinstance(some, str | Path) else some))
         if isinstance(value, str | Path) and self.type.split(" | ")[0] == "str":
             return str(value)
@@ -240,11 +240,6 @@ def takes_options(function: Function) -> Function:
     ]
     with_options.__signature__ = signature.replace(parameters=[*others, *options])  # type: ignore[attr-defined]
     return with_options  # type: ignore[return-value]
-
-
-def _spelt(value: Any) -> str:
-    """Write a value of Python as the command line does."""
-    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
 
 
 def _is_group(parameter: inspect.Parameter) -> bool:

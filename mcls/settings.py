@@ -23,6 +23,19 @@ from mcls.registry import Entry, Setting, defaults, find
 _TRUE, _FALSE = {"true", "yes", "on", "1"}, {"false", "no", "off", "0"}
 
 
+def spell_setting(value: Any) -> str:
+    """Write the value of a setting as it is typed on the command line.
+
+    Examples
+    --------
+    >>> spell_setting([64, 32]), spell_setting(True), spell_setting(None), spell_setting(0.5)
+    ('64x32', 'true', 'none', '0.5')
+    """
+    if isinstance(value, list | tuple):
+        return "x".join(map(str, value))
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
+
+
 def parse_pairs(pairs: Iterable[str]) -> dict[str, str]:
     """Split ``key=value`` words.
 

@@ -10,6 +10,7 @@ from mcls.cli.options import json_option
 from mcls.cli.tables import show_table
 from mcls.errors import MclsError
 from mcls.registry import FAMILIES, Entry, broken_packages, entries, find
+from mcls.settings import spell_setting
 
 if TYPE_CHECKING:
     from mcls.nets.summary import PhysicalField
@@ -255,6 +256,4 @@ def _text(value: Any) -> str:
     """Write a value as `-p` accepts it."""
     if isinstance(value, list | tuple):
         return ", ".join(map(_text, value)) or "none"
-    if value is None or isinstance(value, bool):
-        return str(value).lower()
-    return str(value)
+    return spell_setting(value)

@@ -26,6 +26,7 @@ from pathlib import Path
 import numpy as np
 
 from mcls.disk.csv_cells import csv_line, other_kind, read_cell
+from mcls.disk.labels import split_labels
 from mcls.disk.prediction_columns import (
     DELIMITERS,
     NO,
@@ -282,7 +283,7 @@ def _rows(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
 def _truth(where: str, cell: str, names: Sequence[str]) -> list[bool]:
     if len(names) == 1 and cell != names[0] and cell.lower() in (*YES, *NO):
         return [cell.lower() in YES]
-    labels = [label for piece in cell.split("|") if (label := piece.strip())]
+    labels = split_labels(cell)
     for label in labels:
         if label not in names:
             raise FormatError(f"{where}: no score for label {label!r}; {suggest(label, names)}")

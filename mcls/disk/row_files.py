@@ -138,24 +138,28 @@ class _Folder(RowFiles):
 
 class _Npz(RowFiles):
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._matrix: np.ndarray | None = None
-        with _spelt(path), np.load(path, allow_pickle=False) as found:
-            named = [key for key in NAME_COLUMNS if key in found.files]
-            if named and len(found.files) == 2:
-                self.names = [str(one) for one in found[named[0]]]
-                self._matrix = found[next(key for key in found.files if key != named[0])]
-                if len(self._matrix) != len(self.names):
-                    raise DataError(f"{len(self.names)} names for {len(self._matrix)} rows")
-                _refuse_repeated(self.names)
-            else:
-                self.names = list(found.files)
+        with _spelt(path):
+            self._file = np.load(path, allow_pickle=False)  # kept open: its list of arrays is long
+            if isinstance(self._file, np.ndarray):
+                raise DataError("it is one array and no archive; name it .npy, in a folder")
+            self._rows = self._rows_of_names()
+        self.names = list(self._rows or self._file.files)
+
+    def _rows_of_names(self) -> dict[str, np.ndarray]:
+        """Return the rows of one array by the names in another; nothing if there are no such."""
+        named = [key for key in NAME_COLUMNS if key in self._file.files]
+        if not named or len(self._file.files) != 2:
+            return {}
+        names = [str(one) for one in self._file[named[0]]]
+        matrix = self._file[next(key for key in self._file.files if key != named[0])]
+        if len(matrix) != len(names):
+            raise DataError(f"{len(names)} names for {len(matrix)} rows")
+        _refuse_repeated(names)
+        return dict(zip(names, matrix, strict=True))
 
     def array(self, name: str) -> np.ndarray:
-        if self._matrix is not None:
-            return np.asarray(self._matrix[self.names.index(name)])
-        with _spelt(), np.load(self._path, allow_pickle=False) as found:
-            return np.asarray(found[name])
+        with _spelt():
+            return np.asarray(self._rows[name] if self._rows else self._file[name])
 
 
 class _Table(RowFiles):

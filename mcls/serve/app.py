@@ -127,14 +127,7 @@ def _about(run: Run, scorer: FileScorer, train: TrainTracks | None) -> RunAnswer
 def _prediction(run: Run, found: ScoredFile, train: TrainTracks | None) -> Prediction:
     by_label = _by_label(run.labels)
     scored = found.scored
-    rule = Predicted(
-        run.labels,
-        run.multi_label,
-        float(run.about["threshold"]),
-        [],
-        [],
-        thresholds=run.thresholds,
-    )
+    rule = Predicted.by(run)
     scores = by_label(scored.scores)
     if not run.regression:
         scores = dict(rule.top(scored.scores, len(run.labels)))

@@ -8,6 +8,7 @@ import numpy as np
 
 from mcls.chain.last_rows import last_rows_chain, mean_row
 from mcls.chain.match import encoded_track, rows_for_run
+from mcls.disk.labels import split_labels
 from mcls.disk.run import Run
 from mcls.disk.store import Store
 from mcls.errors import DataError
@@ -78,7 +79,7 @@ class TrainTracks:
         self.names = [store.track_ids[i] for i in tracks]
         column = run.settings.get("train", {}).get("labels", "labels")
         cells = store.column(column) if column in store.tracks else [""] * store.n_tracks
-        self.labels = [[one for one in cells[i].split("|") if one] for i in tracks]
+        self.labels = [split_labels(cells[i]) for i in tracks]
         paths = store.column("path") if "path" in store.tracks else [""] * store.n_tracks
         root = store.path.parent if audio_root is None else Path(audio_root)
         self.paths = [root / paths[i] if paths[i] else None for i in tracks]

@@ -126,8 +126,8 @@ def import_rows(
     asked = {"import": {name: step.settings}}
     if overwrite:
         check_replaced_hdf5(out, KIND, "a store")
-    elif out.exists() and Store(out).settings != asked:
-        refuse_other_settings(out, Store(out).settings, asked)
+    elif out.exists() and (there := Store(out).settings) != asked:
+        refuse_other_settings(out, there, asked)
     contents, notes = _contents(manifest, tracks, measured, failed, asked, rate)
     if unused := sorted({*found.names} - {*place.values()}):
         shown = ", ".join(unused[:3]) + (", ..." if len(unused) > 3 else "")

@@ -24,7 +24,7 @@ from mcls.disk.store import Store
 from mcls.errors import ConfigError, DataError
 from mcls.options import as_settings, options_of, takes_options
 from mcls.registry import entries, find_in
-from mcls.settings import digest, parse_pairs, resolve
+from mcls.settings import digest, parse_pairs, resolve, spell_setting
 from mcls.stages.event_tracks import event_tracks
 from mcls.stages.options import Model
 from mcls.training.options import Training
@@ -140,7 +140,8 @@ def plan_run(
         given = {**(mlp_settings(init) if init else {}), **given}
     model_settings = resolve(entry, given)
     chosen = replace(
-        model, settings=tuple(f"{key}={_said(value)}" for key, value in model_settings.items())
+        model,
+        settings=tuple(f"{key}={spell_setting(value)}" for key, value in model_settings.items()),
     )
     options = [representation, chosen, split, *([] if how is None else [how])]
     settings, decides = (
@@ -263,10 +264,3 @@ def _labels(store: Store, split: Split, parts: Parts) -> LabelTable:
     if split.regression:
         return parse_numbers(values, column, where)
     return parse_labels(values, allow_empty=multi, where=where)
-
-
-def _said(value: Any) -> str:
-    """Write a setting as it is typed on the command line."""
-    if isinstance(value, list | tuple):
-        return "x".join(map(str, value))
-    return str(value).lower() if value is None or isinstance(value, bool) else str(value)

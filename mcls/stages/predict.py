@@ -111,6 +111,19 @@ class Predicted:
     thresholds: list[float] | None = None
     about_events: str | None = None
 
+    @classmethod
+    def by(cls, run: Run) -> "Predicted":
+        """Return no tracks, but the labels of a run and the rule by which it predicts them."""
+        return cls(
+            run.labels,
+            run.multi_label,
+            float(run.about["threshold"]),
+            [],
+            [],
+            run.regression,
+            thresholds=run.thresholds,
+        )
+
     @property
     def notes(self) -> list[str]:
         """What is to be said of the audio, such as which tracks are truncated."""

@@ -165,14 +165,7 @@ def _lines(found: Scored, run: Run, form: TableFormat, top: int | None) -> str:
     if run.regression:
         pairs = zip(run.labels, map(float, found.scores), strict=True)
         return form.lines(found.name, [ScoredLabel(*pair) for pair in pairs], ())
-    labels = Predicted(
-        run.labels,
-        run.multi_label,
-        float(run.about["threshold"]),
-        [],
-        [],
-        thresholds=run.thresholds,
-    )
+    labels = Predicted.by(run)
     predicted = labels.predicted(found.scores)
     ranked = labels.top(found.scores, top or len(run.labels))
     if top is None and not form.jsonl:

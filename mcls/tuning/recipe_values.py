@@ -21,7 +21,7 @@ from mcls.errors import ConfigError, suggest
 from mcls.features.specs import parse_features
 from mcls.options import Option, options_of
 from mcls.registry import Entry, find_in
-from mcls.settings import parse_pairs, resolve, split_spec
+from mcls.settings import parse_pairs, resolve, spell_setting, split_spec
 from mcls.stages.options import Extraction, Model
 from mcls.training.options import Training
 
@@ -190,12 +190,12 @@ def _replaced(there: Any, place: Place, value: Any) -> Any:
         return [value] if option.several and not isinstance(value, list) else value
     key = place.setting[-1]
     if option.name == "settings":
-        pairs = {**parse_pairs(_listed(there)), key: _said(value)}
+        pairs = {**parse_pairs(_listed(there)), key: spell_setting(value)}
         return [f"{name}={said}" for name, said in pairs.items()]
     items = _items(there, place)
     i = _item_of(there, place)
     head = items[i].partition(":")[0]
-    pairs = {**split_spec(items[i])[1], key: _said(value)}
+    pairs = {**split_spec(items[i])[1], key: spell_setting(value)}
     items[i] = f"{head}:" + ",".join(f"{name}={said}" for name, said in pairs.items())
     return items if option.several else items[0]
 
@@ -242,10 +242,3 @@ def _entry_of_settings(place: Place, table: Table) -> Entry | None:
     named = {"train": "model", "learn-dict": "method"}[place.command]
     main = next(o for c in _OPTIONS[place.command] for o in options_of(c) if o.word == named)
     return find_in(main.registry, str(table.get(named, main.default)))
-
-
-def _said(value: Any) -> str:
-    """Write a setting as it is typed."""
-    if isinstance(value, list):
-        return "x".join(map(str, value))
-    return str(value).lower() if isinstance(value, bool) else str(value)
