@@ -1,4 +1,4 @@
-"""``mcls demo``: run the main commands on synthetic music and show each as it is typed."""
+"""``mcls demo``: run the main commands, or a chapter of the tutorial, and show them."""
 
 import sys
 import time
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from mcls.cli.chapter import run_line, run_snippet
 from mcls.cli.messages import echo, say
 from mcls.cli.options import FILE
 from mcls.cli.progress import spell_seconds
@@ -37,43 +38,59 @@ mcls eval runs/mfcc-stats runs/mfcc-vq
 
 
 @click.command()
+@click.option("--chapter", type=click.IntRange(1), help="Chapter of the tutorial to run.")
 @click.option("--dir", "folder", type=FILE, help="Folder to work in (default: a temporary folder).")
 @click.option("--keep", is_flag=True, help="Keep the temporary folder.")
-def command(folder: Path | None, keep: bool) -> None:
+def command(chapter: int | None, folder: Path | None, keep: bool) -> None:
     """Run the main commands on synthetic music and show them.
 
     This takes about a minute on two cores. Every line after $ can be typed
-    as it is.
+    as it is. With --chapter the commands and the Python code of a chapter of
+    the tutorial are run; its pictures are in the folder images of --dir.
 
     \b
     Example:
       mcls demo
       mcls demo --dir demo/
+      mcls demo --chapter 2 --dir chapter-2/
     """
     started = time.monotonic()
     with _place(folder, keep) as place:
-        for line in _STEPS.splitlines():
-            if line.startswith("mcls "):
-                echo(f"$ {line}", bold=True)
-                _run(line, place)
-            else:
-                echo(line)
+        if chapter is None:
+            _main_commands(place)
+        else:
+            _chapter(chapter, place)
         where = f"; everything is in {place}" if keep or folder is not None else ""
         spent = spell_seconds(time.monotonic() - started)
         say(f"demo done in {spent}{where}")
 
 
-def _run(line: str, place: Path) -> None:
-    """Run a command as the user would; what it prints goes where ours goes."""
-    import shlex
-    import subprocess
+def _main_commands(place: Path) -> None:
+    for line in _STEPS.splitlines():
+        if not line.startswith("mcls "):
+            echo(line)
+            continue
+        echo(f"$ {line}", bold=True)
+        sys.stdout.flush()
+        if code := run_line(line, place):
+            raise DataError(f"the demo stopped: {line!r} ended with exit code {code}")
 
-    sys.stdout.flush()
-    done = subprocess.run(
-        [sys.executable, "-m", "mcls", *shlex.split(line)[1:]], cwd=place, check=False
-    )
-    if done.returncode:
-        raise DataError(f"the demo stopped: {line!r} ended with exit code {done.returncode}")
+
+def _chapter(number: int, place: Path) -> None:
+    from mcls.disk.chapters import chapter_path, read_page
+
+    (place / "images").mkdir(exist_ok=True)
+    namespace = {"__name__": "chapter"}
+    for part in read_page(chapter_path(number)).parts():
+        if isinstance(part, str):
+            echo("", part)
+            continue
+        for snippet in part.snippets:
+            marks = ("$ ", "  ") if part.language == "console" else (">>> ", "... ")
+            for i, line in enumerate(snippet.code.splitlines()):
+                echo(marks[i > 0] + line, bold=True)
+            sys.stdout.flush()
+            run_snippet(part, snippet, place, namespace)
 
 
 @contextmanager

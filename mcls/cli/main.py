@@ -63,7 +63,7 @@ SECTIONS = {
 
 #: Modules of this folder that are no commands.
 _HELPERS = {
-    *("--init", "data-audit", "main", "messages", "options", "perturbed", "progress"),
+    *("--init", "chapter", "data-audit", "main", "messages", "options", "perturbed", "progress"),
     *("recipe-defaults", "errors-table", "tables", "timelines"),
 }
 
