@@ -14,11 +14,13 @@ import soundfile
 from click.testing import CliRunner
 
 from mcls.cli.main import cli
-from mcls.disk.scored_files import ScoredLabel, TableFormat, read_finished
+from mcls.disk.events import Event
+from mcls.disk.scored_files import ScoredLabel, ScoredWindow, TableFormat, read_finished
 from mcls.errors import ConfigError, FormatError
 from mcls.parallel.pool import Pool, Task
 from mcls.stages.predict import predict
 from mcls.stages.predict_files import predict_files
+from mcls.stages.timeline import Timeline
 
 NAMES = ["a.wav", "b, c.wav", "=1.wav", "new\nline.wav", 'quo"ted.wav', "deep/caf\xe9.wav", "z.wav"]
 
@@ -83,9 +85,73 @@ def test_the_scores_are_those_of_predict(work):
         assert entry["scores"] == dict(found.top(one.scores, 2))
 
 
+def test_windows_follow_their_file(work):
+    made = run_mcls(
+        "predict", "several", "audio", "--windows", "--window", "0.1", "--out", "tags.csv"
+    )
+    assert made[0] == 0, made
+    predict_files("several", ["audio"], "tags.jsonl", windows=0.1)
+    found = predict("several", ["audio"], windows=0.1)
+    expected, entries = [], []
+    for one in found.tracks:
+        for span, scores in [
+            ((), one.scores),
+            *(((w.start, w.stop), w.scores) for w in one.windows),
+        ]:
+            when = [f"{time:.3f}" for time in span] or ["", ""]
+            predicted = [
+                pair for pair in found.top(scores, 2) if pair[0] in found.predicted(scores)
+            ]
+            expected += [[one.name, *when, *pair] for pair in predicted or [("", "")]]
+        windows = [
+            {"start": w.start, "stop": w.stop, "labels": found.predicted(w.scores)}
+            | {"scores": dict(found.top(w.scores, 2))}
+            for w in one.windows
+        ]
+        entries.append((one.name, windows))
+    rows = table("tags.csv")
+    assert list(rows[0]) == ["path", "start", "stop", "label", "score"]
+    cells = [list(row.values()) for row in rows]
+    assert [row[1:4] for row in cells] == [row[1:4] for row in expected]
+    for row, one in zip(cells, expected, strict=True):
+        assert row[4] == "" if one[4] == "" else float(row[4]) == pytest.approx(one[4], rel=1e-8)
+    assert len(rows) > 3 * len(found.tracks)
+    lines = [json.loads(line) for line in Path("tags.jsonl").read_text().splitlines()]
+    assert [(one["path"], one["windows"]) for one in lines] == entries
+
+
+def test_a_timeline_has_a_line_per_event(work):
+    args = ("--timeline", "--window", "0.1", "--duration", "0.2")
+    code, _, err = run_mcls("predict", "one", "audio", *args, "--out", "tags.csv")
+    assert code == 0
+    assert "one did not learn from events: they last 0.2 s on average" in err
+    assert "gives no probabilities" not in err
+    asked = Timeline(0.1, 0.2)
+    predict_files("one", ["audio"], "tags.jsonl", timeline=asked)
+    found = predict("one", ["audio"], timeline=asked)
+    events = [(one.name, event) for one in found.tracks for event in one.events]
+    rows = table("tags.csv")
+    assert [row["path"].removeprefix("'") for row in rows] == [name for name, _ in events]
+    for row, (_, event) in zip(rows, events, strict=True):
+        assert row["label"] == event.label
+        times = [float(row[name]) for name in ("start", "end")]
+        assert times == pytest.approx([event.start, event.end], abs=0.0005)
+        assert float(row["probability"]) == pytest.approx(event.probability, rel=1e-8)
+    lines = [json.loads(line) for line in Path("tags.jsonl").read_text().splitlines()]
+    assert [one["events"] for one in lines] == [
+        [vars(event) for event in one.events] for one in found.tracks
+    ]
+
+
+EXCERPTS = [{"windows": 0.1}, {"timeline": Timeline(0.1, 0.05)}]
+
+
 @pytest.mark.parametrize("suffix", ["csv", "jsonl"])
-@pytest.mark.parametrize(("run", "top"), [("one", None), ("one", 2), ("several", None)])
-def test_a_killed_command_goes_on(work, run, top, suffix):
+@pytest.mark.parametrize(
+    ("run", "asked"),
+    [("one", {}), ("one", {"top": 2}), ("several", {}), *(("several", one) for one in EXCERPTS)],
+)
+def test_a_killed_command_goes_on(work, run, asked, suffix):
     class KilledError(Exception):
         pass
 
@@ -93,26 +159,32 @@ def test_a_killed_command_goes_on(work, run, top, suffix):
         if done == 3:
             raise KilledError
 
-    options = {"top": top, "overwrite": True}
+    options = {**asked, "overwrite": True}
     whole, out = Path(f"tags-whole.{suffix}"), Path(f"tags.{suffix}")
     predict_files(run, ["audio"], whole, **options)
     with pytest.raises(KilledError):
         predict_files(run, ["audio"], out, progress=kill, **options)
     assert 0 < out.stat().st_size < whole.stat().st_size  # what was scored is there
     assert whole.read_bytes().startswith(out.read_bytes())
-    again = predict_files(run, ["audio"], out, top=top)
+    again = predict_files(run, ["audio"], out, **asked)
     assert out.read_bytes() == whole.read_bytes()
     assert (again.n_scored, again.n_known) == (5, 2)  # the last file may have been cut
-    assert predict_files(run, ["audio"], out, top=top).n_scored == 0
+    assert predict_files(run, ["audio"], out, **asked).n_scored == 0
     assert sorted(path.name for path in work.glob(".*")) == []
 
 
 @pytest.mark.parametrize("jsonl", [False, True])
-def test_a_table_cut_anywhere_is_continued(tmp_path, jsonl):
-    form = TableFormat(jsonl, calibrated=True)
+@pytest.mark.parametrize("excerpts", ["", "windows", "events"])
+def test_a_table_cut_anywhere_is_continued(tmp_path, excerpts, jsonl):
+    form = TableFormat(jsonl, calibrated=True, excerpts=excerpts)
     labels = [ScoredLabel("r\xe4p", 0.5, 0.25), ScoredLabel("new\nlabel", -1.0, 0.125)]
     names = [*NAMES, "last.wav"]
-    lines = [form.lines(name, labels[: i % 3], []).encode() for i, name in enumerate(names)]
+    lines = []
+    for i, name in enumerate(names):
+        windows = [ScoredWindow(n, n + 1, labels[:n], []) for n in range(i % 3)] if excerpts else []
+        events = [Event(n, n + 1, "new\nlabel", 0.5) for n in range(i % 3)]
+        line = form.lines(name, labels[: i % 3], [], windows=windows, events=events)
+        lines.append(line.encode())
     head = form.header().encode()
     text = head + b"".join(lines)
     path = tmp_path / "t"
@@ -174,8 +246,9 @@ def test_nothing_else_is_replaced(work):
     before = Path("tags.csv").read_bytes()
     with pytest.raises(ConfigError, match="holds the scores of one, or of other settings"):
         predict_files("several", ["audio"], "tags.csv")
-    with pytest.raises(ConfigError, match="or of other settings"):
-        predict_files("one", ["audio"], "tags.csv", top=2)
+    for other in ({"top": 2}, *EXCERPTS):
+        with pytest.raises(ConfigError, match="or of other settings"):
+            predict_files("one", ["audio"], "tags.csv", **other)
     assert Path("tags.csv").read_bytes() == before
     predict_files("one", ["audio"], "tags.csv", top=1, overwrite=True)
     assert len(table("tags.csv")) == 7
@@ -207,12 +280,25 @@ def test_numbers_of_a_regression(work):
     assert first == {"path": "audio/=1.wav", "numbers": {"tempo": pytest.approx(numbers[0])}}
     with pytest.raises(ConfigError, match="--top is for labels"):
         predict_files("numbers", ["audio"], "tags2.csv", top=2)
+    with pytest.raises(ConfigError, match="predicts numbers; a timeline is for labels"):
+        predict_files("numbers", ["audio"], "tags2.csv", timeline=Timeline())
+    predict_files("numbers", ["audio/a.wav"], "tags3.csv", windows=0.2)
+    windows = predict("numbers", ["audio/a.wav"], windows=0.2).tracks[0].windows
+    numbers = [float(row["number"]) for row in table("tags3.csv")[1:]]
+    assert numbers == pytest.approx([one.scores[0] for one in windows], rel=1e-8)
 
 
-@pytest.mark.parametrize("option", ["--csv", "--windows"])
-def test_options_that_exclude_each_other(work, option):
-    code, _, err = run_mcls("predict", "one", "audio", "--out", "tags.csv", option)
-    assert (code, f"{option} and --out: choose one" in err) == (2, True)
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--csv"], "--csv and --out: choose one"),
+        (["--windows", "--timeline"], "--windows and --timeline: choose one"),
+        (["--timeline", "--top", "2"], "--top and --timeline: choose one"),
+    ],
+)
+def test_options_that_exclude_each_other(work, options, said):
+    code, _, err = run_mcls("predict", "one", "audio", "--out", "tags.csv", *options)
+    assert (code, said in err) == (2, True)
 
 
 def test_stdin_without_a_table(work):

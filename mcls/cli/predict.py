@@ -85,8 +85,10 @@ def command(
 
     With --out, results are written as soon as they are there, as
     path,label,score or as JSON Lines, and memory does not grow with the
-    number of files. The same command again scores only files that are not
-    in the table. A source - reads the names of files from stdin.
+    number of files. With --windows, lines of the windows with start and
+    stop follow that of the file; with --timeline, there is a line per
+    event. The same command again scores only files that are not in the
+    table. A source - reads the names of files from stdin.
 
     \b
     Example:
@@ -95,13 +97,14 @@ def command(
       mcls predict runs/strokes loop.wav --timeline
       mcls predict runs/vq FOLDER --json
       mcls predict runs/vq FOLDER --out tags.csv --jobs 2
+      mcls predict runs/vq FOLDER --windows --out windows.csv
       find FOLDER -name '*.wav' | mcls predict runs/vq - --out tags.jsonl
     """
     from mcls.stages.predict import predict
     from mcls.stages.timeline import WINDOW, Timeline
 
-    if timeline and (windows or top is not None or out is not None):
-        word = "--windows" if windows else "--out" if out is not None else "--top"
+    if timeline and (windows or top is not None):
+        word = "--windows" if windows else "--top"
         raise click.UsageError(f"{word} and --timeline: choose one")
     if duration is not None and not timeline:
         raise click.UsageError("--duration needs --timeline")
@@ -111,9 +114,13 @@ def command(
         raise click.UsageError("--json and --csv: choose one")
     started = time.monotonic()
     listed = _listed(sources)
+    excerpts: dict[str, Any] = {
+        "windows": (window or WINDOW) if windows else None,
+        "timeline": Timeline(window, duration) if timeline else None,
+    }
     if out is not None:
-        if as_csv or windows:
-            raise click.UsageError(f"{'--csv' if as_csv else '--windows'} and --out: choose one")
+        if as_csv:
+            raise click.UsageError("--csv and --out: choose one; a table named .csv is CSV")
         _write(
             run,
             listed,
@@ -124,6 +131,7 @@ def command(
             feature=feature,
             jobs=jobs,
             overwrite=overwrite,
+            **excerpts,
         )
         return
     if as_jsonl or overwrite:
@@ -133,10 +141,9 @@ def command(
             run,
             list(listed),
             feature=feature,
-            windows=(window or WINDOW) if windows else None,
-            timeline=Timeline(window, duration) if timeline else None,
             jobs=jobs,
             progress=progress,
+            **excerpts,
         )
     if found.regression and top is not None:
         raise click.UsageError(f"--top is for labels, but {run} predicts numbers; leave it out")

@@ -191,8 +191,6 @@ def predict(
     if jobs < 1:
         raise ConfigError(f"jobs={jobs}; expected 1 or more")
     opened = open_run(run)
-    if timeline is not None and opened.regression:
-        raise ConfigError(f"{opened.path} predicts numbers; a timeline is for labels")
     scorer = Scorer(opened, windows, timeline)
     tracks = list(tracks_of(opened, sources, scorer.chain, feature))
     if not tracks:
@@ -208,11 +206,11 @@ def predict(
         opened.regression,
         None if opened.regression or scorer.calibration is not None else why_not(opened),
         opened.thresholds,
-        None if scorer.timeline is None else _about_events(opened, scorer.timeline),
+        None if scorer.timeline is None else about_events(opened, scorer.timeline),
     )
 
 
-def _about_events(run: Run, maker: TimelineMaker) -> str | None:
+def about_events(run: Run, maker: TimelineMaker) -> str | None:
     """Say how a run that did not learn from events finds them."""
     if run.about.get("events") is not None:
         return None
@@ -250,6 +248,8 @@ class Scorer:
     """Scores tracks from the rows of the first steps of a run's chain."""
 
     def __init__(self, run: Run, windows: float | None, timeline: Timeline | None = None) -> None:
+        if timeline is not None and run.regression:
+            raise ConfigError(f"{run.path} predicts numbers; a timeline is for labels")
         self.path = run.path
         self.chain = run.chain()
         self.model = fitted_model(run)

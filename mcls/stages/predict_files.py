@@ -6,18 +6,20 @@ the end, the files that could not be scored. A command that was killed continues
 whole file; files that are in the table are not scored again.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mcls import __version__
 from mcls.audio.faults import fault_notes
 from mcls.disk.outputs import check_suffix
 from mcls.disk.run import Run, open_run, write_json
-from mcls.disk.scored_files import ScoredLabel, TableFormat, read_finished
+from mcls.disk.scored_files import ScoredLabel, ScoredWindow, TableFormat, read_finished
 from mcls.disk.text_files import read_json
 from mcls.disk.workspace import Workspace, written_whole
 from mcls.errors import ConfigError, DataError, FormatError
@@ -25,7 +27,16 @@ from mcls.parallel.pool import Pool, Task
 from mcls.parallel.progress import Progress
 from mcls.settings import digest
 from mcls.stages.calibrate import why_not
-from mcls.stages.predict import Predicted, Scored, Scorer, Track, score_task, tracks_of
+from mcls.stages.predict import (
+    Predicted,
+    Scored,
+    Scorer,
+    Track,
+    about_events,
+    score_task,
+    tracks_of,
+)
+from mcls.stages.timeline import Timeline
 
 #: Files in the task of a worker.
 _TASK_FILES = 16
@@ -66,6 +77,8 @@ def predict_files(
     jsonl: bool = False,
     top: int | None = None,
     feature: str | None = None,
+    windows: float | None = None,
+    timeline: Timeline | None = None,
     jobs: int = 1,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -88,6 +101,10 @@ def predict_files(
         (CSV) or all of them (JSON Lines).
     feature : str or None
         The feature of a store to use, if several fit.
+    windows : float or None
+        Also write the labels of windows of about this many seconds, as in `predict`.
+    timeline : Timeline or None
+        Write the events of each file; in CSV in place of its labels.
     jobs : int
         Number of worker processes; 1 computes in this process. The table is the same for any.
     overwrite : bool
@@ -98,24 +115,29 @@ def predict_files(
     Raises
     ------
     ConfigError
-        If `out` has another suffix, or holds something else.
+        If `out` has another suffix, or holds something else; or windows and a timeline are asked
+        for, or one of them with what it does not fit.
     DataError, FormatError
         If `run` is not a run folder, a folder has no audio, or no file is named.
     """
     if jobs < 1:
         raise ConfigError(f"jobs={jobs}; expected 1 or more")
+    if windows is not None and timeline is not None:
+        raise ConfigError("windows and a timeline: choose one")
     out = Path(out)
     check_suffix(out, "a table of scored files", (".jsonl",) if jsonl else (".csv", ".jsonl"))
     opened = open_run(run)
-    scorer = Scorer(opened, None)
+    scorer = Scorer(opened, windows, timeline)
     if top is not None and opened.regression:
         raise ConfigError(f"--top is for labels, but {run} predicts numbers; leave it out")
     form = TableFormat(
         jsonl or out.suffix.lower() == ".jsonl",
         calibrated=scorer.calibration is not None,
         regression=opened.regression,
+        excerpts="windows" if windows is not None else "events" if timeline is not None else "",
     )
-    key = digest([opened.about, opened.settings, top, feature, vars(form)])
+    asked = None if timeline is None else vars(timeline)
+    key = digest([opened.about, opened.settings, top, feature, windows, asked, vars(form)])
     record = out.with_name(f"{out.stem}.about.json")
     tracks = tracks_of(opened, sources, scorer.chain, feature)
     first = next(tracks, None)
@@ -148,33 +170,52 @@ def predict_files(
                 seconds += some_seconds
                 if progress is not None:
                     progress(n_scored + len(failed), 0, seconds)
-        notes = [*_no_probability(run, opened, form), *fault_notes(faults)]
+        notes = [*_about_scores(opened, scorer, form), *fault_notes(faults)]
         about |= {"complete": True, "files": len(known) + n_scored, "notes": notes}
         about["failed"] = [{"path": name, "reason": reason} for name, reason in failed]
         _write_record(record, about)
     return PredictedFiles(out, record, n_scored, len(known), failed, notes)
 
 
-def _no_probability(run: Path | str, opened: Run, form: TableFormat) -> list[str]:
-    if form.calibrated or form.regression:
-        return []
-    return [f"{run} gives no probabilities: {why_not(opened)}"]
+def _about_scores(run: Run, scorer: Scorer, form: TableFormat) -> list[str]:
+    """Say why there are no probabilities, or how a run that did not learn events finds them."""
+    notes = []
+    if not (form.calibrated or form.regression or (form.excerpts == "events" and not form.jsonl)):
+        notes.append(f"{run.path} gives no probabilities: {why_not(run)}")
+    said = None if scorer.timeline is None else about_events(run, scorer.timeline)
+    return [*notes, *([said] if said else [])]
 
 
 def _lines(found: Scored, run: Run, form: TableFormat, top: int | None) -> str:
-    if run.regression:
-        pairs = zip(run.labels, map(float, found.scores), strict=True)
-        return form.lines(found.name, [ScoredLabel(*pair) for pair in pairs], ())
+    """Return the lines of a track."""
     labels = Predicted.by(run)
-    predicted = labels.predicted(found.scores)
-    ranked = labels.top(found.scores, top or len(run.labels))
-    if top is None and not form.jsonl:
-        ranked = [pair for pair in ranked if pair[0] in predicted]
     sure: dict[str, float] = {}
     if found.probabilities is not None:
         sure = dict(zip(run.labels, found.probabilities.tolist(), strict=True))
-    scored = [ScoredLabel(label, score, sure.get(label)) for label, score in ranked]
-    return form.lines(found.name, scored, predicted)
+    windows = [
+        ScoredWindow(one.start, one.stop, *_labels(one.scores, labels, form, top, {}))
+        for one in found.windows
+    ]
+    whole = _labels(found.scores, labels, form, top, sure)
+    return form.lines(found.name, *whole, windows=windows, events=found.events or ())
+
+
+def _labels(
+    scores: np.ndarray,
+    by: Predicted,
+    form: TableFormat,
+    top: int | None,
+    probabilities: Mapping[str, float],
+) -> tuple[list[ScoredLabel], list[str]]:
+    """Return the labels to write, best first, and those that are predicted."""
+    if by.regression:
+        pairs = zip(by.labels, map(float, scores), strict=True)
+        return [ScoredLabel(*pair) for pair in pairs], []
+    predicted = by.predicted(scores)
+    ranked = by.top(scores, top or len(by.labels))
+    if top is None and not form.jsonl:
+        ranked = [pair for pair in ranked if pair[0] in predicted]
+    return [ScoredLabel(*pair, probabilities.get(pair[0])) for pair in ranked], predicted
 
 
 def _known(
