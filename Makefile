@@ -55,6 +55,7 @@ lint: install ## Run ruff, mypy and codespell
 docs: install ## Rebuild the generated reference pages in docs/
 	$(BIN)/python docs/make_cli_reference.py
 	$(BIN)/python docs/make_nets_table.py
+	$(BIN)/python docs/make_datasets_table.py
 
 # Write the manifest, extract the features of the recipe, then run the recipe once per fold or from train to test.
 build/%.csv: | install

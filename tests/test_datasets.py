@@ -1,7 +1,13 @@
+"""Known datasets: look-alikes of their folders, and the real folders that are at hand."""
+
+import importlib.util
+from collections import Counter
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from mcls.cli.main import cli
 from mcls.data.prepare import prepare
 from mcls.disk.manifest import Manifest, read_manifest
 from mcls.errors import ConfigError, DataError
@@ -11,10 +17,10 @@ GENRES = ["blues", "classical", "country", "disco", "hiphop"]
 GENRES += ["jazz", "metal", "pop", "reggae", "rock"]
 
 
-def touch(root: Path, *names: str) -> None:
+def touch(root: Path, *names: str, content: bytes = b"") -> None:
     for name in names:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(b"")
+        (root / name).write_bytes(content)
 
 
 def read(name: str, root: Path, **settings) -> Manifest:
@@ -32,14 +38,8 @@ def make_esc10(root: Path) -> None:
 
 
 def make_gtzan(root: Path) -> None:
-    touch(root, *(f"genres/{genre}/{genre}.{n:05d}.wav" for genre in GENRES for n in range(100)))
-
-
-def make_lists(folder: Path, **lists: list[str]) -> Path:
-    folder.mkdir(exist_ok=True)
-    for part, names in lists.items():
-        (folder / f"{part}_filtered.txt").write_text("".join(f"{name}\n" for name in names))
-    return folder
+    names = [f"genres/{genre}/{genre}.{n:05d}.wav" for genre in GENRES for n in range(100)]
+    touch(root, *names, content=b"RIFF")
 
 
 def make_annotated(root: Path, header: str, row: str, n: int) -> None:
@@ -134,7 +134,8 @@ def test_mridangam_and_philharmonia_go_by_their_table(tmp_path):
         read("philharmonia", tmp_path / "p", partial=True)
     (tmp_path / "p/annotations.csv").unlink()
     with pytest.raises(
-        DataError, match=r"annotations.csv does not exist; expected annotations.csv"
+        DataError,
+        match=r"annotations.csv does not exist; expected the dataset philharmonia: annotations.csv",
     ):
         read("philharmonia", tmp_path / "p")
 
@@ -146,36 +147,46 @@ def test_gtzan(tmp_path):
     assert manifest.track_ids[0] == "blues/blues.00000"
     assert manifest.columns["path"][0] == "genres/blues/blues.00000.wav"
     assert set(manifest.column("labels")) == set(GENRES)
-    assert "split" not in manifest.columns
-    assert "genres/jazz/jazz.00054.wav is corrupt in most copies" in manifest.notes[0]
-    assert "fault-filtered lists" in manifest.notes[1]
+    pairs = Counter(zip(manifest.column("labels"), manifest.column("fold"), strict=True))
+    assert len(pairs) == 100
+    assert set(pairs.values()) == {10}
+    (note,) = manifest.notes
+    assert "scores of the random column fold are too good" in note
+    assert "omits 70 of these tracks" in note
     (tmp_path / "genres/pop/pop.00007.wav").unlink()
     with pytest.raises(DataError, match=r"999 of the 1000 files of gtzan found; .*pop/pop.00007;"):
         read("gtzan", tmp_path)
+    part = read("gtzan", tmp_path, partial=True)
+    assert len(part) == 999
+    assert part.notes[0].endswith("999 of the 1000 files of gtzan found; missing: pop/pop.00007")
+    fold_of = dict(zip(manifest.track_ids, manifest.column("fold"), strict=True))
+    assert [fold_of[name] for name in part.track_ids] == part.column("fold")
 
 
-def test_gtzan_lists(tmp_path):
-    make_gtzan(tmp_path / "g")
-    lists = {
-        "train": ["pop/pop.00001.wav", "", "pop/pop.00002.wav"],
-        "valid": ["jazz/jazz.00001.wav"],
-    }
-    folder = make_lists(tmp_path / "lists", **lists)
-    with pytest.raises(DataError, match=r"test_filtered\.txt does not exist"):
-        read("gtzan", tmp_path / "g", split_lists=str(folder))
-    make_lists(folder, test=["rock/rock.00009.wav"])
-    manifest = read("gtzan", tmp_path / "g", split_lists=str(folder))
-    part_of = dict(zip(manifest.track_ids, manifest.column("split"), strict=True))
-    assert part_of["pop/pop.00001"] == "train"
-    assert part_of["jazz/jazz.00001"] == "valid"
-    assert part_of["rock/rock.00009"] == "test"
-    assert manifest.notes[-1] == "996 tracks are on none of the split lists"
-    make_lists(folder, test=["rock/rock.00009.wav", "pop/pop.00002.wav"])
-    with pytest.raises(DataError, match=r"test_filtered.txt:2: pop/pop.00002 is already in train"):
-        read("gtzan", tmp_path / "g", split_lists=str(folder))
-    make_lists(folder, test=["polka/polka.00001.wav"])
-    with pytest.raises(DataError, match=r"lists tracks that are not in .*: polka/polka.00001"):
-        read("gtzan", tmp_path / "g", split_lists=str(folder))
+def test_gtzan_leaves_out_the_file_that_is_broken(tmp_path):
+    make_gtzan(tmp_path)
+    touch(tmp_path, "genres/jazz/jazz.00054.wav", content=b"\0\0\1\2")
+    manifest = read("gtzan", tmp_path)
+    assert len(manifest) == 999
+    assert "jazz/jazz.00054" not in manifest.track_ids
+    assert manifest.notes[0] == (
+        "left out 1 tracks whose files are known to be broken: jazz/jazz.00054"
+    )
+    made = prepare("gtzan", tmp_path, tmp_path / "gtzan.csv")
+    said = made.manifest.notes[-1]
+    assert said.startswith("column 'split': fault-filtered of gtzan, 929 of 930 tracks (split id ")
+
+
+def test_two_files_of_one_track_are_refused(tmp_path):
+    make_gtzan(tmp_path)
+    touch(tmp_path, "copy/rock/rock.00003.wav", content=b"RIFF")
+    said = r"copy/rock/rock.00003.wav and genres/rock/rock.00003.wav are both the track rock/rock"
+    with pytest.raises(DataError, match=said):
+        read("gtzan", tmp_path)
+    make_esc10(tmp_path / "esc")
+    touch(tmp_path / "esc", "001 - Sound 0/1-010-A.wav")
+    with pytest.raises(DataError, match=r"1-010-A.ogg and .*1-010-A.wav are both the track"):
+        read("esc10", tmp_path / "esc")
 
 
 def test_prepare_writes_once(tmp_path):
@@ -217,6 +228,31 @@ def test_real_folders(real_data, name, n_tracks, n_labels, n_groups):
 
 def test_published_gtzan_lists(real_data, tmp_path):
     make_gtzan(tmp_path)
-    manifest = read("gtzan", tmp_path, split_lists=str(real_data / "splits" / "gtzan"))
+    manifest = read("gtzan", tmp_path)
     counts = [manifest.column("split").count(part) for part in ("train", "valid", "test", "")]
     assert counts == [443, 197, 290, 70]
+    part_of = dict(zip(manifest.track_ids, manifest.column("split"), strict=True))
+    for part in ("train", "valid", "test"):
+        lines = (real_data / "splits/gtzan" / f"{part}_filtered.txt").read_text().split()
+        assert {part_of[line.removesuffix(".wav")] for line in lines} == {part}
+
+
+@pytest.mark.parametrize("name", sorted(entries("datasets")))
+def test_every_dataset_says_what_it_is(name):
+    facts = find("datasets", name).facts
+    assert {*facts} == {
+        *("task", "tracks", "labels", "splits", "paper"),
+        *("audio_licence", "metadata_licence", "url", "layout"),
+    }
+    assert facts["url"].startswith("https://")
+    result = CliRunner().invoke(cli, ["list", "datasets", name])
+    assert f"layout: {facts['layout']}" in result.output
+
+
+def test_the_page_of_datasets_is_up_to_date():
+    root = Path(__file__).parents[1]
+    spec = importlib.util.spec_from_file_location("make", root / "docs/make_datasets_table.py")
+    made = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    page = (root / "data/README.md").read_text(encoding="utf-8")
+    assert page == made.render(page), "run `make docs`"

@@ -186,7 +186,8 @@ def _show(evaluated: "RunEvaluation", per_label: bool) -> None:
     about = [f"part {report.part}"]
     about += [f"{report.n_tracks} tracks", f"{len(report.names)} labels"]
     if evaluated.split_id:
-        about.append(f"split {evaluated.split_id}")
+        name = f" ({evaluated.split_name})" if evaluated.split_name else ""
+        about.append(f"split {evaluated.split_id}{name}")
     if report.n_groups is not None:
         about.append(f"intervals over {report.n_groups} groups ({evaluated.by})")
     pooled = " (all folds pooled)" if evaluated.folds else ""

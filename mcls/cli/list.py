@@ -12,6 +12,9 @@ from mcls.errors import MclsError
 from mcls.registry import FAMILIES, Entry, broken_packages, entries, find
 from mcls.settings import spell_setting
 
+#: Facts that are shown of one entry, not in the table of its family.
+_LONG = ("order", "url", "layout")
+
 if TYPE_CHECKING:
     from mcls.nets.summary import PhysicalField
 
@@ -37,6 +40,7 @@ def command(family: str | None, name: str | None, table: bool, as_json: bool) ->
       mcls list nets fcn4
       mcls list nets --table
       mcls list recipes
+      mcls list datasets magnatagatune
     """
     if family == "recipes":
         _recipes(name, as_json)
@@ -90,7 +94,7 @@ def _family(family: str, as_json: bool) -> None:
         echo_json({name: _as_dict(entry) for name, entry in found.items()})
         return
     facts = list(dict.fromkeys(key for entry in found.values() for key in entry.facts))
-    facts = [key for key in facts if key != "order"]
+    facts = [key for key in facts if key not in _LONG]
     rows = []
     for name, entry in found.items():
         values = [_text(entry.facts.get(key, "")) for key in facts]

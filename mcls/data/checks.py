@@ -10,6 +10,7 @@ import numpy as np
 from mcls.audio.faults import fault_notes
 from mcls.data.datasets.inventory import first_few
 from mcls.data.look_alikes import name_notes, name_problems
+from mcls.data.parts import published_as
 from mcls.data.split_cells import PARTS, SplitCells, read_split_cells
 from mcls.data.split_column import describe_split
 from mcls.data.splits import Leaks, find_leaks
@@ -138,6 +139,8 @@ def check_manifest(
         notes += absent
     notes += fault_notes({manifest.track_ids[row]: found for row, found in faults.items()})
     notes += _copies(parts, sums, decode) + describe_split(manifest, split, parts)
+    if parts and (published := published_as(str(split), manifest.track_ids, parts)):
+        notes.append(f"column {split!r} is the published split {published}")
     return ManifestCheck(
         source=str(source),
         n_tracks=len(manifest),

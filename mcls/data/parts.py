@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mcls.data.options import Split
+from mcls.data.published_splits import recognise
 from mcls.data.split_cells import PARTS, SplitCells, fold_called, read_split_cells
 from mcls.data.splits import Leaks, find_leaks, parts_of_fold
 from mcls.disk.audit_file import across_notes, across_parts
@@ -43,6 +44,8 @@ class Parts:
         The column from which it was read.
     fold : str or None
         The fold that is held out as test; None for a part column.
+    published : str
+        The published split that the column holds; empty if it holds none.
     notes : list of str
         Warnings about the scores, such as identical audio in two parts.
     """
@@ -51,6 +54,7 @@ class Parts:
     id: str
     split: str
     fold: str | None = None
+    published: str = ""
     notes: list[str] = field(default_factory=list)
 
     def of(self, *parts: str) -> np.ndarray:
@@ -62,7 +66,7 @@ class Parts:
         return {part: self.values.count(part) for part in PARTS}
 
     def describe(self) -> str:
-        """Return one line with the column, the fold, the tracks per part and the id.
+        """Return one line with the column, the fold, the tracks per part, the id and the name.
 
         Examples
         --------
@@ -71,7 +75,8 @@ class Parts:
         """
         held_out = f" {self.fold}" if self.fold is not None else ""
         counts = ", ".join(f"{count} {part}" for part, count in self.counts().items())
-        return f"{self.split}{held_out}: {counts} (split id {self.id})"
+        named = f"; {self.published}" if self.published else ""
+        return f"{self.split}{held_out}: {counts} (split id {self.id}{named})"
 
 
 @takes_options
@@ -126,7 +131,24 @@ def resolve_parts(store: Store, *, split: Split) -> Parts:
         )
     found = across_parts(store.path, dict(zip(store.track_ids, values, strict=True)))
     notes += across_notes(store.path, found)
-    return Parts(values, split_id(store.track_ids, values), column, fold, notes)
+    identifier = split_id(store.track_ids, values)
+    originals = [i for i in range(len(read.values)) if i not in source_of]
+    published = published_as(
+        column, [store.track_ids[i] for i in originals], [read.values[i] for i in originals]
+    )
+    return Parts(values, identifier, column, fold, published, notes)
+
+
+def published_as(column: str, track_ids: Sequence[str], values: Sequence[str]) -> str:
+    """Return the published split that the parts or folds of a column are; empty if they are none.
+
+    Examples
+    --------
+    >>> published_as("split", ["blues/blues.00029", "rock/rock.00999"], ["train", ""])
+    'fault-filtered of gtzan, 1 of 930 tracks'
+    """
+    part_of = {i: value for i, value in zip(track_ids, values, strict=True) if value}
+    return recognise(column, part_of, split_id(track_ids, values))
 
 
 def split_id(track_ids: Sequence[str], parts: Sequence[str]) -> str:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mcls.data.parts import published_as, split_id
+from mcls.data.published_splits import published_splits
 from mcls.disk.manifest import Manifest, is_written, write_manifest
 from mcls.disk.workspace import clean_workspace
 from mcls.errors import DataError
@@ -52,6 +54,7 @@ def prepare(
     """
     entry = find("datasets", name)
     manifest = entry.load()(Path(root), **resolve(entry, settings or {}))
+    manifest.notes += _published(name, manifest)
     out = Path(out)
     if is_written(manifest, out):
         clean_workspace(out)
@@ -60,3 +63,18 @@ def prepare(
         raise DataError(f"{out} already exists with other content; pass --overwrite to replace it")
     write_manifest(manifest, out)
     return PreparedDataset(out, manifest, True)
+
+
+def _published(name: str, manifest: Manifest) -> list[str]:
+    """Say which columns are published splits, and with which digest."""
+    notes = []
+    for one in published_splits():
+        if one.dataset == name and one.column in manifest.columns:
+            cells = manifest.column(one.column)
+            found = published_as(one.column, manifest.track_ids, cells)
+            if not found:
+                n_tracks = sum(map(bool, cells))
+                found = f"{n_tracks} of the {one.n_tracks} tracks of {one.name}"
+            identifier = split_id(manifest.track_ids, cells)
+            notes.append(f"column {one.column!r}: {found} (split id {identifier})")
+    return notes

@@ -71,6 +71,7 @@ _FACTS = {
     "seed": "seed",
     "seconds": "seconds",
     "split id": "split_id",
+    "published split": "split_name",
     "store": "store",
     "store digest": "store_digest",
     "parameters": "parameters",

@@ -158,7 +158,7 @@ def _opened(paths: Sequence[Path], part: str | None, threshold: float | None) ->
         (one.path, {seed: split for seed, split in one.about["split_ids"].items() if split})
         for one in found
     ]
-    refuse_other_splits(known)
+    refuse_other_splits(known, {one.path: one.about.get("split_name") for one in found})
     return found
 
 

@@ -41,6 +41,8 @@ class RunEvaluation:
         Mean and standard deviation over the folds; empty without folds.
     split_id : str or None
         Identifier of the split, if the run has one.
+    split_name : str or None
+        The published split that it is, if it is one.
     own_notes : tuple of str
         Notes about the scores of all folds together, and about probabilities.
     timelines : dict of str to Estimate
@@ -59,6 +61,7 @@ class RunEvaluation:
     folds: dict[str, Evaluation] = field(default_factory=dict)
     across_folds: dict[str, Any] = field(default_factory=dict)
     split_id: str | None = None
+    split_name: str | None = None
     own_notes: tuple[str, ...] = ()
     timelines: dict[str, Estimate] = field(default_factory=dict)
     seeds: dict[str, Evaluation] = field(default_factory=dict)
@@ -75,7 +78,12 @@ class RunEvaluation:
 
     def as_dict(self) -> dict[str, Any]:
         """Return a JSON object."""
-        found = {"path": str(self.path), "split_id": self.split_id, **self.overall.as_dict()}
+        found = {
+            "path": str(self.path),
+            "split_id": self.split_id,
+            "split_name": self.split_name,
+            **self.overall.as_dict(),
+        }
         found["notes"] = self.notes
         if self.timelines:
             found["timelines"] = {name: one.as_dict() for name, one in self.timelines.items()}
@@ -180,6 +188,7 @@ def evaluate(
         folds,
         across_folds(folds) if folds else {},
         about.get("split_id"),
+        about.get("split_name"),
         (*chosen.notes, *_often(chosen), *_notes(overall, folds, chosen.probabilities is not None)),
         timelines,
         each,

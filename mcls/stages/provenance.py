@@ -40,6 +40,7 @@ def provenance(plan: Plan, model: Any, summary: dict[str, Any]) -> dict[str, Any
         "chosen": chosen,
         "key": plan.key,
         "split_id": plan.parts.id,
+        **({"split_name": plan.parts.published} if plan.parts.published else {}),
         "notes": summary["notes"],
         "store": str(plan.store.path),
         "store_digest": plan.store_digest,

@@ -70,7 +70,9 @@ def aligned(first_path: Path, first: Predictions, path: Path, other: Predictions
     )
 
 
-def refuse_other_splits(ids: Sequence[tuple[Path, Mapping[str, str]]]) -> None:
+def refuse_other_splits(
+    ids: Sequence[tuple[Path, Mapping[str, str]]], names: Mapping[Path, str | None]
+) -> None:
     """Refuse runs that were trained on other tracks.
 
     Parameters
@@ -78,6 +80,8 @@ def refuse_other_splits(ids: Sequence[tuple[Path, Mapping[str, str]]]) -> None:
     ids : sequence of (Path, mapping of str to str)
         Each run, and the identifier of its split by seed, as far as they are known. The valid part
         may be drawn anew for every seed, so the splits of the same seed are compared.
+    names : mapping of Path to str or None
+        The published split of each run, for the message.
 
     Raises
     ------
@@ -91,8 +95,12 @@ def refuse_other_splits(ids: Sequence[tuple[Path, Mapping[str, str]]]) -> None:
         pairs = [(first[seed], by_seed[seed]) for seed in common]
         for one, other in pairs or [(next(iter(first.values())), next(iter(by_seed.values())))]:
             if one != other:
+                said = [
+                    f"{split}, {names[where]}" if names.get(where) else split
+                    for split, where in ((one, first_path), (other, path))
+                ]
                 raise DataError(
-                    f"{first_path} and {path} have other splits ({one} and {other}): they were "
+                    f"{first_path} and {path} have other splits ({' and '.join(said)}): they were "
                     "trained on other tracks; train them with the same --split, --fold and --seed"
                 )
 

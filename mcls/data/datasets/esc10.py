@@ -17,15 +17,26 @@ from mcls.disk.manifest import Manifest, track_ids_of
 from mcls.errors import DataError
 from mcls.registry import register
 
-_URL = "https://github.com/karolpiczak/ESC-10"
 _N_TRACKS, _N_CLASSES, _N_FOLDS = 400, 10, 5
 _PER_CELL = _N_TRACKS // _N_CLASSES // _N_FOLDS
 _NAME = re.compile(r"([1-5])-(\d+)-([A-Z]+\d*)")
 
 
-@register("datasets", "esc10")
+@register(
+    "datasets",
+    "esc10",
+    task="environmental sound",
+    tracks=400,
+    labels=10,
+    splits="fold: the 5 official folds",
+    paper="Piczak 2015",
+    audio_licence="CC BY 3.0",
+    metadata_licence="CC BY 3.0",
+    url="https://github.com/karolpiczak/ESC-10",
+    layout="class folders such as '001 - Dog bark', with files such as 1-100032-A.ogg",
+)
 def esc10(root: Path, *, partial: bool = False) -> Manifest:
-    """ESC-10: 400 environmental sounds in 10 classes, with 5 official folds.
+    """ESC-10: environmental sounds of 5 s, the smaller part of ESC-50.
 
     Parameters
     ----------
@@ -45,7 +56,7 @@ def esc10(root: Path, *, partial: bool = False) -> Manifest:
         If files are missing and `partial` is False.
     """
     root = Path(root)
-    audio = find_audio(root, "esc10", "class folders such as '001 - Dog bark'", _URL)
+    audio = find_audio(root, "esc10")
     matches = {path: _NAME.fullmatch(PurePosixPath(name).name) for name, path in audio.items()}
     paths = [path for path, match in matches.items() if match and "/" in path]
     if not paths:

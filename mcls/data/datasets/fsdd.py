@@ -13,14 +13,25 @@ from mcls.disk.manifest import Manifest
 from mcls.errors import DataError
 from mcls.registry import register
 
-_URL = "https://github.com/Jakobovski/free-spoken-digit-dataset"
 _SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
 _NAME = re.compile(r"(\d)_([^_]+)_(\d+)")
 
 
-@register("datasets", "fsdd")
+@register(
+    "datasets",
+    "fsdd",
+    task="spoken digit",
+    tracks=3000,
+    labels=10,
+    splits="fold: the speaker",
+    paper="Jackson et al. 2018",
+    audio_licence="CC BY-SA 4.0",
+    metadata_licence="CC BY-SA 4.0",
+    url="https://github.com/Jakobovski/free-spoken-digit-dataset",
+    layout="files such as 7_george_12.wav, or a folder recordings with them",
+)
 def fsdd(root: Path, *, takes: int = 20, partial: bool = False) -> Manifest:
-    """Free Spoken Digit Dataset: 10 digits, with one fold per speaker.
+    """Free Spoken Digit Dataset: the digits in English by six speakers.
 
     Parameters
     ----------
@@ -42,7 +53,7 @@ def fsdd(root: Path, *, takes: int = 20, partial: bool = False) -> Manifest:
         If files are missing and `partial` is False.
     """
     root = Path(root)
-    audio = find_audio(root, "fsdd", "files such as 7_george_12.wav", _URL)
+    audio = find_audio(root, "fsdd")
     tracks = {}
     for path in audio.values():
         match = _NAME.fullmatch(PurePosixPath(path).stem)

@@ -12,12 +12,22 @@ from mcls.data.datasets.annotated import read_annotated
 from mcls.disk.manifest import Manifest
 from mcls.registry import register
 
-_URL = "https://zenodo.org/records/4068196"
 
-
-@register("datasets", "mridangam")
+@register(
+    "datasets",
+    "mridangam",
+    task="stroke",
+    tracks=2879,
+    labels=9,
+    splits="fold: the tonic of the drum",
+    paper="Anantapadmanabhan et al. 2013",
+    audio_licence="CC BY 3.0",
+    metadata_licence="CC BY 3.0",
+    url="https://zenodo.org/records/4068196",
+    layout="annotations.csv with the columns path, stroke and tonic, and the audio",
+)
 def mridangam(root: Path, *, partial: bool = False) -> Manifest:
-    """Mridangam strokes: 9 strokes on 6 drums, with one fold per tonic.
+    """Mridangam strokes: single strokes on six drums.
 
     Parameters
     ----------
@@ -39,9 +49,7 @@ def mridangam(root: Path, *, partial: bool = False) -> Manifest:
     manifest = read_annotated(
         Path(root),
         "mridangam",
-        n_expected=2879,
         columns=["stroke", "tonic"],
-        url=_URL,
         partial=partial,
     )
     manifest.columns["labels"] = manifest.columns.pop("stroke")

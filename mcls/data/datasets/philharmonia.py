@@ -6,12 +6,22 @@ from mcls.data.datasets.annotated import read_annotated
 from mcls.disk.manifest import Manifest
 from mcls.registry import register
 
-_URL = "https://philharmonia.co.uk/resources/sound-samples"
 
-
-@register("datasets", "philharmonia")
+@register(
+    "datasets",
+    "philharmonia",
+    task="instrument; tags",
+    tracks=1493,
+    labels=15,
+    splits="split: by instrument and note",
+    paper="none",
+    audio_licence="CC BY-SA 3.0",
+    metadata_licence="CC BY-SA 3.0",
+    url="https://philharmonia.co.uk/resources/sound-samples",
+    layout="annotations.csv with the columns path, split, instrument, note and tags, and the audio",
+)
 def philharmonia(root: Path, *, partial: bool = False) -> Manifest:
-    """Philharmonia orchestra samples: 15 instruments or 36 tags, split by note.
+    """Philharmonia orchestra samples: notes and phrases of 15 instruments, with 36 tags.
 
     Parameters
     ----------
@@ -35,9 +45,7 @@ def philharmonia(root: Path, *, partial: bool = False) -> Manifest:
     manifest = read_annotated(
         Path(root),
         "philharmonia",
-        n_expected=1493,
         columns=["split", "instrument", "note", "tags"],
-        url=_URL,
         partial=partial,
     )
     old = manifest.columns
