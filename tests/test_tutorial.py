@@ -135,6 +135,14 @@ def test_words_agree_and_numbers_nearly(expected, printed, words, same) -> None:
     assert (MADE.difference(expected, printed, words) == "") == same
 
 
+def test_a_comment_above_the_heading_is_of_the_page(tmp_path: Path) -> None:
+    path = tmp_path / "page.md"
+    path.write_text("<!-- run: slow -->\n\n# A page\n\n<!-- run: vary -->\n\n```python\n1\n```\n")
+    page = read_page(path)
+    assert page.slow
+    assert [block.words for block in page.blocks] == [{"vary": 0}]
+
+
 def test_long_output_is_shortened() -> None:
     assert MADE.shown("1\n2\n3\n4\n", {"first": 1, "last": 1}) == "1\n...\n4\n"
     assert MADE.shown("1\n2\n", {"first": 1, "last": 1}) == "1\n2\n"

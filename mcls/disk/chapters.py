@@ -32,7 +32,8 @@ from mcls.errors import ConfigError, FormatError
 FOLDER = Path(__file__).parents[1] / "tutorial"
 
 _BLOCK = re.compile(
-    r"^(?:<!-- run: (?P<words>.*?) -->\n\n?)?```(?P<language>console|python)\n(?P<body>.*?)^```\n"
+    r"^(?:<!-- run: (?P<words>[^\n]*?) -->\n\n?)?"
+    r"```(?P<language>console|python)\n(?P<body>.*?)^```\n"
     r"(?:\n```text\n(?P<printed>.*?)^```\n)?",
     re.MULTILINE | re.DOTALL,
 )
