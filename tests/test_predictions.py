@@ -1,5 +1,6 @@
 """predictions.csv: there and back to the last bit, and what a stranger may write into one."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -211,6 +212,37 @@ def test_other_programs_have_their_own_delimiter_and_names(tmp_path: Path, delim
         "column 'Split' was read as part",
         "columns rock, jazz were read as scores",
     )
+
+
+def test_decimal_commas_are_read_where_commas_do_not_separate_cells(tmp_path: Path) -> None:
+    lines = ["track_id;labels;rock;jazz", "a;rock;0,83;,5", "b;jazz;-1,5e-1;1", "c;jazz;1,000;0"]
+    for delimiter in (";", "\t"):
+        read = read_predictions(text(tmp_path, *(line.replace(";", delimiter) for line in lines)))
+        assert read.scores.tolist() == [[0.83, 0.5], [-0.15, 1.0], [1.0, 0.0]]
+        assert read.notes[-1] == "numbers such as 0,83 were read with a decimal comma"
+    numbers = read_predictions(
+        text(tmp_path, "track_id;true:tempo;predicted:tempo", "a;120,5;119", "b;90;1,5")
+    )
+    assert (numbers.truth.tolist(), numbers.scores.tolist()) == ([[120.5], [90]], [[119], [1.5]])
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (["track_id,labels,score:a,score:b", "x,a,1,2", 'y,b,"0,83",1'],
+         "3: '0,83' has a decimal comma, and commas separate the cells"),
+        (["track_id,labels,score:a,score:b", "x,a,0,83,0,17"],
+         "2: 6 cells, expected 4 as in the header; if these are decimal commas, separate"),
+        (["track_id;labels;score:a;score:b", "x;a;0.5;2", "y;b;0,83;1"],
+         "3: '0.5' has a decimal point and '0,83' a decimal comma"),
+        (["track_id;true:a;predicted:a", "x;1,234;2,500"], "2: '1,234' may be 1.234 or 1234"),
+        (["track_id;labels;score:a;score:b", "x;a;1.234,5;2"],
+         "2: score of 'a' is '1.234,5', not a number"),
+    ],
+)  # fmt: skip
+def test_commas_that_cannot_be_read_are_named(tmp_path: Path, lines, said: str) -> None:
+    with pytest.raises(FormatError, match=re.escape(said)):
+        read_predictions(text(tmp_path, *lines))
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,7 @@ def test_predictions_of_numbers_are_read_back_exactly(tmp_path) -> None:
     ("cells", "said"),
     [
         (["1", "rock"], "y: 'rock' is not a finite number; leave --regression out"),
+        (["1", "a=0,83"], "y: 'a=0,83' has a decimal comma; write a=0.83"),
         (["1", ""], "y: '' is not a finite number"),
         (["1", "nan"], "y: 'nan' is not a finite number"),
         (["1|2", "3"], "y: numbers for c; expected c:1, c:2"),

@@ -1,10 +1,11 @@
 r"""Events: labelled stretches of a track, as annotation files name them.
 
 An annotation file is text in UTF-8 with a line per event: start and end in seconds, and a label.
-Cells are separated by tabs, commas, semicolons or, as in ``.lab`` files, by white space. With a
-header the columns may be in any order and there may be others; they are called ``start``, ``end``
-and ``label``, or as in other tables of events, such as ``onset``, ``offset``, ``event_label``.
-Without one, the first three cells are start, end and label. Time without an event is allowed.
+Cells are separated by tabs, commas, semicolons or, as in ``.lab`` files, by white space; times may
+have a decimal comma if it is not a comma. With a header the columns may be in any order and there
+may be others; they are called ``start``, ``end`` and ``label``, or as in other tables of events,
+such as ``onset``, ``offset``, ``event_label``. Without one, the first three cells are start, end
+and label. Time without an event is allowed.
 
 A store holds the events of a track as the text of such a file: ``start\tend\tlabel`` per line.
 """
@@ -18,6 +19,7 @@ from pathlib import Path
 
 from mcls.disk.csv_cells import other_kind
 from mcls.disk.labels import SEPARATOR
+from mcls.disk.number_cells import decimal_comma, read_number
 from mcls.disk.text_files import read_regular
 from mcls.errors import DataError
 
@@ -102,19 +104,23 @@ def parse_events(text: str, where: str) -> list[Event]:
     lines = [(i, line) for i, line in enumerate(text.splitlines(), start=1) if line.strip()]
     if not lines:
         raise DataError(f"{where}: no events; expected a line with start, end and label for each")
-    delimiter = next((one for one in "\t,;" if one in lines[0][1]), None)
+    delimiter = _delimiter(lines[0][1])
     order = _order(_cells(lines[0][1], delimiter), f"{where}:{lines[0][0]}")
     places = (0, 1, 2) if order is None else order
-    found = []
+    rows = []
     for number, line in lines if order is None else lines[1:]:
         at = f"{where}:{number}"
         cells = _cells(line, delimiter)
         if len(cells) <= max(places):
             raise DataError(f"{at}: {len(cells)} cells; expected start, end and label")
-        start, end, label = (cells[i] for i in places)
-        found.append(_event(start, end, label, at))
-    if not found:
+        rows.append(([cells[i] for i in places], at))
+    if not rows:
         raise DataError(f"{where}: a header, but no events below it")
+    example, problem = decimal_comma([cell for row, _ in rows for cell in row[:2]], delimiter)
+    if problem:
+        at = next(at for row, at in rows if example in row[:2])
+        raise DataError(f"{at}: {problem}")
+    found = [_event(start, end, label, at) for (start, end, label), at in rows]
     return _without_overlaps(sorted(found, key=lambda event: event.start), where)
 
 
@@ -191,6 +197,15 @@ def with_background(events: Sequence[Event], seconds: float, label: str) -> list
     return sorted([*events, *gaps], key=lambda event: event.start)
 
 
+def _delimiter(line: str) -> str | None:
+    """Return the delimiter of the first line; with a decimal comma both are there."""
+    for one in ("\t", ",", ";", None):
+        cells = _cells(line, one)
+        if len(cells) > 2 and None not in (_number(cells[0]), _number(cells[1])):
+            return one
+    return next((one for one in "\t,;" if one in line), None)
+
+
 def _cells(line: str, delimiter: str | None) -> list[str]:
     if delimiter is None:
         return line.split(maxsplit=2)
@@ -234,11 +249,8 @@ def _event(start: str, end: str, label: str, where: str) -> Event:
 
 
 def _number(cell: str) -> float | None:
-    try:
-        value = float(cell)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
+    value = read_number(cell)
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _without_overlaps(events: Sequence[Event], where: str) -> list[Event]:

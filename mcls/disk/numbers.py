@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mcls.disk.labels import SEPARATOR, LabelTable
+from mcls.disk.number_cells import has_comma
 from mcls.errors import DataError
 
 
@@ -64,6 +65,10 @@ def _numbers(value: str, column: str, where: str) -> dict[str, float]:
             number = float(text)
         except ValueError:
             number = math.nan
+        if has_comma(text):
+            raise DataError(
+                f"{where}: {piece!r} has a decimal comma; write {piece.replace(',', '.')}"
+            )
         if not math.isfinite(number):
             raise DataError(
                 f"{where}: {piece!r} is not a finite number; leave --regression out if these are "

@@ -14,7 +14,7 @@ Where labels are those of events (`mcls.disk.events`), ``time`` has the start an
 seconds, as ``0.500-1.250``, and a track has as many lines as events. ``labels`` are the true
 labels, joined by ``|``; ``score:<label>`` is higher if the label is more likely. ``part`` and
 ``fold`` may be missing or empty, and other columns are ignored. Tables of other programs may have
-other delimiters and names of columns (`mcls.disk.prediction_columns`).
+other delimiters, decimal commas and names of columns (`mcls.disk.prediction_columns`).
 """
 
 import csv
@@ -27,6 +27,7 @@ import numpy as np
 
 from mcls.disk.csv_cells import csv_line, other_kind, read_cell
 from mcls.disk.labels import split_labels
+from mcls.disk.number_cells import decimal_comma, read_number
 from mcls.disk.prediction_columns import (
     DELIMITERS,
     NO,
@@ -221,12 +222,18 @@ def read_predictions(path: Path | str) -> Predictions:
     columns = prediction_columns(path, header, [row for _, row in rows])
     regression = bool(columns.true)
     names = list(columns.scores)
+    numbers = [*columns.true.values(), *columns.scores.values()]
+    notes = [*columns.notes, *_commas(path, lines[1:], numbers, delimiter)]
     read: dict[tuple[str, str, str, str], int] = {}
     truth, scores = [], []
     for line, row in rows:
         where = f"{path}:{line}"
         if len(row) != len(header):
-            raise FormatError(f"{where}: {len(row)} cells, expected {len(header)} as in the header")
+            more = len(row) == len(header) + len(numbers) and delimiter == ","
+            raise FormatError(
+                f"{where}: {len(row)} cells, expected {len(header)} as in the header"
+                + ("; if these are decimal commas, separate the cells by ; or tab" if more else "")
+            )
         cells = {name: row[i].strip() for name, i in columns.place.items()}
         part, fold, time = (cells.get(name, "") for name in ("part", "fold", "time"))
         key = cells["track_id"], part, fold, time
@@ -253,7 +260,7 @@ def read_predictions(path: Path | str) -> Predictions:
         np.array(scores, dtype=np.float64),
         not regression and (len(names) == 1 or bool((matrix.sum(axis=1) != 1).any())),
         times=[time for *_, time in read] if "time" in columns.place else None,
-        notes=tuple(columns.notes),
+        notes=tuple(notes),
     )
 
 
@@ -262,6 +269,17 @@ def _delimiter(path: Path) -> str:
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
         header = file.readline()
     return max(DELIMITERS, key=lambda one: len(next(csv.reader([header], delimiter=one), [])))
+
+
+def _commas(
+    path: Path, rows: Sequence[tuple[int, list[str]]], places: Sequence[int], delimiter: str
+) -> list[str]:
+    """Return what is to be said of decimal commas; refuse those that cannot be read."""
+    cells = [(row[i], line) for line, row in rows for i in places if i < len(row)]
+    example, problem = decimal_comma([cell for cell, _ in cells], delimiter)
+    if problem:
+        raise FormatError(f"{path}:{dict(reversed(cells))[example]}: {problem}")
+    return [f"numbers such as {example} were read with a decimal comma"] if example else []
 
 
 def _rows(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
@@ -291,10 +309,7 @@ def _truth(where: str, cell: str, names: Sequence[str]) -> list[bool]:
 
 
 def _score(where: str, name: str, cell: str) -> float:
-    try:
-        score = float(cell)
-    except ValueError:
-        score = math.nan
-    if math.isnan(score):
+    score = read_number(cell)
+    if score is None or math.isnan(score):
         raise FormatError(f"{where}: score of {name!r} is {cell!r}, not a number")
     return score
