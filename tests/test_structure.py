@@ -15,7 +15,7 @@ MODULES = sorted(ROOT.rglob("*.py"))
 #: Rooms of each floor; a name that is in none is on floor 3, with the algorithms.
 FLOORS = {
     7: {"cli", "__main__"},
-    6: {"report", "serve", "tuning"},
+    6: {"recipes", "report", "serve", "tuning"},
     5: {"stages", "inspection"},
     4: {"chain"},
     2: {"audio", "disk", "parallel"},

@@ -67,8 +67,10 @@ def _recipes(name: str | None, as_json: bool) -> None:
     if as_json:
         echo_json([asdict(one) for one in found])
         return
-    columns = ["name", "summary", "paper", "published", "needs"]
-    show_table(columns, ([*asdict(one).values()] for one in found), left=len(columns))
+    columns = ["name", "summary", "paper", "dataset", "published", "needs", "minutes", "gpu"]
+    show_table(
+        columns, ([getattr(one, key) for key in columns] for one in found), left=len(columns)
+    )
 
 
 def _refuse_broken_packages(family: str | None) -> None:

@@ -1,13 +1,24 @@
 """``mcls recipe``: show and copy the recipes that come with mcls."""
 
+import textwrap
 import time
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from mcls.cli.messages import echo
-from mcls.cli.options import FILE, RecipeFile, overwrite_option
+from mcls.cli.messages import echo, echo_json
+from mcls.cli.options import FILE, RecipeFile, json_option, overwrite_option
 from mcls.cli.progress import done_line
+from mcls.cli.tables import show_table
+
+if TYPE_CHECKING:
+    from mcls.disk.installed_recipes import AboutRecipe
+    from mcls.recipes import RowSize, SizedTable
+
+#: Columns of the text of a table ``[about]``.
+_WIDTH = 100
 
 
 @click.group()
@@ -26,14 +37,98 @@ def command() -> None:
 
 @command.command()
 @click.argument("recipe", type=RecipeFile())
-def show(recipe: Path) -> None:
-    """Print a recipe.
+@click.option("--toml", is_flag=True, help="Print the file of the recipe as it is.")
+@click.option("--labels", type=click.IntRange(1), help="Number of labels (default: the paper's).")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0, min_open=True),
+    default=30.0,
+    show_default=True,
+    help="Length of a track in seconds, if the recipe takes no excerpt.",
+)
+@json_option
+def show(recipe: Path, toml: bool, labels: int | None, seconds: float, as_json: bool) -> None:
+    """Say what a recipe is of, and size all of its tables.
+
+    This is a dry run: every option is checked, and the rows, parameters and
+    operations of each table are computed, without any audio. RECIPE may be a
+    file of your own.
 
     \b
     Example:
-      mcls recipe show fcn4
+      mcls recipe show fcn4-full
+      mcls recipe show mine.toml --labels 15
+      mcls recipe show fcn4 --toml
     """
-    echo(*recipe.read_text(encoding="utf-8").splitlines())
+    from mcls.disk.installed_recipes import about_recipe
+    from mcls.disk.recipe import read_recipe, table_of
+    from mcls.recipes import dry_run
+
+    if toml:
+        echo(*recipe.read_text(encoding="utf-8").splitlines())
+        return
+    about, tables = about_recipe(recipe), read_recipe(recipe)
+    n_labels = labels or about.labels or 10
+    found = dry_run(tables, n_labels=n_labels, seconds=seconds)
+    if as_json:
+        echo_json({"about": asdict(about), "tables": [asdict(one) for one in found]})
+        return
+    _show_about(about)
+    echo()
+    columns = ["table", "what", "reads", "makes", "parameters", "MFLOP"]
+    show_table(columns, map(_cells, found), left=4)
+    excerpt = table_of(tables, "extract").get("excerpt")
+    length = f"{seconds:g} s" if excerpt is None else f"{excerpt} s"
+    echo(
+        "",
+        f"Sizes are those of a track of {length} and {n_labels} labels, MFLOP those of a segment.",
+    )
+    _show_training(found, about.tracks)
+
+
+def _show_about(about: "AboutRecipe") -> None:
+    """Print the table [about], a key per line."""
+    echo(about.name, bold=True, nl=False)
+    echo(f": {about.summary}" if about.summary else "")
+    for key, value in asdict(about).items():
+        if value and key not in ("name", "summary"):
+            head = f"{key}:".ljust(11)
+            lines = textwrap.wrap(str(value), _WIDTH - len(head), break_on_hyphens=False)
+            echo(head + lines[0], *(" " * len(head) + line for line in lines[1:]))
+
+
+def _cells(table: "SizedTable") -> list[str]:
+    """Return the line of a table of a recipe."""
+    name = f"{table.command} {table.out}" if table.out else table.command
+    reads = "audio" if table.command == "extract" else _spell(table.reads)
+    if table.n_parameters is not None and table.reads is not None:
+        reads = f"segments of {table.context} x {table.reads.n_dims}"
+    elif table.context > 1:
+        reads += f", {table.context} at once"
+    counts = ["" if n is None else f"{n:,}" for n in (table.n_parameters,)]
+    counts += ["" if table.flops is None else f"{table.flops / 1e6:,.1f}"]
+    return [name, table.what, reads, _spell(table.makes), *counts]
+
+
+def _spell(rows: "RowSize | None") -> str:
+    """Write the rows of a track: ``1292 x 128, 43.1/s``."""
+    if rows is None:
+        return ""
+    rate = "" if rows.rate is None else f", {rows.rate:.3g}/s"
+    return f"{rows.n_rows} x {rows.n_dims}{rate}"
+
+
+def _show_training(found: "list[SizedTable]", n_tracks: int) -> None:
+    """Print the operations of the training of all nets."""
+    spent = sum(one.training_flops or 0 for one in found)
+    if spent:
+        whole = (
+            f", {spent * n_tracks / 1e15:,.3g} PFLOP for {n_tracks:,} tracks" if n_tracks else ""
+        )
+        echo(
+            f"Training for all epochs takes {spent / 1e12:,.3g} TFLOP per train track{whole}, "
+            "three times the pass forward."
+        )
 
 
 @command.command()

@@ -17,7 +17,7 @@ FOLDER = Path(__file__).parents[1] / "pipelines"
 
 @dataclass(frozen=True)
 class AboutRecipe:
-    """The table ``[about]`` of a recipe, every key of it text.
+    """The table ``[about]`` of a recipe.
 
     Parameters
     ----------
@@ -27,17 +27,38 @@ class AboutRecipe:
         The system in a few words.
     paper : str
         Authors and year, if it is of a paper.
+    dataset : str
+        The dataset of the paper: a name of ``mcls list datasets``, or another.
+    protocol : str
+        The parts, labels and metric of the paper.
     published : str
         The dataset, metric and figure that the authors published, if we read it there.
+    differs : str
+        What differs from the paper.
     needs : str
         What it needs beyond two processor cores.
+    minutes : str
+        Time of a fold, or of the one split, on two cores, measured on the dataset that is named.
+    gpu : str
+        Time on a GPU; an estimate, if it says so.
+    labels : int
+        Number of labels of the protocol; 0: none is given.
+    tracks : int
+        Number of train tracks of the protocol; 0: none is given.
     """
 
     name: str
     summary: str = ""
     paper: str = ""
+    dataset: str = ""
+    protocol: str = ""
     published: str = ""
+    differs: str = ""
     needs: str = ""
+    minutes: str = ""
+    gpu: str = ""
+    labels: int = 0
+    tracks: int = 0
 
 
 def recipe_names() -> list[str]:
@@ -67,18 +88,31 @@ def recipe_path(recipe: Path | str) -> Path:
     raise ConfigError(f"there is no recipe {str(recipe)!r}; {hint}")
 
 
-def about_recipe(name: str) -> AboutRecipe:
+def about_recipe(name: Path | str) -> AboutRecipe:
     """Return what a recipe is of.
+
+    Parameters
+    ----------
+    name : str or path
+        A recipe that comes with mcls, or a file.
 
     Raises
     ------
     ConfigError
-        If there is no such recipe.
+        If there is no such recipe, or its table ``[about]`` has another key or type.
     """
     path = recipe_path(name)
     table: dict[str, Any] = read_toml(path).get("about", {})
-    known = [one.name for one in fields(AboutRecipe)][1:]
-    return AboutRecipe(path.stem, **{key: str(table[key]) for key in known if key in table})
+    defaults = {one.name: one.default for one in fields(AboutRecipe)[1:]}
+    said: dict[str, Any] = {}
+    for key, value in table.items():
+        if key not in defaults:
+            raise ConfigError(f"{path}: [about] has no key {key!r}; {suggest(key, defaults)}")
+        if type(value) is not type(defaults[key]):
+            expected = "text" if defaults[key] == "" else "a whole number"
+            raise ConfigError(f"{path}: [about] {key} is {value!r}; expected {expected}")
+        said[key] = " ".join(value.split()) if isinstance(value, str) else value
+    return AboutRecipe(path.stem, **said)
 
 
 def copy_recipe(recipe: Path | str, out: Path, *, overwrite: bool = False) -> None:

@@ -1,0 +1,6 @@
+"""Recipes as a whole: a dry run that sizes every table before any audio is read."""
+
+from mcls.recipes.dry_run import SizedTable, dry_run
+from mcls.recipes.sizes import RowSize
+
+__all__ = ["RowSize", "SizedTable", "dry_run"]
