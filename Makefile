@@ -14,7 +14,7 @@ FOLDED  := esc10 mridangam fsdd
 TARGETS := $(foreach d,$(FOLDED) philharmonia philharmonia-tags,$(addprefix $(d)-,$(RECIPES)))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all fuzz kills lint docs dictionaries nets zoo pretraining clean $(TARGETS)
+.PHONY: help install demo test test-all fuzz kills lint docs site tutorial dictionaries nets zoo pretraining clean $(TARGETS)
 
 help: ## List the targets
 	@grep -hE '^[a-zA-Z0-9_%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 28
@@ -56,6 +56,12 @@ docs: install ## Rebuild the generated reference pages in docs/
 	$(BIN)/python docs/make_cli_reference.py
 	$(BIN)/python docs/make_nets_table.py
 	$(BIN)/python docs/make_datasets_table.py
+
+site: install ## Build the documentation as a site, build/site/start.html
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+tutorial: install ## Run the tutorial and the how-to pages, and write what they print into them
+	$(BIN)/python docs/make_tutorial.py
 
 # Write the manifest, extract the features of the recipe, then run the recipe once per fold or from train to test.
 build/%.csv: | install

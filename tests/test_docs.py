@@ -2,6 +2,7 @@
 
 import importlib.util
 import inspect
+import pydoc
 import re
 import shlex
 from pathlib import Path
@@ -179,3 +180,11 @@ def test_paths_and_names_in_the_architecture_exist() -> None:
     assert [path for path in paths if not (ROOT / path).exists()] == []
     packages = {path.parent.name for path in (ROOT / "mcls").glob("*/__init__.py")}
     assert {path for path in packages if f"`mcls/{path}/`" not in page} == set()
+
+
+def test_what_the_papers_lead_to_can_be_imported() -> None:
+    page = (ROOT / "docs" / "papers.md").read_text(encoding="utf-8")
+    names = re.findall(r"`(mcls\.[\w.]+)`", page)
+    assert len(names) > 40
+    for name in names:
+        assert pydoc.locate(name).__doc__, name
