@@ -15,6 +15,7 @@ from mcls.cli.options import (
     options_from,
     overwrite_option,
 )
+from mcls.cli.pools import dask_option, dask_pool
 from mcls.cli.progress import done_line, progress_bar
 from mcls.cli.recipe_defaults import check_features
 
@@ -23,9 +24,13 @@ from mcls.cli.recipe_defaults import check_features
 @click.argument("store", type=FILE)
 @click.argument("out", type=FILE)
 @options_from(Encoding)
+@dask_option
 @overwrite_option
 @json_option
-def command(store: Path, out: Path, as_json: bool, **options: Any) -> None:
+@click.pass_context
+def command(
+    ctx: click.Context, store: Path, out: Path, dask: str | None, as_json: bool, **options: Any
+) -> None:
     """Encode rows with dictionaries or nets, and pool them.
 
     The codes of several dictionaries are concatenated. A net gives one row
@@ -50,8 +55,9 @@ def command(store: Path, out: Path, as_json: bool, **options: Any) -> None:
 
     started = time.monotonic()
     check_features(store)
+    pool = ctx.with_resource(dask_pool(dask, options["jobs"]))
     with progress_bar(f"encode {out.name}") as progress:
-        done = encode(store, out, progress=progress, **options)
+        done = encode(store, out, workers=pool, progress=progress, **options)
     size = f"{done.n_rows} rows of {done.n_dims} numbers, {done.n_tracks} tracks"
     if as_json:
         found = {key: value for key, value in vars(done).items() if key != "path"}

@@ -2,6 +2,7 @@
 
 import json
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from mcls.cli.options import (
     options_from,
     overwrite_option,
 )
+from mcls.cli.pools import dask_option, dask_pool
 from mcls.cli.progress import done_line, progress_bar, spell_seconds
 from mcls.stages.options import Extraction
 
@@ -40,6 +42,7 @@ _SHOWN = 20
     section="Data",
     help="Keep the tracks of OUT that are not in SOURCE.",
 )
+@dask_option
 @overwrite_option
 @json_option
 @click.pass_context
@@ -49,6 +52,7 @@ def command(
     out: Path,
     add: bool,
     skip_errors: bool,
+    dask: str | None,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -70,13 +74,14 @@ def command(
     from mcls.parallel.pool import Pool
 
     started = time.monotonic()
-    with Pool(options["jobs"]) as pool:
+    cluster = ctx.with_resource(dask_pool(dask, options["jobs"]))
+    with nullcontext(cluster) if cluster is not None else Pool(options["jobs"]) as pool:
         if not out.exists():
             pool.start("mcls.stages.extract_tracks")  # the workers import while this process plans
         from mcls.stages.extract import extract
 
         with progress_bar(f"extract {out.name}") as progress:
-            done = extract(source, out, add=add, pool=pool, progress=progress, **options)
+            done = extract(source, out, add=add, workers=pool, progress=progress, **options)
     for note in done.notes:
         say(f"note: {note}")
     for failure in done.failed[:_SHOWN]:

@@ -64,7 +64,7 @@ SECTIONS = {
 #: Modules of this folder that are no commands.
 _HELPERS = {
     *("--init", "chapter", "data-audit", "main", "messages", "options", "perturbed", "progress"),
-    *("recipe-defaults", "errors-table", "tables", "timelines"),
+    *("recipe-defaults", "errors-table", "pools", "tables", "timelines"),
 }
 
 

@@ -11,6 +11,7 @@ import click
 
 from mcls.cli.messages import echo, echo_json, printable, say
 from mcls.cli.options import FILE, json_option, overwrite_option
+from mcls.cli.pools import dask_option, dask_pool
 from mcls.cli.progress import done_line, progress_bar
 from mcls.cli.tables import show_table
 from mcls.cli.timelines import show_events
@@ -42,6 +43,7 @@ _SHOWN = 20
 )
 @click.option("--feature", help="Feature to use, if a store has several.")
 @click.option("--jobs", type=click.IntRange(1), default=1, help="Number of worker processes.")
+@dask_option
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV with one line per track or window.")
 @click.option(
     "-o",
@@ -53,7 +55,9 @@ _SHOWN = 20
 @click.option("--jsonl", "as_jsonl", is_flag=True, help="Write JSON Lines to OUT.")
 @overwrite_option
 @json_option
+@click.pass_context
 def command(
+    ctx: click.Context,
     run: Path,
     sources: tuple[Path, ...],
     top: int | None,
@@ -63,6 +67,7 @@ def command(
     duration: float | None,
     feature: str | None,
     jobs: int,
+    dask: str | None,
     as_csv: bool,
     out: Path | None,
     as_jsonl: bool,
@@ -114,6 +119,7 @@ def command(
         raise click.UsageError("--json and --csv: choose one")
     started = time.monotonic()
     listed = _listed(sources)
+    pool = ctx.with_resource(dask_pool(dask, jobs))
     excerpts: dict[str, Any] = {
         "windows": (window or WINDOW) if windows else None,
         "timeline": Timeline(window, duration) if timeline else None,
@@ -130,6 +136,7 @@ def command(
             top=top,
             feature=feature,
             jobs=jobs,
+            workers=pool,
             overwrite=overwrite,
             **excerpts,
         )
@@ -142,6 +149,7 @@ def command(
             list(listed),
             feature=feature,
             jobs=jobs,
+            workers=pool,
             progress=progress,
             **excerpts,
         )

@@ -10,12 +10,13 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from mcls.errors import DataError
 from mcls.parallel.workers import DeadWorkerError, Worker, send_note, start_workers
@@ -83,7 +84,7 @@ class Pool:
         self.workers: list[Worker] = []
         self._preload: Sequence[str] = ()
 
-    def __enter__(self) -> "Pool":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -193,6 +194,14 @@ class Pool:
         self.workers.remove(worker)
         worker.end()
         self.workers += start_workers(1, self._preload)
+
+
+def given_or_new(pool: Pool | None, jobs: int) -> AbstractContextManager[Pool]:
+    """Return the pool that a caller gave, which stays open, or a new one of `jobs` processes.
+
+    One job is computed in the calling process.
+    """
+    return nullcontext(pool) if pool is not None else Pool(jobs if jobs > 1 else 0)
 
 
 def _ready(busy: Mapping[Worker, _Busy], time_limit: float) -> list[Worker]:

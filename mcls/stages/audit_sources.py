@@ -19,7 +19,7 @@ from mcls.disk.options import Reading
 from mcls.disk.store import KIND, Store
 from mcls.disk.stored_rows import StoredRows
 from mcls.errors import ConfigError
-from mcls.parallel.pool import Pool, Task
+from mcls.parallel.pool import Task, given_or_new
 from mcls.parallel.progress import Progress
 from mcls.stages.audit_tracks import NO_LANDMARKS, measure_tracks, read_track
 
@@ -116,7 +116,7 @@ def _from_manifest(
     faults: list[dict[str, str]] = [{} for _ in paths]
     marks = [NO_LANDMARKS] * len(paths)
     n_done = 0
-    with Pool(jobs if jobs > 1 else 0) as team:
+    with given_or_new(None, jobs) as team:
         for task, found in team.map(measure_tracks, tasks):
             left = [i for i in range(len(task.items)) if i not in task.failed]
             at = first[id(task.items)]

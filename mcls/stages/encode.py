@@ -20,7 +20,7 @@ from mcls.disk.store import KIND, NewRows, Store, StoreContents, StoredRows, wri
 from mcls.disk.workspace import Workspace
 from mcls.errors import ConfigError, DataError
 from mcls.options import takes_options
-from mcls.parallel.pool import Pool, Task
+from mcls.parallel.pool import Pool, Task, given_or_new
 from mcls.parallel.progress import Progress
 from mcls.settings import digest
 
@@ -62,6 +62,7 @@ def encode(
     *,
     encoding: Encoding,
     overwrite: bool = False,
+    workers: Pool | None = None,
     progress: Progress | None = None,
 ) -> Encoded:
     """Encode and pool every track of a store into another store.
@@ -78,6 +79,8 @@ def encode(
         ``jobs``; see `build_chain`. The rows do not depend on ``jobs``.
     overwrite : bool
         Replace a store that was made with other settings.
+    workers : Pool or None
+        A pool to use, such as a `DaskPool`; its number of processes replaces ``jobs``.
     progress : callable or None
         ``progress(tracks done, tracks in all, seconds of audio)``.
 
@@ -99,7 +102,7 @@ def encode(
     if not encoding.dicts and not encoding.pool:
         raise ConfigError("nothing to do: give a dictionary (--with) or a pooler (--pool)")
     chain = build_chain(source, encoding, encoding.layers)
-    jobs = encoding.jobs
+    jobs = encoding.jobs if workers is None else workers.jobs
     name = encoding.name or "-".join(dict.fromkeys(s.name for s in chain if s.kind != "concat"))
     asked = {"encode": {name: chain_digest(chain)}}
     work = Workspace(out, digest(asked))
@@ -128,7 +131,7 @@ def encode(
             name=name,
         )
         n_done = 0
-        with Pool(jobs if jobs > 1 else 0) as team:
+        with given_or_new(workers, jobs) as team:
             for task, n_tracks in team.map(compute, tasks):
                 for i, reason in task.failed.items():
                     raise DataError(f"track {source.track_ids[task.items[i]]!r}: {reason}")

@@ -88,7 +88,7 @@ def extract(
     extraction: Extraction,
     add: bool = False,
     overwrite: bool = False,
-    pool: Pool | None = None,
+    workers: Pool | None = None,
     progress: Progress | None = None,
 ) -> Extracted:
     """Compute features of every track of a manifest or a folder of class folders.
@@ -106,8 +106,9 @@ def extract(
         Keep the tracks of `out` that are not in `source`, before those that are.
     overwrite : bool
         Replace a store with other settings or tracks.
-    pool : Pool or None
-        A pool that may have been started before; its number of processes replaces ``jobs``.
+    workers : Pool or None
+        A pool that may have been started before, or a `DaskPool`; its number of processes
+        replaces ``jobs``.
     progress : callable (done, total, seconds of audio), or None
         Called after every shard.
 
@@ -124,6 +125,7 @@ def extract(
         If the source cannot be used, no track could be read, or `out` cannot be written.
     """
     started = time.monotonic()
+    jobs = extraction.jobs if workers is None else workers.jobs
     copies, seed = extraction.copies, extraction.seed
     changes = parse_augmentations(extraction.augmentations, label_safe=extraction.keep_label_safe)
     if bool(extraction.augmentations) != (copies > 0):
@@ -175,9 +177,9 @@ def extract(
         names = shards.new_names(len(missing))
         tasks = [
             Task(tuple(some), name)
-            for some, name in zip(shares(missing, extraction.jobs), names, strict=False)
+            for some, name in zip(shares(missing, jobs), names, strict=False)
         ]
-        with nullcontext(pool) if pool is not None else Pool(extraction.jobs) as team:
+        with nullcontext(workers) if workers is not None else Pool(jobs) as team:
             for task, result in team.map(compute, tasks, time_limit=extraction.time_limit):
                 done, some_failed, some_seconds = result
                 some_failed |= {task.items[i].track_id: why for i, why in task.failed.items()}

@@ -28,7 +28,7 @@ from mcls.disk.store import Store, StoredRows
 from mcls.errors import ConfigError, DataError, FormatError
 from mcls.evaluation.aggregate import score_tracks
 from mcls.features.extractor import Change
-from mcls.parallel.pool import Pool, Task
+from mcls.parallel.pool import Pool, Task, given_or_new
 from mcls.parallel.progress import Progress
 from mcls.stages.calibrate import read_calibration, why_not
 from mcls.stages.extract_faults import stored_faults
@@ -151,6 +151,7 @@ def predict(
     windows: float | None = None,
     timeline: Timeline | None = None,
     jobs: int = 1,
+    workers: Pool | None = None,
     progress: Progress | None = None,
 ) -> Predicted:
     """Score audio files, folders of audio files, or the tracks of a store.
@@ -170,6 +171,8 @@ def predict(
         Also find the events of each track.
     jobs : int
         Number of worker processes; 1 computes in this process.
+    workers : Pool or None
+        A pool to use, such as a `DaskPool`; its number of processes replaces ``jobs``.
     progress : callable or None
         ``progress(tracks done, tracks in all, seconds of audio)``.
 
@@ -195,7 +198,7 @@ def predict(
     tracks = list(tracks_of(opened, sources, scorer.chain, feature))
     if not tracks:
         raise DataError(f"no audio files in {', '.join(str(source) for source in sources)}")
-    found = score_tracks_with(scorer, tracks, jobs=jobs, progress=progress)
+    found = score_tracks_with(scorer, tracks, jobs=jobs, workers=workers, progress=progress)
     results = [(tracks[i].name, found[i]) for i in range(len(tracks))]
     return Predicted(
         opened.labels,
@@ -225,16 +228,18 @@ def score_tracks_with(
     tracks: "Sequence[Track]",
     *,
     jobs: int = 1,
+    workers: Pool | None = None,
     progress: Progress | None = None,
 ) -> dict[int, Scored | str]:
     """Return the scores of tracks by their index, or the reason why one could not be scored."""
+    jobs = jobs if workers is None else workers.jobs
     size = 1 if jobs == 1 else max(1, min(_TASK_TRACKS, -(-len(tracks) // (8 * jobs))))
     tasks = [
         Task([*enumerate(tracks)][start : start + size]) for start in range(0, len(tracks), size)
     ]
     found: dict[int, Scored | str] = {}
     seconds = 0.0
-    with Pool(jobs if jobs > 1 else 0) as team:
+    with given_or_new(workers, jobs) as team:
         for task, (scored, some_seconds) in team.map(partial(score_task, scorer=scorer), tasks):
             found |= scored
             found |= {task.items[i][0]: reason for i, reason in task.failed.items()}

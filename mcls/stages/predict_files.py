@@ -23,7 +23,7 @@ from mcls.disk.scored_files import ScoredLabel, ScoredWindow, TableFormat, read_
 from mcls.disk.text_files import read_json
 from mcls.disk.workspace import Workspace, written_whole
 from mcls.errors import ConfigError, DataError, FormatError
-from mcls.parallel.pool import Pool, Task
+from mcls.parallel.pool import Pool, Task, given_or_new
 from mcls.parallel.progress import Progress
 from mcls.settings import digest
 from mcls.stages.calibrate import why_not
@@ -81,6 +81,7 @@ def predict_files(
     timeline: Timeline | None = None,
     jobs: int = 1,
     overwrite: bool = False,
+    workers: Pool | None = None,
     progress: Progress | None = None,
 ) -> PredictedFiles:
     """Score audio files, folders of audio files, or the tracks of a store into a table.
@@ -109,6 +110,8 @@ def predict_files(
         Number of worker processes; 1 computes in this process. The table is the same for any.
     overwrite : bool
         Replace a table of another run or of other settings.
+    workers : Pool or None
+        A pool to use, such as a `DaskPool`; its number of processes replaces ``jobs``.
     progress : callable or None
         ``progress(files done, 0, seconds of audio)``.
 
@@ -158,7 +161,7 @@ def predict_files(
             if not size:
                 file.write(form.header().encode())
             left = (track for track in tracks if track.name not in known)
-            for name, found, some_seconds in _in_order(scorer, left, jobs):
+            for name, found, some_seconds in _in_order(scorer, left, jobs, workers):
                 if isinstance(found, str):
                     failed.append((name, found))
                 else:
@@ -256,13 +259,13 @@ def _write_record(record: Path, about: dict[str, Any]) -> None:
 
 
 def _in_order(
-    scorer: Scorer, tracks: Iterator[Track], jobs: int
+    scorer: Scorer, tracks: Iterator[Track], jobs: int, workers: Pool | None
 ) -> Iterator[tuple[str, Scored | str, float]]:
     """Yield the name of each track, its scores or the error, and seconds of audio, in order."""
-    size = 1 if jobs == 1 else _TASK_FILES
+    size = 1 if jobs == 1 and workers is None else _TASK_FILES
     waiting: dict[int, list[tuple[str, Scored | str, float]]] = {}
     due = 0
-    with Pool(jobs if jobs > 1 else 0) as team:
+    with given_or_new(workers, jobs) as team:
         for task, (scored, seconds) in team.map(
             partial(score_task, scorer=scorer), _tasks(tracks, size)
         ):
