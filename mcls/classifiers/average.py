@@ -26,6 +26,8 @@ class Average(RowClassifier):
     Kittler, Hatef, Duin & Matas (1998), On combining classifiers, eq. 11.
     """
 
+    unknown_labels = "unused"
+
     def __init__(self, *, n_labels: int | None = None) -> None:
         self.n_labels = n_labels
 

@@ -10,21 +10,24 @@ scikit-learn's. `RowClassifier` makes these rules hold for all of them:
 * a row is scored on its own; a classifier of sequences learns from whole tracks, which ``lengths``
   tells apart, and overrides `scores_of` to return one score per track;
 * a label that no training row has (or every row) cannot be learnt: its score is constant, the
-  lowest (or highest) possible one.
+  lowest (or highest) possible one;
+* where ``y`` has NaN, nobody knows whether the row has the label: then each label is learnt by a
+  classifier of its own, from the rows of which it is known, its scaling and settings included.
 """
 
 import warnings
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
+from mcls.errors import ConfigError
 from mcls.evaluation.calibration import probabilities
 
 #: Inner folds of the train part to choose settings on, if there is no valid part.
@@ -59,6 +62,10 @@ class RowClassifier(ClassifierMixin, BaseEstimator):
     lowest: ClassVar[float] = 0.0
     highest: ClassVar[float] = 1.0
     threshold: float = 0.5
+    #: Where labels are unknown: learn each label alone, learn nothing of labels anyway, or refuse.
+    unknown_labels: ClassVar[Literal["alone", "unused", "refused"]] = "alone"
+    #: The classifier of each label that varies, if labels are unknown.
+    alone_: list[Any] | None = None
 
     classes_: np.ndarray
     multi_label_: bool
@@ -78,8 +85,8 @@ class RowClassifier(ClassifierMixin, BaseEstimator):
         ----------
         X : np.ndarray, shape (n_rows, n_dims)
             Training rows.
-        y : np.ndarray, shape (n_rows,) or (n_rows, n_labels) bool
-            The class of each row, or its labels.
+        y : np.ndarray, shape (n_rows,) or (n_rows, n_labels) bool or float
+            The class of each row, or its labels: 0 or 1, or NaN where they are unknown.
         groups : np.ndarray, shape (n_rows,), or None
             Rows with the same value (of one track, of one artist) stay in the same inner fold.
         valid : (X, y) or None
@@ -95,7 +102,12 @@ class RowClassifier(ClassifierMixin, BaseEstimator):
         ------
         ValueError
             If there are fewer than two classes, or the shapes do not match.
+        ConfigError
+            If labels are unknown and this classifier cannot learn from them.
         """
+        self.__dict__.pop("alone_", None)
+        if _some_unknown(y):
+            return self._fit_known(X, np.asarray(y), groups, valid, lengths)
         X, y = self._checked(X, y)
         self.multi_label_ = y.ndim == 2
         self.classes_ = np.arange(y.shape[1]) if self.multi_label_ else np.unique(y)
@@ -130,6 +142,46 @@ class RowClassifier(ClassifierMixin, BaseEstimator):
         )
         return self
 
+    def _fit_known(
+        self,
+        X: np.ndarray,
+        Y: np.ndarray,
+        groups: np.ndarray | None,
+        valid: Valid | None,
+        lengths: np.ndarray | None,
+    ) -> "RowClassifier":
+        """Train on rows whose labels are unknown where `Y` is NaN; parameters as in `fit`."""
+        if self.unknown_labels == "refused":
+            raise ConfigError(
+                f"{type(self).__name__} does not learn from unknown labels (such as 'flute?'); use "
+                "svm, logistic, random-forest, knn or gmm, or a net"
+            )
+        if self.unknown_labels == "unused":
+            return self.fit(X, Y == 1, groups=groups, lengths=lengths)
+        X, _ = self._checked(X, Y == 1)
+        self.multi_label_ = True
+        self.classes_ = np.arange(Y.shape[1])
+        self.always_ = (Y != 0).all(axis=0) & (Y == 1).any(axis=0)
+        self.known_ = varying(Y)
+        if not self.known_.any():
+            raise ValueError("every label is on all rows or on none, so there is nothing to learn")
+        self.scaler_ = None
+        self.alone_ = []
+        for label in np.flatnonzero(self.known_):
+            rows = ~np.isnan(Y[:, label])
+            own = None
+            if valid is not None:
+                some = ~np.isnan(np.asarray(valid[1], dtype=np.float64)[:, label])
+                own = (valid[0][some], valid[1][some, label : label + 1] == 1)
+            one = clone(self).fit(
+                X[rows],
+                Y[rows, label : label + 1] == 1,
+                groups=None if groups is None else groups[rows],
+                valid=own,
+            )
+            self.alone_.append(one)
+        return self
+
     def rows_used(self, n_rows: int, n_valid: int = 0) -> tuple[int, list[str]]:
         """Return the number of train rows that were learnt from, and notes about the others.
 
@@ -160,6 +212,8 @@ class RowClassifier(ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, dtype=np.float64)
+        if self.alone_ is not None:
+            return self._of_all_labels(np.hstack([one.scores(X) for one in self.alone_]))
         return self._of_all_labels(self._scores(self._scaled(X)))
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
@@ -259,6 +313,34 @@ class RowClassifier(ClassifierMixin, BaseEstimator):
             return compute_sample_weight(class_weight, y)
         known = self._columns(y)[:, self.known_]
         return np.column_stack([compute_sample_weight(class_weight, column) for column in known.T])
+
+
+def varying(Y: np.ndarray) -> np.ndarray:
+    """Return the labels that some rows have and some lack, ``(n_labels,)``; NaN is neither."""
+    return np.asarray((Y == 1).any(axis=0) & (Y == 0).any(axis=0))
+
+
+def _some_unknown(y: object) -> bool:
+    return (
+        isinstance(y, np.ndarray)
+        and y.ndim == 2
+        and y.dtype.kind == "f"
+        and bool(np.isnan(y).any())
+    )
+
+
+def targets_of(Y: np.ndarray) -> np.ndarray:
+    """Return labels as scikit-learn's forests and neighbours want them: a single one is a vector.
+
+    `present` reads their probabilities.
+    """
+    return Y[:, 0] if Y.shape[1] == 1 else Y
+
+
+def present(probabilities: np.ndarray | list[np.ndarray]) -> np.ndarray:
+    """Return the probability that each label is there, ``(n_rows, n_labels)``."""
+    of_labels = probabilities if isinstance(probabilities, list) else [probabilities]
+    return np.column_stack([label[:, 1] for label in of_labels])
 
 
 def column_weights(weights: np.ndarray | None, column: int) -> np.ndarray | None:

@@ -61,6 +61,7 @@ class GMMHMM(RowClassifier):
     lowest: ClassVar[float] = -1e6
     highest: ClassVar[float] = 1e6
     threshold: float = 0.0
+    unknown_labels = "refused"
 
     def __init__(
         self,

@@ -5,7 +5,7 @@ from typing import Any, Literal
 import numpy as np
 from sklearn.neighbors import KNeighborsClassifier
 
-from mcls.classifiers.base import RowClassifier
+from mcls.classifiers.base import RowClassifier, present, targets_of
 from mcls.registry import register
 
 
@@ -43,8 +43,8 @@ class NearestNeighbours(RowClassifier):
             metric=self.metric,
             algorithm="brute",  # a search tree from a corrupt file could read beyond its memory
         )
-        self.model_.fit(X, Y if self.multi_label_ else Y.argmax(axis=1))
+        self.model_.fit(X, targets_of(Y) if self.multi_label_ else Y.argmax(axis=1))
 
     def _scores(self, X: np.ndarray) -> np.ndarray:
         found = self.model_.predict_proba(X)
-        return np.column_stack([label[:, 1] for label in found]) if self.multi_label_ else found
+        return present(found) if self.multi_label_ else found

@@ -5,7 +5,7 @@ from typing import Any, Literal
 import numpy as np
 from sklearn.ensemble import RandomForestClassifier
 
-from mcls.classifiers.base import RowClassifier
+from mcls.classifiers.base import RowClassifier, present, targets_of
 from mcls.registry import register
 
 
@@ -47,10 +47,10 @@ class RandomForest(RowClassifier):
             random_state=self.random_state,
         )
         if self.multi_label_:
-            self.model_.fit(X, Y)
+            self.model_.fit(X, targets_of(Y))
         else:
             self.model_.fit(X, Y.argmax(axis=1), sample_weight=weights)
 
     def _scores(self, X: np.ndarray) -> np.ndarray:
         found = self.model_.predict_proba(X)
-        return np.column_stack([label[:, 1] for label in found]) if self.multi_label_ else found
+        return present(found) if self.multi_label_ else found

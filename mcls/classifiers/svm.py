@@ -163,6 +163,11 @@ class SVM(RowClassifier):
         """Return the number of train rows that were learnt from, and notes about the others."""
         used, notes = n_rows, []
         cap = f"max_rows={self.max_rows}"
+        if self.alone_ is not None:
+            n_drawn = sum(one.drawn_ is not None for one in self.alone_)
+            if n_drawn:
+                notes.append(f"the svm of {n_drawn} labels was trained on rows drawn ({cap})")
+            return used, notes
         if self.drawn_ is not None and self.support_ is not None:
             used = self.drawn_
             notes.append(f"the svm was trained on {used} of {n_rows} train rows, drawn ({cap})")

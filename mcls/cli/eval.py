@@ -215,12 +215,13 @@ def _show(evaluated: "RunEvaluation", per_label: bool) -> None:
 
 def _show_labels(report: "Evaluation") -> None:
     measured = {name: one.per_label for name, one in report.metrics.items() if one.per_label}
-    columns = ["label", "tracks"]
+    columns = ["label", "tracks", *([] if report.n_known is None else ["known"])]
     for name in measured:
         columns += [name, "95 %"]
     rows = []
     for label in report.names:
         row = [label, str(report.support[label])]
+        row += [] if report.n_known is None else [str(report.n_known[label])]
         for figures in measured.values():
             row += _cells(figures.get(label))
         rows.append(row)

@@ -14,7 +14,7 @@ from mcls.data.parts import published_as
 from mcls.data.split_cells import PARTS, SplitCells, read_split_cells
 from mcls.data.split_column import describe_split
 from mcls.data.splits import Leaks, find_leaks
-from mcls.disk.labels import LabelTable
+from mcls.disk.labels import UNKNOWN, LabelTable
 from mcls.disk.manifest import Manifest, open_source
 from mcls.disk.options import Reading
 from mcls.errors import MclsError
@@ -133,6 +133,12 @@ def check_manifest(
     if not parts:
         hint = "; pass --split fold to check the folds" if "fold" in manifest.columns else ""
         notes.append(f"there is no split column, so parts were not checked{hint}")
+    if table is not None and table.unknown is not None:
+        n, label = int(table.unknown.sum()), table.names[int(table.unknown.sum(axis=0).argmax())]
+        notes.append(
+            f"{n} of {table.unknown.size} pairs of a track and a label are unknown, as {label!r} "
+            f"where a cell has {label + UNKNOWN!r}"
+        )
     if counts is not None:
         unlearnable, absent = _absent_labels(counts, names)
         problems += unlearnable

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from mcls.data.label_kinds import MODE, NAMED, NOTE, OCTAVE
-from mcls.disk.labels import SEPARATOR, split_labels
+from mcls.disk.labels import SEPARATOR, UNKNOWN, split_items, unknown_labels
 from mcls.errors import ConfigError, DataError
 from mcls.registry import find, register
 
@@ -80,11 +80,12 @@ def follow(cell: str, rule: str, amount: float, known: Sequence[str]) -> str:
     """
     made, wrong = [], []
     function = find("label-rules", rule).load()
-    for label in split_labels(cell):
+    for item in split_items(cell):
+        label, end = (*unknown_labels(item), UNKNOWN)[:2] if unknown_labels(item) else (item, "")
         try:
-            made.append(function(label, amount, known=tuple(known)))
+            made.append(function(label, amount, known=tuple(known)) + end)
         except DataError as error:
-            made.append(label)
+            made.append(item)
             wrong.append(error)
     if wrong and len(wrong) == len(made):
         raise wrong[0]

@@ -190,7 +190,7 @@ def _held_out(
     strata = None
     if not split.regression and optional_column(store, split.labels, default="labels") is not None:
         cells = store.labels(split.labels)
-        strata = parse_labels([cells[i] for i in used], allow_empty=True).matrix
+        strata = parse_labels([cells[i] for i in used], allow_empty=True, unknown=True).matrix
     drawn = parts_of_fold(
         [values[i] for i in used],
         fold,

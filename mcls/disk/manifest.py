@@ -27,7 +27,7 @@ from pathlib import Path, PurePosixPath
 
 from mcls.disk.class_folders import scan_audio, scan_class_folders
 from mcls.disk.csv_cells import csv_line, other_kind, read_cell
-from mcls.disk.labels import SEPARATOR, LabelTable, parse_labels, split_labels
+from mcls.disk.labels import SEPARATOR, LabelTable, parse_labels, split_items
 from mcls.disk.options import Reading
 from mcls.disk.outputs import check_suffix
 from mcls.disk.text_files import read_regular
@@ -127,7 +127,7 @@ class Manifest:
         cells = self.column(column)
         if self.sep == SEPARATOR:
             return cells
-        each = [split_labels(cell, self.sep) for cell in cells]
+        each = [split_items(cell, self.sep) for cell in cells]
         for track, labels in enumerate(each):
             if odd := [label for label in labels if SEPARATOR in label]:
                 raise DataError(
@@ -137,7 +137,7 @@ class Manifest:
         return [SEPARATOR.join(labels) for labels in each]
 
     def labels(self, column: str = "labels", *, allow_empty: bool = False) -> LabelTable:
-        """Parse a label column.
+        """Parse a label column; some labels may be unknown.
 
         Raises
         ------
@@ -146,12 +146,12 @@ class Manifest:
         """
         values = self.label_cells(column)
         where = [self.where(track) for track in range(len(self))]
-        return parse_labels(values, allow_empty=allow_empty, where=where)
+        return parse_labels(values, allow_empty=allow_empty, unknown=True, where=where)
 
     def unlabelled(self, column: str) -> list[int]:
         """Return the indices of the tracks without a label."""
         cells = self.label_cells(column)
-        return [track for track, cell in enumerate(cells) if not split_labels(cell)]
+        return [track for track, cell in enumerate(cells) if not split_items(cell)]
 
     def without(self, tracks: Sequence[int]) -> "Manifest":
         """Return the manifest without some of its tracks."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mcls.disk.labels import split_labels
+from mcls.disk.labels import split_labels, unknown_labels
 from mcls.errors import FormatError
 
 SCORE = "score:"
@@ -125,7 +125,7 @@ def _unmarked(
     cells = {row[place["labels"]].strip() for row in rows if len(row) == len(at)}
     if len(one) == 1 and all(cell.lower() in (*YES, *NO, "") for cell in cells):
         return {"yes": others[one[0]]}, f"column {one[0]!r} was read as the score of the one tag"
-    labels = {label for cell in cells for label in split_labels(cell)}
+    labels = {label for cell in cells for label in (*split_labels(cell), *unknown_labels(cell))}
     missing = sorted(labels - set(others))
     if missing:
         raise FormatError(

@@ -12,7 +12,8 @@ For a regression there are columns of true and of predicted numbers::
 
 Where labels are those of events (`mcls.disk.events`), ``time`` has the start and the end of each in
 seconds, as ``0.500-1.250``, and a track has as many lines as events. ``labels`` are the true
-labels, joined by ``|``; ``score:<label>`` is higher if the label is more likely. ``part`` and
+labels, joined by ``|``, with ``jazz?`` for one that is unknown (`mcls.disk.labels`);
+``score:<label>`` is higher if the label is more likely. ``part`` and
 ``fold`` may be missing or empty, and other columns are ignored. Tables of other programs may have
 other delimiters, decimal commas and names of columns (`mcls.disk.prediction_columns`).
 """
@@ -26,7 +27,7 @@ from pathlib import Path
 import numpy as np
 
 from mcls.disk.csv_cells import csv_line, other_kind, read_cell
-from mcls.disk.labels import split_labels
+from mcls.disk.labels import LabelTable, label_cells, label_of, parse_labels, split_items
 from mcls.disk.number_cells import decimal_comma, read_number
 from mcls.disk.prediction_columns import (
     DELIMITERS,
@@ -56,7 +57,8 @@ class Predictions:
     names : list of str
         The labels.
     truth : np.ndarray, shape (n_tracks, n_labels), bool or float64
-        The true labels of every track; for a regression the true numbers.
+        The true labels of every track, False where they are unknown; for a regression the true
+        numbers.
     scores : np.ndarray, shape (n_tracks, n_labels), float64
         The scores; higher is more likely. For a regression the predicted numbers.
     multi_label : bool
@@ -69,6 +71,8 @@ class Predictions:
         Start and end of the event that each line is of; None: a line is a whole track.
     notes : tuple of str
         Which columns of the file were taken for what, if they are not named as those of mcls.
+    unknown : np.ndarray, shape (n_tracks, n_labels), bool, or None
+        True where nobody knows whether the track has the label; None if all are known.
     """
 
     track_ids: list[str]
@@ -82,6 +86,7 @@ class Predictions:
     no_probability: str | None = None
     times: list[str] | None = None
     notes: tuple[str, ...] = ()
+    unknown: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.track_ids)
@@ -126,6 +131,7 @@ class Predictions:
             self.no_probability,
             None if self.times is None else [self.times[i] for i in keep],
             self.notes,
+            None if self.unknown is None else self.unknown[keep],
         )
 
     def line_names(self) -> list[tuple[str, str, str]]:
@@ -152,7 +158,15 @@ def join_predictions(several: Sequence[Predictions]) -> Predictions:
         np.concatenate([one.scores for one in several]),
         any(one.multi_label for one in several),
         times=None if first.times is None else [t for one in several for t in one.times or ()],
+        unknown=_joined_unknown(several),
     )
+
+
+def _joined_unknown(several: Sequence[Predictions]) -> np.ndarray | None:
+    if all(one.unknown is None for one in several):
+        return None
+    every = [np.zeros_like(o.truth) if o.unknown is None else o.unknown for o in several]
+    return np.concatenate(every)
 
 
 def write_predictions(path: Path | str, predictions: Predictions) -> None:
@@ -174,13 +188,12 @@ def write_predictions(path: Path | str, predictions: Predictions) -> None:
         labels = [] if predictions.regression else ["labels"]
         when = [] if predictions.times is None else ["time"]
         file.write(csv_line(["track_id", "part", "fold", *when, *labels, *columns]))
-        for i, track_id in enumerate(predictions.track_ids):
-            truth = predictions.truth[i]
-            true = (
-                [repr(number) for number in truth.tolist()]
-                if predictions.regression
-                else ["|".join(names[label] for label in np.flatnonzero(truth))]
-            )
+        true_cells = (
+            [[repr(number) for number in truth] for truth in predictions.truth.tolist()]
+            if predictions.regression
+            else [[cell] for cell in label_cells(names, predictions.truth, predictions.unknown)]
+        )
+        for i, (track_id, true) in enumerate(zip(predictions.track_ids, true_cells, strict=True)):
             scores = [repr(score) for score in predictions.scores[i].tolist()]
             part, fold = predictions.parts[i], predictions.folds[i]
             when = [] if predictions.times is None else [predictions.times[i]]
@@ -200,7 +213,8 @@ def read_predictions(path: Path | str) -> Predictions:
     Returns
     -------
     Predictions
-        `multi_label` is true if some track has no label or several, or if there is one label.
+        `multi_label` is true if some track has no label or several, if labels are unknown, or if
+        there is one label.
 
     Raises
     ------
@@ -225,7 +239,7 @@ def read_predictions(path: Path | str) -> Predictions:
     numbers = [*columns.true.values(), *columns.scores.values()]
     notes = [*columns.notes, *_commas(path, lines[1:], numbers, delimiter)]
     read: dict[tuple[str, str, str, str], int] = {}
-    truth, scores = [], []
+    true_numbers, true_cells, scores = [], [], []
     for line, row in rows:
         where = f"{path}:{line}"
         if len(row) != len(header):
@@ -242,25 +256,30 @@ def read_predictions(path: Path | str) -> Predictions:
         if key in read:
             raise FormatError(f"{where}: track {key[0]!r} is already in line {read[key]}")
         read[key] = line
-        truth.append(
-            [_score(where, name, row[columns.true[name]]) for name in names]
-            if regression
-            else _truth(where, cells["labels"], names)
-        )
+        if regression:
+            true_numbers.append([_score(where, name, row[columns.true[name]]) for name in names])
+        else:
+            true_cells.append(_true_cell(where, cells["labels"], names))
         scores.append([_score(where, name, row[i]) for name, i in columns.scores.items()])
     if not read:
         raise FormatError(f"{path}: expected at least one track below the header")
-    matrix = np.array(truth, dtype=np.float64 if regression else bool)
+    truth, unknown = np.array(true_numbers, dtype=np.float64), None
+    if not regression:
+        where_each = [f"{path}:{line}" for line in read.values()]
+        table = _table(true_cells, names, where_each)
+        truth, unknown = table.matrix, table.unknown
     return Predictions(
         [track_id for track_id, *_ in read],
         [part for _, part, *_ in read],
         [fold for _, _, fold, _ in read],
         names,
-        matrix,
+        truth,
         np.array(scores, dtype=np.float64),
-        not regression and (len(names) == 1 or bool((matrix.sum(axis=1) != 1).any())),
+        not regression
+        and (len(names) == 1 or unknown is not None or bool((truth.sum(axis=1) != 1).any())),
         times=[time for *_, time in read] if "time" in columns.place else None,
         notes=tuple(notes),
+        unknown=unknown,
     )
 
 
@@ -298,14 +317,21 @@ def _rows(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
         raise FormatError(f"{path}:{line + 1}: {error}") from error
 
 
-def _truth(where: str, cell: str, names: Sequence[str]) -> list[bool]:
+def _true_cell(where: str, cell: str, names: Sequence[str]) -> str:
+    """Return a cell of true labels; of a single tag yes and no are its name and nothing."""
     if len(names) == 1 and cell != names[0] and cell.lower() in (*YES, *NO):
-        return [cell.lower() in YES]
-    labels = split_labels(cell)
-    for label in labels:
-        if label not in names:
-            raise FormatError(f"{where}: no score for label {label!r}; {suggest(label, names)}")
-    return [name in labels for name in names]
+        return names[0] if cell.lower() in YES else ""
+    for item in split_items(cell):
+        if item not in names and label_of(item) not in names:
+            raise FormatError(f"{where}: no score for label {item!r}; {suggest(item, names)}")
+    return cell
+
+
+def _table(cells: Sequence[str], names: Sequence[str], where: Sequence[str]) -> LabelTable:
+    try:
+        return parse_labels(cells, names=names, allow_empty=True, unknown=True, where=where)
+    except DataError as error:
+        raise FormatError(str(error)) from error
 
 
 def _score(where: str, name: str, cell: str) -> float:

@@ -25,7 +25,7 @@ References
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -128,7 +128,12 @@ def calibration_of(content: Mapping[str, Any], n_labels: int, where: object) -> 
 
 
 def calibrate(
-    scores: np.ndarray, truth: np.ndarray, *, multi_label: bool, are_probabilities: bool
+    scores: np.ndarray,
+    truth: np.ndarray,
+    *,
+    multi_label: bool,
+    are_probabilities: bool,
+    unknown: np.ndarray | None = None,
 ) -> Calibration:
     """Learn a calibration.
 
@@ -140,6 +145,8 @@ def calibrate(
         Their true labels.
     multi_label, are_probabilities : bool
         See `Calibration`.
+    unknown : np.ndarray, shape (n_tracks, n_labels), bool, or None
+        Labels that are unknown, with `multi_label`; these tracks do not count for them.
 
     Returns
     -------
@@ -156,7 +163,7 @@ def calibrate(
     if not multi_label:
         slope, offset = np.full(n_labels, _temperature(z, truth)), np.zeros(n_labels)
     else:
-        slope, offset = _platt(z, truth)
+        slope, offset = _platt(z, truth, True if unknown is None else ~unknown)
     return replace(start, slope=slope, offset=offset)
 
 
@@ -176,36 +183,49 @@ def _temperature(z: np.ndarray, truth: np.ndarray) -> float:
     return float(np.exp(found.x)) / scale
 
 
-def _platt(z: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the slopes and offsets of the sigmoids of labels."""
+def _platt(
+    z: np.ndarray, truth: np.ndarray, known: np.ndarray | Literal[True]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the slopes and offsets of the sigmoids of labels; `known` may be True of all."""
     n_labels = z.shape[1]
-    having = truth.sum(axis=0)
-    own = np.minimum(having, len(truth) - having) >= _OWN_SLOPE
+    having, lacking = truth.sum(axis=0), (~truth & known).sum(axis=0)
+    own = np.minimum(having, lacking) >= _OWN_SLOPE
+    varies = np.ptp(z, axis=0) > 0
+
+    def of(labels: np.ndarray) -> np.ndarray | Literal[True]:
+        return True if known is True else known[:, labels]
+
     slope, offset = np.zeros(n_labels), np.zeros(n_labels)
     for j in np.flatnonzero(own):
-        slope[j], offset[j : j + 1] = _sigmoid(z[:, [j]], truth[:, [j]])
-    rest = np.flatnonzero(~own & (np.ptp(z, axis=0) > 0))
+        one = np.array([j])
+        slope[j], offset[one] = _sigmoid(z[:, one], truth[:, one], of(one))
+    rest = np.flatnonzero(~own & varies)
     if len(rest):
-        slope[rest], offset[rest] = _sigmoid(z[:, rest], truth[:, rest])
-    constant = np.flatnonzero(~own & (np.ptp(z, axis=0) == 0))
-    smooth = _smoothed(truth[:, constant]).mean(axis=0)
-    offset[constant] = np.log(smooth / (1 - smooth))
+        slope[rest], offset[rest] = _sigmoid(z[:, rest], truth[:, rest], of(rest))
+    constant = np.flatnonzero(~own & ~varies)
+    smooth = _smoothed(truth[:, constant], of(constant))
+    with np.errstate(invalid="ignore"):
+        share = smooth.mean(axis=0, where=of(constant))
+    share = np.where(having[constant] + lacking[constant] > 0, share, 0.5)
+    offset[constant] = np.log(share / (1 - share))
     return slope, offset
 
 
-def _sigmoid(z: np.ndarray, truth: np.ndarray) -> tuple[float, np.ndarray]:
+def _sigmoid(
+    z: np.ndarray, truth: np.ndarray, known: np.ndarray | Literal[True]
+) -> tuple[float, np.ndarray]:
     """Return the common slope and the offset of each label with the highest likelihood."""
     from scipy.optimize import minimize
     from scipy.special import expit
 
-    smooth = _smoothed(truth)
+    smooth = _smoothed(truth, known)
     middle, scale = z.mean(axis=0), float(z.std(axis=0).mean()) or 1.0
     scaled = (z - middle) / scale
 
     def loss(x: np.ndarray) -> tuple[float, np.ndarray]:
         found = x[0] * scaled + x[1:]
-        error = expit(found) - smooth
-        value = float((np.logaddexp(0, found) - smooth * found).sum())
+        error = (expit(found) - smooth) * known
+        value = float(((np.logaddexp(0, found) - smooth * found) * known).sum())
         return value, np.concatenate([[(error * scaled).sum()], error.sum(axis=0)])
 
     share = smooth.mean(axis=0)
@@ -216,7 +236,7 @@ def _sigmoid(z: np.ndarray, truth: np.ndarray) -> tuple[float, np.ndarray]:
     return slope, x[1:] - slope * middle
 
 
-def _smoothed(truth: np.ndarray) -> np.ndarray:
+def _smoothed(truth: np.ndarray, known: np.ndarray | Literal[True]) -> np.ndarray:
     """Return Platt's targets: (n + 1) / (n + 2) of the n tracks with a label, 1 / (n + 2) else."""
-    having = truth.sum(axis=0)
-    return np.where(truth, (having + 1) / (having + 2), 1 / (len(truth) - having + 2))
+    having, lacking = truth.sum(axis=0), (~truth & known).sum(axis=0)
+    return np.where(truth, (having + 1) / (having + 2), 1 / (lacking + 2))

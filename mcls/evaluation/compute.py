@@ -8,8 +8,10 @@ import numpy as np
 from mcls.disk.predictions import Predictions
 from mcls.errors import ConfigError, DataError
 from mcls.evaluation.classification import confusion_matrix
-from mcls.evaluation.jackknife import influence, leave_out, units_of
+from mcls.evaluation.jackknife import influence, influence_of_known, leave_out, units_of
+from mcls.evaluation.known_pairs import of_known_pairs
 from mcls.evaluation.measured import Measured, mean_of
+from mcls.evaluation.metric import MetricValues
 from mcls.evaluation.results import Evaluation
 from mcls.registry import Entry, entries, find
 from mcls.settings import resolve, split_spec
@@ -84,15 +86,8 @@ def evaluate(
             raise ConfigError("numbers are predicted here, not labels; leave out the threshold")
         truth = np.ones(truth.shape, dtype=bool)  # every track has every number
     support = truth.sum(axis=0)
-    left_out = (
-        {}
-        if predictions.regression
-        else {
-            name: "no track has it" if n == 0 else "every track has it"
-            for name, n in zip(predictions.names, support.tolist(), strict=True)
-            if n in (0, n_tracks)
-        }
-    )
+    n_known = _known(predictions).sum(axis=0)
+    left_out = {} if predictions.regression else _left_out(predictions, support, n_known)
     units = units_of(predictions.track_ids if groups is None else groups) if intervals else None
     results = {
         spec: mean_of(
@@ -108,6 +103,9 @@ def evaluate(
         multi_label=predictions.multi_label,
         regression=predictions.regression,
         support=dict(zip(predictions.names, support.tolist(), strict=True)),
+        n_known=None
+        if predictions.unknown is None
+        else dict(zip(predictions.names, n_known.tolist(), strict=True)),
         left_out=left_out,
         metrics=results,
         intervals=intervals,
@@ -115,6 +113,17 @@ def evaluate(
         threshold=thresholds[0] if thresholds else None,
         confusion=confusion_matrix(truth, predictions.scores).tolist() if confusion else None,
     )
+
+
+def _left_out(predictions: Predictions, support: np.ndarray, n_known: np.ndarray) -> dict[str, str]:
+    """Return the labels that cannot be measured, and why."""
+    every = "every track has it" if predictions.unknown is None else "every known track has it"
+    counts = zip(predictions.names, support.tolist(), n_known.tolist(), strict=True)
+    return {
+        name: "it is unknown on every track" if not known else every if n else "no track has it"
+        for name, n, known in counts
+        if n in (0, known)
+    }
 
 
 def default_metrics(predictions: Predictions) -> list[str]:
@@ -210,6 +219,11 @@ def _resolve_metric(
             f"{name} needs exactly one label per track, but this data is multi-label; "
             f"use one of {', '.join(fitting)}"
         )
+    if predictions.unknown is not None and entry.facts.get("whole_tracks"):
+        raise ConfigError(
+            f"{name} needs all labels of a track, but some are unknown here; use one of "
+            f"{', '.join(default_metrics(predictions))}"
+        )
     if entry.facts.get("probabilities"):
         probabilities_of(predictions, name)
     if "threshold" in settings:
@@ -291,8 +305,16 @@ def measure(
         scores = predictions.probabilities
     once = np.ones((1, len(truth)), dtype=np.int32)
     weights = None if units is None or units.max() == 0 else leave_out(units)
-    plain = metric(truth, scores, once, **settings)
-    left = None if weights is None else metric(truth, scores, weights, **settings)
+    known = _known(predictions)
+
+    def values(some: np.ndarray) -> MetricValues:
+        if predictions.unknown is None:
+            found: MetricValues = metric(truth, scores, some, **settings)
+            return found
+        return of_known_pairs(metric, truth, scores, some, known, settings)
+
+    plain = values(once)
+    left = None if weights is None else values(weights)
     micro = None if plain.micro[0] is np.ma.masked else float(plain.micro[0])
     micro_influences = None
     if left is not None and micro is not None:
@@ -301,21 +323,27 @@ def measure(
         grouped or predictions.times is not None
     )  # events of a track are no independent trials
     having = _with_label(predictions)
-    n, n_micro = _tracks_behind(entry, having)
+    n, n_micro = _tracks_behind(entry, having, known)
     if grouped and weights is not None:
         n_micro = min(n_micro, len(weights))
     kept = np.zeros(0, dtype=int)
-    per_label = influences = units_having = None
+    per_label = influences = units_having = units_lacking = None
     if plain.per_label is not None:
-        values = _with_both_classes(plain.per_label, predictions, once)[0]
-        kept = np.flatnonzero(~np.ma.getmaskarray(values))
-        per_label = np.ma.getdata(values)[kept]
+        of_labels = _with_both_classes(plain.per_label, predictions, once)[0]
+        kept = np.flatnonzero(~np.ma.getmaskarray(of_labels))
+        per_label = np.ma.getdata(of_labels)[kept]
     n = n[kept]
-    if per_label is not None and left is not None and units is not None and weights is not None:
-        without = _with_both_classes(left.per_label, predictions, weights)
-        influences = influence(without[:, kept], np.ma.array(per_label))
-        units_having = np.zeros((len(weights), len(kept)), dtype=bool)
-        np.logical_or.at(units_having, units, having[:, kept])
+    of_left = None if left is None else left.per_label
+    if per_label is not None and of_left is not None and weights is not None:
+        assert units is not None
+        without = _with_both_classes(of_left, predictions, weights)
+        units_having = _of_units(having[:, kept], units, len(weights))
+        if predictions.unknown is None:
+            influences = influence(without[:, kept], np.ma.array(per_label))
+        else:
+            units_known = _of_units(known[:, kept], units, len(weights))
+            influences = influence_of_known(without[:, kept], per_label, units_known)
+            units_lacking = units_known & ~units_having
         n = np.minimum(n, units_having.sum(axis=0)) if grouped else n
     return Measured(
         entry,
@@ -328,7 +356,22 @@ def measure(
         micro_influences,
         units_having,
         grouped,
+        units_lacking,
     )
+
+
+def _known(predictions: Predictions) -> np.ndarray:
+    """Return which labels of which tracks are known."""
+    if predictions.unknown is None:
+        return np.ones(predictions.truth.shape, dtype=bool)
+    return ~predictions.unknown
+
+
+def _of_units(lines: np.ndarray, units: np.ndarray, n_units: int) -> np.ndarray:
+    """Return what is true of some line of each unit, ``(n_units, n_labels)``."""
+    found = np.zeros((n_units, lines.shape[1]), dtype=bool)
+    np.logical_or.at(found, units, lines)
+    return found
 
 
 def _with_label(predictions: Predictions) -> np.ndarray:
@@ -337,15 +380,16 @@ def _with_label(predictions: Predictions) -> np.ndarray:
     return np.ones(truth.shape, dtype=bool) if predictions.regression else truth
 
 
-def _tracks_behind(entry: Entry, having: np.ndarray) -> tuple[np.ndarray, int]:
+def _tracks_behind(entry: Entry, having: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, int]:
     """Return the number of tracks on which the value of each label, and the micro value, rests."""
     if entry.facts.get("regression"):
         return np.full(having.shape[1], len(having)), len(having)
     support = having.sum(axis=0)
-    n = np.minimum(support, len(having) - support)
+    n_known = known.sum(axis=0)
+    n = np.minimum(support, n_known - support)
     if entry.facts.get("unbounded") or entry.facts["headline"] == "micro":
         return n, len(having)
-    return n, int(min(support.sum(), having.size - support.sum()))
+    return n, int(min(support.sum(), n_known.sum() - support.sum()))
 
 
 def _with_both_classes(
@@ -355,5 +399,8 @@ def _with_both_classes(
     if predictions.regression:
         return per_label
     having = weights.astype(np.float64) @ predictions.truth.astype(np.float64)
-    one_class = (having == 0) | (having == weights.sum(axis=1, keepdims=True))
+    every = weights.sum(axis=1, keepdims=True)
+    if predictions.unknown is not None:
+        every = weights.astype(np.float64) @ ~predictions.unknown
+    one_class = (having == 0) | (having == every)
     return np.ma.array(per_label.data, mask=np.ma.getmaskarray(per_label) | one_class)

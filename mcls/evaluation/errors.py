@@ -87,6 +87,7 @@ def worst_errors(
     *,
     threshold: Thresholds = None,
     most: int | None = None,
+    unknown: np.ndarray | None = None,
 ) -> list[LabelError]:
     """Return the errors of predictions, those of the largest margin first.
 
@@ -100,6 +101,8 @@ def worst_errors(
         of the highest score is predicted.
     most : int or None
         Largest number of errors; None: all.
+    unknown : np.ndarray, shape (n_tracks, n_labels), bool, or None
+        Labels that are unknown, which cannot be wrong; with a threshold only.
 
     Examples
     --------
@@ -116,7 +119,8 @@ def worst_errors(
         labels = predicted[tracks].argmax(axis=1)
         margins = scores[tracks, labels] - scores[tracks, truth[tracks].argmax(axis=1)]
     else:
-        tracks, labels = np.nonzero(predicted != truth)
+        wrong = predicted != truth
+        tracks, labels = np.nonzero(wrong if unknown is None else wrong & ~unknown)
         limits = np.broadcast_to(threshold, scores.shape[1:])[labels]
         margins = np.abs(scores[tracks, labels] - limits)
     order = np.argsort(-margins, kind="stable")[:most]

@@ -108,18 +108,50 @@ def influence(left: np.ma.MaskedArray, value: float | np.ma.MaskedArray) -> np.n
     return np.asarray(found - found.mean(axis=0), dtype=np.float64)
 
 
+def influence_of_known(
+    left: np.ma.MaskedArray, values: np.ndarray, known: np.ndarray
+) -> np.ndarray:
+    """Return the influence of each unit on each label, where labels are unknown in some units.
+
+    The variance of a label is that of the units in which it is known, as if there were no others.
+
+    Parameters
+    ----------
+    left : np.ma.MaskedArray, shape (n_units, n_labels)
+        The values with each unit left out.
+    values : np.ndarray, shape (n_labels,)
+        The values of all units.
+    known : np.ndarray, shape (n_units, n_labels), bool
+        The units in which each label is known.
+    """
+    found, n = np.zeros(known.shape), len(known)
+    for j, rows in enumerate(known.T):
+        own = int(rows.sum())
+        # so that the variance over all units is that over its own
+        factor = np.sqrt(n * max(n - 1, 1) / (own * max(own - 1, 1)))
+        found[rows, j] = factor * influence(left[rows, j], float(values[j]))
+    return found
+
+
 def micro_spread(influences: np.ndarray, n: int) -> Spread:
     """Return the spread of a value of all labels together."""
     return Spread(_sum_of_squares(influences), n - 1.0, n)
 
 
-def label_spread(influences: np.ndarray, having: np.ndarray, n: int) -> Spread:
-    """Return the spread of the value of a label; `having` are the units with the label."""
+def label_spread(
+    influences: np.ndarray, having: np.ndarray, n: int, lacking: np.ndarray | None = None
+) -> Spread:
+    """Return the spread of the value of a label.
+
+    `having` are the units with the label, `lacking` those without it; None: all others.
+    """
     with_it, without = _two_variances(influences, having)
-    return Spread(with_it + without, _df(with_it, without, having), n)
+    return Spread(with_it + without, _df(with_it, without, having, lacking), n)
 
 
-def macro_spread(influences: np.ndarray, having: np.ndarray, n: np.ndarray) -> Spread | None:
+def macro_spread(
+    influences: np.ndarray, having: np.ndarray, n: np.ndarray, lacking: np.ndarray | None = None
+) -> Spread | None:
     """Return the spread of the mean over labels.
 
     Parameters
@@ -129,6 +161,8 @@ def macro_spread(influences: np.ndarray, having: np.ndarray, n: np.ndarray) -> S
         The units with each label.
     n : np.ndarray, shape (n_labels,)
         As in `Spread`, for each label.
+    lacking : np.ndarray, shape (n_units, n_labels), bool, or None
+        The units without each label, where it is unknown in some; None: all others.
 
     Returns
     -------
@@ -140,7 +174,10 @@ def macro_spread(influences: np.ndarray, having: np.ndarray, n: np.ndarray) -> S
         return None
     parts = [_two_variances(influences[:, j], having[:, j]) for j in several]
     variances = [with_it + without for with_it, without in parts]
-    dfs = [_df(*part, having[:, j]) for part, j in zip(parts, several, strict=True)]
+    dfs = [
+        _df(*part, having[:, j], None if lacking is None else lacking[:, j])
+        for part, j in zip(parts, several, strict=True)
+    ]
     single = len(n) - len(several)
     one_track = float(np.mean([part[0] * n[j] for part, j in zip(parts, several, strict=True)]))
     variances += [one_track] * single
@@ -207,8 +244,10 @@ def _two_variances(influences: np.ndarray, having: np.ndarray) -> tuple[float, f
     return float(with_it @ with_it) / scale, float(without @ without) / scale
 
 
-def _df(with_it: float, without: float, having: np.ndarray) -> float:
+def _df(
+    with_it: float, without: float, having: np.ndarray, lacking: np.ndarray | None = None
+) -> float:
     n_with = int(having.sum())
-    n_without = len(having) - n_with
+    n_without = len(having) - n_with if lacking is None else int(lacking.sum())
     uncertain = with_it**2 / max(n_with - 1, 0.5) + without**2 / max(n_without - 1, 0.5)
     return (with_it + without) ** 2 / uncertain if uncertain else max(n_with - 1.0, 1.0)

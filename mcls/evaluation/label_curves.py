@@ -14,8 +14,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mcls.evaluation.metric import flat
-
 
 @dataclass(frozen=True)
 class Curve:
@@ -69,7 +67,9 @@ class LabelCurves:
     micro: Curve | None
 
 
-def roc_curves(truth: np.ndarray, scores: np.ndarray) -> LabelCurves:
+def roc_curves(
+    truth: np.ndarray, scores: np.ndarray, unknown: np.ndarray | None = None
+) -> LabelCurves:
     """Return the ROC curves of labels.
 
     Parameters
@@ -77,6 +77,8 @@ def roc_curves(truth: np.ndarray, scores: np.ndarray) -> LabelCurves:
     truth : np.ndarray, shape (n_tracks, n_labels), bool
     scores : np.ndarray, shape (n_tracks, n_labels)
         Higher is likelier; no NaN.
+    unknown : np.ndarray, shape (n_tracks, n_labels), bool, or None
+        Labels that are unknown; these pairs do not count.
 
     Examples
     --------
@@ -85,12 +87,14 @@ def roc_curves(truth: np.ndarray, scores: np.ndarray) -> LabelCurves:
     >>> curves.per_label[0].y.tolist(), curves.macro.area
     ([0.0, 0.5, 0.5, 1.0], 0.75)
     """
-    return _curves(truth, scores, roc_curve, _mean_roc)
+    return _curves(truth, scores, unknown, roc_curve, _mean_roc)
 
 
-def precision_recall_curves(truth: np.ndarray, scores: np.ndarray) -> LabelCurves:
+def precision_recall_curves(
+    truth: np.ndarray, scores: np.ndarray, unknown: np.ndarray | None = None
+) -> LabelCurves:
     """Return the precision-recall curves of labels; see `roc_curves`."""
-    return _curves(truth, scores, precision_recall_curve, _mean_precision_recall)
+    return _curves(truth, scores, unknown, precision_recall_curve, _mean_precision_recall)
 
 
 def roc_curve(truth: np.ndarray, scores: np.ndarray) -> Curve | None:
@@ -115,12 +119,15 @@ def precision_recall_curve(truth: np.ndarray, scores: np.ndarray) -> Curve | Non
 def _curves(
     truth: np.ndarray,
     scores: np.ndarray,
+    unknown: np.ndarray | None,
     curve: Callable[[np.ndarray, np.ndarray], Curve | None],
     mean: Callable[[Sequence[Curve]], Curve],
 ) -> LabelCurves:
-    per_label = [curve(truth[:, j], scores[:, j]) for j in range(truth.shape[1])]
-    known = [one for one in per_label if one is not None]
-    return LabelCurves(per_label, mean(known) if known else None, curve(*flat(truth, scores)[:2]))
+    known = np.ones(truth.shape, dtype=bool) if unknown is None else ~unknown
+    per_label = [curve(truth[rows, j], scores[rows, j]) for j, rows in enumerate(known.T)]
+    drawn = [one for one in per_label if one is not None]
+    micro = curve(truth[known], scores[known])
+    return LabelCurves(per_label, mean(drawn) if drawn else None, micro)
 
 
 def _counts(truth: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

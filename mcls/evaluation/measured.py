@@ -49,6 +49,8 @@ class Measured:
         The units with each label.
     grouped : bool
         Whether units are groups of tracks.
+    lacking : np.ndarray, shape (n_units, n_names), bool, or None
+        The units without each label, if labels are unknown in some; None: all that have it not.
     """
 
     entry: Entry
@@ -61,6 +63,7 @@ class Measured:
     influences_micro: np.ndarray | None = None
     having: np.ndarray | None = None
     grouped: bool = False
+    lacking: np.ndarray | None = None
 
     @property
     def value(self) -> float | None:
@@ -92,7 +95,8 @@ class Measured:
         """Return the spread of the value of a label; None without influences."""
         if self.influences is None or self.having is None:
             return None
-        return label_spread(self.influences[:, j], self.having[:, j], int(self.n[j]))
+        lacking = None if self.lacking is None else self.lacking[:, j]
+        return label_spread(self.influences[:, j], self.having[:, j], int(self.n[j]), lacking)
 
     def spread_macro(self) -> Spread | None:
         """Return the spread of the mean over labels; None without influences."""
@@ -100,7 +104,7 @@ class Measured:
             return None
         if self.entry.facts.get("regression"):  # all tracks have all targets
             return micro_spread(self.influences.mean(axis=1), self.n_micro)
-        found = macro_spread(self.influences, self.having, self.n)
+        found = macro_spread(self.influences, self.having, self.n, self.lacking)
         if found is None or not self.grouped:
             return found
         most = len(self.influences) - 1.0  # the same groups make the spread of all labels
@@ -178,6 +182,7 @@ def _only(one: Measured, names: list[str]) -> Measured:
         n=one.n[columns],
         influences=None if one.influences is None else one.influences[:, columns],
         having=None if one.having is None else one.having[:, columns],
+        lacking=None if one.lacking is None else one.lacking[:, columns],
     )
 
 

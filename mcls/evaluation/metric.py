@@ -7,7 +7,9 @@ A metric is a function ``metric(truth, scores, weights, *, settings)`` that retu
 * ``weights``, int ``(n_weightings, n_tracks)``: how often each track counts. A row of ones gives
   the metric itself; a row with a 0 leaves a track out.
 
-Values that cannot be computed (a denominator of 0) are masked.
+Values that cannot be computed (a denominator of 0) are masked. Where labels are unknown, a metric
+sees known pairs only (`mcls.evaluation.known_pairs`); one that needs all labels of a track says so
+with the fact ``whole_tracks``.
 """
 
 from collections.abc import Iterator

@@ -7,7 +7,7 @@ from mcls.evaluation.metric import MetricValues, ratio
 from mcls.registry import register
 
 
-@register("metrics", "precision-at-k", headline="micro", default_for=[])
+@register("metrics", "precision-at-k", headline="micro", default_for=[], whole_tracks=True)
 def precision_at_k(
     truth: np.ndarray, scores: np.ndarray, weights: np.ndarray, *, k: int = 3
 ) -> MetricValues:

@@ -78,11 +78,16 @@ def reliability(truth: np.ndarray, probabilities: np.ndarray, bins: int = 10) ->
     )
 
 
-def pooled(truth: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def pooled(
+    truth: np.ndarray, probabilities: np.ndarray, unknown: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Return true labels and probabilities of all labels together, as a calibration error needs.
 
-    With one label per track those of the predicted labels, ``(n_tracks, 1)``; otherwise all.
+    With one label per track those of the predicted labels, ``(n_tracks, 1)``; otherwise all, or
+    those of all known pairs, ``(n_pairs, 1)``, if `unknown` is given.
     """
+    if unknown is not None:
+        return truth[~unknown, None], probabilities[~unknown, None]
     if not (truth.sum(axis=1) == 1).all():
         return truth, probabilities
     best = probabilities.argmax(axis=1)[:, None]

@@ -81,6 +81,8 @@ class Evaluation:
         True if numbers were predicted, which are then the labels here.
     threshold : float, sequence of float or None
         Score from which a label counts as predicted; None if no metric used one.
+    n_known : dict of str to int, or None
+        Number of tracks of which each label is known; None if all are.
     n_groups : int or None
         Number of groups over which intervals were computed; None if they are over tracks.
     confusion : list of list of int, or None
@@ -97,20 +99,31 @@ class Evaluation:
     intervals: bool
     regression: bool = False
     threshold: float | Sequence[float] | None = None
+    n_known: dict[str, int] | None = None
     n_groups: int | None = None
     confusion: list[list[int]] | None = field(default=None, repr=False)
 
     @property
     def single_track(self) -> list[str]:
         """The labels without an interval: a single track has the label, or lacks it."""
-        few = (1, self.n_tracks - 1)
         measured = {label for one in self.metrics.values() for label in one.per_label}
-        return [label for label in self.names if label in measured and self.support[label] in few]
+        n_known = self.n_known or dict.fromkeys(self.names, self.n_tracks)
+        return [
+            label
+            for label in self.names
+            if label in measured and self.support[label] in (1, n_known[label] - 1)
+        ]
 
     @property
     def notes(self) -> list[str]:
         """What has no value or no interval, and why."""
         found = []
+        if self.n_known is not None:
+            pairs = len(self.names) * self.n_tracks
+            found.append(
+                f"{pairs - sum(self.n_known.values())} of {pairs} pairs of a track and a label are "
+                "unknown; metrics are over the others"
+            )
         if self.left_out:
             named = ", ".join(f"{label} ({why})" for label, why in self.left_out.items())
             found.append(
@@ -131,6 +144,9 @@ class Evaluation:
 
     def __getitem__(self, metric: str) -> MetricResult:
         return self.metrics[metric]
+
+    def _known(self, label: str) -> dict[str, int]:
+        return {} if self.n_known is None else {"known": self.n_known[label]}
 
     def _interval(self) -> dict[str, Any] | None:
         if not self.intervals:
@@ -157,7 +173,7 @@ class Evaluation:
                     "macro": _as_dict(one.macro, n_tracks=self.n_tracks, n_labels=n_used),
                     "micro": _as_dict(one.micro, n_tracks=self.n_tracks),
                     "per_label": {
-                        label: _as_dict(value, support=self.support[label])
+                        label: _as_dict(value, support=self.support[label], **self._known(label))
                         for label, value in one.per_label.items()
                     },
                 }

@@ -6,7 +6,9 @@ import numpy as np
 MIN_POSITIVES = 5
 
 
-def best_thresholds(truth: np.ndarray, scores: np.ndarray, *, default: float) -> np.ndarray:
+def best_thresholds(
+    truth: np.ndarray, scores: np.ndarray, *, default: float, unknown: np.ndarray | None = None
+) -> np.ndarray:
     """Return the threshold of each label with the highest F1 [1]_.
 
     Parameters
@@ -17,6 +19,8 @@ def best_thresholds(truth: np.ndarray, scores: np.ndarray, *, default: float) ->
         Their scores.
     default : float
         The threshold of labels that fewer than `MIN_POSITIVES` tracks have, or all tracks.
+    unknown : np.ndarray, shape (n_tracks, n_labels), bool, or None
+        Labels that are unknown; these tracks do not count for them.
 
     Returns
     -------
@@ -37,12 +41,16 @@ def best_thresholds(truth: np.ndarray, scores: np.ndarray, *, default: float) ->
     array([0.35])
     """
     found = np.full(truth.shape[1], default, dtype=np.float64)
-    n_positive = truth.sum(axis=0)
-    for label in np.flatnonzero((n_positive >= MIN_POSITIVES) & (n_positive < len(truth))):
-        order = np.argsort(-scores[:, label], kind="stable")
-        ranked = scores[order, label]
-        hits = np.cumsum(truth[order, label])
-        f1 = 2 * hits / (np.arange(1, len(ranked) + 1) + n_positive[label])
+    for label in range(truth.shape[1]):
+        rows = slice(None) if unknown is None else ~unknown[:, label]
+        own, of_label = truth[rows, label], scores[rows, label]
+        n_positive = own.sum()
+        if not MIN_POSITIVES <= n_positive < len(own):
+            continue
+        order = np.argsort(-of_label, kind="stable")
+        ranked = of_label[order]
+        hits = np.cumsum(own[order])
+        f1 = 2 * hits / (np.arange(1, len(ranked) + 1) + n_positive)
         next_lower = np.append(ranked[1:], ranked[-1])
         cuts = np.flatnonzero(np.append(ranked[:-1] > ranked[1:], True))
         best = cuts[np.argmax(f1[cuts])]

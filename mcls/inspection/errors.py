@@ -71,7 +71,7 @@ def plot_errors(
         limits = limits_of(chosen, run_threshold(about))
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
-    found = worst_errors(chosen.truth, values, threshold=limits)
+    found = worst_errors(chosen.truth, values, threshold=limits, unknown=chosen.unknown)
     if not found:
         raise DataError(f"{path}: none of {len(chosen)} tracks is wrong")
     worst = {one.track: one for one in reversed(found)}  # of each track the worst

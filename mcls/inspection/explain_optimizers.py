@@ -9,7 +9,7 @@ import numpy as np
 from mcls.chain.match import encoded_track, rows_for_run
 from mcls.chain.model_cache import net_of_labels
 from mcls.disk.events import hold_events
-from mcls.disk.labels import split_labels
+from mcls.disk.labels import parse_labels
 from mcls.disk.outputs import check_replaced
 from mcls.disk.workspace import written_whole
 from mcls.errors import ConfigError, DataError, suggest
@@ -110,6 +110,7 @@ def _slice_of(
     import torch
 
     from mcls.explain.loss_slice import loss_slice
+    from mcls.training.losses import of_known
 
     run = open_net_run(path, "weights to slice")
     if n_points < 4:
@@ -129,16 +130,17 @@ def _slice_of(
             f"{path} learnt from the events of column {column!r}; its loss is sliced only for runs "
             "that learnt from whole tracks"
         )
-    segments, targets = [], []
+    segments = []
     for i in tracks:
         rows, _ = encoded_track(steps, chain, i)
         segments.append(next(model.segments(rows))[:1])
-        own = split_labels(cells[i])
-        targets.append([float(run.labels[label] in own) for label in model.spec.outputs])
-    known = torch.tensor(targets)
-    loss = partial(
-        function_of("losses", run.settings["train"]["loss"]), targets=known, share=known.mean(dim=0)
-    )
+    own = [cells[i] for i in tracks]
+    table = parse_labels(own, names=run.labels, allow_empty=True, unknown=run.multi_label)
+    targets = torch.tensor(table.targets()[:, model.spec.outputs], dtype=torch.float32)
+    loss = function_of("losses", run.settings["train"]["loss"])
+    if table.unknown is not None:
+        loss = partial(of_known, loss)
+    loss = partial(loss, targets=targets, share=targets.nanmean(dim=0))
     axis, losses = loss_slice(
         model,
         torch.cat(segments),

@@ -81,7 +81,7 @@ def _counted(one: Predictions) -> str:
 
 
 def _roc(path: Path, one: Predictions) -> LabelPanel:
-    found = roc_curves(one.truth, one.scores)
+    found = roc_curves(one.truth, one.scores, one.unknown)
     metric = measured(one, "auc").result()
     labels, means = _lines(path, one, found.per_label, found.macro, found.micro, metric)
     title = "ROC curves, AUC"
@@ -89,7 +89,7 @@ def _roc(path: Path, one: Predictions) -> LabelPanel:
 
 
 def _precision_recall(path: Path, one: Predictions) -> LabelPanel:
-    found = precision_recall_curves(one.truth, one.scores)
+    found = precision_recall_curves(one.truth, one.scores, one.unknown)
     metric = measured(one, "ap").result()
     labels, means = _lines(path, one, found.per_label, found.macro, found.micro, metric)
     title = "precision-recall curves, AP"
@@ -128,7 +128,7 @@ def _calibration(path: Path, one: Predictions) -> LabelPanel:
         p = probabilities_of(one, "--calibration")
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
-    whole = reliability(*pooled(one.truth, p), _BINS)
+    whole = reliability(*pooled(one.truth, p, one.unknown), _BINS)
     single = "" if one.multi_label else "predicted label: "
     means = [
         LabelLine(
@@ -142,7 +142,8 @@ def _calibration(path: Path, one: Predictions) -> LabelPanel:
     labels = []
     for j, name in enumerate(one.names):
         if one.truth[:, j].any():
-            bins = reliability(one.truth[:, j], p[:, j], _LABEL_BINS)
+            rows = slice(None) if one.unknown is None else ~one.unknown[:, j]
+            bins = reliability(one.truth[rows, j], p[rows, j], _LABEL_BINS)
             gap = _gap(bins.probability, bins.fraction, bins.count)
             sure = bins.count >= _LEAST
             labels.append(LabelLine(name, bins.probability[sure], bins.fraction[sure], gap))

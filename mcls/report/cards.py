@@ -148,6 +148,9 @@ class CardMaker:
         """Return ``true``, ``predicted``, both or neither."""
         if self._chosen is None:
             return ""
+        unknown = self.run.predictions.unknown
+        if unknown is not None and unknown[i, j]:
+            return "unknown"
         truth = self.run.predictions.truth[i, j]
         roles = ["true"] * bool(truth) + ["predicted"] * bool(self._chosen[i, j])
         return ", ".join(roles)
@@ -159,6 +162,8 @@ class CardMaker:
             for word, chosen in (("true", predictions.truth), ("predicted", self._chosen)):
                 names = [predictions.names[j] for j in np.flatnonzero(chosen[i])]
                 said.append(f"{word}: {', '.join(names) or 'none'}")
+        if predictions.unknown is not None and predictions.unknown[i].any():
+            said.append(f"unknown: {int(predictions.unknown[i].sum())} labels")
         for word, value in (("part", predictions.parts[i]), ("fold", predictions.folds[i])):
             said += [f"{word} {value}"] if value else []
         return "; ".join(said)

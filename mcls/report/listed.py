@@ -81,7 +81,7 @@ def choose_listed(
         limits = limits_of(predictions, threshold)
     except ConfigError as error:
         return Lists([], [], 0, str(error))
-    found = worst_errors(predictions.truth, values, threshold=limits)
+    found = worst_errors(predictions.truth, values, threshold=limits, unknown=predictions.unknown)
     first = {one.track: one for one in reversed(found)}  # of each track the worst
     order = list(dict.fromkeys(one.track for one in found))
     errors = [_error(predictions, values, limits, first[i], name) for i in order[:most]]

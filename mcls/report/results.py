@@ -73,15 +73,20 @@ def _labels(run: ReportedRun) -> Chart:
         if (one := values.get(name)) is not None
     ]
     cells = []
+    n_known = run.found.overall.n_known
     for name in order:
         row = [name, str(run.found.overall.support[name])]
+        row += [] if n_known is None else [str(n_known[name])]
         for values in metrics.values():
             one = values[name]
             row += [spell(one.value), spell_interval(one.low, one.high)]
         cells.append(row)
     table = PageTable(
         "AUC and average precision per label",
-        ["label", "tracks", "AUC", "95 %", "average precision", "95 %"],
+        [
+            *("label", "tracks", *(() if n_known is None else ("known",))),
+            *("AUC", "95 %", "average precision", "95 %"),
+        ],
         cells,
     )
     best, worst = order[0], order[-1]
@@ -94,8 +99,11 @@ def _labels(run: ReportedRun) -> Chart:
 
 
 def _curves(run: ReportedRun) -> list[Chart]:
-    truth, scores, names = run.predictions.truth, run.predictions.scores, run.predictions.names
-    roc, recall = roc_curves(truth, scores), precision_recall_curves(truth, scores)
+    known, names = run.predictions, run.predictions.names
+    roc, recall = (
+        curves(known.truth, known.scores, known.unknown)
+        for curves in (roc_curves, precision_recall_curves)
+    )
     if roc.macro is None:
         return []
     return [
@@ -169,7 +177,10 @@ def _curve_chart(
 
 def _calibration(run: ReportedRun) -> Chart:
     assert run.predictions.probabilities is not None
-    found = reliability(*pooled(run.predictions.truth, run.predictions.probabilities), _BINS)
+    found = reliability(
+        *pooled(run.predictions.truth, run.predictions.probabilities, run.predictions.unknown),
+        _BINS,
+    )
     keys = ("probability", "observed", "low", "high", "n")
     columns = (found.probability, found.fraction, found.low, found.high, found.count)
     bins: list[dict[str, Any]] = [

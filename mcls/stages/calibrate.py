@@ -37,7 +37,7 @@ def calibrate_run(
     on = "inner folds of the train part"
     if "valid" in predictions.parts:
         valid = predictions.only("valid")
-        held_out, on = HeldOut(valid.scores, valid.truth), "valid"
+        held_out, on = HeldOut(valid.scores, valid.truth, valid.unknown), "valid"
     if held_out is None:
         return None, {"on": None, "reason": "there is no valid part and there are no inner folds"}
     n = len(held_out.scores)
@@ -50,6 +50,7 @@ def calibrate_run(
         held_out.truth,
         multi_label=plan.table.multi_label,
         are_probabilities=by_vote or (model.lowest, model.highest) == (0.0, 1.0),
+        unknown=held_out.unknown,
     )
     return learnt, {"on": on, "tracks": n}
 

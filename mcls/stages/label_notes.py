@@ -46,7 +46,7 @@ def move_labels(
         if column not in columns or column in _NOT_LABELS:
             raise ConfigError(f"--label-rule {column}:{rule}: there is no such column of labels")
         cells = columns[column]
-        known = parse_labels(list(cells.values()), allow_empty=True).names
+        known = parse_labels(list(cells.values()), allow_empty=True, unknown=True).names
         for track in copied:
             found = amounts(changes, copy_seed(track, seed))
             for name, amount in found.items():

@@ -126,7 +126,7 @@ def _labels(
     scores = chosen.scores if sure is None else sure
     limits = None if limit is None else np.broadcast_to(limit, len(chosen.names))
     found = []
-    for one in worst_errors(chosen.truth, scores, threshold=limits):
+    for one in worst_errors(chosen.truth, scores, threshold=limits, unknown=chosen.unknown):
         truth = chosen.truth[one.track]
         least = scores[one.track, truth.argmax()] if limits is None else limits[one.label]
         found.append(

@@ -263,4 +263,5 @@ def _labels(store: Store, split: Split, parts: Parts) -> LabelTable:
     where = [f"{store.path}: track {store.track_ids[i]!r}, column {column!r}" for i in used]
     if split.regression:
         return parse_numbers(values, column, where)
-    return parse_labels(values, allow_empty=multi, where=where)
+    may = multi and not isinstance(store, EventStore)  # no timeline knows of unknown labels
+    return parse_labels(values, allow_empty=multi, unknown=may, where=where)

@@ -47,7 +47,8 @@ def aligned(first_path: Path, first: Predictions, path: Path, other: Predictions
     lines = [place[key] for key in mine]
     columns = [other.names.index(name) for name in first.names]
     truth = other.truth[lines][:, columns]
-    differ = _differ(first, truth)
+    unknown = None if other.unknown is None else other.unknown[lines][:, columns]
+    differ = _differ(first, truth, unknown)
     if differ.any():
         what = "true numbers" if first.regression else "true labels"
         name = first.track_ids[int(differ.argmax())]
@@ -67,6 +68,7 @@ def aligned(first_path: Path, first: Predictions, path: Path, other: Predictions
         multi_label=first.multi_label,
         probabilities=None if sure is None else sure[lines][:, columns],
         times=first.times,
+        unknown=first.unknown,
     )
 
 
@@ -110,10 +112,12 @@ def _said(track: str, fold: str, time: str) -> str:
     return f"{track!r}{at}"
 
 
-def _differ(first: Predictions, truth: np.ndarray) -> np.ndarray:
+def _differ(first: Predictions, truth: np.ndarray, unknown: np.ndarray | None) -> np.ndarray:
     """Return which lines have other true labels; numbers may differ by their last digits."""
     if first.regression:
         same = np.isclose(truth, first.truth, rtol=1e-6, atol=1e-12)
     else:
-        same = truth == first.truth
+        none = np.zeros_like(truth)
+        both = [none if one is None else one for one in (first.unknown, unknown)]
+        same = (truth == first.truth) & (both[0] == both[1])
     return np.asarray(~same.all(axis=1))

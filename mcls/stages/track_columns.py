@@ -42,7 +42,11 @@ def _made_split(
 ) -> tuple[list[str], str]:
     """Assign tracks to parts; tracks of an older store keep theirs."""
     labels, group = asked.labels, asked.group
-    strata = parse_labels(columns[labels], allow_empty=True).matrix if labels in columns else None
+    strata = (
+        parse_labels(columns[labels], allow_empty=True, unknown=True).matrix
+        if labels in columns
+        else None
+    )
     groups = columns.get(group)
     by = f", stratified by {labels!r}" if strata is not None else ""
     by += f", grouped by {group!r}" if groups is not None else ""

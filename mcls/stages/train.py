@@ -232,7 +232,14 @@ def fill_run(
         "rows": n_rows,
         "split": parts.describe(),
         "split_id": parts.id,
-        "notes": [*parts.notes, *_absent(plan), *pooling_notes(plan), *label_notes(plan), *notes],
+        "notes": [
+            *parts.notes,
+            *_unknown(plan),
+            *_absent(plan),
+            *pooling_notes(plan),
+            *label_notes(plan),
+            *notes,
+        ],
         **({"training": more} if plan.training is not None else {}),
         "seconds": round(time.monotonic() - opened, 3),
     }
@@ -258,7 +265,9 @@ def _with_thresholds(about: dict[str, Any], predictions: Predictions) -> dict[st
     if not predictions.multi_label or "valid" not in predictions.parts:
         return about
     valid = predictions.only("valid")
-    found = best_thresholds(valid.truth, valid.scores, default=about["threshold"])
+    found = best_thresholds(
+        valid.truth, valid.scores, default=about["threshold"], unknown=valid.unknown
+    )
     return {**about, "thresholds": found.tolist()}
 
 
@@ -275,16 +284,34 @@ def _originals(plan: Plan) -> np.ndarray:
 
 def _predictions(plan: Plan, tracks: np.ndarray, scores: list[np.ndarray]) -> Predictions:
     used = plan.parts.of("train", "valid", "test")
+    lines = np.searchsorted(used, tracks)
+    unknown = plan.table.unknown
     return Predictions(
         track_ids=[plan.store.source_ids[i] for i in tracks],
         parts=[plan.parts.values[i] for i in tracks],
         folds=[plan.parts.fold or ""] * len(tracks),
         names=plan.table.names,
-        truth=plan.table.matrix[np.searchsorted(used, tracks)],
+        truth=plan.table.matrix[lines],
         scores=np.array(scores).reshape(len(tracks), len(plan.table.names)),
         multi_label=plan.table.multi_label,
         times=[plan.store.times[i] for i in tracks] if isinstance(plan.store, EventStore) else None,
+        unknown=None if unknown is None else unknown[lines],
     )
+
+
+def _unknown(plan: Plan) -> list[str]:
+    """Say how many labels of tracks are unknown, and which label is known of the fewest tracks."""
+    unknown = plan.table.unknown
+    if unknown is None:
+        return []
+    used = plan.parts.of("train", "valid", "test")
+    known = (~unknown[np.isin(used, plan.parts.of("train"))]).sum(axis=0)
+    fewest = int(known.argmin())
+    return [
+        f"{int(unknown.sum())} of {unknown.size} pairs of a track and a label are unknown, so they "
+        f"are neither learnt from nor measured; {plan.table.names[fewest]!r} is known of the "
+        f"fewest train tracks, {int(known[fewest])}"
+    ]
 
 
 def _absent(plan: Plan) -> list[str]:

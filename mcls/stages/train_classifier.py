@@ -26,10 +26,13 @@ class HeldOut:
     scores : np.ndarray, shape (n_tracks, n_labels)
     truth : np.ndarray, shape (n_tracks, n_labels), bool
         The true labels.
+    unknown : np.ndarray, shape (n_tracks, n_labels), bool, or None
+        Labels that are unknown.
     """
 
     scores: np.ndarray
     truth: np.ndarray
+    unknown: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,7 @@ class _Rows:
             self.groups = own
         self.rows = rows
         self.originals = [int(i) for i in parts.of("train") if int(i) not in source_of]
-        self.y = table.matrix if table.multi_label or table.regression else table.classes()
+        self.y = table.targets() if table.multi_label or table.regression else table.classes()
         self.place = {int(i): row for row, i in enumerate(parts.of("train", "valid", "test"))}
 
     def stacked(self, tracks: Sequence[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -128,7 +131,7 @@ def _fit(plan: Plan, data: _Rows) -> tuple[int, list[str]]:
             f"every train track has the label {only!r} (column {plan.settings['labels']!r}); a "
             "classifier needs at least two"
         )
-    if table.multi_label and (labels.all(axis=0) | ~labels.any(axis=0)).all():
+    if table.multi_label and not _can_learn(labels):
         raise DataError(
             "every label is on all train tracks or on none, so there is nothing to learn"
         )
@@ -151,7 +154,9 @@ def _held_out(plan: Plan, data: _Rows) -> HeldOut | None:
 
     table, model = plan.table, plan.model
     tracks = plan.parts.of("train").tolist()
-    truth = table.matrix[[data.place[i] for i in tracks]]
+    places = [data.place[i] for i in tracks]
+    truth = table.matrix[places]
+    unknown = None if table.unknown is None else table.unknown[places]
     folds = inner_folds(
         truth,
         np.array([data.groups[i] for i in tracks]),
@@ -177,11 +182,13 @@ def _held_out(plan: Plan, data: _Rows) -> HeldOut | None:
         how = plan.settings["aggregate"]
         scores += list(score_tracks(other, rows, n_labels=len(table.names), how=how))
         kept += own
-    return HeldOut(np.array(scores), truth[kept]) if scores else None
+    if not scores:
+        return None
+    return HeldOut(np.array(scores), truth[kept], None if unknown is None else unknown[kept])
 
 
 def _can_learn(labels: np.ndarray) -> bool:
     """Return whether some label is on some rows and not on others."""
     if labels.ndim == 1:
         return len(np.unique(labels)) > 1
-    return bool((labels.any(axis=0) & ~labels.all(axis=0)).any())
+    return bool(((labels == 1).any(axis=0) & (labels == 0).any(axis=0)).any())

@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -96,6 +97,7 @@ def train_net(
     from mcls.training.diagnosis import hints
     from mcls.training.fit import check_device, fit
     from mcls.training.logs import check_logs
+    from mcls.training.losses import of_known
     from mcls.training.model import NetSpec, TrainedNet
     from mcls.training.validation import Validation
 
@@ -141,15 +143,24 @@ def train_net(
         truth = truth_of(plan, plan.parts.of("valid"))
         how = plan.settings["aggregate"]
         validation = Validation(
-            source("valid", outputs), truth, plan.table.names, how, training.monitor
+            source("valid", outputs),
+            truth,
+            plan.table.names,
+            how,
+            training.monitor,
+            unknown=unknown_of(plan, plan.parts.of("valid")),
         )
+    loss = function_of("losses", training.loss)
+    share = train.targets.mean(axis=0)
+    if plan.table.unknown is not None:
+        loss, share = partial(of_known, loss), np.nanmean(train.targets, axis=0)
     task = TrainingTask(
         model=TrainedNet(spec, net, standardise),
         batches=batches,
         valid=validation,
-        loss=function_of("losses", training.loss),
+        loss=loss,
         optimizer=function_of("optimizers", training.optimizer),
-        share=train.targets.mean(axis=0),
+        share=share,
         training=training,
         seed=plan.settings["seed"],
         path=pieces / "state.safetensors",
@@ -200,11 +211,11 @@ def write_history(path: Path, history: Sequence[Mapping[str, Any]]) -> None:
 
 def known_outputs(plan: Plan) -> tuple[list[int], list[int]]:
     """Return the labels that the net has outputs for, and those that all train tracks have."""
-    truth = truth_of(plan, plan.parts.of("train"))
+    targets = plan.table.targets()[_lines(plan, plan.parts.of("train"))]
     if plan.table.regression:
         return list(range(len(plan.table.names))), []
-    known = np.asarray(truth.any(axis=0))
-    always = np.asarray(truth.all(axis=0))
+    known = np.asarray((targets == 1).any(axis=0))
+    always = known & ~(targets == 0).any(axis=0)
     if not plan.table.multi_label:
         if known.sum() < 2:
             only = plan.table.names[int(known.argmax())]
@@ -298,8 +309,17 @@ def learnt_from(plan: Plan) -> tuple[str, ...]:
 
 def truth_of(plan: Plan, tracks: np.ndarray) -> np.ndarray:
     """Return the labels of some tracks, ``(n_tracks, n_labels)`` bool, or their numbers."""
-    used = plan.parts.of("train", "valid", "test")
-    return plan.table.matrix[np.searchsorted(used, tracks)]
+    return plan.table.matrix[_lines(plan, tracks)]
+
+
+def _lines(plan: Plan, tracks: np.ndarray) -> np.ndarray:
+    """Return the lines of some tracks in the table of labels."""
+    return np.searchsorted(plan.parts.of("train", "valid", "test"), tracks)
+
+
+def unknown_of(plan: Plan, tracks: np.ndarray) -> np.ndarray | None:
+    """Return which labels of some tracks are unknown; None if all labels are known."""
+    return None if plan.table.unknown is None else plan.table.unknown[_lines(plan, tracks)]
 
 
 def rows_of_parts(
@@ -319,7 +339,7 @@ def rows_of_parts(
 
     def tracks(part: str, outputs: list[int]) -> Tracks:
         index = plan.parts.of(part)
-        truth = truth_of(plan, index)[:, outputs]
+        truth = plan.table.targets()[_lines(plan, index)][:, outputs]
         if numbers is not None:
             truth = (truth - numbers[0]) / numbers[1]
         targets = truth.astype(np.float32)

@@ -148,7 +148,7 @@ def _at_chance(task: TrainingTask, history: Sequence[Mapping[str, float]], kept:
     targets, n = task.valid.tracks.targets, len(task.valid.tracks)
     if task.model.kind == "linear":
         return history[kept - 1]["valid_loss"] >= _LEARNT * _constant_loss(task, targets)
-    pairs = targets.sum(axis=0) * (n - targets.sum(axis=0))
+    pairs = (targets == 1).sum(axis=0) * (targets == 0).sum(axis=0)
     error = float(np.sqrt((n + 1) / (12 * pairs[pairs > 0])).mean()) if pairs.any() else 0.0
     row = history[kept - 1]
     return (

@@ -2,11 +2,13 @@
 
 A loss is a function of ``logits`` and ``targets``, both ``(batch, n_labels)`` float32, and of
 ``share`` ``(n_labels,)``, the share of the train tracks that have each label; it returns one number
-per segment. Targets are 0 or 1, or between if segments were mixed. The fact ``scores`` names the
+per segment. Targets are 0 or 1, or between if segments were mixed; where some are unknown,
+`of_known` takes the loss of the others. The fact ``scores`` names the
 function from a logit to a score: ``softmax``, ``sigmoid``, or none (``margin``). Losses of a
 regression have ``linear``: logits and targets are numbers in standard deviations of the target.
 """
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -190,6 +192,41 @@ def focal(
     if alpha is not None:
         loss = loss * (alpha * targets + (1 - alpha) * (1 - targets))
     return loss.mean(dim=1)
+
+
+def of_known(
+    loss: Callable[..., torch.Tensor],
+    logits: torch.Tensor,
+    targets: torch.Tensor,
+    share: torch.Tensor,
+) -> torch.Tensor:
+    """Return a loss of labels of which some are unknown: their pairs with segments do not count.
+
+    Every known pair of a segment and a label has the same weight, so the mean over the segments is
+    the mean over the known pairs.
+
+    Parameters
+    ----------
+    loss : callable
+        A loss that is a mean over labels.
+    logits, targets : torch.Tensor, shape (batch, n_labels)
+        Logits and labels of segments; unknown targets are NaN.
+    share : torch.Tensor, shape (n_labels,)
+        Share of the train tracks that have each label, of those of which it is known.
+
+    Returns
+    -------
+    torch.Tensor, shape (batch,)
+        0 if nothing is known.
+    """
+    known = ~targets.isnan()
+    each = loss(
+        logits.reshape(-1, 1),
+        targets.nan_to_num().reshape(-1, 1),
+        share.expand_as(logits).reshape(-1, 1),
+    ).reshape(logits.shape)
+    each = torch.where(known, each, 0.0)
+    return each.sum(dim=1) * (len(logits) / known.sum().clamp(min=1))
 
 
 def _smoothed(targets: torch.Tensor, amount: float, towards: float) -> torch.Tensor:

@@ -41,7 +41,7 @@ class Batch:
     x : np.ndarray, shape (batch, n_frames, n_dims), float32
         Segments in the units of the store. An augmentation may write into them.
     y : np.ndarray, shape (batch, n_labels), float32
-        Labels, 0 or 1; between if segments were mixed.
+        Labels, 0 or 1; between if segments were mixed, NaN if they are unknown.
     mean, scale : np.ndarray, shape (n_dims,), float32
         Mean and standard deviation of the train rows; 0 and 1 if none were learnt.
     moved_labels : MovedLabels or None
@@ -119,6 +119,8 @@ def specaugment(
 @register("segment-augmentations", "mixup")
 def mixup(batch: Batch, rng: np.random.Generator, *, alpha: float = 0.2) -> Batch:
     """Mixup: mix each segment and its labels with another segment of the batch.
+
+    A label that is unknown in one of the two is unknown in the mixture.
 
     Parameters
     ----------

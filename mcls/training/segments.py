@@ -33,7 +33,7 @@ class Tracks:
     starts, stops : np.ndarray, shape (n_tracks,), int64
         First row of each track, and the row after its last one.
     targets : np.ndarray, shape (n_tracks, n_labels), float32
-        Labels, 0 or 1.
+        Labels, 0 or 1; NaN if they are unknown.
     groups : np.ndarray, shape (n_tracks, n_groups), float32, or None
         Groups that an adversary tells apart, 0 or 1.
     """
@@ -320,6 +320,7 @@ class Batches:
 
 
 def _probabilities(targets: np.ndarray) -> np.ndarray:
+    targets = np.nan_to_num(targets)  # an unknown label draws no track
     having = targets.sum(axis=0, dtype=np.float64)
     weights = targets @ np.divide(1, having, out=np.zeros_like(having), where=having > 0)
     if not weights.any():

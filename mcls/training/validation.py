@@ -1,7 +1,7 @@
 """What is measured after each epoch: the valid part, gradient norms and dead units."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -46,6 +46,8 @@ class Validation:
         Aggregation from segments to tracks.
     monitor : str
         ``loss`` or a metric: it selects the best epoch.
+    unknown : np.ndarray, shape (n_tracks, n_labels), bool, or None
+        Labels that are unknown.
     """
 
     tracks: Tracks
@@ -53,6 +55,7 @@ class Validation:
     names: list[str]
     how: str
     monitor: str
+    unknown: np.ndarray | None = field(default=None, kw_only=True)
 
     def measure(self, model: TrainedNet, loss: Loss, share: torch.Tensor) -> dict[str, float]:
         """Return the loss and the metrics of a model, as ``valid_loss``, ``valid_auc`` ...
@@ -66,7 +69,8 @@ class Validation:
         for i in range(len(self.tracks)):
             logits = model.logits(self.tracks.track(i))
             targets = torch.from_numpy(self.targets_of(i)).to(model.device)
-            losses.append(loss(logits, targets.expand_as(logits), share).mean())
+            if not targets.isnan().all():
+                losses.append(loss(logits, targets.expand_as(logits), share).mean())
             scores.append(model.scores_of_logits(logits))
         found = {"loss": float(torch.stack(losses).double().mean())}
         tracks = np.array(list(tracks_of_segments(model, scores, len(self.names), self.how)))
@@ -101,6 +105,7 @@ class Validation:
             truth=self.truth,
             scores=scores,
             multi_label=multi_label,
+            unknown=self.unknown,
         )
         wanted = default_metrics(predictions)
         if self.monitor != "loss":

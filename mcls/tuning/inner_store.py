@@ -157,7 +157,7 @@ class _Originals:
         if not split.regression:
             labels = store.labels(split.labels)
             own = [labels[i] for i in self.tracks]
-            self.strata = parse_labels(own, allow_empty=True).matrix
+            self.strata = parse_labels(own, allow_empty=True, unknown=True).matrix
 
     def texts(self, tracks: Sequence[int]) -> list[str]:
         """Return the cells of labels of some tracks of the store."""
