@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from dataset_folders import GENRES, make_esc10, make_gtzan, touch
 
 from mcls.cli.main import cli
 from mcls.data.prepare import prepare
@@ -13,33 +14,9 @@ from mcls.disk.manifest import Manifest, read_manifest
 from mcls.errors import ConfigError, DataError
 from mcls.registry import entries, find
 
-GENRES = ["blues", "classical", "country", "disco", "hiphop"]
-GENRES += ["jazz", "metal", "pop", "reggae", "rock"]
-
-
-def touch(root: Path, *names: str, content: bytes = b"") -> None:
-    for name in names:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(content)
-
 
 def read(name: str, root: Path, **settings) -> Manifest:
     return find("datasets", name).load()(root, **settings)
-
-
-def make_esc10(root: Path) -> None:
-    for label in range(10):
-        folder = f"{label + 1:03d} - Sound {label}"
-        for fold in range(1, 6):
-            touch(
-                root,
-                *(f"{folder}/{fold}-{label}{fold}{n // 2}-{'AB'[n % 2]}.ogg" for n in range(8)),
-            )
-
-
-def make_gtzan(root: Path) -> None:
-    names = [f"genres/{genre}/{genre}.{n:05d}.wav" for genre in GENRES for n in range(100)]
-    touch(root, *names, content=b"RIFF")
 
 
 def make_annotated(root: Path, header: str, row: str, n: int) -> None:

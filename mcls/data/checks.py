@@ -139,6 +139,9 @@ def check_manifest(
             f"{n} of {table.unknown.size} pairs of a track and a label are unknown, as {label!r} "
             f"where a cell has {label + UNKNOWN!r}"
         )
+    used = [row for row in manifest.unlabelled(labels) if not parts or parts[row]] if table else []
+    if n := len(used):
+        notes.append(f"{n} tracks have no label, which is taken as none of the labels")
     if counts is not None:
         unlearnable, absent = _absent_labels(counts, names)
         problems += unlearnable
@@ -171,11 +174,13 @@ def _split_cells(manifest: Manifest, column: str | None) -> SplitCells:
 
 
 def _labels_of_used(manifest: Manifest, column: str, parts: list[str]) -> LabelTable:
-    """Parse the labels; only tracks in a part need one."""
-    for row in manifest.unlabelled(column):
-        if not parts or parts[row]:
-            return manifest.labels(column)  # raises, with the line
-    return manifest.labels(column, allow_empty=True)
+    """Parse the labels; only tracks in a part need one, unless tracks have several."""
+    unlabelled = manifest.unlabelled(column)
+    if len(unlabelled) < len(manifest):
+        table = manifest.labels(column, allow_empty=True)
+        if table.multi_label or not any(not parts or parts[row] for row in unlabelled):
+            return table
+    return manifest.labels(column)  # raises, with the line
 
 
 def _label_counts(

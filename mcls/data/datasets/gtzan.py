@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mcls.data.datasets.inventory import by_tail, find_audio, tracks_found
+from mcls.data.datasets.inventory import by_tail, find_audio, manifest_of
 from mcls.data.published_splits import published_split
 from mcls.data.splits import make_folds
 from mcls.disk.manifest import Manifest
@@ -73,23 +73,20 @@ def gtzan(root: Path, *, partial: bool = False) -> Manifest:
     found = by_tail(root, find_audio(root, "gtzan"), 2)
     expected = [f"{genre}/{genre}.{number:05d}" for genre in _GENRES for number in range(100)]
     broken = [_CORRUPT] if _CORRUPT in found and not _is_audio(root / found[_CORRUPT]) else []
-    kept, notes = tracks_found(root, "gtzan", expected, found, broken=broken, partial=partial)
     part_of = published_split("gtzan", "fault-filtered").part_of()
     genre_of = np.repeat(np.eye(len(_GENRES), dtype=bool), 100, axis=0)
-    folds = make_folds(genre_of, n_folds=10, ids=expected)
-    names = [expected[i] for i in kept]
     columns = {
-        "track_id": names,
-        "path": [found[name] for name in names],
-        "labels": [name.split("/")[0] for name in names],
-        "split": [part_of.get(name, "") for name in names],
-        "fold": [folds[i] for i in kept],
+        "labels": [name.split("/")[0] for name in expected],
+        "split": [part_of.get(name, "") for name in expected],
+        "fold": make_folds(genre_of, n_folds=10, ids=expected),
     }
-    notes.append(
+    manifest = manifest_of(root, "gtzan", expected, found, columns, broken=broken, partial=partial)
+    omitted = manifest.column("split").count("")
+    manifest.notes.append(
         "GTZAN repeats recordings and artists, so scores of the random column fold are too good; "
-        f"the fault-filtered column split omits {columns['split'].count('')} of these tracks"
+        f"the fault-filtered column split omits {omitted} of these tracks"
     )
-    return Manifest(columns, root, root, None, notes)
+    return manifest
 
 
 def _is_audio(path: Path) -> bool:

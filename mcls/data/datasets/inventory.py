@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from mcls.disk.class_folders import audio_below
+from mcls.disk.manifest import Manifest
 from mcls.errors import DataError
 from mcls.registry import find
 
@@ -130,6 +131,46 @@ def tracks_found(
         )
     kept = set(there)
     return [i for i, track in enumerate(expected) if track in kept], notes
+
+
+def manifest_of(
+    root: Path,
+    dataset: str,
+    tracks: Sequence[str],
+    found: Mapping[str, str],
+    columns: Mapping[str, Sequence[str]],
+    *,
+    n_expected: int | None = None,
+    broken: Collection[str] = (),
+    partial: bool = False,
+) -> Manifest:
+    """Return the manifest of the tracks whose audio exists.
+
+    Parameters
+    ----------
+    tracks : sequence of str
+        The ``track_id`` of all tracks of the dataset.
+    found : mapping of str to str
+        The audio files by track.
+    columns : mapping of str to sequence of str, each as long as `tracks`
+        The other columns.
+    root, dataset, n_expected, broken, partial
+        As in `tracks_found`.
+
+    Raises
+    ------
+    DataError
+        If a track comes twice, or tracks are missing and `partial` is False.
+    """
+    twice = [track for track, n in Counter(tracks).items() if n > 1]
+    if twice:
+        raise DataError(f"{root}: the tables of {dataset} list {twice[0]} more than once")
+    kept, notes = tracks_found(
+        root, dataset, tracks, found, n_expected=n_expected, broken=broken, partial=partial
+    )
+    every = {"track_id": tracks, "path": [found.get(track, "") for track in tracks], **columns}
+    cells = {name: [column[i] for i in kept] for name, column in every.items()}
+    return Manifest(cells, root, root, None, notes)
 
 
 def check_complete(
