@@ -1,5 +1,8 @@
 """Write the table of docs/nets.md from the registry. `make docs` runs it; a test compares.
 
+It also writes mcls/nets/summaries.json, from which `mcls list nets --table` reads what takes a
+minute to measure, if a source file of mcls/nets has changed.
+
 A net's row links to docs/nets/MODULE.md if there is such a page, where MODULE is the name of the
 net's module with hyphens.
 """
@@ -9,6 +12,7 @@ from pathlib import Path
 
 from mcls.nets import smallest_input
 from mcls.nets.describe import describe_net
+from mcls.nets.summary import SUMMARIES, measure, sources_digest, write_summaries
 from mcls.registry import Entry, entries
 
 PAGE = Path(__file__).with_name("nets.md")
@@ -48,5 +52,14 @@ def render(page: str) -> str:
     return re.sub(f"{re.escape(_BEGIN)}.*?{re.escape(_END)}", lambda _: table, page, flags=re.S)
 
 
+def write_measurements() -> None:
+    """Measure all nets anew, unless no source file has changed since."""
+    if SUMMARIES.is_file() and sources_digest() in SUMMARIES.read_text(encoding="utf-8"):
+        return
+    found = {name: measure(entry) for name, entry in entries("nets").items()}
+    SUMMARIES.write_text(write_summaries(found), encoding="utf-8")
+
+
 if __name__ == "__main__":
+    write_measurements()
     PAGE.write_text(render(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

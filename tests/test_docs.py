@@ -12,6 +12,7 @@ import pytest
 
 from mcls.cli.main import Commands, cli
 from mcls.disk.recipe import read_recipe, tables_of
+from mcls.nets.summary import SUMMARIES, sources_digest
 from mcls.registry import FAMILIES, entries
 
 ROOT = Path(__file__).parents[1]
@@ -43,6 +44,10 @@ def test_there_are_commands() -> None:
 def test_the_reference_page_is_up_to_date() -> None:
     page = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
     assert page == MADE.render(), "run `make docs`"
+
+
+def test_the_measurements_of_nets_are_up_to_date() -> None:
+    assert f'"{sources_digest()}"' in SUMMARIES.read_text(encoding="utf-8"), "run `make docs`"
 
 
 def test_the_table_of_training_options_is_up_to_date() -> None:

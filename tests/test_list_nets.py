@@ -12,10 +12,10 @@ from torch import nn
 
 from mcls.cli.main import cli
 from mcls.features.filters import mel_frequencies
-from mcls.nets import build_net, smallest_input
+from mcls.nets import build_net, smallest_input, summary
 from mcls.nets.describe import describe_net
 from mcls.nets.receptive_field import receptive_fields
-from mcls.nets.summary import summarise
+from mcls.nets.summary import SUMMARIES, measure, summarise
 from mcls.registry import entries, find
 
 
@@ -126,7 +126,26 @@ def test_a_table_of_something_else_is_wrong_usage() -> None:
     assert "--table compares nets" in result.output
 
 
+def test_what_is_kept_of_nets_is_what_they_measure() -> None:
+    for name in ("dieleman", "mlp", "compact-cnn"):
+        entry = find("nets", name)
+        assert measure(entry) == json.loads(SUMMARIES.read_text())["nets"][name]
+    assert list(json.loads(SUMMARIES.read_text())["nets"]) == list(entries("nets"))
+
+
+def test_measurements_of_other_sources_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(summary, "sources_digest", lambda: "changed")
+    summary._known.cache_clear()
+    assert summary._known() == {}
+    summary._known.cache_clear()
+
+
 @pytest.mark.slow
+def test_every_measurement_of_nets_is_as_kept() -> None:
+    for name, kept in json.loads(SUMMARIES.read_text())["nets"].items():
+        assert measure(find("nets", name)) == kept, name
+
+
 def test_the_table_of_all_nets() -> None:
     result = CliRunner().invoke(cli, ["list", "nets", "--table", "--json"])
     assert result.exit_code == 0, result.output

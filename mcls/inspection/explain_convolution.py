@@ -17,7 +17,8 @@ from mcls.disk.workspace import written_whole
 from mcls.errors import ConfigError, DataError, suggest
 from mcls.inspection.run_parts import open_net_run
 from mcls.nets.describe import NetLayer, describe_net
-from mcls.nets.receptive_field import ReceptiveField, receptive_fields
+from mcls.nets.field import ReceptiveField
+from mcls.nets.receptive_field import receptive_fields
 from mcls.registry import entries, find
 from mcls.settings import parse_pairs
 from mcls.training.segments import cut

@@ -24,13 +24,12 @@ torch.Size([2, 50])
 ('conv1', 'conv2', 'dense1')
 """
 
-from mcls.nets.build import build_net, smallest_input
-
-__all__ = ["build_net", "smallest_input"]
-
 from typing import Any
 
+from mcls.nets.build import build_net, smallest_input
 from mcls.registry import entries, imported
+
+__all__ = ["build_net", "smallest_input"]
 
 
 def __getattr__(name: str) -> Any:

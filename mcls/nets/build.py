@@ -1,13 +1,13 @@
 """Build nets by name, and look up the smallest segments that they take."""
 
 from collections.abc import Mapping
-from typing import Any
-
-import torch
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from mcls.registry import find
 from mcls.settings import resolve
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 def build_net(
@@ -17,7 +17,7 @@ def build_net(
     n_dims: int,
     n_labels: int,
     seed: int = 0,
-) -> nn.Module:
+) -> "nn.Module":
     """Build a net with initial weights that follow from a seed.
 
     Parameters
@@ -43,6 +43,8 @@ def build_net(
     ConfigError
         If the name or a setting is unknown or out of range, or the segment is too small.
     """
+    import torch
+
     entry = find("nets", name)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed CUDA as well

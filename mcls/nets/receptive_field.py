@@ -7,7 +7,6 @@ does not matter, and the net is built as narrow as possible.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -15,38 +14,11 @@ from torch import nn
 
 from mcls.errors import ConfigError
 from mcls.nets.build import build_net
+from mcls.nets.field import ReceptiveField
 from mcls.registry import find
 
 #: Widths to try, the narrowest first: some nets cannot be that narrow.
 _WIDTHS = (0.01, 0.1, 0.25, 1.0)
-
-
-@dataclass(frozen=True)
-class ReceptiveField:
-    """The part of a segment that the middle unit of a hidden layer depends on.
-
-    Parameters
-    ----------
-    layer : str
-        Name of the layer in the net's ``hidden``.
-    frames, dims : int
-        Size of the part.
-    all_frames, all_dims : bool
-        True if the part is the whole segment along this axis.
-    first_frame, first_dim : int
-        First frame and first dimension of the part.
-    over_time : bool
-        True if the layer still has frames, rather than one vector for the segment.
-    """
-
-    layer: str
-    frames: int
-    dims: int
-    all_frames: bool
-    all_dims: bool
-    first_frame: int
-    first_dim: int
-    over_time: bool
 
 
 def receptive_fields(

@@ -1,12 +1,25 @@
-"""Summaries of nets at the input of their publications: size, operations, receptive fields."""
+"""Summaries of nets at the input of their publications: size, operations, receptive fields.
 
-from dataclasses import asdict, dataclass
+To measure all nets takes a minute, so the measurements of those of mcls come with it, in
+``summaries.json`` (``make docs`` writes it). They count as long as no source file of this package
+has changed.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, astuple, dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from mcls.features.filters import mel_frequencies
-from mcls.nets.describe import describe_net
-from mcls.nets.receptive_field import ReceptiveField, receptive_fields
+from mcls.nets.field import ReceptiveField
 from mcls.registry import Entry
+
+_FOLDER = Path(__file__).parent
+#: The measurements of the nets of mcls.
+SUMMARIES = _FOLDER / "summaries.json"
 
 
 @dataclass(frozen=True)
@@ -88,16 +101,17 @@ def summarise(entry: Entry) -> NetSummary:
     """
     facts = entry.facts
     n_frames, n_dims, n_labels = (facts[key] for key in ("frames", "dims", "labels"))
-    layers = describe_net(entry.name, {}, n_frames, n_dims, n_labels)
     sr, hop = facts.get("sr"), facts.get("hop")
     frame = None if sr is None or hop is None else hop / sr
+    known = {} if entry.package else _known()
+    measured = known.get(entry.name) or measure(entry)
     fields = [
         PhysicalField(
             field,
             None if frame is None else 1000 * frame * field.frames,
             None if sr is None or n_dims == 1 else _bandwidth(field, n_dims, sr),
         )
-        for field in receptive_fields(entry.name, {}, n_frames, n_dims)
+        for field in (ReceptiveField(*values) for values in measured["fields"])
     ]
     return NetSummary(
         entry.name,
@@ -106,10 +120,44 @@ def summarise(entry: Entry) -> NetSummary:
         n_dims,
         n_labels,
         None if frame is None else frame * n_frames,
-        sum(layer.n_parameters for layer in layers),
-        sum(layer.flops for layer in layers),
+        measured["n_parameters"],
+        measured["flops"],
         fields,
     )
+
+
+def measure(entry: Entry) -> dict[str, Any]:
+    """Return the parameters, operations and receptive fields of a net, as JSON can hold them."""
+    from mcls.nets.describe import describe_net
+    from mcls.nets.receptive_field import receptive_fields
+
+    n_frames, n_dims, n_labels = (entry.facts[key] for key in ("frames", "dims", "labels"))
+    layers = describe_net(entry.name, {}, n_frames, n_dims, n_labels)
+    return {
+        "n_parameters": sum(layer.n_parameters for layer in layers),
+        "flops": sum(layer.flops for layer in layers),
+        "fields": [list(astuple(f)) for f in receptive_fields(entry.name, {}, n_frames, n_dims)],
+    }
+
+
+def write_summaries(measured: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the text of summaries.json, from the results of `measure` by the names of nets."""
+    lines = [f'"{name}": {json.dumps(one)}' for name, one in measured.items()]
+    return f'{{"digest": "{sources_digest()}",\n"nets": {{\n' + ",\n".join(lines) + "\n}}\n"
+
+
+def sources_digest() -> str:
+    """Return a digest of the source files of this package."""
+    files = sorted(_FOLDER.rglob("*.py"))
+    parts = b"".join(hashlib.sha256(file.read_bytes()).digest() for file in files)
+    return hashlib.sha256(parts).hexdigest()[:16]
+
+
+@cache
+def _known() -> dict[str, Any]:
+    """Return the measurements that come with mcls, if they are those of the sources."""
+    content = json.loads(SUMMARIES.read_text(encoding="utf-8"))
+    return dict(content["nets"]) if content["digest"] == sources_digest() else {}
 
 
 def _bandwidth(field: ReceptiveField, n_dims: int, sr: int) -> float:

@@ -6,7 +6,7 @@ import matplotlib
 import numpy as np
 from matplotlib.patches import Rectangle
 
-from mcls.nets.receptive_field import ReceptiveField
+from mcls.nets.field import ReceptiveField
 from mcls.plots.page import Figure
 from mcls.plots.track import Panel, draw_track
 
