@@ -4,9 +4,6 @@ from itertools import product
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from sklearn.metrics import roc_auc_score
-from sklearn.metrics.pairwise import additive_chi2_kernel, euclidean_distances
-from sklearn.svm import SVC, LinearSVC
 
 from mcls.classifiers.base import RowClassifier, Valid, column_weights, inner_folds
 from mcls.errors import ConfigError
@@ -224,6 +221,8 @@ class SVM(RowClassifier):
         """Return the distances or products of which the kernel is a function, ``(n_a, n_b)``."""
         if self.kernel == "linear":
             return A @ B.T
+        from sklearn.metrics.pairwise import additive_chi2_kernel, euclidean_distances
+
         if self.kernel == "chi2":
             return -additive_chi2_kernel(A, B)
         return euclidean_distances(A, B, squared=True)
@@ -256,6 +255,8 @@ class SVM(RowClassifier):
 
     def _selection_score(self, scores: np.ndarray, Y: np.ndarray) -> float:
         if self.multi_label_:
+            from sklearn.metrics import roc_auc_score
+
             both = np.flatnonzero(Y.any(axis=0) & ~Y.all(axis=0))
             aucs = [roc_auc_score(Y[:, label], scores[:, label]) for label in both]
             aucs += [roc_auc_score(Y[:, label], scores[:, label] >= 0) for label in both]
@@ -268,6 +269,8 @@ class SVM(RowClassifier):
         )
 
     def _fit_linear(self, X: np.ndarray, Y: np.ndarray, weights: np.ndarray | None) -> None:
+        from sklearn.svm import LinearSVC
+
         machines = [
             LinearSVC(C=self.C_, random_state=self.random_state).fit(
                 X, column, sample_weight=column_weights(weights, label)
@@ -286,6 +289,8 @@ def _machines(
 
     A label that does not vary (in an inner fold) gets the margin -1 or 1 everywhere.
     """
+    from sklearn.svm import SVC
+
     coef = np.zeros((Y.shape[1], len(Y)))
     intercept = np.where(Y.any(axis=0), 1.0, -1.0)
     for label in map(int, np.flatnonzero(Y.any(axis=0) & ~Y.all(axis=0))):

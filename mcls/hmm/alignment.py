@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from mcls.hmm.kernels import posteriors, viterbi
 from mcls.hmm.models import HMMs, offsets_of
 
 
@@ -38,6 +37,8 @@ def best_states(
     -------
     np.ndarray, shape (n_rows,), int64
     """
+    from mcls.hmm.kernels import viterbi  # numba
+
     own = np.ascontiguousarray(log_emissions[:, hmms.pdfs[model]])
     return viterbi(own, offsets, *hmms.arcs(model))[0]
 
@@ -93,5 +94,7 @@ def state_posteriors(hmms: HMMs, log_emissions: np.ndarray, of_models: np.ndarra
 
 def _posteriors_within(hmms: HMMs, model: int, log_emissions: np.ndarray) -> np.ndarray:
     """Return the probability of each state of one HMM in each row of one track."""
+    from mcls.hmm.kernels import posteriors  # numba
+
     own = np.ascontiguousarray(log_emissions[:, hmms.pdfs[model]])
     return posteriors(own, offsets_of([len(own)]), *hmms.arcs(model))[0]

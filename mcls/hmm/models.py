@@ -7,7 +7,6 @@ from typing import Any, Literal
 import numpy as np
 
 from mcls.errors import FormatError
-from mcls.hmm.kernels import forward, viterbi
 
 Topology = Literal["left-to-right", "ergodic"]
 
@@ -144,6 +143,8 @@ def log_likelihoods(
     best_path : bool
         Take the most likely path (Viterbi) instead of the sum over all paths.
     """
+    from mcls.hmm.kernels import forward, viterbi  # numba
+
     found = np.empty((len(offsets) - 1, hmms.n_models))
     for model, own in _emissions_of_models(hmms, log_emissions):
         arcs = hmms.arcs(model)

@@ -1,16 +1,38 @@
 """The calibration of a run: from the scores of its valid part, or of inner folds."""
 
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from mcls.disk.predictions import Predictions
 from mcls.disk.run import Run
 from mcls.evaluation.calibration import MIN_TRACKS, Calibration, calibrate, calibration_of
-from mcls.stages.plan import Plan
-from mcls.stages.train_classifier import HeldOut
+
+if TYPE_CHECKING:
+    from mcls.stages.plan import Plan
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Scores of tracks that the model did not learn from.
+
+    Parameters
+    ----------
+    scores : np.ndarray, shape (n_tracks, n_labels)
+    truth : np.ndarray, shape (n_tracks, n_labels), bool
+        The true labels.
+    unknown : np.ndarray, shape (n_tracks, n_labels), bool, or None
+        Labels that are unknown.
+    """
+
+    scores: np.ndarray
+    truth: np.ndarray
+    unknown: np.ndarray | None = None
 
 
 def calibrate_run(
-    plan: Plan, model: Any, predictions: Predictions, held_out: HeldOut | None
+    plan: "Plan", model: Any, predictions: Predictions, held_out: HeldOut | None
 ) -> tuple[Calibration | None, dict[str, Any]]:
     """Learn the calibration of a run.
 

@@ -42,7 +42,6 @@ from mcls.stages.pooling_notes import pooling_notes
 from mcls.stages.predict_events import learnt_order, measure_events, predict_events
 from mcls.stages.provenance import provenance
 from mcls.stages.train_classifier import fit_classifier
-from mcls.stages.train_dnn_hmm import train_dnn_hmm
 from mcls.stages.train_net import OnEpoch, train_net, with_surroundings
 from mcls.training.options import Training
 
@@ -190,7 +189,11 @@ def fill_run(
         states = find("nets", plan.settings["model"]).facts.get("outputs") == "states"
         if isinstance(store, EventStore) and not states:
             plan, stored = with_surroundings(plan, encoded)
-        trained = (train_dnn_hmm if states else train_net)(
+        if states:
+            from mcls.stages.train_dnn_hmm import train_dnn_hmm as train_it  # scikit-learn, numba
+        else:
+            train_it = train_net
+        trained = train_it(
             folder,
             pieces,
             plan,

@@ -14,25 +14,8 @@ from mcls.data.parts import copies, optional_column
 from mcls.errors import DataError
 from mcls.evaluation.aggregate import score_tracks
 from mcls.parallel.progress import Progress
+from mcls.stages.calibrate import HeldOut
 from mcls.stages.plan import Plan
-
-
-@dataclass(frozen=True)
-class HeldOut:
-    """Scores of tracks that the model did not learn from.
-
-    Parameters
-    ----------
-    scores : np.ndarray, shape (n_tracks, n_labels)
-    truth : np.ndarray, shape (n_tracks, n_labels), bool
-        The true labels.
-    unknown : np.ndarray, shape (n_tracks, n_labels), bool, or None
-        Labels that are unknown.
-    """
-
-    scores: np.ndarray
-    truth: np.ndarray
-    unknown: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

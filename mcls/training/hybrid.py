@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.special import logsumexp
 from torch import nn
 
 from mcls.errors import ConfigError, FormatError
@@ -48,6 +47,8 @@ class StateDecoder:
 
     def scores(self, logits: torch.Tensor) -> np.ndarray:
         """Return the log posterior of each class per row of a track, ``(1, n_models)``."""
+        from scipy.special import logsumexp
+
         found = log_likelihoods(self.hmms, self.log_emissions(logits), offsets_of([len(logits)]))
         found += self.log_class_priors
         return np.asarray((found - logsumexp(found, axis=1, keepdims=True)) / len(logits))
