@@ -149,12 +149,15 @@ def test_silence_and_channels_that_cancel(tmp_path, suffix):
     for left, right, fault in (
         (y, -y, "cancelling"),
         (y, y, None),
-        (y, 0 * y, None),
+        (y, 0 * y, "right"),
+        (1e-5 * y, y, "left"),
+        (0.01 * y, y, None),
         (0 * y, 0 * y, "silent"),
     ):
         pair = np.stack([left, right], axis=1)
         soundfile.write(tmp_path / "x", pair, 48000, format=kind, subtype=subtype)
-        assert read(tmp_path / "x")[1] == ({fault: "yes"} if fault else {})
+        dead = {"dead-channel": str(fault)} if fault in ("left", "right") else {}
+        assert read(tmp_path / "x")[1] == (dead or ({fault: "yes"} if fault else {}))
     soundfile.write(tmp_path / "x", 0 * y, 48000, format=kind, subtype=subtype)
     assert read(tmp_path / "x")[1] == {"silent": "yes"}
 
@@ -170,6 +173,7 @@ def dataset(tmp_path, rng):
     cut(folder / "b/cut.ogg")
     y = rng.uniform(-0.3, 0.3, SR)
     soundfile.write(folder / "b/stereo.wav", np.stack([y, -y], axis=1), SR)
+    soundfile.write(folder / "b/dead.wav", np.stack([y, 0 * y], axis=1), SR)
     return folder
 
 
@@ -178,6 +182,8 @@ NOTES = [
     "a/cut lacks 3.0 s, b/cut lacks an unknown length",
     "1 tracks are silent: a/silent",
     "1 tracks have channels that cancel out (L = -R), so that their mean is silent: b/stereo",
+    "1 tracks have a silent channel, so that the mean is 6 dB softer than the other one: "
+    "b/dead (right)",
 ]
 
 
@@ -185,7 +191,7 @@ def test_faults_are_noted_by_check_and_extract(dataset, tmp_path):
     notes = check_manifest(dataset, decode=True).notes
     assert [note for note in notes if "tracks" in note and "parts" not in note] == NOTES
     for _ in range(2):  # computed, and up to date
-        assert extract(dataset, tmp_path / "x.h5", features=["mfcc"], jobs=1).notes[-3:] == NOTES
+        assert extract(dataset, tmp_path / "x.h5", features=["mfcc"], jobs=1).notes[-4:] == NOTES
     store = Store(tmp_path / "x.h5")
     assert store.notes == NOTES
     marks = dict(zip(store.track_ids, store.column("truncated"), strict=True))
@@ -203,9 +209,15 @@ def test_strict_refuses_truncated_files(dataset, tmp_path):
             "a/cut": "truncated: 3.0 s are missing",
             "b/cut": "truncated: an unknown length is missing",
         }
-        assert Store(tmp_path / out).track_ids == ["a/silent", "a/whole", "b/stereo", "b/whole"]
+        assert Store(tmp_path / out).track_ids == [
+            "a/silent",
+            "a/whole",
+            "b/dead",
+            "b/stereo",
+            "b/whole",
+        ]
     whole = extract(dataset, tmp_path / "x.h5", features=["mfcc"], jobs=1)
-    assert whole.n_tracks == 6
+    assert whole.n_tracks == 7
     assert not whole.failed
 
 

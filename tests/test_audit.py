@@ -264,6 +264,7 @@ def test_audit_finds_repetitions_and_blocks_evaluation(mcls, repetitions, tmp_pa
 
 def test_groups_of_copies_make_a_split_without_findings(mcls, repetitions):
     assert mcls("data", "audit", "songs.csv", "--groups", "grouped.csv")[0] == 1
+    assert read_findings("grouped.csv") == read_findings("songs.csv") != []
     by = ["--by", "duplicate_group", "--column", "clean", "--parts", "0.6,0.4"]
     assert mcls("data", "split", "grouped.csv", *by)[0] == 0
     code, out, _ = mcls("data", "audit", "grouped.csv", "--split", "clean", "--group", "none")
@@ -298,6 +299,39 @@ def test_audit_names_disputed_labels_and_imbalance(mcls, tmp_path):
         one for one in found if one["kind"] == "label"
     ).items()
     assert "a has 1 tracks, b 2" in [one["detail"] for one in found]
+
+
+def test_a_split_in_another_manifest_keeps_the_findings(mcls, repetitions, tmp_path):
+    assert mcls("data", "audit", "songs.csv")[0] == 1
+    ids = [one.id for one in read_findings("songs.csv")]
+    done = mcls("data", "audit", "songs.csv", "--acknowledge", ids[0], "--reason", "a cover")
+    assert done[0] == 0
+    (tmp_path / "deep").mkdir()
+    for out in ("deep/other.csv", "songs.csv"):
+        words = ["songs.csv", "-o", out, "--folds", 2, "--column", "again"]
+        assert mcls("data", "split", *words)[0] == 0
+        found = read_findings(out)
+        assert found == read_findings("songs.csv")
+        assert [one.reason for one in found if one.acknowledged] == ["a cover"]
+
+
+def test_audit_finds_dead_channels_and_odd_durations(mcls, tmp_path):
+    names = ["path,labels"]
+    for i in range(12):
+        y = music(i, {7: 0.2, 8: 9.0}.get(i, 1.0 + 0.1 * (i % 4)))
+        other = {3: np.zeros_like(y), 4: 0.05 * y}.get(i, y)
+        soundfile.write(tmp_path / f"{i}.wav", np.stack([other, y], axis=1), SR)
+        names.append(f"{i}.wav,{'ab'[i % 2]}")
+    (tmp_path / "songs.csv").write_text("\n".join(names) + "\n")
+    code, out, _ = mcls("data", "audit", "songs.csv", "--json")
+    found = [(one["kind"], one["tracks"], one["detail"]) for one in json.loads(out)["findings"]]
+    assert code == 0
+    assert ("dead-channel", ["3"], "left") in found
+    assert sorted(one for one in found if one[0] == "duration") == [
+        ("duration", ["7"], "0.20 s; the median is 1.15 s"),
+        ("duration", ["8"], "9.00 s; the median is 1.15 s"),
+    ]
+    assert len(found) == 3
 
 
 def test_an_audit_file_that_was_edited_badly_is_refused(tmp_path):

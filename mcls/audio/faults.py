@@ -12,6 +12,7 @@ FAULTS = {
     "skipped": "have streams or packets that cannot be decoded and were left out",
     "silent": "are silent",
     "cancelling": "have channels that cancel out (L = -R), so that their mean is silent",
+    "dead-channel": "have a silent channel, so that the mean is 6 dB softer than the other one",
     "clipped": "have values beyond the range of float16, which were clipped",
 }
 #: The faults because of which audio is missing.
@@ -46,4 +47,4 @@ def _spell(fault: str, name: str, detail: str) -> str:
     if fault == "truncated":
         lacks = "an unknown length" if detail == "unknown" else f"{float(detail):.1f} s"
         return f"{name} lacks {lacks}"
-    return f"{name} ({detail})" if fault in ("skipped", "clipped") else name
+    return f"{name} ({detail})" if fault in ("skipped", "dead-channel", "clipped") else name

@@ -36,6 +36,9 @@ MAX_SAMPLE = 1e12
 _SILENCE = 2.5 / 32768
 #: The peak of the mean of channels that cancel out, by that of the channels: -40 dB.
 _CANCELLED = 0.01
+#: The peak of a dead channel of two, by that of the other: -60 dB, which the hum of a loose cable
+#: and what a codec lets through do not reach.
+_DEAD = 0.001
 
 
 @dataclass(frozen=True)
@@ -149,7 +152,7 @@ class AudioFile:
             If nothing can be decoded, or samples are NaN, infinite or beyond `MAX_SAMPLE`.
         """
         start, left = self._stretch(excerpt)
-        n_read, peak, peak_of_channels = 0, 0.0, 0.0
+        n_read, peak, peaks = 0, 0.0, [0.0] * self.n_channels
         for block in self._decoder.blocks(start, left):
             y = mono(block)
             loudest = _peak(y)
@@ -159,7 +162,7 @@ class AudioFile:
                 raise DataError(f"a sample is {loudest:.1g}; expected -1 to 1")
             n_read, peak = n_read + len(y), max(peak, loudest)
             if block.shape[1] > 1:
-                peak_of_channels = max(peak_of_channels, _peak(block))
+                peaks = [max(some) for some in zip(peaks, map(_peak, block.T), strict=False)]
             if len(y):
                 yield y
         if not n_read:
@@ -169,10 +172,13 @@ class AudioFile:
             self.faults["truncated"] = spell_lost(lost)
         if self._decoder.n_skipped:
             self.faults["skipped"] = str(self._decoder.n_skipped)
-        if peak_of_channels > _SILENCE and peak < _CANCELLED * peak_of_channels:
+        loudest = max(peaks)
+        if loudest > _SILENCE and peak < _CANCELLED * loudest:
             self.faults["cancelling"] = "yes"
         elif peak < _SILENCE:
             self.faults["silent"] = "yes"
+        elif len(peaks) == 2 and min(peaks) < _DEAD * loudest:
+            self.faults["dead-channel"] = "left" if peaks[0] < peaks[1] else "right"
 
     @property
     def n_samples(self) -> int:

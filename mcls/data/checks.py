@@ -1,12 +1,12 @@
 """Checks of a manifest: counts, missing audio, and leaks that make scores too good."""
 
-import hashlib
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from mcls.audio.digests import SampleDigest, file_sha1
 from mcls.audio.faults import fault_notes
 from mcls.data.datasets.inventory import first_few
 from mcls.data.look_alikes import name_notes, name_problems
@@ -20,8 +20,6 @@ from mcls.disk.options import Reading
 from mcls.errors import MclsError
 from mcls.options import takes_options
 from mcls.parallel.progress import Progress
-
-_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -293,7 +291,7 @@ def _audio_sums(
                 sums[row], length, faults[row] = _decoded_sum(paths[row])
                 seconds += length
             else:
-                sums[row] = _file_sum(paths[row])
+                sums[row] = file_sha1(paths[row])
         except (OSError, MclsError) as error:
             broken[row] = str(error)
         if progress is not None:
@@ -301,21 +299,12 @@ def _audio_sums(
     return sums, broken, faults
 
 
-def _file_sum(path: Path) -> str:
-    total = hashlib.sha1(usedforsecurity=False)
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            total.update(block)
-    return total.hexdigest()
-
-
 def _decoded_sum(path: Path) -> tuple[str, float, dict[str, str]]:
     """Return the digest of a file's samples, its seconds and its faults."""
     from mcls.audio.files import AudioFile
 
-    total, n_samples = hashlib.sha1(usedforsecurity=False), 0
+    total = SampleDigest()
     with AudioFile(path) as file:
         for block in file.blocks():
-            total.update(np.ascontiguousarray(block, dtype="<f4").tobytes())
-            n_samples += len(block)
-        return total.hexdigest(), n_samples / file.sr, file.faults
+            total.add(block)
+        return total.hexdigest(), total.n_samples / file.sr, file.faults

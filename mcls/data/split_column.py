@@ -14,6 +14,7 @@ from mcls import __version__
 from mcls.data.parts import split_id
 from mcls.data.split_cells import PARTS
 from mcls.data.splits import make_folds, make_parts
+from mcls.disk.audit_file import carry_findings
 from mcls.disk.manifest import Manifest, is_written, open_source, write_manifest
 from mcls.disk.options import Reading
 from mcls.disk.text_files import read_json
@@ -144,6 +145,8 @@ def add_split(
         clean_workspace(target)
     else:
         write_manifest(manifest, target)
+    if not _same_file(target, source):
+        carry_findings([source], target, manifest.track_ids)
     _write_record(target, column, record)
     return AddedSplit(target, column, counts, record, not same)
 

@@ -157,14 +157,14 @@ def keep_acknowledged(new: Sequence[Finding], old: Sequence[Finding]) -> list[Fi
 
 
 def carry_findings(sources: Sequence[Path | str], out: Path | str, tracks: Iterable[str]) -> None:
-    """Write the findings of the manifests or stores that a store was made of beside it.
+    """Write the findings of the manifests or stores that another one was made of beside it.
 
     Parameters
     ----------
     sources : sequence of paths
         What it was made of.
     out : path
-        The store.
+        The store or manifest that was made.
     tracks : iterable of str
         Its tracks; findings of others are left out.
     """

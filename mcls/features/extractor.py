@@ -9,7 +9,6 @@ Rows of a track read in chunks differ from those of the track read at once by at
 1e-3 (mfcc) and 1e-4 of the maximum (cqt), because the streaming resampler rounds to float32.
 """
 
-import hashlib
 import math
 import tempfile
 import weakref
@@ -21,6 +20,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from mcls.audio.digests import file_sha1
 from mcls.audio.files import AudioFile, Excerpt
 from mcls.audio.samples import resampled
 from mcls.disk.chain import Step
@@ -228,12 +228,6 @@ class Extractor:
             self.dtype,
             file.faults,
         )
-
-
-def file_sha1(path: str | Path) -> str:
-    """Return the SHA-1 of a file's bytes, in hex."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha1").hexdigest()
 
 
 def _local_rows(

@@ -14,6 +14,7 @@ from mcls.disk.audit_file import (
     Finding,
     across_parts,
     audit_file,
+    carry_findings,
     keep_acknowledged,
     read_findings,
     write_findings,
@@ -169,6 +170,7 @@ def audit(
     ]
     if groups is not None:
         _write_groups(opened, Path(groups), exact, near, overwrite=overwrite)
+        carry_findings([source], groups, opened.track_ids)
     part_of = dict(zip(opened.track_ids, opened.parts, strict=False))
     n_tracks = len(opened.track_ids)
     return Audit(str(source), n_tracks, [*found, *others], part_of, audit_file(source), notes)

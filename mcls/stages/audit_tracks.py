@@ -1,12 +1,12 @@
 """The work of the worker processes of `audit`: decode each track once and measure it."""
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from mcls.audio.digests import SampleDigest
 from mcls.audio.files import AudioFile, read_audio
 from mcls.audio.samples import resampled
 from mcls.audit.copies import AudibleTrack
@@ -52,20 +52,20 @@ def measure_tracks(task: Task) -> list[TrackMeasures]:
 
 def measure(path: Path) -> TrackMeasures:
     """Decode an audio file once and measure it."""
-    total = hashlib.sha1(usedforsecurity=False)
+    total = SampleDigest()
     try:
         with AudioFile(path) as file:
             meter = LevelMeter(file.sr)
 
             def seen() -> Iterator[np.ndarray]:
                 for block in file.blocks():
-                    total.update(np.ascontiguousarray(block, dtype="<f4").tobytes())
+                    total.add(block)
                     meter.add(block)
                     yield block
 
             y = np.concatenate(list(resampled(seen(), file.sr, SR)))
             faults = {**file.faults, **meter.faults()}
-            seconds = meter.n_samples / file.sr
+            seconds = total.n_samples / file.sr
     except (OSError, MclsError) as error:
         return TrackMeasures("", 0.0, NO_LANDMARKS, error=str(error))
     return TrackMeasures(

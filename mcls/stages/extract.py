@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from mcls.audio.digests import file_sha1
 from mcls.audio.faults import FAULTS, fault_notes
 from mcls.audio.files import parse_excerpt
 from mcls.data.label_rules import parse_rules
@@ -26,7 +27,7 @@ from mcls.disk.store import KIND, Store, StoreContents, rows_of
 from mcls.disk.workspace import Workspace
 from mcls.errors import ConfigError, DataError
 from mcls.features.augmentations import let_labels_follow, parse_augmentations
-from mcls.features.extractor import Extractor, file_sha1
+from mcls.features.extractor import Extractor
 from mcls.features.specs import parse_features
 from mcls.options import takes_options
 from mcls.parallel.pool import Pool, Task
