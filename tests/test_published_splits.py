@@ -14,7 +14,9 @@ from mcls.cli.main import cli
 from mcls.data.parts import published_as, split_id
 from mcls.data.published_splits import FOLDER, published_split, published_splits
 from mcls.errors import DataError, FormatError
+from mcls.stages.options import Extraction
 from mcls.stages.same_tracks import refuse_other_splits
+from mcls.stages.track_columns import no_split
 
 SPLITS = published_splits()
 LISTED = [one for one in SPLITS if one.file]
@@ -115,14 +117,34 @@ def test_from_the_folder_to_the_scores(tmp_path, monkeypatch):
         "data prepare gtzan GTZAN gtzan.csv -p partial=true"
     )
     assert f"column 'split' is the published split {said}" in run("data check gtzan.csv")
+    run("data split gtzan.csv --column mine --by none")
     run("extract gtzan.csv mfcc.h5 --feature mfcc --sr 16000 --jobs 1")
     assert f"; {said})" in run("train mfcc.h5 run --model knn --pool meanstd")
     about = json.loads((tmp_path / "run/about.json").read_text())
     assert about["split_name"] == said
     assert f"split {about['split_id']} ({said})" in run("eval run")
     assert json.loads(run("eval run --json"))["split_name"] == said
-    run("data split gtzan.csv --column mine --by none")
-    run("extract gtzan.csv mfcc2.h5 --feature mfcc --sr 16000 --jobs 1 --split mine")
-    assert said not in run("train mfcc2.h5 other --model knn --pool meanstd --split mine")
+    assert said not in run("train mfcc.h5 other --model knn --pool meanstd --split mine")
     result = CliRunner().invoke(cli, ["compare", "run", "other"], prog_name="mcls")
     assert result.exit_code == 1
+
+
+def test_columns_of_parts_are_named_where_there_is_no_split():
+    columns = {
+        "labels": ["rock", "test"],
+        "lee-nam": ["train", ""],
+        "folders": ["train", "Validation"],
+        "fold": ["1", "2"],
+        "empty": ["", ""],
+    }
+    asked = Extraction(split="split")
+    assert no_split(columns, "made one", asked) == (
+        "there is no column 'split': made one; to use one that is there, pass --split lee-nam or "
+        "folders"
+    )
+    assert no_split({"labels": ["a"]}, "made one", asked).endswith("made one")
+
+
+def test_list_shows_the_published_splits():
+    result = CliRunner().invoke(cli, ["list", "datasets", "magnatagatune"])
+    assert "lee-nam           lee-nam   15244/1529/4332   d9025b3913a76314" in result.output

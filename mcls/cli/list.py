@@ -120,6 +120,8 @@ def _entry(entry: Entry, as_json: bool) -> None:
         echo(f"package: {entry.package}")
     for key, value in entry.facts.items():
         echo(f"{key.replace('_', ' ')}: {_text(value)}")
+    if entry.family == "datasets":
+        _published_splits(entry.name)
     if not entry.settings:
         echo("no settings")
         return
@@ -131,6 +133,21 @@ def _entry(entry: Entry, as_json: bool) -> None:
     show_table(["setting", "default", "type", "meaning"], rows, left=4)
     if entry.family == "nets":
         _layers(entry)
+
+
+def _published_splits(dataset: str) -> None:
+    """Show the published splits of a dataset that mcls recognises."""
+    from mcls.data.published_splits import published_splits
+
+    rows = [
+        [one.name, one.column, "/".join(map(str, one.tracks.values())), one.id, one.licence]
+        for one in published_splits()
+        if one.dataset == dataset
+    ]
+    if rows:
+        echo()
+        columns = ["published split", "column", "tracks", "split id", "licence of the list"]
+        show_table(columns, rows, left=len(columns))
 
 
 def _compare_nets(family: str | None, name: str | None, as_json: bool) -> None:

@@ -68,13 +68,11 @@ def prepare(
 def _published(name: str, manifest: Manifest) -> list[str]:
     """Say which columns are published splits, and with which digest."""
     notes = []
-    for one in published_splits():
-        if one.dataset == name and one.column in manifest.columns:
-            cells = manifest.column(one.column)
-            found = published_as(one.column, manifest.track_ids, cells)
-            if not found:
-                n_tracks = sum(map(bool, cells))
-                found = f"{n_tracks} of the {one.n_tracks} tracks of {one.name}"
+    for column in dict.fromkeys(one.column for one in published_splits() if one.dataset == name):
+        if column in manifest.columns:
+            cells = manifest.column(column)
+            found = published_as(column, manifest.track_ids, cells)
             identifier = split_id(manifest.track_ids, cells)
-            notes.append(f"column {one.column!r}: {found} (split id {identifier})")
+            said = found or f"not the whole published split: {sum(map(bool, cells))} tracks"
+            notes.append(f"column {column!r}: {said} (split id {identifier})")
     return notes

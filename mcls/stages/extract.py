@@ -44,7 +44,7 @@ from mcls.stages.extract_tracks import Item, compute_shard, shares
 from mcls.stages.label_notes import copied_label_notes, dropped_notes, move_labels, said_changes
 from mcls.stages.options import Extraction
 from mcls.stages.store_tracks import groups_across_parts, refuse_several_rates
-from mcls.stages.track_columns import complete_columns
+from mcls.stages.track_columns import complete_columns, no_split
 
 
 @dataclass(frozen=True)
@@ -276,7 +276,7 @@ def _columns(
         )
     split_note = complete_columns(columns, manifest, old, extraction)
     if split_note:
-        notes.append(f"there is no column {extraction.split!r}: {split_note}")
+        notes.append(no_split(columns, split_note, extraction))
     per_track = {
         name: dict(zip(manifest.track_ids, values, strict=True)) for name, values in columns.items()
     }

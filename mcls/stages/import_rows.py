@@ -22,7 +22,7 @@ from mcls.options import takes_options
 from mcls.parallel.progress import Progress
 from mcls.settings import digest, parse_pairs
 from mcls.stages.options import SplitReading
-from mcls.stages.track_columns import complete_columns
+from mcls.stages.track_columns import complete_columns, no_split
 
 
 @dataclass(frozen=True)
@@ -227,7 +227,7 @@ def _contents(
     notes = list(manifest.notes)
     split_note = complete_columns(columns, manifest, None, asked)
     if split_note:
-        notes.append(f"there is no column {asked.split!r}: {split_note}")
+        notes.append(no_split(columns, split_note, asked))
     place = {track_id: i for i, track_id in enumerate(manifest.track_ids)}
     kept = [place[track_id] for track_id in measured]
     tracks: dict[str, Any] = {name: [cells[i] for i in kept] for name, cells in columns.items()}

@@ -1,5 +1,6 @@
 """The columns of a new store: those of the manifest, with labels in one form and a split."""
 
+from mcls.data.split_cells import PARTS, usual_part
 from mcls.data.splits import make_parts
 from mcls.disk.labels import parse_labels
 from mcls.disk.manifest import Manifest
@@ -35,6 +36,17 @@ def complete_columns(
         return ""
     columns["split"], note = _made_split(manifest, columns, old, asked)
     return note
+
+
+def no_split(columns: dict[str, list[str]], split_note: str, asked: SplitReading) -> str:
+    """Say what was done for want of a split, and which other columns hold parts."""
+    parts_in = {
+        name: {usual_part(cell) for cell in set(cells)} - {""} for name, cells in columns.items()
+    }
+    others = [name for name, parts in parts_in.items() if name != "split" and parts]
+    others = [name for name in others if parts_in[name] <= set(PARTS)]
+    hint = f"; to use one that is there, pass --split {' or '.join(others)}" if others else ""
+    return f"there is no column {asked.split!r}: {split_note}{hint}"
 
 
 def _made_split(
