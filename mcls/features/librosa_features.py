@@ -5,13 +5,13 @@ class says which function of ``librosa.feature`` it is equal to.
 """
 
 from abc import abstractmethod
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 
 from mcls.features.chroma import PITCHES, Chroma
 from mcls.features.cqt import CQT
-from mcls.features.feature import check, over_largest
+from mcls.features.feature import Feature, check, over_largest
 from mcls.features.signal import Signal, window_of
 from mcls.features.spectrogram import FramedFeature
 from mcls.registry import register
@@ -436,16 +436,26 @@ _STEPS = (0.4, 0.2, 0.1, 0.05)
 
 
 @register("features", "tonnetz")
-class Tonnetz(Chroma):
+class Tonnetz(Feature):
     """Tonal centroids: the place of a chroma in the circles of fifths and of thirds.
+
+    Parameters
+    ----------
+    chroma : {'cqt', 'cens', 'stft'}
+        Chroma that are placed: chroma-cqt (as in librosa), chroma-cens (as in FMA) or chroma.
+    hop_length : int
+        Samples from frame to frame.
+    bins_per_octave : int
+        Bins of the constant-Q transform per octave, with chroma=cqt or cens; a multiple of 12.
+    n_fft : int
+        Frame length in samples, with chroma=stft.
 
     References
     ----------
     Harte, Sandler & Gasser (2006), Detecting harmonic change in musical audio; equal to
-    ``librosa.feature.tonnetz(chroma=...)`` of the feature `chroma`.
+    ``librosa.feature.tonnetz`` with ``tuning=0``.
 
-    Differs from librosa: chroma of the short-time Fourier transform; librosa's default is the
-    constant-Q transform of the harmonic part of the audio.
+    Differs from librosa: the tuning is not estimated from the track.
     """
 
     unit: ClassVar[str] = "value"
@@ -454,30 +464,31 @@ class Tonnetz(Chroma):
         self,
         sr: int,
         *,
-        tuning: float = 0.0,
-        n_fft: int = 2048,
+        chroma: Literal["cqt", "cens", "stft"] = "cqt",
         hop_length: int = 512,
-        win_length: int | None = None,
-        window: str = "hann",
-        center: bool = True,
+        bins_per_octave: int = 36,
+        n_fft: int = 2048,
         delta: int = 0,
     ) -> None:
-        super().__init__(
-            sr,
-            tuning=tuning,
-            n_fft=n_fft,
-            hop_length=hop_length,
-            win_length=win_length,
-            window=window,
-            center=center,
-            delta=delta,
-        )
-        self.n_local = self.n_static = 6
+        check("tonnetz", delta=(delta in (0, 1, 2), f"must be 0, 1 or 2, not {delta}"))
+        self.chroma: Feature
+        if chroma == "stft":
+            self.chroma = Chroma(sr, hop_length=hop_length, n_fft=n_fft)
+        else:
+            kind = ChromaCqt if chroma == "cqt" else ChromaCens
+            self.chroma = kind(sr, hop_length=hop_length, bins_per_octave=bins_per_octave)
+        self.sr, self.hop_length, self.delta = sr, hop_length, delta
+        self.margin, self.reach = self.chroma.margin, self.chroma.reach
+        self.n_local, self.n_static = self.chroma.n_local, 6
         self.names = ("fifths x", "fifths y", "minor x", "minor y", "major x", "major y")
 
     def local(self, signal: Signal) -> np.ndarray:
+        """Return what the chroma are made of, ``(n_frames, 12)``."""
+        return self.chroma.local(signal)
+
+    def finish(self, rows: np.ndarray, peak: float) -> np.ndarray:
         """Return the tonal centroids, ``(n_frames, 6)``."""
         from librosa import feature
 
-        chroma = super().local(signal).T
+        chroma = self.chroma.finish(rows, peak).T
         return np.ascontiguousarray(feature.tonnetz(chroma=chroma, sr=self.sr).T, np.float32)
