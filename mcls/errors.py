@@ -24,6 +24,17 @@ class ConfigError(MclsError, ValueError):
     """A setting is unknown, out of range or at odds with another."""
 
 
+def missing_extra(what: str, packages: str, extra: str) -> ConfigError:
+    """Return the error that says which packages are missing and what to install.
+
+    Examples
+    --------
+    >>> print(missing_extra("mcls tune", "optuna", "tune"))
+    mcls tune needs optuna: pip install 'mcls[tune]'
+    """
+    return ConfigError(f"{what} needs {packages}: pip install 'mcls[{extra}]'")
+
+
 def suggest(word: str, known: Iterable[str]) -> str:
     """Suggest the known word that is closest to a misspelt one, or else list all of them.
 

@@ -8,7 +8,7 @@ import click
 from mcls.cli.messages import say
 from mcls.cli.options import FILE
 from mcls.cli.progress import progress_bar
-from mcls.errors import ConfigError
+from mcls.errors import missing_extra
 
 #: What the server needs beyond the packages that mcls always has.
 _NEEDED = ("fastapi", "fastapi_offline", "python_multipart", "uvicorn")
@@ -71,7 +71,7 @@ def command(
       curl -F file=@song.mp3 http://127.0.0.1:8000/predict
     """
     if missing := [name for name in _NEEDED if find_spec(name) is None]:
-        raise ConfigError(f"mcls serve needs {', '.join(missing)}; run pip install 'mcls[serve]'")
+        raise missing_extra("mcls serve", ", ".join(missing), "serve")
     from mcls.serve.scoring import Limits
     from mcls.serve.server import serve
 

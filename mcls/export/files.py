@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from mcls.errors import ConfigError, MclsError
+from mcls.errors import MclsError, missing_extra
 from mcls.export.any_length import of_any_length
 
 #: Name of the metadata in a file, which is JSON.
@@ -40,10 +40,7 @@ def check_installed() -> None:
     """
     missing = [name for name in _REQUIRED if importlib.util.find_spec(name) is None]
     if missing:
-        raise ConfigError(
-            f"exporting to ONNX needs {' and '.join(missing)}; run pip install 'mcls[export]', or "
-            "export to a .pt2 file, which needs only torch"
-        )
+        raise missing_extra("exporting to ONNX", " and ".join(missing), "export")
 
 
 def trace(graph: nn.Module, example: torch.Tensor, free: DynamicAxes) -> Any:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
-from mcls.errors import ConfigError
+from mcls.errors import missing_extra
 from mcls.explain.backprop_page import MARK
 from mcls.report.charts import CONFIG, Spec
 
@@ -24,9 +24,7 @@ def check_extra() -> None:
         import jinja2
         import vl_convert
     except ImportError as error:
-        raise ConfigError(
-            f"a report needs {error.name}, which is not installed: pip install 'mcls[report]'"
-        ) from error
+        raise missing_extra("mcls report", str(error.name), "report") from error
     del jinja2, vl_convert
 
 

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from mcls.disk.workspace import Workspace
-from mcls.errors import ConfigError, DataError, MclsError
+from mcls.errors import ConfigError, DataError, MclsError, missing_extra
 from mcls.settings import canonical
 from mcls.tuning.score import Report
 from mcls.tuning.space import Parameter, values_of
@@ -285,6 +285,6 @@ def need_optuna() -> Any:
     try:
         import optuna
     except ImportError as error:
-        raise ConfigError("mcls tune needs optuna: pip install 'mcls[tune]'") from error
+        raise missing_extra("mcls tune", "optuna", "tune") from error
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     return optuna
