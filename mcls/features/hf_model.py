@@ -24,18 +24,17 @@ class HfModel(LocalModel):
     path : str
         The folder that save_pretrained wrote: configurations and safetensors.
     layer : int or None
-        Hidden layer, as in hidden_states: 0 is the input of the first block, -1 the last.
+        Number of a hidden layer: 0 is the input of the first block, -1 the last.
     output : str or None
-        Output of the model instead of a layer, such as pooler_output; none: the first, which is
-        last_hidden_state.
+        Output of the model instead of a layer, such as pooler_output; none: the first.
     window : float or None
-        Length of a window in seconds; none: the length for which the model pads its input.
+        Length of a window in seconds; none: the length that the model pads to.
     hop : float or None
         Seconds from window to window; none: the length of a window.
     device : {'auto', 'cpu', 'cuda'}
         Device to compute on; auto: CUDA where there is a device, else the CPU.
     sha256 : str or None
-        SHA-256 of the files of the folder, filled in by extraction; other files are refused.
+        SHA-256 of the model, filled in by extraction; another one is refused.
 
     Notes
     -----

@@ -442,11 +442,11 @@ class Tonnetz(Feature):
     Parameters
     ----------
     chroma : {'cqt', 'cens', 'stft'}
-        Chroma that are placed: chroma-cqt (as in librosa), chroma-cens (as in FMA) or chroma.
+        Chroma: chroma-cqt (as in librosa), chroma-cens (as in FMA) or chroma.
     hop_length : int
         Samples from frame to frame.
     bins_per_octave : int
-        Bins of the constant-Q transform per octave, with chroma=cqt or cens; a multiple of 12.
+        Bins per octave, with chroma=cqt or cens; a multiple of 12.
     n_fft : int
         Frame length in samples, with chroma=stft.
 

@@ -31,8 +31,8 @@ class TorchModel(LocalModel):
     hop : float or None
         Seconds from window to window; none: the length of a window.
     axes : int or None
-        Axes of the input of a TorchScript file, which does not say them: 1 (samples),
-        2 (batch, samples) or 3 (batch, 1, samples); none: 2.
+        Axes of the input of a TorchScript file, which does not say them; none: 2. They are
+        (samples), (batch, samples) or (batch, 1, samples).
     device : {'auto', 'cpu', 'cuda'}
         Device to compute on; auto: CUDA where there is a device, else the CPU.
     sha256 : str or None
