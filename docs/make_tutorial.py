@@ -30,7 +30,8 @@ _TIME = re.compile(r"\bin (?:[\d.]+ (?:h|min|s)\b ?)+")
 
 def pages() -> list[Path]:
     """Return the pages whose blocks are run."""
-    return sorted(DOCS.glob("tutorial/[0-9][0-9]-*.md")) + sorted(DOCS.glob("howto/[a-z]*.md"))
+    howto = sorted(path for path in DOCS.glob("howto/*.md") if path.name != "index.md")
+    return sorted(DOCS.glob("tutorial/[0-9][0-9]-*.md")) + howto
 
 
 def run_page(page: Page, folder: Path) -> Iterator[tuple[Block, Snippet, str]]:
