@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from dataset_folders import GENRES, make_esc10, make_gtzan, touch
 
 from mcls.cli.main import cli
+from mcls.data.parts import published_as
 from mcls.data.prepare import prepare
 from mcls.disk.manifest import Manifest, read_manifest
 from mcls.errors import ConfigError, DataError
@@ -199,6 +200,9 @@ def test_real_folders(real_data, name, n_tracks, n_labels, n_groups):
     assert len(manifest.labels().names) == n_labels
     assert len(set(manifest.column("group"))) == n_groups
     assert manifest.notes == []
+    if name == "esc10":
+        said = published_as("fold", manifest.track_ids, manifest.column("fold"))
+        assert said == "official-folds of esc10, as published"
     if name == "philharmonia":
         assert len(manifest.labels("tags").names) == 36
 

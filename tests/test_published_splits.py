@@ -58,6 +58,10 @@ def test_lee_nam_is_the_list_of_its_authors(real_data):
         text = gzip.decompress((real_data / "splits/mtat" / f"{part}.txt.gz").read_bytes())
         names = [line.removesuffix(".npy") for line in text.decode().splitlines()]
         assert [name for name, its in part_of.items() if its == part] == names
+    whole = published_split("magnatagatune", "folders")
+    listed = published_split("magnatagatune", "lee-nam")
+    assert whole.n_tracks == 25863 - 3
+    assert all(listed.tracks[part] < n for part, n in whole.tracks.items())
     folders = {
         part: {name[0] for name, its in part_of.items() if its == part}
         for part in ["train", "valid", "test"]

@@ -53,13 +53,14 @@ def prepare(
     """Write the manifest of a known dataset.
 
     DATASET is a name from `mcls list datasets`, ROOT the folder with its
-    audio, OUT.csv the manifest to write. Missing files are an error that
-    names them; -p partial=true leaves them out instead.
+    audio, OUT.csv the manifest to write. Nothing is downloaded. Missing
+    files are an error that names them; -p partial=true leaves them out
+    instead. The manifest has a column for each published split.
 
     \b
     Example:
       mcls data prepare esc10 ESC-10/ esc10.csv
-      mcls data prepare gtzan GTZAN/ gtzan.csv -p split_lists=lists/
+      mcls data prepare fma FMA/ fma.csv -p subset=medium
     """
     from mcls.data.prepare import prepare as prepare_dataset
     from mcls.settings import parse_pairs

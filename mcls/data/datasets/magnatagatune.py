@@ -6,13 +6,15 @@ the MP3 files are empty, and are left out by name.
 
 Two splits are in use, and scores on one cannot be compared with scores on the other:
 
-``lee-nam``
-    15244/1529/4332 clips that have one of the 50 most frequent tags; the list comes with mcls.
 ``folders``
-    All clips, those without a tag too: the folders 0 to b for training, c for validation, d to f
-    for the test.
+    18706/1825/5329 clips, those without a tag too: the folders 0 to b for training, c for
+    validation, d to f for the test. It leaves out the three broken files.
+``lee-nam``
+    15244/1529/4332 clips: those of ``folders`` that have one of the 50 most frequent tags.
 
 In both, the clips of a piece are in one part, which the group says; many artists are in several.
+The names of all clips, and that lee-nam is this part of folders, were read from the lists of
+https://github.com/jordipons/musicnn-training.
 
 References
 ----------
@@ -50,7 +52,7 @@ _PART_OF_FOLDER = {"c": "valid", "d": "test", "e": "test", "f": "test"}
     task="tags",
     tracks=25863,
     labels=188,
-    splits="lee-nam: 15244/1529/4332 (Lee & Nam 2017); folders: 0-b/c/d-f of all clips",
+    splits="lee-nam: 15244/1529/4332, clips with a top-50 tag; folders: 18706/1825/5329, all clips",
     paper="Law et al. 2009",
     audio_licence="CC BY-NC-SA 1.0",
     metadata_licence="not stated; MIT (lists)",
