@@ -65,11 +65,35 @@ def test_the_difference_of_aucs_is_that_of_delong(rng) -> None:
             for x in (one, other)
         ]
         gap = won[0] - won[1]
-        n_with, n_without = gap.shape
-        placements[truth[:, j], j] = (gap.mean(axis=1) - gap.mean()) / n_with
-        placements[~truth[:, j], j] = (gap.mean(axis=0) - gap.mean()) / n_without
+        for rows, some in ((truth[:, j], gap.mean(axis=1)), (~truth[:, j], gap.mean(axis=0))):
+            placements[rows, j] = (some - gap.mean()) / np.sqrt(len(some) * (len(some) - 1))
     error = np.sqrt(np.square(placements.mean(axis=1)).sum())
-    assert (found.high - found.low) / 2 == pytest.approx(1.97 * error, rel=0.03)
+    measures = measured(one, "auc").minus(measured(other, "auc"))
+    assert measures.given_labels().spread_main().variance == pytest.approx(error**2)
+    assert (found.high - found.low) / 2 == pytest.approx(1.97 * error, rel=0.01)
+
+
+@pytest.mark.parametrize("metric", ["auc", "ap"])
+def test_the_variance_is_right_where_labels_are_rare(metric: str) -> None:
+    """Three tracks per label: over many test sets, it is that of the differences."""
+    rng = np.random.default_rng(0)
+    gaps, variances, inside = [], [], []
+    truth = np.zeros((100, 15), dtype=bool)
+    truth[np.arange(45), np.arange(45) % 15] = True
+    names = [str(i) for i in range(100)]
+    for _ in range(150):
+        both = [
+            Predictions(names, names, names, names[:15], truth, scores + truth, True)
+            for scores in rng.normal(size=(2, 100, 15))
+        ]
+        found = difference(*(measured(one, metric) for one in both), 100)
+        one, other = (measured(some, metric) for some in both)
+        variances.append(one.minus(other).given_labels().spread_main().variance)
+        gaps.append(found.value)
+        inside.append(found.low <= 0 <= found.high)
+    # the variance of 150 draws has a standard error of 12 %
+    assert np.mean(variances) == pytest.approx(np.var(gaps), rel=0.3)
+    assert 0.9 <= np.mean(inside) <= 0.99
 
 
 def test_mcnemar_is_the_exact_binomial_test(rng) -> None:

@@ -9,7 +9,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mcls.evaluation.jackknife import Spread, interval, label_spread, macro_spread, micro_spread
+from mcls.evaluation.jackknife import (
+    Spread,
+    given_labels,
+    interval,
+    label_spread,
+    macro_spread,
+    micro_spread,
+)
 from mcls.evaluation.results import Estimate, MetricResult
 from mcls.registry import Entry
 
@@ -129,6 +136,12 @@ class Measured:
             influences=_difference(one.influences, two.influences),
             influences_micro=_difference(one.influences_micro, two.influences_micro),
         )
+
+    def given_labels(self) -> "Measured":
+        """Return the metric for test sets in which as many tracks have each label."""
+        if self.influences is None or self.having is None:
+            return self
+        return replace(self, influences=given_labels(self.influences, self.having))
 
     def _headline_is_macro(self) -> bool:
         return bool(self.entry.facts["headline"] == "macro")

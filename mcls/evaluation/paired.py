@@ -3,7 +3,9 @@
 The same tracks are left out of both (`mcls.evaluation.jackknife`), so what makes a track hard for
 both does not blur their difference. The variance is enlarged as if the runs differed on two tracks
 more, as Agresti and Min [4]_ do it; otherwise few tracks on which they differ look too sure. Groups
-of tracks differ by more than all or nothing, so nothing is added for them.
+of tracks differ by more than all or nothing, and so do ranks, so nothing is added for them. Where
+tracks are ranked (AUC, AP), those with a label and those without it are two samples, because few
+may have it (`mcls.evaluation.jackknife.given_labels`).
 
 Runs that were trained with several seeds are compared by their means over the seeds. Their
 difference varies with the test tracks and with the seeds; both variances add up, and the degrees of
@@ -87,15 +89,20 @@ def difference(
         None if the metric cannot be computed.
     """
     gap = one.minus(other)
-    if gap.value is None:
+    value = gap.value
+    if value is None:
         return None
+    facts = one.entry.facts
+    ranks = bool(facts.get("ranks_tracks"))
+    if ranks and not gap.grouped:
+        gap = gap.given_labels()
     spread = gap.spread_main()
     if spread is None:
-        return Difference(gap.value)
-    facts = one.entry.facts
-    if not (facts.get("unbounded") or facts.get("regression") or gap.grouped):
+        return Difference(value)
+    varies = ranks and spread.variance > 0
+    if not (varies or facts.get("unbounded") or facts.get("regression") or gap.grouped):
         spread = replace(spread, variance=spread.variance + _MORE / spread.n**2)
-    return _judged(gap.value, spread, n_units, [_of_mean(values) for values in seeds])
+    return _judged(value, spread, n_units, [_of_mean(values) for values in seeds])
 
 
 def _of_mean(values: Sequence[float]) -> Spread:
