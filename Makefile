@@ -7,20 +7,23 @@ MCLS   := $(BIN)/mcls
 DATA   ?= ../shared/data
 JOBS   ?= 2
 
-# One target per dataset and recipe. Datasets in FOLDED are cross-validated over the column `fold`;
-# philharmonia has fixed parts, and is run for its instruments and for its tags.
-RECIPES := $(basename $(notdir $(wildcard pipelines/*.toml)))
-FOLDED  := esc10 mridangam fsdd
-TARGETS := $(foreach d,$(FOLDED) philharmonia philharmonia-tags,$(addprefix $(d)-,$(RECIPES)))
+# Each dataset with its column of folds or parts. make DATASET-RECIPE prepares the dataset in DATA/DATASET, extracts
+# the features of the recipe and runs it; on the dataset of its paper, with the split of its paper.
+RECIPES  := $(basename $(notdir $(wildcard pipelines/*.toml)))
+DATASETS := esc10=fold esc50=fold urbansound8k=fold fsdd=fold mridangam=fold philharmonia=split \
+            gtzan=split ballroom=fold extended-ballroom=fold ismir04=split homburg=fold fma=split \
+            magnatagatune=lee-nam mtg-jamendo=split-0 cal500=fold
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all fuzz kills lint docs site tutorial dictionaries nets zoo pretraining clean $(TARGETS)
+.PHONY: help install demo test test-all fuzz kills lint docs site tutorial dictionaries nets zoo pretraining clean
 
 help: ## List the targets
 	@grep -hE '^[a-zA-Z0-9_%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 28
 	@echo
-	@echo 'Run a recipe on the recordings in DATA=$(DATA) with JOBS=$(JOBS) processes; the run is written to runs/:'
-	@printf '  make %s\n' $(TARGETS)
+	@echo 'Run a recipe on the dataset in DATA/DATASET with JOBS processes; the run is written to runs/DATASET-RECIPE:'
+	@echo '  make DATASET-RECIPE DATA=$(DATA) JOBS=$(JOBS)'
+	@printf '\nDatasets:'; printf ' %s' $(foreach d,$(DATASETS),$(firstword $(subst =, ,$(d)))) philharmonia-tags
+	@printf '\nRecipes:'; printf ' %s' $(RECIPES); echo
 
 install: $(VENV)/.installed ## Create .venv and install mcls into it
 
@@ -63,25 +66,22 @@ site: install ## Build the documentation as a site, build/site/start.html
 tutorial: install ## Run the tutorial and the how-to pages, and write what they print into them
 	$(BIN)/python docs/make_tutorial.py
 
-# Write the manifest, extract the features of the recipe, then run the recipe once per fold or from train to test.
+# Kept, as several recipes read it.
+.PRECIOUS: build/%.csv
 build/%.csv: | install
 	@mkdir -p build
 	$(MCLS) data prepare $* $(DATA)/$* $@
 
-define on_folds
-$(1)-$(2): build/$(1).csv
-	$$(MCLS) -c pipelines/$(2).toml extract $$< build/$(1)-$(2).h5 --split fold --jobs $$(JOBS)
-	$$(MCLS) cv pipelines/$(2).toml build/$(1)-$(2).h5 runs/$(1)-$(2) --split fold
+# Arguments: the name in the target, the dataset, its split and its labels.
+define on_dataset
+$(1)-%: build/$(2).csv pipelines/%.toml
+	$$(MCLS) -c pipelines/$$*.toml extract $$< build/$(2)-$$*.h5 --split $(3) --jobs $$(JOBS)
+	$$(MCLS) cv pipelines/$$*.toml build/$(2)-$$*.h5 runs/$$@ $$(if $$(call has_own,$$*,$(2)),,--split $(3) --labels $(4))
 endef
-$(foreach d,$(FOLDED),$(foreach r,$(RECIPES),$(eval $(call on_folds,$(d),$(r)))))
-
-define on_parts
-$(1)$(3)-$(2): build/$(1).csv
-	$$(MCLS) -c pipelines/$(2).toml extract $$< build/$(1)-$(2).h5 --jobs $$(JOBS)
-	$$(MCLS) cv pipelines/$(2).toml build/$(1)-$(2).h5 runs/$(1)$(3)-$(2) --split split --labels $(4)
-endef
-$(foreach r,$(RECIPES),$(eval $(call on_parts,philharmonia,$(r),,labels)))
-$(foreach r,$(RECIPES),$(eval $(call on_parts,philharmonia,$(r),-tags,tags)))
+has_own = $(and $(shell grep -x 'dataset = "$(2)"' pipelines/$(1).toml),$(shell grep ^split pipelines/$(1).toml))
+of = $(word $(1),$(subst =, ,$(2)))
+$(foreach d,$(DATASETS),$(eval $(call on_dataset,$(call of,1,$(d)),$(call of,1,$(d)),$(call of,2,$(d)),labels)))
+$(eval $(call on_dataset,philharmonia-tags,philharmonia,split,tags))
 
 dictionaries: install ## Rebuild docs/results/dictionaries-table.md (an hour or two)
 	@mkdir -p build
