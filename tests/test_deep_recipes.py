@@ -6,14 +6,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from click.testing import CliRunner
 
 import mcls
+from mcls.cli.main import cli
 from mcls.disk.dictionary import read_dictionary
+from mcls.disk.installed_recipes import recipe_names, recipe_path
 from mcls.disk.predictions import read_predictions
 from mcls.disk.recipe import read_recipe, table_of, tables_of
 from mcls.disk.run import open_run
 from mcls.disk.store import Store
 from mcls.errors import DataError
+from mcls.registry import find_in
+from mcls.stages.recipe_features import extraction_of
 
 PIPELINES = Path(__file__).parents[1] / "pipelines"
 RECIPES = (
@@ -117,6 +122,64 @@ def test_a_recipe_runs_and_learns_from_train_tracks_alone(name, store_of, tmp_pa
         n_dictionaries = len(tables_of(recipe, "learn-dict"))
         assert len(runs) == len(tables_of(recipe, "train"))
         assert len([p for p in folder.glob("*.h5") if p.name != "chain.h5"]) == n_dictionaries
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in recipe_names() if name not in RECIPES])
+def test_every_other_recipe_runs_on_tones(name, manifest, tmp_path):
+    """With the segments, rates and excerpts of the recipe; fewer units, rows and epochs."""
+    recipe = dict(read_recipe(name))
+    asked = extraction_of(recipe)
+    mcls.extract(manifest, tmp_path / "s.h5", split="fold", **asked)
+    for command in ("learn-dict", "train"):
+        recipe[command] = [_tiny(table) for table in tables_of(recipe, command)]
+    done = mcls.cross_validate(
+        recipe, tmp_path / "s.h5", tmp_path / "cv", split="fold", labels="labels", valid=0.25
+    )
+    assert np.isfinite(read_predictions(done.path / "predictions.csv").scores).all()
+
+
+def _tiny(table):
+    table = {**table}
+    if "epochs" in table:
+        table |= {"epochs": 1, "device": "cpu"}
+        given = [param for param in table.get("param", []) if not param.startswith("width=")]
+        narrow = "width" in find_in(("nets",), table["model"]).settings
+        table["param"] = [*map(_small_param, given), *(["width=0.05"] if narrow else [])]
+        return table
+    small = {"size": 12, "rows": 500, "segment": 0.1}
+    table |= {key: value for key, value in small.items() if key in table}
+    table["param"] = [*map(_small_param, table.get("param", []))]
+    return table
+
+
+def test_a_recipe_brings_the_split_of_its_paper(manifest, tmp_path, monkeypatch):
+    """`mcls cv dieleman-full` reads the column `folders`, as its table [cv] says."""
+    monkeypatch.chdir(tmp_path)
+    lines = manifest.read_text().replace("fold,group", "folders,group").splitlines()
+    parts = ["train", "valid", "test"]
+    lines[1:] = [re.sub(r",(\d),", lambda fold: f",{parts[int(fold[1])]},", x) for x in lines[1:]]
+    lines = [line.replace(",low,", ",low|deep,") for line in lines]
+    (manifest.parent / "parts.csv").write_text("\n".join(lines))
+    text = recipe_path("dieleman-full").read_text().replace("epochs = 600", "epochs = 1")
+    Path("mine.toml").write_text(text)
+    for words in (
+        [
+            "-c",
+            "mine.toml",
+            "extract",
+            manifest.parent / "parts.csv",
+            "mel.h5",
+            "--split",
+            "folders",
+        ],
+        ["cv", "mine.toml", "mel.h5", "run"],
+    ):
+        result = CliRunner().invoke(cli, [*map(str, words)])
+        assert result.exit_code == 0, result.output
+    about = open_run(Path("run/fold-test")).about
+    assert about["multi_label"]
+    assert about["summary"]["split"].startswith("folders: 8 train, 8 valid, 8 test")
 
 
 def test_first_layers_that_have_seen_the_fold_are_refused(store_of, tmp_path):

@@ -5,25 +5,30 @@ import pytest
 import soundfile
 
 import mcls
-from mcls.disk.installed_recipes import recipe_names
+from mcls.disk.installed_recipes import about_recipe, recipe_names
 from mcls.disk.recipe import read_recipe, table_of, tables_of
 from mcls.disk.run import open_run
 from mcls.disk.store import Store
 from mcls.disk.tensors import read_tensors
 from mcls.errors import ConfigError
-from mcls.recipes import RowSize, dry_run
+from mcls.recipes import RowSize, dry_run, gpu_hours
 from mcls.training.read_net import read_net
 
 
 @pytest.mark.parametrize("name", recipe_names())
 def test_every_recipe_is_sized(name):
-    recipe = read_recipe(name)
-    found = dry_run(recipe, n_labels=50)
+    recipe, about = read_recipe(name), about_recipe(name)
+    found = dry_run(recipe, n_labels=about.labels or 10, seconds=about.seconds)
     assert found[-1].command == "train"
     assert not found[-1].out
     n_tables = sum(len(tables_of(recipe, one)) for one in ("learn-dict", "encode", "train"))
     inside = [one for one in tables_of(recipe, "encode") if "out" not in one]
     assert len([one for one in found if one.command != "extract"]) == n_tables - len(inside)
+    if about.gpu:
+        assert "estimate" in about.gpu
+        number, unit = about.gpu.split()[:2]
+        said = float(number) / {"h": 1, "min": 60}[unit]
+        assert said == pytest.approx(gpu_hours(found, about.tracks), rel=0.1, abs=0.17)
 
 
 def test_sizes_are_those_of_the_commands(tmp_path):

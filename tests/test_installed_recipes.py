@@ -1,6 +1,7 @@
 """The recipes that come with mcls are found by their names, listed, shown and copied."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,13 @@ from mcls.disk.recipe import read_recipe
 from mcls.errors import ConfigError
 
 PIPELINES = Path(__file__).parents[1] / "pipelines"
+
+#: Published figures that were read where they were published, or in the code of the authors.
+FIGURES = {
+    *(".894", ".852", ".890", ".8861", ".3413", ".9026", ".3819", ".9069", ".3844", ".8928"),
+    *(".3538", ".9129", ".4614", ".8662", ".849", ".888", ".737", ".843", ".834", ".884"),
+    *(".886", ".344", ".891", ".349"),
+}
 
 
 def run_mcls(*args):
@@ -32,6 +40,12 @@ def test_a_recipe_says_what_it_is_of(name):
     if about.needs == "GPU":
         assert name.endswith("-full")
     assert about.paper or name == "mfcc-stats-svm"
+    assert {*re.findall(r"\.\d+", about.published)} <= FIGURES
+    if name.endswith("-full"):
+        assert about.dataset
+        assert about.protocol
+        assert about.differs
+        assert about.labels
 
 
 def test_a_path_comes_before_a_name(tmp_path, monkeypatch):

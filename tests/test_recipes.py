@@ -22,7 +22,7 @@ from mcls.training.options import Training
 
 PIPELINES = Path(__file__).parents[1] / "pipelines"
 NAMES = sorted(path.stem for path in PIPELINES.glob("*.toml"))
-#: Parameters at the published size, for the labels of the publication. AlexNet and ResNet-18 are
+#: Parameters at the published size, for the labels of the publication. AlexNet and others are
 #: torchvision's of 1000 classes (with the towers of the paper, 60,965,224 and 11,689,512) less the
 #: weights of two colours; musicnn has the 787 thousand of its authors; crnn has the published
 #: 396,786 with torch's second biases and the input norm over bands, as in test_nets_sizes.py, where
@@ -31,11 +31,22 @@ FULL = {
     "alexnet": 60_965_224 - 2 * 11 * 11 * 96,
     "cnn1d": 8_607_016,
     "crnn": 396_786 + 2 * 3 * 32 - 2 * 1440 + 2 * 96,
+    "dieleman": 66_784,
+    "fcn3": 2560 + 512 + 1_770_240 + 1536 + 14_157_824 + 4096 + 102_450,
     "fcn4": 17_365_938,
     "fcn5": 25_183_026,
     "musicnn": 787_159,
+    "pons-blackbox": 3104 + 3_270_600 + 1608,
+    "pons-frequency": 1056 + 2312,
+    "pons-onet-pnet": 5600 + 6008,
+    "pons-time": 1952 + 5384,
+    "pons-timbre": 74_526,
     "resnet18": 11_689_512 - 2 * 7 * 7 * 64,
     "samplecnn": 1_869_874,
+    "short-chunk": 3_687_348,
+    "short-chunk-res": 12_104_244,
+    "vgg-pons": 605_748,
+    "vgg16": 138_357_544 + 2 * 4224 - 2 * 3 * 3 * 64,
 }
 
 

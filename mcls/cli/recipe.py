@@ -42,12 +42,12 @@ def command() -> None:
 @click.option(
     "--seconds",
     type=click.FloatRange(0, min_open=True),
-    default=30.0,
-    show_default=True,
-    help="Length of a track in seconds, if the recipe takes no excerpt.",
+    help="Length of a track in seconds (default: the paper's).",
 )
 @json_option
-def show(recipe: Path, toml: bool, labels: int | None, seconds: float, as_json: bool) -> None:
+def show(
+    recipe: Path, toml: bool, labels: int | None, seconds: float | None, as_json: bool
+) -> None:
     """Say what a recipe is of, and size all of its tables.
 
     This is a dry run: every option is checked, and the rows, parameters and
@@ -68,8 +68,8 @@ def show(recipe: Path, toml: bool, labels: int | None, seconds: float, as_json: 
         echo(*recipe.read_text(encoding="utf-8").splitlines())
         return
     about, tables = about_recipe(recipe), read_recipe(recipe)
-    n_labels = labels or about.labels or 10
-    found = dry_run(tables, n_labels=n_labels, seconds=seconds)
+    n_labels, length = labels or about.labels or 10, seconds or about.seconds
+    found = dry_run(tables, n_labels=n_labels, seconds=length)
     if as_json:
         echo_json({"about": asdict(about), "tables": [asdict(one) for one in found]})
         return
@@ -78,10 +78,10 @@ def show(recipe: Path, toml: bool, labels: int | None, seconds: float, as_json: 
     columns = ["table", "what", "reads", "makes", "parameters", "MFLOP"]
     show_table(columns, map(_cells, found), left=4)
     excerpt = table_of(tables, "extract").get("excerpt")
-    length = f"{seconds:g} s" if excerpt is None else f"{excerpt} s"
+    track = f"a track of {length:g} s" if excerpt is None else f"an excerpt of {excerpt} s"
     echo(
         "",
-        f"Sizes are those of a track of {length} and {n_labels} labels, MFLOP those of a segment.",
+        f"Sizes are those of {track} and {n_labels} labels, MFLOP those of a segment.",
     )
     _show_training(found, about.tracks)
 
@@ -91,7 +91,7 @@ def _show_about(about: "AboutRecipe") -> None:
     echo(about.name, bold=True, nl=False)
     echo(f": {about.summary}" if about.summary else "")
     for key, value in asdict(about).items():
-        if value and key not in ("name", "summary"):
+        if value and key not in ("name", "summary", "seconds"):
             head = f"{key}:".ljust(11)
             lines = textwrap.wrap(str(value), _WIDTH - len(head), break_on_hyphens=False)
             echo(head + lines[0], *(" " * len(head) + line for line in lines[1:]))
@@ -120,7 +120,7 @@ def _spell(rows: "RowSize | None") -> str:
 
 def _show_training(found: "list[SizedTable]", n_tracks: int) -> None:
     """Print the operations of the training of all nets."""
-    spent = sum(one.training_flops or 0 for one in found)
+    spent = sum(one.training_flops for one in found)
     if spent:
         whole = (
             f", {spent * n_tracks / 1e15:,.3g} PFLOP for {n_tracks:,} tracks" if n_tracks else ""

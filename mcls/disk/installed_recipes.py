@@ -45,6 +45,8 @@ class AboutRecipe:
         Number of labels of the protocol; 0: none is given.
     tracks : int
         Number of train tracks of the protocol; 0: none is given.
+    seconds : int
+        Length of a track.
     """
 
     name: str
@@ -59,6 +61,7 @@ class AboutRecipe:
     gpu: str = ""
     labels: int = 0
     tracks: int = 0
+    seconds: int = 30
 
 
 def recipe_names() -> list[str]:

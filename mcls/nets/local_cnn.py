@@ -1,4 +1,4 @@
-"""Convolutions in time on short segments of one of several lengths: Lee & Nam's local nets.
+"""Convolutions in time on short segments of one of several lengths, after Lee & Nam's local nets.
 
 Trained by itself, it labels segments. The system it comes from trains one for each of several
 lengths, reads all hidden layers of all of them (the maximum over a segment, the mean over a track)
@@ -35,7 +35,7 @@ _N_THREES = 3  # pools of three frames, at most
 @register(
     "nets",
     "local-cnn",
-    source="Lee & Nam 2017",
+    source="after Lee & Nam 2017",
     sr=22050,
     hop=512,
     frames=27,

@@ -5,7 +5,7 @@ nets are built without their weights. So a recipe whose tables do not fit togeth
 segments are longer than its excerpts, is found before an hour of extraction.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -55,8 +55,10 @@ class SizedTable:
         Units of each hidden layer of a net, or of a dictionary.
     n_parameters, flops : int or None
         Parameters of a net, and its operations for a segment; a multiply-add is two.
-    training_flops : int or None
+    training_flops : int
         Operations to train a net on a track for all epochs: three times those of its segments.
+    training_steps : float
+        Steps of the optimizer for a track and all epochs.
     """
 
     command: str
@@ -68,7 +70,8 @@ class SizedTable:
     units: Mapping[str, int] = field(default_factory=dict)
     n_parameters: int | None = None
     flops: int | None = None
-    training_flops: int | None = None
+    training_flops: int = 0
+    training_steps: float = 0.0
 
 
 def dry_run(
@@ -113,6 +116,16 @@ def dry_run(
         found.append(table)
         made[node.out] = table
     return found
+
+
+def gpu_hours(tables: Sequence[SizedTable], n_tracks: int) -> float:
+    """Estimate the hours on a GPU to train all nets of a recipe for all of their epochs.
+
+    A GPU is taken to do 10 TFLOP/s, and to need 3 ms for a step however small.
+    """
+    return sum(
+        n_tracks * (one.training_flops / 1e13 + one.training_steps * 3e-3) / 3600 for one in tables
+    )
 
 
 def _features(recipe: Recipe, seconds: float) -> list[SizedTable]:
@@ -241,6 +254,7 @@ def _net(
     trained = max(1, rows.n_rows // frames)
     if states != 1:  # HMMs read a segment around each row
         scored = trained = rows.n_rows
+    segments = (training.crops or trained) * training.epochs
     rate = None if rows.rate is None else rows.rate / step_of(frames, training.overlap)
     return SizedTable(
         node.command,
@@ -252,7 +266,8 @@ def _net(
         size.layers,
         size.n_parameters,
         size.flops,
-        3 * size.flops * (training.crops or trained) * training.epochs,
+        3 * size.flops * segments,
+        segments / training.batch_size,
     )
 
 
