@@ -41,6 +41,7 @@ def test_a_recipe_says_what_it_is_of(name):
         assert name.endswith("-full")
     assert about.paper or name == "mfcc-stats-svm"
     assert {*re.findall(r"\.\d+", about.published)} <= FIGURES
+    assert not about.minutes or float(about.minutes) > 0
     if name.endswith("-full"):
         assert about.dataset
         assert about.protocol
