@@ -130,6 +130,7 @@ def test_from_the_folder_to_the_scores(tmp_path, monkeypatch):
     assert json.loads(run("eval run --json"))["split_name"] == said
     assert said not in run("train mfcc.h5 other --model knn --pool meanstd --split mine")
     result = CliRunner().invoke(cli, ["compare", "run", "other"], prog_name="mcls")
+    assert f"run and other have other splits ({about['split_id']}, {said} and " in result.output
     assert result.exit_code == 1
 
 

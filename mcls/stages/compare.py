@@ -146,20 +146,26 @@ def compare(
 
 def _opened(paths: Sequence[Path], part: str | None, threshold: float | None) -> list[_Candidate]:
     """Read the runs, and put all predictions into the order of the first."""
-    found: list[_Candidate] = []
-    for path in paths:
-        seeds, about = open_seeds(path, part)
-        if found:
-            first = next(iter(found[0].seeds.values()))
-            seeds = {seed: aligned(paths[0], first, path, one) for seed, one in seeds.items()}
-        limit = run_threshold(about) if threshold is None else threshold
-        found.append(_Candidate(path, seeds, about, limit))
+    opened = {path: open_seeds(path, part) for path in paths}
     known = [
-        (one.path, {seed: split for seed, split in one.about["split_ids"].items() if split})
-        for one in found
+        (path, {seed: split for seed, split in about["split_ids"].items() if split})
+        for path, (_, about) in opened.items()
     ]
-    refuse_other_splits(known, {one.path: one.about.get("split_name") for one in found})
-    return found
+    names = {path: about.get("split_name") for path, (_, about) in opened.items()}
+    refuse_other_splits(known, names)
+    first = next(iter(opened[paths[0]][0].values()))
+    return [
+        _Candidate(
+            path,
+            {
+                seed: one if path == paths[0] else aligned(paths[0], first, path, one)
+                for seed, one in seeds.items()
+            },
+            about,
+            run_threshold(about) if threshold is None else threshold,
+        )
+        for path, (seeds, about) in opened.items()
+    ]
 
 
 def _groups(
