@@ -32,6 +32,7 @@ IMPORTS += [
     "mcls.classifiers.knn",
     "mcls.nets.mlp",
     "mcls.training.fit",
+    "skops.io",
     "torch.export",
 ]
 
@@ -69,7 +70,7 @@ COMMANDS = {
 }
 
 #: Files that hold times, addresses or sums of such files.
-_VARY = ("about.json", "metrics.json", "run.sha256", "history.csv", "run.toml")
+_VARY = ("about.json", "metrics.json", "model.skops", "run.sha256", "history.csv", "run.toml")
 
 
 def make_data(folder: Path) -> None:

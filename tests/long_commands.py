@@ -21,7 +21,7 @@ import soundfile
 import mcls
 
 IMPORTS = [f"mcls.stages.{name}" for name in ("extract", "encode", "learn", "cross_validate")]
-IMPORTS += ["mcls.dictionaries.dbn", "mcls.dictionaries.kmeans", "mcls.classifiers.knn"]
+IMPORTS += ["mcls.dictionaries.dbn", "mcls.dictionaries.kmeans", "mcls.classifiers.knn", "skops.io"]
 RECIPE = {
     "learn-dict": {"method": "kmeans", "size": 4},
     "train": {"pool": ["histogram"], "model": "knn", "param": ["n_neighbors=1"]},
@@ -72,7 +72,7 @@ COMMANDS = {one.__name__: one for one in (extract, encode, learn_dict, train, cr
 def contents(out):
     """Return a digest of every file of an output but those that hold times, paths or addresses."""
     files = [out] if out.is_file() else sorted(path for path in out.rglob("*") if path.is_file())
-    others = ("about.json", "metrics.json", "run.toml", "run.sha256")
+    others = ("about.json", "metrics.json", "run.toml", "model.skops", "run.sha256")
     return {
         str(path.relative_to(out.parent))[len(out.name) :]: hashlib.sha1(path.read_bytes()).digest()
         for path in files

@@ -2,7 +2,6 @@ import warnings
 
 import numpy as np
 import pytest
-import skops.io
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import roc_auc_score
@@ -118,21 +117,6 @@ def test_kept_and_read_again(name, tags, classes, tmp_path):
         write_model(tmp_path / "model.skops", model)
         again = read_model(tmp_path / "model.skops")
         assert np.array_equal(again.scores(X), model.scores(X))
-        first = (tmp_path / "model.skops").read_bytes()
-        write_model(tmp_path / "model.skops", again)
-        assert (tmp_path / "model.skops").read_bytes() == first
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_skops_reads_our_files_and_we_read_those_of_skops(name, tags, classes, tmp_path):
-    path = tmp_path / "model.skops"
-    for X, y in (tags, classes):
-        model = make(name).fit(X, y)
-        skops.io.dump(model, path)
-        assert np.array_equal(read_model(path).scores(X), model.scores(X))
-        write_model(path, model)
-        trusted = skops.io.get_untrusted_types(file=path)
-        assert np.array_equal(skops.io.load(path, trusted=trusted).scores(X), model.scores(X))
 
 
 @pytest.mark.parametrize("name", NAMES)

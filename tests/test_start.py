@@ -12,9 +12,9 @@ import mcls
 #: Commands, and modules that each must do without; importing one takes from 0.3 to 4 seconds.
 LIGHT = {
     "list nets --table": {"torch", "sklearn", "scipy", "numba", "h5py"},
-    "predict {data}/svm {data}/0.wav": {"torch", "numba", "skops", "librosa", "matplotlib"},
+    "predict {data}/svm {data}/0.wav": {"numba", "librosa", "matplotlib"},  # skops needs torch
     "predict {data}/net {data}/0.wav": {"sklearn", "numba", "skops", "librosa", "matplotlib"},
-    "train {data}/s.h5 {data}/new --pool mean": {"torch", "numba", "skops", "librosa"},
+    "train {data}/s.h5 {data}/new --pool mean": {"numba", "librosa"},
     "eval {data}/svm": {"torch", "sklearn", "numba", "skops", "librosa", "matplotlib"},
 }
 

@@ -1,11 +1,12 @@
 """The classifier of a run as a skops file, restricted to a list of types.
 
-A pickle can run any code when it is read. A skops file names the type of every object
-(`mcls.disk.skops_nodes`). Only the types listed here are created, so a file from a stranger can be
-wrong but cannot run code.
+A pickle can run any code when it is read. skops writes a schema that names the type of every
+object. Only the types listed here are created, so a file from a stranger can be wrong but cannot
+run code.
 """
 
 import io
+import json
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from mcls.disk.skops_nodes import named_files, named_types, read_nodes, read_schema, write_nodes
 from mcls.errors import FormatError
 from mcls.registry import entries
 
@@ -34,8 +34,10 @@ _PIECES = {
 
 
 def write_model(path: Path, model: Any) -> None:
-    """Write a classifier; skops can read the file, too."""
-    write_nodes(path, model)
+    """Write a classifier with skops."""
+    from skops.io import dump
+
+    dump(model, path)
 
 
 def read_model(path: Path) -> Any:
@@ -62,23 +64,26 @@ def model_of(content: bytes, where: Path | str) -> Any:
     where : path or str
         The origin of the content, for messages.
     """
+    from skops.io import loads
+
     own = {f"{entry.module}.{entry.attribute}" for entry in entries("classifiers").values()}
-    trusted = frozenset(own | _PIECES)
+    trusted = own | _PIECES
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             sizes = _sizes(archive, len(content), where)
-            schema = read_schema(archive)
-            foreign = ", ".join(sorted(set(named_types(schema)) - trusted))
-            if foreign:
-                raise FormatError(
-                    f"{where}: refused, as it names types that mcls does not use: {foreign}"
-                )
-            if sum(sizes[name] for name in named_files(schema)) > len(content):
-                raise FormatError(f"{where}: refused, as its arrays are larger than the file")
-            model = read_nodes(schema, archive, trusted)
+            schema = json.loads(archive.read("schema.json"))
+        named = set(_named_types(schema))
+        if named - trusted:
+            foreign = ", ".join(sorted(named - trusted))
+            raise FormatError(
+                f"{where}: refused, as it names types that mcls does not use: {foreign}"
+            )
+        if sum(sizes[name] for name in _named_files(schema)) > len(content):
+            raise FormatError(f"{where}: refused, as its arrays are larger than the file")
+        model = loads(content, trusted=sorted(trusted))
     except FormatError:
         raise
-    except Exception as error:  # numpy and scikit-learn raise many kinds for corrupt files
+    except Exception as error:  # skops and numpy raise many kinds of exceptions for corrupt files
         raise FormatError(f"{where}: corrupt ({type(error).__name__}: {error})") from error
     if f"{type(model).__module__}.{type(model).__qualname__}" not in own:
         raise FormatError(f"{where}: contains a {type(model).__name__}, not a classifier of mcls")
@@ -97,6 +102,32 @@ def _sizes(archive: zipfile.ZipFile, n_bytes: int, where: Path | str) -> dict[st
     if sum(member.file_size for member in members) > n_bytes:
         raise FormatError(f"{where}: refused, as its members are larger than the file")
     return {member.filename: member.file_size for member in members}
+
+
+def _named_files(node: Any) -> Iterator[str]:
+    """Yield the member of every array of a schema."""
+    if isinstance(node, dict):
+        if isinstance(node.get("file"), str):
+            yield node["file"]
+        for value in node.values():
+            yield from _named_files(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _named_files(value)
+
+
+def _named_types(node: Any) -> Iterator[str]:
+    """Yield the full name of every type and function that a skops file names."""
+    if isinstance(node, dict):
+        if "__class__" in node or "__module__" in node:
+            yield f"{node.get('__module__')}.{node.get('__class__')}"
+        if "module_path" in node or "function" in node:
+            yield f"{node.get('module_path')}.{node.get('function')}"
+        for value in node.values():
+            yield from _named_types(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _named_types(value)
 
 
 def _arrays(thing: Any, name: str = "model") -> Iterator[tuple[str, np.ndarray]]:

@@ -11,7 +11,7 @@ from mcls import __version__
 from mcls.stages.plan import Plan
 
 #: Libraries whose version can change a metric.
-_LIBRARIES = ("numpy", "scipy", "scikit-learn", "soundfile", "soxr", "h5py")
+_LIBRARIES = ("numpy", "scipy", "scikit-learn", "soundfile", "soxr", "h5py", "skops")
 
 
 def provenance(plan: Plan, model: Any, summary: dict[str, Any]) -> dict[str, Any]:
