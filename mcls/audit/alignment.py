@@ -1,8 +1,9 @@
 """Whether two tracks are the same recording: their agreement where landmarks say that they overlap.
 
 The waveforms of two copies agree sample by sample, also after lossy compression, however similar
-two different recordings sound. Those of a transposed copy do not; there the spectrograms are
-compared, which needs a longer overlap.
+two different recordings sound. They do so at every moment; two plucked notes agree in the attack,
+which has most of the energy, and no longer when they decay. The waveforms of a transposed copy do
+not agree; there the spectrograms are compared, which needs a longer overlap.
 """
 
 import numpy as np
@@ -20,6 +21,8 @@ _LAG_ERROR = 3
 _BESIDE, _FEWEST = (-14, -10, -6, 6, 10, 14), 16
 #: The floor of the whitening, as a fraction of the highest power.
 _FLOOR = 0.01
+#: Samples of a moment.
+_MOMENT = SR // 4
 
 
 def overlap(a: np.ndarray, b: np.ndarray, lag: int) -> tuple[np.ndarray, np.ndarray]:
@@ -35,7 +38,7 @@ def overlap(a: np.ndarray, b: np.ndarray, lag: int) -> tuple[np.ndarray, np.ndar
     return a[:n], b[:n]
 
 
-def waveform_agreement(a: np.ndarray, b: np.ndarray, lag: int) -> float:
+def waveform_agreement(a: np.ndarray, b: np.ndarray, lag: int) -> tuple[float, float]:
     """Return the correlation of two waveforms, whitened, where they overlap best.
 
     Parameters
@@ -47,20 +50,21 @@ def waveform_agreement(a: np.ndarray, b: np.ndarray, lag: int) -> float:
 
     Returns
     -------
-    float
-        In [0, 1]; a copy with inverted polarity agrees, too.
+    whole, moments : float
+        The correlation of all samples, and the median of those of a quarter of a second each,
+        weighted by their energy; in [0, 1]. A copy with inverted polarity agrees, too.
     """
-    first, best = lag * HOP, 0.0
+    first, best, moments = lag * HOP, 0.0, 0.0
     for reach in (_LAG_ERROR * HOP, HOP // 4):  # again, with the stretches that then overlap
         x, y = overlap(a, b, first)
         if len(x) < HOP:
-            return best
-        offset, best = _peak(x, y, min(reach, len(x) - 1))
+            break
+        offset, best, moments = _peak(x, y, min(reach, len(x) - 1))
         first += offset
-    return best
+    return best, moments
 
 
-def _peak(x: np.ndarray, y: np.ndarray, reach: int) -> tuple[int, float]:
+def _peak(x: np.ndarray, y: np.ndarray, reach: int) -> tuple[int, float, float]:
     """Return the offset in samples at which two stretches agree best, and how much."""
     from scipy.fft import irfft, next_fast_len, rfft
 
@@ -69,11 +73,25 @@ def _peak(x: np.ndarray, y: np.ndarray, reach: int) -> tuple[int, float]:
     weights = np.minimum(_whitening(fx, n), _whitening(fy, n))
     energy = np.sqrt(np.sum(np.abs(fx) ** 2 * weights) * np.sum(np.abs(fy) ** 2 * weights))
     if energy == 0:
-        return 0, 0.0
+        return 0, 0.0, 0.0
     both = irfft(fx * np.conj(fy) * weights, n * _FINE) * (n * _FINE / 2)
     near = np.concatenate([both[-reach * _FINE :], both[: reach * _FINE + 1]])
     at = int(np.argmax(np.abs(near)))
-    return round(at / _FINE) - reach, min(1.0, float(abs(near[at]) / energy))
+    delay = np.exp(-2j * np.pi * np.arange(len(fy)) / n * (at / _FINE - reach))
+    aligned = [irfft(one * np.sqrt(weights), n)[: len(x)] for one in (fx, fy * delay)]
+    moments = np.sign(near[at]) * _median_of_moments(*aligned)
+    return round(at / _FINE) - reach, min(1.0, float(abs(near[at]) / energy)), float(moments)
+
+
+def _median_of_moments(x: np.ndarray, y: np.ndarray) -> float:
+    """Return the median of the correlations of moments, weighted by their energy."""
+    starts = np.arange(0, max(1, len(x) - _MOMENT // 2), _MOMENT)
+    products, *powers = (np.add.reduceat(one, starts) for one in (x * y, x * x, y * y))
+    energies = np.sqrt(powers[0] * powers[1])
+    found = products / np.maximum(energies, 1e-30)
+    order = np.argsort(found)
+    shares = np.cumsum(energies[order])
+    return float(found[order][np.searchsorted(shares, shares[-1] / 2)])
 
 
 def _whitening(spectrum: np.ndarray, n: int) -> np.ndarray:

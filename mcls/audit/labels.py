@@ -31,7 +31,7 @@ class Disputed:
 
 
 def disputed_labels(truth: np.ndarray, probabilities: np.ndarray) -> list[Disputed]:
-    """Find tracks that belong to the confident joint off its diagonal, most confident first.
+    """Find tracks that belong to the confident joint off its diagonal, least likely label first.
 
     A label is confident if its probability reaches the mean of its probability over the tracks
     that have it. A track is disputed if the likeliest of its confident labels is not its own.
@@ -50,7 +50,8 @@ def disputed_labels(truth: np.ndarray, probabilities: np.ndarray) -> list[Disput
 
     Notes
     -----
-    This is the method "confident joint" of the paper, without pruning by noise rate.
+    This is the method "confident joint" of the paper, without pruning by noise rate, in the order
+    of self-confidence: the probability of the given label.
     """
     given = truth.argmax(axis=1)
     n_labels = truth.shape[1]
@@ -66,7 +67,7 @@ def disputed_labels(truth: np.ndarray, probabilities: np.ndarray) -> list[Disput
     margins = (
         probabilities[disputed, predicted[disputed]] - probabilities[disputed, given[disputed]]
     )
-    order = np.argsort(-margins, kind="stable")
+    order = np.argsort(probabilities[disputed, given[disputed]], kind="stable")
     return [
         Disputed(
             int(disputed[i]),

@@ -76,7 +76,7 @@ def _named(source: AuditSource, rows: Sequence[int]) -> tuple[str, ...]:
 
 
 def label_findings(run: Path) -> list[Finding]:
-    """Return the labels that the predictions of a run dispute, most confident first."""
+    """Return the labels that the predictions of a run dispute, the least likely label first."""
     predictions, _ = open_predictions(run, audited=False)
     if predictions.regression or predictions.multi_label:
         raise ConfigError(f"{run}: labels are disputed only where each track has one; omit --run")
