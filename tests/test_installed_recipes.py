@@ -9,8 +9,9 @@ from click.testing import CliRunner
 
 from mcls.cli.main import cli
 from mcls.disk.installed_recipes import about_recipe, copy_recipe, recipe_names, recipe_path
-from mcls.disk.recipe import read_recipe
+from mcls.disk.recipe import read_recipe, table_of
 from mcls.errors import ConfigError
+from mcls.registry import entries
 
 PIPELINES = Path(__file__).parents[1] / "pipelines"
 
@@ -47,6 +48,28 @@ def test_a_recipe_says_what_it_is_of(name):
         assert about.protocol
         assert about.differs
         assert about.labels
+
+
+def splits_of(dataset):
+    """Return the columns of parts or folds that a dataset says it has."""
+    return re.findall(r"[\w-]+", entries("datasets")[dataset].facts["splits"])
+
+
+@pytest.mark.parametrize("name", [name for name in recipe_names() if about_recipe(name).dataset])
+def test_the_dataset_of_a_recipe_has_its_split(name):
+    dataset, split = about_recipe(name).dataset, table_of(read_recipe(name), "cv").get("split")
+    assert split or not name.endswith("-full")
+    if split and dataset in entries("datasets"):
+        assert split in splits_of(dataset)
+
+
+def test_make_knows_a_split_of_every_dataset_it_names():
+    text = (PIPELINES.parent / "Makefile").read_text(encoding="utf-8")
+    listed = text.partition("DATASETS :=")[2].partition("\n\n")[0]
+    pairs = re.findall(r"([\w-]+)=([\w-]+)", listed)
+    assert len(pairs) >= 15
+    for dataset, split in pairs:
+        assert split in splits_of(dataset), dataset
 
 
 def test_a_path_comes_before_a_name(tmp_path, monkeypatch):
