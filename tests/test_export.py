@@ -282,8 +282,8 @@ def test_the_same_export_again_does_nothing(trained, tmp_path) -> None:
 
 
 def test_what_cannot_be_exported_is_refused(trained, place, tmp_path, monkeypatch) -> None:
-    with pytest.raises(ConfigError, match="the model is logistic, but only nets can be exported"):
-        export(trained("logistic"), tmp_path / "x.pt2")
+    with pytest.raises(ConfigError, match="the model is knn, which cannot be exported"):
+        export(trained("knn"), tmp_path / "x.pt2")
     run = trained("mlp")
     with pytest.raises(ConfigError, match=r"suffix is '.h5'; expected .onnx or .pt2"):
         export(run, tmp_path / "x.h5")

@@ -1,6 +1,7 @@
 """Concat steps: the rows of several steps, side by side."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -9,6 +10,9 @@ from mcls.disk.chain import Step
 from mcls.errors import DataError
 from mcls.plots.axes import DimensionAxis
 from mcls.registry import register
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 @register("steps", "concat", inputs="several")
@@ -39,6 +43,12 @@ class ConcatKind(Kind):
         codes = all(one.codes for one in inputs)
         axis = DimensionAxis("dimension", n_dims)
         return RowAxes(axis, inputs[0].hop, inputs[0].start, "value", codes)
+
+    def graph(self, step: Step, sr: int | None) -> "nn.Module":
+        """Return the concatenation as a torch module."""
+        from mcls.export.rows_graph import Concatenation
+
+        return Concatenation()
 
     def title(self, step: Step, n_dims: int) -> str:
         """Count the dimensions."""

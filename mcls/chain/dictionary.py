@@ -1,7 +1,7 @@
 """Dictionary steps: frames are preprocessed and encoded with learnt atoms."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from mcls.parallel.threads import one_blas_thread
 from mcls.plots.atom_space import atoms_in
 from mcls.plots.axes import DimensionAxis, centre, in_order
 from mcls.registry import find, register
+
+if TYPE_CHECKING:
+    from torch import nn
 
 #: Rows that are encoded at once.
 _BLOCK = 1 << 14
@@ -37,6 +40,14 @@ class DictionaryKind(Kind):
         name = "code" if order is None else "code, by centre frequency"
         axis = DimensionAxis(name, len(step.arrays["atoms"]))
         return RowAxes(axis, before.hop, before.start + shift, "code", True, order)
+
+    def graph(self, step: Step, sr: int | None) -> "nn.Module":
+        """Return the preprocessing and the encoder as a torch module."""
+        from mcls.export.rows_graph import DictionaryGraph
+
+        settings = step.settings
+        encoder, own = settings["encoder"], settings["encoder_settings"]
+        return DictionaryGraph(step.arrays, encoder, own, settings["context"])
 
     def title(self, step: Step, n_dims: int) -> str:
         """Name the dictionary and its encoder."""

@@ -3,18 +3,22 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mcls.audio.files import parse_excerpt
 from mcls.chain.step import Kind, RowAxes, RowsAndRate
 from mcls.disk.chain import Chain, Step
 from mcls.disk.class_folders import AUDIO_SUFFIXES
 from mcls.disk.row_files import ARRAY_SUFFIXES, checked_rows, read_array_file
-from mcls.errors import DataError
+from mcls.errors import ConfigError, DataError
 from mcls.features.extractor import Change, Extractor
 from mcls.features.feature import Feature
 from mcls.features.specs import FeatureSpec
 from mcls.plots.axes import DimensionAxis, feature_axis
 from mcls.registry import find, register
+
+if TYPE_CHECKING:
+    from torch import nn
 
 #: Settings of a feature step that belong to the extraction, not to the feature.
 _EXTRACTION = ("sr", "excerpt", "dtype")
@@ -47,6 +51,18 @@ class FeatureKind(Kind):
         n_fft = 0 if getattr(feature, "center", True) else getattr(feature, "n_fft", 0)
         start = n_fft / 2 / feature.sr
         return RowAxes(axis, 1 / feature.frame_rate, start, unit, apart=apart)
+
+    def graph(self, step: Step, sr: int | None) -> "nn.Module":
+        """Return the feature at one sampling rate as a torch module."""
+        from mcls.export.mel_graph import feature_graph
+
+        feature = feature_of(step, sr)
+        if feature is None:
+            raise ConfigError(
+                f"the feature {step.name} has the sampling rate of each file, so it cannot be "
+                "exported; extract with --sr"
+            )
+        return feature_graph(feature, step.name, half=step.settings.get("dtype") == "float16")
 
 
 def feature_of(step: Step, sr: int | None) -> Feature | None:

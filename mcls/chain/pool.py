@@ -2,11 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from mcls.chain.step import Kind, RowAxes, RowsAndRate
 from mcls.disk.chain import Step
+from mcls.errors import ConfigError
 from mcls.features.pooling import pool_of, pool_rows
 from mcls.registry import register
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 @register("steps", "pool", needs=("window", "hop"))
@@ -29,6 +34,17 @@ class PoolKind(Kind):
         length = max(1, round(window / before.hop))
         start = before.start + (length - 1) / 2 * before.hop
         return replace(before, hop=max(1, round(hop / before.hop)) * before.hop, start=start)
+
+    def graph(self, step: Step, sr: int | None) -> "nn.Module":
+        """Return the pooler of a whole track as a torch module."""
+        from mcls.export.rows_graph import PoolerGraph
+
+        window = step.settings["window"]
+        if window is not None:
+            raise ConfigError(
+                f"the pooler {step.name}@{window:g}s cannot be exported; pool the whole track"
+            )
+        return PoolerGraph(step.name, step.settings)
 
     def title(self, step: Step, n_dims: int) -> str:
         """Name the pooler and its window."""

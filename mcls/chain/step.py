@@ -7,13 +7,17 @@ that files store. A new kind of step is one new module, and nothing else is edit
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mcls.disk.chain import Chain, Step
-from mcls.errors import FormatError
+from mcls.errors import ConfigError, FormatError
 from mcls.plots.axes import DimensionAxis
 from mcls.registry import find
+
+if TYPE_CHECKING:
+    from torch import nn
 
 #: The rows of a track, ``(n_rows, n_dims)``, and their frame rate; None where a row is a whole
 #: track.
@@ -95,6 +99,28 @@ class Kind:
             Sample rate of the audio file in Hz, for a feature that does not resample.
         """
         return replace(inputs[0].counted(step.name, 0), unit="value", codes=False)
+
+    def graph(self, step: Step, sr: int | None) -> "nn.Module":
+        """Return a torch module that does what a step does, for ``mcls export``.
+
+        Parameters
+        ----------
+        step : Step
+            A step of this kind.
+        sr : int or None
+            Sample rate of the audio in Hz, for a feature that does not resample.
+
+        Returns
+        -------
+        nn.Module
+            From the rows that the step reads, or from the audio, to its rows.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such module.
+        """
+        raise ConfigError(f"the {self.noun} {step.name} cannot be exported; use `mcls predict`")
 
     def title(self, step: Step, n_dims: int) -> str:
         """Return the title of a plot of the rows that a step makes."""

@@ -1,4 +1,4 @@
-"""``mcls export``: write the net of a run as one file for other programs."""
+"""``mcls export``: write a run as one file for other programs."""
 
 import time
 from dataclasses import asdict
@@ -25,18 +25,22 @@ from mcls.cli.progress import done_line
 def command(
     run: Path, out: Path, with_mel: bool, as_torch: bool, overwrite: bool, as_json: bool
 ) -> None:
-    """Export the net of a run to ONNX or torch.export.
+    """Export a run to ONNX or torch.export.
 
-    RUN is a run folder of a net. OUT ends in .onnx or .pt2. It standardises
-    its input and returns the scores of all labels; its metadata "mcls"
-    names the labels, the features with their settings, and how tracks are
-    cut into segments and scored. An ONNX file is compared with torch in
+    RUN is a run folder, OUT ends in .onnx or .pt2. The file of a net
+    standardises its input and returns the scores of all labels. The file of
+    a classifier has all of a classic system, from the audio of a track to
+    scores and probabilities: mel or MFCC, dictionaries, poolers over the
+    track, and an SVM, a logistic regression or a random forest. Its metadata
+    "mcls" names the labels, the features with their settings, and how tracks
+    are cut into segments and scored. An ONNX file is compared with torch in
     onnxruntime before it is written.
 
     \b
     Example:
       mcls export runs/fcn4 fcn4.onnx
       mcls export runs/fcn4 fcn4.onnx --with-mel
+      mcls export runs/vq vq.onnx
       mcls export runs/fcn4 fcn4.pt2 --torch
     """
     from mcls.stages.export import export

@@ -1,4 +1,4 @@
-"""The mel spectrogram as a torch module of products and sums only, which every runtime supports.
+"""Mel spectrogram and MFCC as torch modules of products and sums, which every runtime supports.
 
 The Fourier transform of a frame is computed by two small matrix products with twiddle factors
 between them (Cooley & Tukey): for 2048 samples of sizes 32 and 64 instead of 2048. It uses 64 bits,
@@ -13,16 +13,62 @@ import torch
 from torch import nn
 
 from mcls.errors import ConfigError
+from mcls.features.feature import DELTA_REACH, DELTA_WIDTH, Feature, slope
 from mcls.features.filters import mel_filters
-from mcls.features.mel import Mel
+from mcls.features.mel import Mel, MelFeature
+from mcls.features.mfcc import MFCC
 from mcls.features.signal import centred_window
 
 #: Largest value of float16.
 _LARGEST_HALF = float(np.finfo(np.float16).max)
 
 
+class BandEnergies(nn.Module):
+    """Audio to the energies of mel bands, float64.
+
+    Parameters
+    ----------
+    feature : MelFeature
+        The feature whose bands they are.
+    """
+
+    window: torch.Tensor
+    bands: torch.Tensor
+
+    def __init__(self, feature: MelFeature) -> None:
+        super().__init__()
+        self.n_fft, self.hop = feature.n_fft, feature.hop_length
+        self.center, self.power = feature.center, feature.power
+        window = centred_window(feature.window, feature.win_length, feature.n_fft)
+        self._keep("window", window)
+        self._keep("bands", mel_filters(*feature.bands).T)
+        self.transform = Spectrum(feature.n_fft)
+
+    def _keep(self, name: str, array: np.ndarray) -> None:
+        self.register_buffer(name, torch.tensor(array, dtype=torch.float64), persistent=False)
+
+    def least_samples(self) -> int:
+        """Return the smallest number of samples that the graph accepts."""
+        return 1 if self.center and self.n_fft % 2 == 0 else self.n_fft
+
+    def forward(self, audio: torch.Tensor) -> torch.Tensor:
+        """Return energies ``(n_frames, n_mels)`` of audio ``(n_samples,)``."""
+        y = audio.double()
+        if self.center:
+            y = nn.functional.pad(y, (self.n_fft // 2, self.n_fft // 2))
+        n_frames = (y.shape[0] - self.n_fft) // self.hop + 1
+        starts = torch.arange(n_frames, device=y.device) * self.hop
+        place = starts[:, None] + torch.arange(self.n_fft, device=y.device)
+        power = self.transform(y[place] * self.window)  # (n_frames, n_bins)
+        if self.power == 1:
+            power = power.sqrt()
+        elif self.power != 2:
+            power = power ** (self.power / 2)
+        return power @ self.bands
+
+
 class MelGraph(nn.Module):
-    """Audio to the rows that ``mcls extract`` stores of it.
+    """Audio to the rows that ``mcls extract`` stores of a mel spectrogram.
 
     Parameters
     ----------
@@ -37,56 +83,104 @@ class MelGraph(nn.Module):
         If the feature has gain control or deltas.
     """
 
-    window: torch.Tensor
-    bands: torch.Tensor
-
     def __init__(self, feature: Mel, *, half: bool = False) -> None:
         super().__init__()
         if feature.agc or feature.delta:
             what = "gain control (agc)" if feature.agc else f"deltas (delta={feature.delta})"
             raise ConfigError(f"a mel spectrogram with {what} cannot be exported")
-        self.n_fft, self.hop = feature.n_fft, feature.hop_length
-        self.center, self.power, self.half_rows = feature.center, feature.power, half
+        self.half_rows = half
         self.compression: Mapping[str, Any] = feature.compression
-        window = centred_window(feature.window, feature.win_length, feature.n_fft)
-        self._keep("window", window)
-        self._keep("bands", mel_filters(*feature.bands).T)
-        self.transform = Spectrum(feature.n_fft)
-
-    def _keep(self, name: str, array: np.ndarray) -> None:
-        self.register_buffer(name, torch.tensor(array, dtype=torch.float64), persistent=False)
+        self.energies = BandEnergies(feature)
 
     def least_samples(self) -> int:
         """Return the smallest number of samples that the graph accepts."""
-        return 1 if self.center and self.n_fft % 2 == 0 else self.n_fft
+        return self.energies.least_samples()
 
     def forward(self, audio: torch.Tensor) -> torch.Tensor:
         """Return rows ``(n_frames, n_mels)`` of audio ``(n_samples,)``, both float32."""
-        y = audio.double()
-        if self.center:
-            y = nn.functional.pad(y, (self.n_fft // 2, self.n_fft // 2))
-        n_frames = (y.shape[0] - self.n_fft) // self.hop + 1
-        starts = torch.arange(n_frames, device=y.device) * self.hop
-        place = starts[:, None] + torch.arange(self.n_fft, device=y.device)
-        power = self.transform(y[place] * self.window)  # (n_frames, n_bins)
-        if self.power == 1:
-            power = power.sqrt()
-        elif self.power != 2:
-            power = power ** (self.power / 2)
-        rows = self._compressed(power @ self.bands).float()
-        if self.half_rows:
-            rows = rows.clamp(-_LARGEST_HALF, _LARGEST_HALF).half().float()
-        return rows
+        return stored(self._compressed(self.energies(audio)), self.half_rows)
 
     def _compressed(self, rows: torch.Tensor) -> torch.Tensor:
         """Compress the magnitudes like `mcls.features.feature.compressed`."""
-        how, top_db = self.compression["compress"], self.compression["top_db"]
+        how = self.compression["compress"]
         if how == "none":
             return rows
         if how == "log1p":
             return torch.log10(1 + self.compression["gain"] * rows)
-        rows = torch.log10(rows.clamp(min=1e-10 ** (self.power / 2))) * (20 / self.power)
-        return rows if top_db is None else torch.maximum(rows, rows.amax(dim=(0, 1)) - top_db)
+        return decibels(rows, self.energies.power, self.compression["top_db"])
+
+
+class MfccGraph(nn.Module):
+    """Audio to the rows that ``mcls extract`` stores of MFCC; see `MelGraph`.
+
+    Parameters
+    ----------
+    feature : MFCC
+        The feature.
+    half : bool
+        Round the rows to 16 bits.
+    """
+
+    cosines: torch.Tensor
+    slopes: torch.Tensor
+
+    def __init__(self, feature: MFCC, *, half: bool = False) -> None:
+        super().__init__()
+        self.half_rows, self.top_db, self.delta = half, feature.top_db, feature.delta
+        self.energies = BandEnergies(feature)
+        cosines = torch.tensor(feature.cosines, dtype=torch.float64)
+        self.register_buffer("cosines", cosines, persistent=False)
+        slopes = [slope(order) for order in range(1, feature.delta + 1)]
+        self.register_buffer("slopes", torch.tensor(np.array(slopes)).double(), persistent=False)
+
+    def least_samples(self) -> int:
+        """Return the smallest number of samples that the graph accepts."""
+        return self.energies.least_samples()
+
+    def forward(self, audio: torch.Tensor) -> torch.Tensor:
+        """Return rows ``(n_frames, n_dims)`` of audio ``(n_samples,)``, both float32."""
+        rows = decibels(self.energies(audio), 2.0, self.top_db) @ self.cosines
+        if self.delta:
+            rows = torch.cat([rows, *self._deltas(rows)], dim=1)
+        return stored(rows, self.half_rows)
+
+    def _deltas(self, rows: torch.Tensor) -> list[torch.Tensor]:
+        """Return the derivatives like `mcls.features.feature.add_deltas`."""
+        place = torch.arange(rows.shape[0], device=rows.device)
+        last = torch.full_like(place, rows.shape[0] - 1)
+        inside = torch.minimum(place.clamp(min=DELTA_REACH), last - DELTA_REACH)
+        middle = torch.where(last + 1 >= DELTA_WIDTH, inside, place)
+        offsets = torch.arange(DELTA_WIDTH, device=rows.device) - DELTA_REACH
+        around = torch.minimum((middle[:, None] + offsets).clamp(min=0), last[:, None])
+        windows = rows[around]  # (n_frames, 9, n_mfcc)
+        return [(windows * weights[:, None]).sum(1) for weights in self.slopes]
+
+
+def feature_graph(feature: Feature, name: str, *, half: bool) -> "MelGraph | MfccGraph":
+    """Return the module of a feature.
+
+    Raises
+    ------
+    ConfigError
+        If there is none.
+    """
+    if isinstance(feature, Mel):
+        return MelGraph(feature, half=half)
+    if isinstance(feature, MFCC):
+        return MfccGraph(feature, half=half)
+    raise ConfigError(f"the feature {name} cannot be exported; mel and mfcc can")
+
+
+def decibels(rows: torch.Tensor, power: float, top_db: float | None) -> torch.Tensor:
+    """Return magnitudes raised to `power` in decibels, at most `top_db` below the largest."""
+    rows = torch.log10(rows.clamp(min=1e-10 ** (power / 2))) * (20 / power)
+    return rows if top_db is None else torch.maximum(rows, rows.amax(dim=(0, 1)) - top_db)
+
+
+def stored(rows: torch.Tensor, half: bool) -> torch.Tensor:
+    """Return rows as they are stored: float32, rounded to 16 bits if `half`."""
+    rows = rows.float()
+    return rows.clamp(-_LARGEST_HALF, _LARGEST_HALF).half().float() if half else rows
 
 
 class Spectrum(nn.Module):

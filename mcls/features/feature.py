@@ -232,7 +232,7 @@ def add_deltas(rows: np.ndarray, orders: int) -> np.ndarray:
         return rows
     columns = [rows]
     for order in range(1, orders + 1):
-        weights = _slope(order)
+        weights = slope(order)
         if len(rows) < DELTA_WIDTH:
             padded = np.pad(rows, ((DELTA_REACH, DELTA_REACH), (0, 0)), mode="edge")
             columns.append(_windows(padded) @ weights)
@@ -248,7 +248,7 @@ def _windows(rows: np.ndarray) -> np.ndarray:
 
 
 @lru_cache
-def _slope(order: int) -> np.ndarray:
+def slope(order: int) -> np.ndarray:
     """Return the weights ``(9,)`` of nine rows in their derivative, float32.
 
     It is the derivative of the polynomial of degree `order` fitted to them (Savitzky & Golay 1964),
