@@ -34,7 +34,7 @@ class Provenance:
 def provenance_of(run: ReportedRun) -> Provenance:
     """Return how a run was made, as its folders say."""
     runs = run.runs
-    commands = [f"mcls {shlex.join(map(str, one.about.get('command') or []))}" for one in runs]
+    commands = [command_of(one) for one in runs]
     rows = [
         [name, ", ".join(dict.fromkeys(filter(None, (_spell(one, key) for one in runs))))]
         for name, key in _FACTS.items()
@@ -60,6 +60,11 @@ def provenance_of(run: ReportedRun) -> Provenance:
         PageTable("Versions and digests", ["", ""], known, 2),
         files,
     )
+
+
+def command_of(run: Run) -> str:
+    """Return the command line that made a run."""
+    return f"mcls {shlex.join(map(str, run.about.get('command') or []))}"
 
 
 #: Rows of the table of facts, by the key in about.json.
