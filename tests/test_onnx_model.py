@@ -6,7 +6,7 @@ import soundfile
 
 import mcls
 from mcls.disk.store import Store
-from mcls.errors import ConfigError
+from mcls.errors import ConfigError, DataError
 from mcls.features import compute, make
 from mcls.stages.export import export
 
@@ -94,17 +94,26 @@ def test_a_store_names_the_model_and_runs_refuse_another(tmp_path, rng, weights)
 def test_a_net_that_mcls_exported_is_a_feature(tmp_path, rng):
     source = make_data(tmp_path, rng)
     store, run, file = tmp_path / "s.h5", tmp_path / "run", tmp_path / "net.onnx"
-    mcls.extract(source, store, features="mel:n_mels=32", sr=SR)
+    mcls.extract(source, store, features="mel:n_mels=32", sr=SR, jobs=1)
     settings = {"width": 0.1}
     mcls.train(store, run, model="fcn4", settings=settings, frames=32, epochs=1, batch_size=4)
     export(run, file, with_mel=True)
     settings = {"path": file, "window": 2.0, "output": "scores"}
-    mcls.extract(source, tmp_path / "net.h5", features="onnx", settings=settings, sr=SR)
+    mcls.extract(source, tmp_path / "net.h5", features="onnx", settings=settings, sr=SR, jobs=1)
     rows = Store(tmp_path / "net.h5").feature()
     assert rows.n_dims == 2
     for track in mcls.predict(run, [store]).tracks:
         row = rows.track(rows_index(tmp_path / "net.h5", track.name))
         np.testing.assert_allclose(row, [track.scores], atol=1e-3)
+    # tracks 0, 1, 3, ... are those of the train part
+    [step] = rows.chain
+    assert step.learnt_from == tuple(sorted(str(i) for i in range(12) if i % 3 < 2))
+    mcls.train(tmp_path / "net.h5", tmp_path / "next", pool="mean")
+    other = (tmp_path / "tracks.csv").read_text().replace("train", "x").replace("test", "train")
+    (tmp_path / "tracks.csv").write_text(other.replace("x", "test"))
+    mcls.extract(source, tmp_path / "other.h5", features="onnx", settings=settings, sr=SR, jobs=1)
+    with pytest.raises(DataError, match="feature 'onnx' was learnt from 8 tracks that are now"):
+        mcls.train(tmp_path / "other.h5", tmp_path / "leak", pool="mean")
     with pytest.raises(ConfigError, match="extract with --sr 8000"):
         make("onnx", 16000, path=str(file), window=2.0)
     export(run, tmp_path / "rows.onnx")

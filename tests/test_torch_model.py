@@ -92,7 +92,7 @@ def test_rows_of_torchscript_are_those_of_the_model(tmp_path, rng, axes):
 def test_a_net_that_mcls_exported_is_a_feature_and_runs_refuse_another(tmp_path, rng):
     source = make_data(tmp_path, rng)
     store, run, file = tmp_path / "s.h5", tmp_path / "run", tmp_path / "net.pt2"
-    mcls.extract(source, store, features="mel:n_mels=32", sr=SR)
+    mcls.extract(source, store, features="mel:n_mels=32", sr=SR, jobs=1)
     mcls.train(store, run, model="mlp", frames=16, epochs=1, batch_size=4)
     export(run, file, with_mel=True)
     settings = {"path": file, "window": 2.0, "output": "scores"}

@@ -28,6 +28,7 @@ from mcls.errors import DataError
 from mcls.features.feature import DELTA_WIDTH, Feature, add_deltas
 from mcls.features.signal import Signal
 from mcls.features.specs import FeatureSpec
+from mcls.registry import find
 
 Change = Callable[[np.ndarray, int], np.ndarray]
 
@@ -184,7 +185,12 @@ class Extractor:
             "dtype": self.dtype.name,
         }
         return {
-            spec.name: Step("feature", spec.feature, {**spec.settings, **shared})
+            spec.name: Step(
+                "feature",
+                spec.feature,
+                {**spec.settings, **shared},
+                learnt_from=find("features", spec.feature).load().learnt_from(spec.settings),
+            )
             for spec in self.specs
         }
 

@@ -96,6 +96,11 @@ class Feature(ABC):
         """Return settings that also name the content of the files they refer to, if any."""
         return settings
 
+    @classmethod
+    def learnt_from(cls, settings: dict[str, Any]) -> tuple[str, ...]:
+        """Return the ids of the tracks that a model in the settings was learnt from, if known."""
+        return ()
+
     @abstractmethod
     def local(self, signal: Signal) -> np.ndarray:
         """Return the local rows of a stretch of audio, ``(n_frames, n_local)`` float32."""

@@ -190,8 +190,10 @@ class LocalModel(Feature):
         Parameters
         ----------
         about : mapping
-            The metadata ``mcls`` of the file.
+            The metadata ``mcls`` of the file; empty for other files.
         """
+        if not about:
+            return
         if about["input"]["name"] != "audio":
             raise ConfigError(
                 f"{self.name}: {self.path} reads rows, not audio; export it with --with-mel"

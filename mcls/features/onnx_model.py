@@ -1,6 +1,7 @@
 """Outputs of a local ONNX model as a feature, such as embeddings of a pretrained net."""
 
 import json
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, ClassVar
 
@@ -51,12 +52,16 @@ class OnnxModel(LocalModel):
     ) -> None:
         super().__init__(sr, path, window, hop, sha256, delta)
         session = self._session()
-        about = session.get_modelmeta().custom_metadata_map.get("mcls")
-        if about:
-            self.check_exported(json.loads(about))
+        self.check_exported(_metadata(session))
         self.output = self.output_named(output, [one.name for one in session.get_outputs()])
         sizes = session.get_inputs()[0].shape
         self.set_windows(window, hop, tuple(one if isinstance(one, int) else None for one in sizes))
+
+    @classmethod
+    def learnt_from(cls, settings: dict[str, Any]) -> tuple[str, ...]:
+        """Return the tracks that the net in a file of ``mcls export`` was learnt from."""
+        path = settings["path"]
+        return tuple(_metadata(_opened(path, cls.stamp(path))).get("learnt_from", ()))
 
     def _session(self) -> Any:
         return _opened(self.path, self.stamp(self.path))
@@ -66,6 +71,11 @@ class OnnxModel(LocalModel):
         session = self._session()
         [output] = session.run([self.output], {session.get_inputs()[0].name: audio})
         return output
+
+
+def _metadata(session: Any) -> Mapping[str, Any]:
+    """Return what ``mcls export`` wrote into a file; nothing for other files."""
+    return json.loads(session.get_modelmeta().custom_metadata_map.get("mcls") or "{}")
 
 
 @lru_cache(maxsize=4)

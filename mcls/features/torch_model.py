@@ -67,13 +67,18 @@ class TorchModel(LocalModel):
         check(self.name, axes=(axes in (None, 1, 2, 3), f"must be 1, 2 or 3, not {axes}"))
         self.device, self.output = device_of(self.name, device), output
         _, about, sizes = self._model()
-        if about:
-            self.check_exported(about)
+        self.check_exported(about)
         if sizes is None:
             sizes = (None,) * (axes or 2)
         elif axes not in (None, len(sizes)):
             raise ConfigError(f"torch: {path} has an input of {len(sizes)} axes; leave axes out")
         self.set_windows(window, hop, sizes)
+
+    @classmethod
+    def learnt_from(cls, settings: dict[str, Any]) -> tuple[str, ...]:
+        """Return the tracks that the net in a file of ``mcls export`` was learnt from."""
+        path, device = settings["path"], device_of(cls.name, settings["device"])
+        return tuple(_opened(path, device, cls.stamp(path))[1].get("learnt_from", ()))
 
     def _model(self) -> tuple[Any, Mapping[str, Any], tuple[int | None, ...] | None]:
         return _opened(self.path, self.device, self.stamp(self.path))

@@ -152,8 +152,10 @@ def _write(made: GraphToWrite, out: Path, metadata: dict[str, Any], onnx: bool) 
 
 def _metadata(run: Run, chain: Chain, made: GraphToWrite) -> dict[str, Any]:
     """Return what a program needs to know to use the file, as a JSON object."""
+    chain_ids = [track_id for step in chain for track_id in step.learnt_from]
     return {
         "mcls": __version__,
+        "learnt_from": sorted({*run.learnt_from(), *chain_ids}),
         "labels": run.labels,
         "multi_label": run.multi_label,
         "regression": run.regression,
