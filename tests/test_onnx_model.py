@@ -8,6 +8,7 @@ import mcls
 from mcls.disk.store import Store
 from mcls.errors import ConfigError, DataError
 from mcls.features import compute, make
+from mcls.features.onnx_model import OnnxModel
 from mcls.stages.export import export
 
 onnx = pytest.importorskip("onnx", reason="mcls[export] is not installed")
@@ -89,6 +90,27 @@ def test_a_store_names_the_model_and_runs_refuse_another(tmp_path, rng, weights)
     (tmp_path / "m.onnx").unlink()
     with pytest.raises(ConfigError, match="cannot be read"):
         mcls.predict(run, [tmp_path / "2.wav"])
+
+
+def test_weights_beside_a_large_model_belong_to_it(tmp_path, weights):
+    path = tmp_path / "m.onnx"
+    write_model(path, weights)
+    whole = OnnxModel.sha256_of(str(path))
+    model = onnx.load(path)
+    onnx.save(model, path, save_as_external_data=True, location="m.onnx.data", size_threshold=0)
+    first = OnnxModel.sha256_of(str(path))
+    y = np.ones(1600, np.float32)
+    np.testing.assert_allclose(
+        compute("onnx", y, sr=SR, path=str(path), sha256=first, output="linear")[0],
+        weights.sum(axis=0),
+        atol=1e-3,
+    )
+    data = bytearray((tmp_path / "m.onnx.data").read_bytes())
+    data[3] ^= 1
+    (tmp_path / "m.onnx.data").write_bytes(data)
+    assert len({whole, first, OnnxModel.sha256_of(str(path))}) == 3
+    with pytest.raises(ConfigError, match="not the model that the rows were made with"):
+        make("onnx", SR, path=str(path), sha256=first)
 
 
 def test_a_net_that_mcls_exported_is_a_feature(tmp_path, rng):

@@ -3,6 +3,8 @@
 import json
 from collections.abc import Mapping
 from functools import lru_cache
+from glob import escape
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -56,6 +58,11 @@ class OnnxModel(LocalModel):
         self.output = self.output_named(output, [one.name for one in session.get_outputs()])
         sizes = session.get_inputs()[0].shape
         self.set_windows(window, hop, tuple(one if isinstance(one, int) else None for one in sizes))
+
+    @classmethod
+    def files(cls, path: Path) -> list[Path]:
+        """Return the file, and that of weights which exporters put beside a large model."""
+        return [path, *sorted(path.parent.glob(f"{escape(path.name)}[._]data"))]
 
     @classmethod
     def learnt_from(cls, settings: dict[str, Any]) -> tuple[str, ...]:
