@@ -12,10 +12,10 @@ from mcls.classifiers.random_forest import RandomForest
 from mcls.classifiers.svm import SVM
 from mcls.errors import ConfigError
 from mcls.evaluation.calibration import Calibration
-from mcls.export.rows_graph import Arrays
+from mcls.export.rows_graph import ArrayModule
 
 
-class SvmGraph(Arrays):
+class SvmGraph(ArrayModule):
     """Margins of a support vector machine."""
 
     support: torch.Tensor
@@ -43,7 +43,7 @@ class SvmGraph(Arrays):
         return torch.exp(-self.gamma * distances) @ self.coef + self.intercept
 
 
-class LogisticGraph(Arrays):
+class LogisticGraph(ArrayModule):
     """Probabilities of a logistic regression."""
 
     coef: torch.Tensor
@@ -65,7 +65,7 @@ class LogisticGraph(Arrays):
         return torch.sigmoid(z) if self.multi_label else torch.softmax(z, dim=1)
 
 
-class ForestGraph(Arrays):
+class ForestGraph(ArrayModule):
     """Probabilities of a random forest: all trees go one level down at a time."""
 
     left: torch.Tensor
@@ -117,7 +117,7 @@ CLASSIFIERS: dict[type, type[nn.Module]] = {
 }
 
 
-class ClassifierGraph(Arrays):
+class ClassifierGraph(ArrayModule):
     """Rows of a track to the scores of all labels of the run, and to probabilities.
 
     Parameters
@@ -197,7 +197,7 @@ class ClassifierGraph(Arrays):
         return scores.mean(0)
 
 
-class CalibrationGraph(Arrays):
+class CalibrationGraph(ArrayModule):
     """Scores of a track to probabilities; see `mcls.evaluation.calibration`."""
 
     slope: torch.Tensor

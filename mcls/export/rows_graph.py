@@ -15,7 +15,7 @@ from mcls.dictionaries.preprocessing import Preprocessing
 from mcls.errors import ConfigError, suggest
 
 
-class Arrays(nn.Module):
+class ArrayModule(nn.Module):
     """A module that keeps arrays as float64 buffers, which are not weights to train."""
 
     def keep(self, **arrays: np.ndarray) -> None:
@@ -33,7 +33,7 @@ class Concatenation(nn.Module):
         return torch.cat([one.double() for one in rows], dim=1)
 
 
-class DictionaryGraph(Arrays):
+class DictionaryGraph(ArrayModule):
     """Rows to codes: frames are joined, preprocessed and encoded.
 
     Parameters
