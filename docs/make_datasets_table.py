@@ -21,8 +21,8 @@ def row(entry: Entry) -> str:
         f"[`{entry.name}`]({facts['url']})",
         facts["paper"],
         facts["task"],
-        f"{facts['tracks']:,}",
-        str(facts["labels"]),
+        "–" if facts["tracks"] is None else f"{facts['tracks']:,}",
+        "–" if facts["labels"] is None else str(facts["labels"]),
         facts["splits"],
         f"{facts['audio_licence']}; {facts['metadata_licence']}",
     ]

@@ -30,6 +30,7 @@ from sklearn.preprocessing import StandardScaler
 from mcls.classifiers.logistic import Logistic
 from mcls.classifiers.svm import SVM
 from mcls.cli.main import cli
+from mcls.disk.class_folders import scan_class_folders
 from mcls.disk.labels import parse_labels, split_labels
 from mcls.disk.predictions import Predictions, read_predictions, write_predictions
 from mcls.errors import ConfigError, DataError
@@ -366,6 +367,10 @@ def test_other_unknown_labels_cannot_be_compared(rng: np.random.Generator, tmp_p
 def test_a_question_mark_in_a_single_label_is_refused(sparse_store: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="'who\\?' says that nobody knows"):
         parse_labels(["who?", "rock"])
+    (tmp_path / "who?").mkdir()
+    (tmp_path / "who?/a.wav").touch()
+    with pytest.raises(DataError, match="folder 'who\\?' ends with '\\?', which marks"):
+        scan_class_folders(tmp_path)
     words = ["learn-dict", str(sparse_store), str(tmp_path / "d.h5"), "--labels", "tags"]
     result = CliRunner().invoke(cli, [*words, "--method", "dbn", "-p", "up_down=1"])
     assert result.exit_code == 1

@@ -42,7 +42,7 @@ def command() -> None:
 
 
 @command.command()
-@click.argument("dataset", type=Name("datasets"), metavar="DATASET")
+@click.argument("dataset", type=Name("datasets", spec=True), metavar="DATASET")
 @click.argument("root", type=FILE)
 @click.argument("out", type=FILE, metavar="OUT.csv")
 @settings_option("dataset")
@@ -56,11 +56,14 @@ def prepare(
     audio, OUT.csv the manifest to write. Nothing is downloaded. Missing
     files are an error that names them; -p partial=true leaves them out
     instead. The manifest has a column for each published split.
+    mirdata:NAME takes what mirdata reads, with -p label=ATTRIBUTE.
 
     \b
     Example:
       mcls data prepare esc10 ESC-10/ esc10.csv
       mcls data prepare fma FMA/ fma.csv -p subset=medium
+      mcls data prepare openmic openmic-2018/ openmic.csv -p partial=true
+      mcls data prepare mirdata:mridangam_stroke MRIDANGAM/ strokes.csv -p label=stroke_name
     """
     from mcls.data.prepare import prepare as prepare_dataset
     from mcls.settings import parse_pairs

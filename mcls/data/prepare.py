@@ -35,7 +35,7 @@ def prepare(
     Parameters
     ----------
     name : str
-        Name of the dataset in the registry.
+        Name of the dataset in the registry; mirdata:NAME is the loader NAME of mirdata.
     root : path
         Folder that holds the audio.
     out : path
@@ -52,8 +52,10 @@ def prepare(
     DataError
         If files are missing, or another file exists at `out`.
     """
+    name, _, loader = name.partition(":")
+    given = {**(settings or {}), **({"loader": loader} if loader else {})}
     entry = find("datasets", name)
-    manifest = entry.load()(Path(root), **resolve(entry, settings or {}))
+    manifest = entry.load()(Path(root), **resolve(entry, given))
     manifest.notes += _published(name, manifest)
     out = Path(out)
     if is_written(manifest, out):

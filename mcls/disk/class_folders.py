@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from mcls.disk.labels import unknown_labels
 from mcls.errors import DataError
 
 #: The suffixes of audio files.
@@ -71,6 +72,11 @@ def scan_class_folders(folder: Path) -> tuple[list[str], list[str], list[str]]:
     if any("|" in name for name in classes):
         raise DataError(
             f"{folder}: a class folder has '|' in its name, which separates labels; rename it"
+        )
+    if unknown := [name for name in classes if unknown_labels(name)]:
+        raise DataError(
+            f"{folder}: the class folder {unknown[0]!r} ends with '?', which marks a label as "
+            "unknown; rename it"
         )
     notes = []
     times = Counter(name.strip() for name in classes)

@@ -89,7 +89,8 @@ def plot_embedding(
     counts = ", ".join(dict.fromkeys(said))
     word = {"pca": "principal components", "tsne": "t-SNE"}[embedding]
     names = ", ".join(shortened(str(path), 40) for path in paths)
-    coloured = label or (panels[0].groups[0][0] if len(panels[0].groups) == 1 else "label")
+    one = chosen.multi_label or len(panels[0].groups) == 1
+    coloured = label or (panels[0].groups[0][0] if one else "label")
     title = f"{word} of the last rows, {counts}, coloured by {coloured}"
     return draw_embedding(panels, title=title), f"{word} of {names}, {counts}"
 
@@ -132,7 +133,10 @@ def _groups(
     else:
         most = np.argsort(-support, kind="stable")[:MOST_LABELS]
         columns = sorted(int(j) for j in most if support[j])
-    return [(chosen.names[j], truth[:, j]) for j in columns]
+    groups = [(chosen.names[j], truth[:, j]) for j in columns]
+    if chosen.unknown is not None:  # one label is coloured
+        groups.append(("unknown", chosen.unknown[kept][:, columns[0]]))
+    return groups
 
 
 def _plane(path: Path, rows: np.ndarray, embedding: str) -> tuple[np.ndarray, tuple[str, str]]:
