@@ -62,8 +62,9 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Turn the links of a page of docs/ that lead out of it."""
+    """Turn the links of a page of docs/ that lead out of it, and let it begin with its title."""
     place = page.file.src_uri
+    markdown = markdown.removeprefix("<!-- run: slow -->").lstrip()
     return markdown if place in OUTSIDE.values() else moved_links(markdown, f"docs/{place}", place)
 
 

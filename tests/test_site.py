@@ -44,6 +44,14 @@ def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:
         assert not loaded, page
 
 
+def test_chapters_have_their_titles_in_the_navigation(site: Path) -> None:
+    page = (site / "tutorial" / "index.html").read_text(encoding="utf-8")
+    for chapter in (ROOT / "docs" / "tutorial").glob("[0-9][0-9]-*.md"):
+        title = re.search(r"^# (.*)", chapter.read_text(encoding="utf-8"), re.MULTILINE)[1]
+        link = re.search(rf'<a href="?{chapter.stem}\.html"?.*?</a>', page, re.DOTALL)
+        assert title in link[0]
+
+
 def test_every_public_function_is_described(site: Path) -> None:
     import mcls
 
