@@ -12,7 +12,8 @@ JOBS   ?= 2
 RECIPES  := $(basename $(notdir $(wildcard pipelines/*.toml)))
 DATASETS := esc10=fold esc50=fold urbansound8k=fold fsdd=fold mridangam=fold philharmonia=split \
             gtzan=split ballroom=fold extended-ballroom=fold ismir04=split homburg=fold fma=split \
-            magnatagatune=lee-nam mtg-jamendo=split-0 cal500=fold
+            magnatagatune=lee-nam mtg-jamendo=split-0 cal500=fold openmic=split nsynth=split irmas=split \
+            medley-solos-db=split speech-commands=split tinysol=fold
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-all fuzz kills lint docs site tutorial dictionaries nets zoo pretraining clean
