@@ -274,6 +274,25 @@ def test_every_classifier_learns_from_known_rows_or_says_no(
     assert np.array_equal(model.fit(X, whole).scores(X), fresh)
 
 
+@pytest.mark.parametrize("name", ["logistic", "svm", "random-forest"])
+def test_exported_classifiers_know_labels_that_were_learnt_alone(
+    name: str, rng: np.random.Generator
+) -> None:
+    from mcls.export.classifier_graph import ClassifierGraph
+
+    X, Y = tags(rng)
+    model = (
+        entries("classifiers")[name]
+        .load()(**({"n_estimators": 5} if name == "random-forest" else {}))
+        .fit(X, Y)
+    )
+    graph = ClassifierGraph(model, name, 5, "mean", None)
+    for row in X[:5].astype(np.float32):
+        [found] = graph(torch.from_numpy(row[None]))
+        right = model.scores(row[None].astype(np.float64))[0]
+        np.testing.assert_allclose(found.numpy(), right, rtol=1e-5, atol=1e-6)
+
+
 def test_settings_are_chosen_on_known_valid_rows(rng: np.random.Generator) -> None:
     X, Y = tags(rng)
     model = SVM().fit(X[:80], Y[:80], valid=(X[80:], Y[80:]))

@@ -1,5 +1,6 @@
 """Classifiers of rows as torch modules, in float64: their standardisation and their scores."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -117,6 +118,39 @@ CLASSIFIERS: dict[type, type[nn.Module]] = {
 }
 
 
+class ScaledGraph(ArrayModule):
+    """Rows to the scores of the labels that vary, with the standardisation of a classifier."""
+
+    mean: torch.Tensor
+    scale: torch.Tensor
+
+    def __init__(self, model: RowClassifier) -> None:
+        super().__init__()
+        self.model = CLASSIFIERS[type(model)](model)
+        scaler: Any = model.scaler_
+        self.keep(
+            mean=np.zeros(1) if scaler is None else scaler.mean_,
+            scale=np.ones(1) if scaler is None else scaler.scale_,
+        )
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        """Return scores ``(n_rows, n_labels)``."""
+        found: torch.Tensor = self.model((rows - self.mean) / self.scale)
+        return found
+
+
+class AloneGraph(nn.Module):
+    """Rows to the scores of labels that were learnt alone, as some of them are unknown."""
+
+    def __init__(self, models: Sequence[RowClassifier]) -> None:
+        super().__init__()
+        self.each = nn.ModuleList(ScaledGraph(one) for one in models)
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        """Return scores ``(n_rows, n_labels)``."""
+        return torch.cat([one(rows) for one in self.each], dim=1)
+
+
 class ClassifierGraph(ArrayModule):
     """Rows of a track to the scores of all labels of the run, and to probabilities.
 
@@ -141,8 +175,6 @@ class ClassifierGraph(ArrayModule):
 
     place: torch.Tensor
     ends: torch.Tensor
-    mean: torch.Tensor
-    scale: torch.Tensor
 
     def __init__(
         self,
@@ -159,15 +191,11 @@ class ClassifierGraph(ArrayModule):
                 f"the model is {name}, which cannot be exported; nets can, and {known}. "
                 "Use `mcls predict`"
             )
-        self.model = CLASSIFIERS[type(model)](model)
+        alone = model.alone_
+        self.model = ScaledGraph(model) if alone is None else AloneGraph(alone)
         self.aggregate, self.multi_label = aggregate, model.multi_label_
         self.threshold = model.threshold
-        scaler: Any = model.scaler_
-        self.keep(
-            mean=np.zeros(1) if scaler is None else scaler.mean_,
-            scale=np.ones(1) if scaler is None else scaler.scale_,
-            ends=np.array([[model.lowest, model.highest]]),
-        )
+        self.keep(ends=np.array([[model.lowest, model.highest]]))
         known_labels = np.flatnonzero(model.known_)
         place = np.full(n_labels, len(known_labels))  # the column of the lowest score ...
         if model.multi_label_:
@@ -178,7 +206,7 @@ class ClassifierGraph(ArrayModule):
 
     def forward(self, rows: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Return scores, and probabilities if there is a calibration, ``(n_labels,)``, float32."""
-        found = self.model((rows.double() - self.mean) / self.scale)
+        found = self.model(rows.double())
         found = torch.cat([found, self.ends.expand(found.shape[0], 2)], dim=1)
         scores = self._of_track(found.index_select(1, self.place))
         if self.calibration is None:
