@@ -26,7 +26,7 @@ import h5py
 import numpy as np
 
 from mcls.disk.finite import first_not_finite
-from mcls.errors import ConfigError, DataError
+from mcls.errors import ConfigError, DataError, missing_extra
 
 #: The column or array with the names of tracks, in the order in which they are looked for.
 NAME_COLUMNS = ("track_id", "id", "ids", "path", "filename", "file")
@@ -217,7 +217,7 @@ def _read_parquet(path: Path) -> tuple[list[str], np.ndarray]:
     try:
         from pyarrow import parquet
     except ImportError as error:
-        raise ConfigError(f"{path}: x") from error
+        raise missing_extra(str(path), "pyarrow", "parquet") from error
     with _spelt(path):
         table = parquet.read_table(path).to_pydict()
         at = next((key for key in NAME_COLUMNS if key in table), next(iter(table)))

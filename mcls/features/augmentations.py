@@ -15,8 +15,8 @@ drawn from the seed of the copy, so the same copy is the same audio whenever it 
 A label rule (`mcls.data.label_rules`) lets labels follow an augmentation. Its amount is then drawn
 before all others, and a pitch shift is a whole number of semitones.
 
-The audio is changed by audiomentations. This module draws the amounts, and seeds the global
-generators that audiomentations uses for the time of the call only.
+The audio is changed by audiomentations (``pip install 'mcls[augment]'``). This module draws the
+amounts, and seeds the global generators that audiomentations uses for the time of the call only.
 """
 
 import random
@@ -24,12 +24,13 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from mcls.errors import ConfigError
+from mcls.errors import ConfigError, missing_extra
 from mcls.registry import Entry, entries, find, register
 
 #: The most amounts of one augmentation.
@@ -63,6 +64,7 @@ class Augmentation:
     "augmentations",
     "pitch-shift",
     order=0,
+    needs=["audiomentations"],
     threatens=["key", "pitch"],
     follows="transpose",
     whole=True,
@@ -97,6 +99,7 @@ def pitch_shift(
     "augmentations",
     "time-stretch",
     order=1,
+    needs=["audiomentations"],
     threatens=["tempo", "length"],
     follows="multiply",
     unit="speed factor",
@@ -127,7 +130,14 @@ def time_stretch(
     return _apply(change, y, sr, rng)
 
 
-@register("augmentations", "equalise", order=2, threatens=[], unit="dB in each of seven bands")
+@register(
+    "augmentations",
+    "equalise",
+    order=2,
+    needs=["audiomentations"],
+    threatens=[],
+    unit="dB in each of seven bands",
+)
 def equalise(
     y: np.ndarray, sr: int, rng: np.random.Generator, *, low: float = -6.0, high: float = 6.0
 ) -> np.ndarray:
@@ -165,7 +175,15 @@ def equalise(
     return y
 
 
-@register("augmentations", "noise", order=3, threatens=[], unit="dB below the signal", grid=10.0)
+@register(
+    "augmentations",
+    "noise",
+    order=3,
+    needs=["audiomentations"],
+    threatens=[],
+    unit="dB below the signal",
+    grid=10.0,
+)
 def noise(
     y: np.ndarray, sr: int, rng: np.random.Generator, *, low: float = 20.0, high: float = 40.0
 ) -> np.ndarray:
@@ -229,7 +247,7 @@ def parse_augmentations(words: Sequence[str], *, label_safe: bool = False) -> li
     Raises
     ------
     ConfigError
-        If a name is unknown or given twice, or a range is invalid.
+        If a name is unknown or given twice, a range is invalid, or audiomentations is missing.
 
     Examples
     --------
@@ -239,7 +257,7 @@ def parse_augmentations(words: Sequence[str], *, label_safe: bool = False) -> li
     parsed: dict[str, Augmentation] = {}
     for word in words:
         name, equals, text = word.partition("=")
-        entry = find("augmentations", name)
+        entry = _installed(name)
         low, high = entry.settings["low"].default, entry.settings["high"].default
         if equals:
             low, high = _range(word, text)
@@ -276,7 +294,7 @@ def amounts_of(name: str, text: str) -> list[float]:
     >>> amounts_of("pitch-shift", "-2..2"), amounts_of("noise", "0..30/15")
     ([-2.0, -1.0, 0.0, 1.0, 2.0], [0.0, 15.0, 30.0])
     """
-    facts = find("augmentations", name).facts
+    facts = _installed(name).facts
     span, slash, step = text.partition("/")
     try:
         if ".." in span:
@@ -391,6 +409,15 @@ def augment(
         low, high = (known[one.name],) * 2 if one.followed else (one.low, one.high)
         y = find("augmentations", one.name).load()(y, sr, rng, low=low, high=high)
     return np.ascontiguousarray(y, dtype=np.float32)
+
+
+def _installed(name: str) -> Entry:
+    """Return the entry of an augmentation, if the packages that it needs are installed."""
+    entry = find("augmentations", name)
+    for package in entry.facts.get("needs", []):
+        if find_spec(package) is None:
+            raise missing_extra(f"the augmentation {name}", package, "augment")
+    return entry
 
 
 def _range(word: str, text: str) -> tuple[float, float]:

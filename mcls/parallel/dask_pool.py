@@ -18,7 +18,7 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from mcls import __version__
-from mcls.errors import ConfigError, DataError
+from mcls.errors import ConfigError, DataError, missing_extra
 from mcls.parallel.pool import Pool, Task
 
 R = TypeVar("R")
@@ -219,7 +219,7 @@ def _connect(cluster: str) -> tuple[Any, Any]:
     try:
         import distributed
     except ImportError as error:
-        raise ConfigError("a Dask cluster needs distributed: pip install 'mcls[dask]'") from error
+        raise missing_extra("a Dask cluster", "distributed", "dask") from error
     kind, _, number = cluster.partition(":")
     if kind == "local":
         if not number.isdigit() or int(number) < 1:
