@@ -4,17 +4,21 @@ import importlib
 import importlib.util
 import json
 import pickle
+import re
 import shutil
 import sys
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from click.testing import CliRunner
 
+import mcls
 from mcls import registry, source_text
 from mcls.cli.main import cli
 from mcls.errors import ConfigError
@@ -97,6 +101,41 @@ def test_every_family_has_an_entry_point(tmp_path, install) -> None:
         entry = find(family, "tiny")
         assert (entry.package, defaults(entry)) == ("tiny", {"size": i})
         assert entry.load().registered_as == "tiny"
+
+
+def test_the_package_of_the_how_to_page_works(tmp_path, install) -> None:
+    page = (Path(__file__).parents[1] / "docs" / "howto" / "add-an-entry.md").read_text("utf-8")
+    project, code = (re.search(rf"```{kind}\n(.*?)```", page, re.S) for kind in ("toml", "python"))
+    about = tomllib.loads(project[1])["project"]
+    lines = []
+    for group, points in about["entry-points"].items():
+        lines += [f"[{group}]", *(f"{name} = {place}" for name, place in points.items())]
+    info = tmp_path / "site" / "my_entries-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {about['name']}\n")
+    (info / "entry_points.txt").write_text("\n".join(lines))
+    (tmp_path / "site" / "my_entries.py").write_text(code[1])
+    install(tmp_path / "site")
+    for i in range(12):
+        wave = np.sin(np.arange(8000) * 0.3)
+        folder = tmp_path / "audio" / ("square" if i % 2 else "sine")
+        folder.mkdir(parents=True, exist_ok=True)
+        soundfile.write(folder / f"{i}.wav", 0.5 * (np.sign(wave) if i % 2 else wave), 8000)
+    store, trained = str(tmp_path / "s.h5"), str(tmp_path / "run")
+    feature = ["--feature", "crest:hop_length=256", "--sr", "8000"]
+    for words in (
+        ["list", "features", "crest"],
+        ["extract", str(tmp_path / "audio"), store, *feature],
+        ["train", store, trained, "--pool", "mean"],
+    ):
+        result = run(*words)
+        assert result.exit_code == 0, result.output
+    rows = mcls.Store(store).feature("crest")
+    crest = {track: rows.track(i)[10, 0] for i, track in enumerate(rows.track_ids)}
+    assert crest["sine/0"] == pytest.approx(20 * np.log10(np.sqrt(2)), abs=0.05)
+    assert crest["square/1"] == pytest.approx(0, abs=0.05)
+    result = run("eval", trained, "--metric", "top-2", "--json")
+    assert json.loads(result.stdout)["metrics"]["top-2"]["micro"]["value"] == 1.0
 
 
 def test_a_preset_of_a_class_has_other_defaults_and_facts(example) -> None:
