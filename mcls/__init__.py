@@ -12,8 +12,15 @@ The stages of the command line as functions::
 Nothing heavy is imported before the first call.
 """
 
+import sys
 from importlib import import_module
 from typing import Any
+
+if sys.platform == "win32":
+    raise ImportError(
+        "mcls does not run on Windows, which lacks the file locks and the fork() that it needs; "
+        "install it in the Windows Subsystem for Linux (wsl --install)"
+    )
 
 __version__ = "0.2.0"
 
@@ -28,6 +35,9 @@ _PLACES = {
     "tune": "mcls.tuning.tune",
     "predict": "mcls.stages.predict",
     "evaluate": "mcls.stages.evaluate",
+    "compare": "mcls.stages.compare",
+    "open_run": "mcls.disk.run",
+    "read_predictions": "mcls.disk.predictions",
     "Store": "mcls.disk.store",
     "MclsError": "mcls.errors",
 }

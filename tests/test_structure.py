@@ -19,7 +19,7 @@ FLOORS = {
     5: {"stages", "inspection"},
     4: {"chain"},
     2: {"audio", "disk", "parallel"},
-    1: {"__init__", "errors", "options", "registry", "settings", "source_text"},
+    1: {"__init__", "errors", "options", "registry", "settings", "source_text", "tabular"},
 }
 
 #: Modules that make the start slow, and that `mcls --help` must not import.

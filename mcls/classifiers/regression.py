@@ -7,6 +7,7 @@ import numpy as np
 from sklearn import linear_model, svm
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mcls.registry import register
@@ -48,6 +49,11 @@ class RowRegressor(RegressorMixin, BaseEstimator):
         rows, targets = self.scaler_.transform(X), self.target_scaler_.transform(Y)
         self.models_ = [self._model().fit(rows, target) for target in targets.T]
         return self
+
+    def __sklearn_tags__(self) -> Tags:
+        tags: Tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
 
     def rows_used(self, n_rows: int, n_valid: int = 0) -> tuple[int, list[str]]:
         """Return the number of train rows that were learnt from, and notes about the others."""

@@ -23,6 +23,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -40,10 +41,11 @@ from mcls.disk.prediction_columns import (
 )
 from mcls.disk.workspace import written_whole
 from mcls.errors import DataError, FormatError, suggest
+from mcls.tabular import Tabular
 
 
-@dataclass(frozen=True)
-class Predictions:
+@dataclass(frozen=True, repr=False)
+class Predictions(Tabular):
     """True labels and scores of tracks.
 
     Parameters
@@ -90,6 +92,28 @@ class Predictions:
 
     def __len__(self) -> int:
         return len(self.track_ids)
+
+    @property
+    def title(self) -> str:
+        """The number of lines and of labels."""
+        what = "targets" if self.regression else "labels"
+        return f"predictions: {len(self)} lines, {len(self.names)} {what}"
+
+    def columns(self, most: int | None = None) -> dict[str, list[Any]]:
+        """Return the columns of predictions.csv."""
+        own = {"track_id": self.track_ids, "part": self.parts, "fold": self.folds}
+        found: dict[str, list[Any]] = {name: list(cells[:most]) for name, cells in own.items()}
+        if self.times is not None:
+            found["time"] = self.times[:most]
+        if self.regression:
+            columns = self.truth[:most].T.tolist()
+            found |= {f"{TRUE}{name}": one for name, one in zip(self.names, columns, strict=True)}
+        else:
+            unknown = None if self.unknown is None else self.unknown[:most]
+            found["labels"] = label_cells(self.names, self.truth[:most], unknown)
+        kind = PREDICTED if self.regression else SCORE
+        columns = self.scores[:most].T.tolist()
+        return found | {f"{kind}{name}": one for name, one in zip(self.names, columns, strict=True)}
 
     @property
     def regression(self) -> bool:

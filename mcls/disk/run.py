@@ -41,6 +41,7 @@ from mcls.disk.tensors import write_tensors
 from mcls.disk.text_files import read_json, read_toml, toml_value
 from mcls.disk.workspace import written_whole
 from mcls.errors import ConfigError, FormatError
+from mcls.tabular import Tabular, metric_columns
 
 #: The files of every run folder, in the order in which they are written. See `run_files`.
 FILES = ("run.toml", "chain.h5", "model.skops", "predictions.csv", "metrics.json", "about.json")
@@ -57,8 +58,8 @@ FORMAT = 1
 _KEYS = {"format": int, "labels": list, "multi_label": bool, "aggregate": str, "threshold": float}
 
 
-@dataclass(frozen=True)
-class Run:
+@dataclass(frozen=True, repr=False)
+class Run(Tabular):
     """An opened run folder. Arrays and the model are read on demand.
 
     Parameters
@@ -80,6 +81,16 @@ class Run:
     def labels(self) -> list[str]:
         """The names of the labels, in the order of the scores."""
         return list(self.about["labels"])
+
+    @property
+    def title(self) -> str:
+        """The path, the model and the number of labels."""
+        model = self.settings.get("train", {}).get("model", "run")
+        return f"{self.path}: {model}, {len(self.labels)} labels"
+
+    def columns(self, most: int | None = None) -> dict[str, list[Any]]:
+        """Return a row per part and metric of metrics.json."""
+        return metric_columns(self.metrics())
 
     @property
     def regression(self) -> bool:

@@ -37,6 +37,7 @@ from mcls.disk.text_files import parse_json
 from mcls.disk.workspace import written_whole
 from mcls.errors import ConfigError, DataError, FormatError, suggest
 from mcls.settings import canonical
+from mcls.tabular import Tabular
 
 KIND, FORMAT = "features", 1
 _DTYPES = ("float32", "float16", "int16")
@@ -46,7 +47,7 @@ MEASURED = {"seconds": np.float64, "sample_rate": np.int64}
 Columns = Mapping[str, Sequence[Any]]
 
 
-class Store:
+class Store(Tabular):
     """A store opened for reading; everything that the file declares is checked.
 
     Parameters
@@ -90,6 +91,16 @@ class Store:
             except CORRUPT as error:
                 raise FormatError(f"{self.path} is corrupt ({error})") from error
         self.failed = rows_of(failed)
+
+    @property
+    def title(self) -> str:
+        """The path, the number of tracks, and the features with their dimensions."""
+        features = ", ".join(f"{name} ({one.n_dims})" for name, one in self.features.items())
+        return f"{self.path}: {self.n_tracks} tracks; features (dimensions): {features}"
+
+    def columns(self, most: int | None = None) -> dict[str, list[Any]]:
+        """Return the columns of the tracks; `StoredRows` are tables of rows."""
+        return {name: list(cells[:most]) for name, cells in self.tracks.items()}
 
     @property
     def n_tracks(self) -> int:

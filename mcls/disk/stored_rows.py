@@ -12,10 +12,11 @@ from mcls.disk.chain import Chain
 from mcls.disk.checksums import Checksums
 from mcls.disk.finite import first_not_finite
 from mcls.errors import DataError, FormatError
+from mcls.tabular import Tabular
 
 
-@dataclass(frozen=True)
-class StoredRows:
+@dataclass(frozen=True, repr=False)
+class StoredRows(Tabular):
     """The rows of one feature of an opened store.
 
     Attributes
@@ -69,6 +70,32 @@ class StoredRows:
         with self._open() as file:
             self._check(file, 0, self.shape[0])
             return np.memmap(file, self.dtype, "r", self.start, self.shape)
+
+    @property
+    def title(self) -> str:
+        """The feature, and the number of tracks, rows and dimensions."""
+        rate = "one per track" if self.frame_rate is None else f"{self.frame_rate:.4g} per second"
+        return (
+            f"{self.name} in {self.path}: {len(self.track_ids)} tracks, {len(self)} rows ({rate}) "
+            f"of {self.n_dims} dimensions"
+        )
+
+    def columns(self, most: int | None = None) -> dict[str, Any]:
+        """Return a row per stored row: track, its number within the track, and the dimensions."""
+        lengths = np.diff(self.spans, axis=1)[:, 0]
+        if most is not None:
+            before = np.cumsum(lengths) - lengths
+            lengths = np.clip(most - before, 0, lengths)
+        kept = [
+            self.read(int(start), int(start + n))
+            for (start, _), n in zip(self.spans, lengths, strict=True)
+            if n
+        ]
+        rows = np.concatenate(kept) if kept else np.empty((0, self.n_dims), self.dtype)
+        names = [name for name, n in zip(self.track_ids, lengths, strict=True) for _ in range(n)]
+        numbers = [row for n in lengths for row in range(n)]
+        dims = {str(i): column for i, column in enumerate(rows.T)}
+        return {"track_id": names, "row": numbers, **dims}
 
     @property
     def n_dims(self) -> int:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mcls.evaluation.jackknife import LEVEL
+from mcls.tabular import Tabular, columns_of
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,8 @@ class MetricResult:
         return self.macro if self.headline == "macro" else self.micro
 
 
-@dataclass(frozen=True)
-class Evaluation:
+@dataclass(frozen=True, repr=False)
+class Evaluation(Tabular):
     """The metrics of some tracks.
 
     Parameters
@@ -141,6 +142,23 @@ class Evaluation:
             if one.micro is not None and one.micro.low is None and self.n_tracks > 1:
                 found.append(f"no interval for micro {name}: too few tracks have the labels")
         return found
+
+    @property
+    def title(self) -> str:
+        """The part, the number of tracks and of labels."""
+        what = "targets" if self.regression else "labels"
+        return f"part {self.part}, {self.n_tracks} tracks, {len(self.names)} {what}"
+
+    def columns(self, most: int | None = None) -> dict[str, list[Any]]:
+        """Return a row per metric: macro, micro and each label, with interval and tracks."""
+        rows = []
+        for name, one in self.metrics.items():
+            averages = [("macro", one.macro), ("micro", one.micro)]
+            for over, estimate in [*averages, *one.per_label.items()]:
+                if estimate is not None:
+                    n = self.support[over] if over in one.per_label else self.n_tracks
+                    rows.append((name, over, estimate.value, estimate.low, estimate.high, n))
+        return columns_of(["metric", "over", "value", "low", "high", "tracks"], rows)
 
     def __getitem__(self, metric: str) -> MetricResult:
         return self.metrics[metric]

@@ -64,7 +64,7 @@ class Augmentation:
     "augmentations",
     "pitch-shift",
     order=0,
-    needs=["audiomentations"],
+    packages=["audiomentations"],
     threatens=["key", "pitch"],
     follows="transpose",
     whole=True,
@@ -99,7 +99,7 @@ def pitch_shift(
     "augmentations",
     "time-stretch",
     order=1,
-    needs=["audiomentations"],
+    packages=["audiomentations"],
     threatens=["tempo", "length"],
     follows="multiply",
     unit="speed factor",
@@ -134,7 +134,7 @@ def time_stretch(
     "augmentations",
     "equalise",
     order=2,
-    needs=["audiomentations"],
+    packages=["audiomentations"],
     threatens=[],
     unit="dB in each of seven bands",
 )
@@ -179,7 +179,7 @@ def equalise(
     "augmentations",
     "noise",
     order=3,
-    needs=["audiomentations"],
+    packages=["audiomentations"],
     threatens=[],
     unit="dB below the signal",
     grid=10.0,
@@ -414,7 +414,7 @@ def augment(
 def _installed(name: str) -> Entry:
     """Return the entry of an augmentation, if the packages that it needs are installed."""
     entry = find("augmentations", name)
-    for package in entry.facts.get("needs", []):
+    for package in entry.facts.get("packages", []):
         if find_spec(package) is None:
             raise missing_extra(f"the augmentation {name}", package, "augment")
     return entry

@@ -8,6 +8,7 @@ import numpy as np
 
 from mcls.evaluation import Estimate
 from mcls.evaluation.paired import POWER, Difference
+from mcls.tabular import Tabular, columns_of
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,8 @@ class ComparedRun:
         return float(np.std([*self.seeds.values()], ddof=1)) if len(self.seeds) > 1 else None
 
 
-@dataclass(frozen=True)
-class Compared:
+@dataclass(frozen=True, repr=False)
+class Compared(Tabular):
     """The result of `compare`; runs are sorted, best first.
 
     Parameters
@@ -81,6 +82,23 @@ class Compared:
     by: str | None = None
     n_groups: int | None = None
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def title(self) -> str:
+        """The metric, the part and the number of tracks."""
+        return f"{self.headline} {self.metric}, part {self.part}, {self.n_tracks} tracks"
+
+    def columns(self, most: int | None = None) -> dict[str, list[Any]]:
+        """Return a row per run: its value, the difference to the baseline, and its p values."""
+        rows = []
+        for run in self.runs:
+            value, gap = run.value, run.difference
+            own = (str(run.path), value.value, value.low, value.high, run.sd_of_seeds)
+            gaps = (None, None, None) if gap is None else (gap.value, gap.low, gap.high)
+            rows.append((*own, *gaps, run.p, run.mcnemar))
+        names = ["run", self.metric, "low", "high", "sd of seeds"]
+        names += ["difference", "difference low", "difference high", "p", "McNemar"]
+        return columns_of(names, rows)
 
     def as_dict(self) -> dict[str, Any]:
         """Return a JSON object."""

@@ -23,10 +23,11 @@ from mcls.stages.calibrate import read_calibration, why_not
 from mcls.stages.predict_events import measure_events
 from mcls.stages.same_tracks import aligned
 from mcls.stages.scored_columns import column_of
+from mcls.tabular import Tabular
 
 
-@dataclass(frozen=True)
-class RunEvaluation:
+@dataclass(frozen=True, repr=False)
+class RunEvaluation(Tabular):
     """The metrics of a run, a cross-validation or a CSV.
 
     Parameters
@@ -72,6 +73,15 @@ class RunEvaluation:
     def notes(self) -> list[str]:
         """What a reader of the values must know."""
         return [*self.own_notes, *self.overall.notes]
+
+    @property
+    def title(self) -> str:
+        """The path, the part, the number of tracks and of labels."""
+        return f"{self.path}: {self.overall.title}"
+
+    def columns(self, most: int | None = None) -> dict[str, list[Any]]:
+        """Return the columns of the evaluation of all tracks."""
+        return self.overall.columns(most)
 
     def __getitem__(self, metric: str) -> MetricResult:
         return self.overall[metric]

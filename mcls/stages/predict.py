@@ -33,6 +33,7 @@ from mcls.parallel.progress import Progress
 from mcls.stages.calibrate import read_calibration, why_not
 from mcls.stages.extract_faults import stored_faults
 from mcls.stages.timeline import Timeline, TimelineMaker, timeline_maker
+from mcls.tabular import Tabular
 
 #: Tracks in the task of a worker, at most.
 _TASK_TRACKS = 64
@@ -75,8 +76,8 @@ class Scored:
     events: list[Event] | None = None
 
 
-@dataclass(frozen=True)
-class Predicted:
+@dataclass(frozen=True, repr=False)
+class Predicted(Tabular):
     """The result of `predict`.
 
     Parameters
@@ -129,6 +130,26 @@ class Predicted:
         """What is to be said of the audio, such as which tracks are truncated."""
         said = [self.about_events] if self.about_events else []
         return said + fault_notes({track.name: track.faults for track in self.tracks})
+
+    @property
+    def title(self) -> str:
+        """The number of tracks and of those that failed."""
+        return f"{len(self.tracks)} tracks scored, {len(self.failed)} failed"
+
+    def columns(self, most: int | None = None) -> dict[str, list[Any]]:
+        """Return a row per track: predicted labels, scores and probabilities."""
+        tracks = self.tracks[:most]
+        found: dict[str, list[Any]] = {"track": [track.name for track in tracks]}
+        if not self.regression:
+            found["labels"] = ["|".join(self.predicted(track.scores)) for track in tracks]
+        kind = "predicted" if self.regression else "score"
+        for i, label in enumerate(self.labels):
+            found[f"{kind}:{label}"] = [float(track.scores[i]) for track in tracks]
+        sure = [one for track in tracks if (one := track.probabilities) is not None]
+        if sure and len(sure) == len(tracks):
+            for i, label in enumerate(self.labels):
+                found[f"probability:{label}"] = [float(one[i]) for one in sure]
+        return found
 
     def predicted(self, scores: np.ndarray) -> list[str]:
         """Return the label of the highest score, or all above the threshold if several may hold."""

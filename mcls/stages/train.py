@@ -43,11 +43,12 @@ from mcls.stages.predict_events import learnt_order, measure_events, predict_eve
 from mcls.stages.provenance import provenance
 from mcls.stages.train_classifier import fit_classifier
 from mcls.stages.train_net import OnEpoch, train_net, with_surroundings
+from mcls.tabular import Tabular, metric_columns
 from mcls.training.options import Training
 
 
-@dataclass(frozen=True)
-class Trained:
+@dataclass(frozen=True, repr=False)
+class Trained(Tabular):
     """The result of `train`.
 
     Parameters
@@ -63,6 +64,16 @@ class Trained:
     path: Path
     summary: dict[str, Any]
     computed: bool
+
+    @property
+    def title(self) -> str:
+        """The path, the model, the number of rows and of labels."""
+        told = self.summary
+        return f"{self.path}: {told['model']} on {told['rows']} rows, {told['n_labels']} labels"
+
+    def columns(self, most: int | None = None) -> dict[str, list[Any]]:
+        """Return a row per part and metric."""
+        return metric_columns(self.summary["metrics"])
 
 
 @takes_options
