@@ -104,7 +104,7 @@ def test_every_family_has_an_entry_point(tmp_path, install) -> None:
 
 
 def test_the_package_of_the_how_to_page_works(tmp_path, install) -> None:
-    page = (Path(__file__).parents[1] / "docs" / "howto" / "add-an-entry.md").read_text("utf-8")
+    page = (Path(__file__).parents[1] / "docs" / "add-an-entry.md").read_text(encoding="utf-8")
     project, code = (re.search(rf"```{kind}\n(.*?)```", page, re.S) for kind in ("toml", "python"))
     about = tomllib.loads(project[1])["project"]
     lines = []
