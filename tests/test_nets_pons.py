@@ -12,6 +12,7 @@ from torch import nn
 from mcls.errors import ConfigError
 from mcls.nets import build_net, smallest_input
 from mcls.nets.blocks.filters import parse_shapes
+from mcls.nets.blocks.long_filters import LongFilters
 from mcls.nets.describe import describe_net
 from mcls.nets.local_cnn import pools_of
 
@@ -285,3 +286,28 @@ def test_sizes_below_one_are_refused(name: str, setting: str) -> None:
 def test_a_filter_that_does_not_fit_says_what_does() -> None:
     with pytest.raises(ConfigError, match="at least 1 frames x 60 dimensions"):
         build_net("pons-parallel", {"shapes": "1x60"}, 80, 40, 2)
+
+
+@pytest.mark.parametrize(("frames", "maps", "padding"), [(46, 1, 0), (216, 4, 0), (33, 2, 16)])
+def test_long_filters_are_those_of_torch(frames, maps, padding):
+    torch.manual_seed(0)
+    ours = LongFilters(1, maps, (frames, 1), padding=(padding, 0))
+    x = torch.randn(3, 1, 250, 7, requires_grad=True)
+    expected = torch.nn.functional.conv2d(x, ours.weight, ours.bias, padding=(padding, 0))
+    found = ours(x)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    toward = torch.randn_like(expected)
+    inputs = (x, ours.weight, ours.bias)
+    for mine, theirs in zip(
+        torch.autograd.grad(found, inputs, toward),
+        torch.autograd.grad(expected, inputs, toward),
+        strict=True,
+    ):
+        torch.testing.assert_close(mine, theirs, rtol=1e-3, atol=1e-3)
+
+
+def test_long_filters_are_used_where_they_are_faster():
+    made = [m for m in build_net("pons-pnet", {}, 250, 40, 8, 0).modules() if hasattr(m, "weight")]
+    assert sum(isinstance(module, LongFilters) for module in made) == 35
+    made = build_net("pons-onet", {}, 250, 40, 8, 0).modules()
+    assert not any(isinstance(module, LongFilters) for module in made)

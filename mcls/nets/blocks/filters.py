@@ -8,6 +8,7 @@ from torch import nn
 
 from mcls.errors import ConfigError
 from mcls.nets.blocks.layers import MaxOver, Nonlinearity, nonlinear
+from mcls.nets.blocks.long_filters import LongFilters
 
 #: Most frames, and most dimensions, of a filter.
 _LARGEST = 10_000
@@ -41,7 +42,8 @@ def filters(
         Keep the number of frames by zeros before and after; `shape` must have odd frames.
     """
     padding = (shape[0] // 2, 0) if pad else (0, 0)
-    steps: dict[str, nn.Module] = {"conv": nn.Conv2d(n_in, n_out, shape, padding=padding)}
+    kind = LongFilters if LongFilters.suits(n_in, n_out, shape) else nn.Conv2d
+    steps: dict[str, nn.Module] = {"conv": kind(n_in, n_out, shape, padding=padding)}
     if batch_norm:
         steps["norm"] = nn.BatchNorm2d(n_out)
     steps["nonlinearity"] = nonlinear(nonlinearity)
