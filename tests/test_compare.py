@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from click.testing import CliRunner
 from scipy import stats
 
+import mcls
 from mcls.cli.main import cli
 from mcls.disk.predictions import Predictions, write_predictions
 from mcls.errors import DataError
@@ -389,3 +391,26 @@ def test_the_number_of_tracks_in_the_sentence_is_the_one_that_is_needed(rng, tmp
         f"{b} and {a} cannot be told apart on 272 tracks: a difference of {gap:.3f} in accuracy "
         f"would need about {int(np.ceil(needed / 100)) * 100} (80 % power)"
     )
+
+
+def test_a_run_with_a_valid_part_meets_one_that_learnt_from_it(tmp_path) -> None:
+    rows = ["path,labels,fold,few"]
+    rng = np.random.default_rng(0)
+    for i in range(24):
+        tone = np.sin(np.arange(4000) * (0.05 + 0.3 * (i % 2))) + rng.normal(0, 0.1, 4000)
+        soundfile.write(tmp_path / f"{i}.wav", 0.3 * tone, 8000)
+        rows.append(f"{i}.wav,{'ab'[i % 2]},{i // 8},{['train', 'test', ''][i // 8]}")
+    (tmp_path / "tracks.csv").write_text("\n".join(rows))
+    store = tmp_path / "s.h5"
+    mcls.extract(tmp_path / "tracks.csv", store, features="mel:n_mels=8")
+    recipe = {"train": {"model": "knn", "param": ["n_neighbors=1"], "pool": ["mean"]}}
+    for name, valid in (("all", 0.0), ("some", 0.3)):
+        mcls.cross_validate(recipe, store, tmp_path / name, split="fold", valid=valid)
+    mcls.train(store, tmp_path / "others", model="knn", pool="mean", split="fold", fold="1")
+    said = run(tmp_path / "all", tmp_path / "some").stderr
+    assert "divide the same tracks into other train and valid parts" in said
+    with pytest.raises(DataError, match="trained on other tracks"):
+        compare([tmp_path / "all", tmp_path / "others"])
+    mcls.train(store, tmp_path / "few", model="knn", pool="mean", split="few")
+    with pytest.raises(DataError, match="trained on other tracks"):
+        compare([tmp_path / "others", tmp_path / "few"])

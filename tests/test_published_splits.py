@@ -92,7 +92,7 @@ def test_compare_names_the_splits():
     ids = [(Path("a"), {"0": "12"}), (Path("b"), {"0": "34"})]
     names = {Path("a"): "lee-nam of magnatagatune, as published", Path("b"): None}
     with pytest.raises(DataError, match=r"\(12, lee-nam of magnatagatune, as published and 34\)"):
-        refuse_other_splits(ids, names)
+        refuse_other_splits(ids, names, lambda path, seed: frozenset())
 
 
 def test_from_the_folder_to_the_scores(tmp_path, monkeypatch):

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from mcls.disk.predictions import Predictions
+from mcls.disk.run import seed_folders
 from mcls.errors import ConfigError, DataError
 from mcls.evaluation import Estimate
 from mcls.evaluation.compute import default_metrics, measured
 from mcls.evaluation.measured import Measured, mean_of
 from mcls.evaluation.paired import Difference, difference, holm, mcnemar, resampled_t
 from mcls.stages.compared import Compared, ComparedRun, verdict
-from mcls.stages.evaluate import open_seeds, run_threshold
+from mcls.stages.evaluate import open_predictions, open_seeds, run_threshold
 from mcls.stages.run_facts import run_facts
 from mcls.stages.same_tracks import aligned, refuse_other_splits
 from mcls.stages.scored_columns import column_of
@@ -85,7 +86,7 @@ def compare(
         raise ConfigError("compare needs two or more different runs")
     if baseline is not None and Path(baseline) not in named:
         raise ConfigError(f"--baseline {baseline} is not among the runs")
-    runs = _opened(named, part, threshold)
+    runs, split_notes = _opened(named, part, threshold)
     first = next(iter(runs[0].seeds.values()))
     metric = metric or next(name for name in _PREFERRED if name in default_metrics(first))
     groups = None if by is None else _groups(by, first.track_ids, runs, tracks)
@@ -138,23 +139,24 @@ def compare(
         ],
         by=by,
         n_groups=None if by is None else len(units),
-        notes=[
-            f"{run.path}: {note}" for run in runs for note in next(iter(run.seeds.values())).notes
-        ],
+        notes=split_notes
+        + [f"{run.path}: {note}" for run in runs for note in next(iter(run.seeds.values())).notes],
     )
 
 
-def _opened(paths: Sequence[Path], part: str | None, threshold: float | None) -> list[_Candidate]:
-    """Read the runs, and put all predictions into the order of the first."""
+def _opened(
+    paths: Sequence[Path], part: str | None, threshold: float | None
+) -> tuple[list[_Candidate], list[str]]:
+    """Read the runs in the order of the first's lines; return them and notes on splits."""
     opened = {path: open_seeds(path, part) for path in paths}
     known = [
         (path, {seed: split for seed, split in about["split_ids"].items() if split})
         for path, (_, about) in opened.items()
     ]
     names = {path: about.get("split_name") for path, (_, about) in opened.items()}
-    refuse_other_splits(known, names)
+    notes = refuse_other_splits(known, names, _development)
     first = next(iter(opened[paths[0]][0].values()))
-    return [
+    found = [
         _Candidate(
             path,
             {
@@ -166,6 +168,14 @@ def _opened(paths: Sequence[Path], part: str | None, threshold: float | None) ->
         )
         for path, (seeds, about) in opened.items()
     ]
+    return found, notes
+
+
+def _development(path: Path, seed: str) -> frozenset[tuple[str, str]]:
+    """Return the tracks that a run learnt from or chose on, each with its fold."""
+    read, _ = open_predictions(seed_folders(path).get(seed, path), "train", audited=False)
+    lines = zip(read.track_ids, read.folds, read.parts, strict=True)
+    return frozenset((track, fold) for track, fold, part in lines if part in ("train", "valid"))
 
 
 def _groups(

@@ -1,7 +1,7 @@
 """Put the predictions of several runs in the same order, and refuse those of other tracks."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -73,9 +73,14 @@ def aligned(first_path: Path, first: Predictions, path: Path, other: Predictions
 
 
 def refuse_other_splits(
-    ids: Sequence[tuple[Path, Mapping[str, str]]], names: Mapping[Path, str | None]
-) -> None:
+    ids: Sequence[tuple[Path, Mapping[str, str]]],
+    names: Mapping[Path, str | None],
+    development: Callable[[Path, str], frozenset[tuple[str, str]]],
+) -> list[str]:
     """Refuse runs that were trained on other tracks.
+
+    A run may keep a part of the tracks to choose on where another learns from all of them, as long
+    as they are the same tracks in all; this is said in a note.
 
     Parameters
     ----------
@@ -84,6 +89,14 @@ def refuse_other_splits(
         may be drawn anew for every seed, so the splits of the same seed are compared.
     names : mapping of Path to str or None
         The published split of each run, for the message.
+    development : callable
+        ``development(path, seed)`` returns the tracks that a run learnt from or chose on, each with
+        its fold; none if they are not known.
+
+    Returns
+    -------
+    list of str
+        Notes on runs that divide the same tracks in another way.
 
     Raises
     ------
@@ -91,20 +104,27 @@ def refuse_other_splits(
         Names the two runs and their splits.
     """
     known = [(path, by_seed) for path, by_seed in ids if by_seed]
+    notes = []
     for path, by_seed in known[1:]:
         first_path, first = known[0]
-        common = [seed for seed in by_seed if seed in first]
-        pairs = [(first[seed], by_seed[seed]) for seed in common]
-        for one, other in pairs or [(next(iter(first.values())), next(iter(by_seed.values())))]:
-            if one != other:
+        common = [(seed, seed) for seed in by_seed if seed in first]
+        for mine, theirs in common or [(next(iter(first)), next(iter(by_seed)))]:
+            if first[mine] == by_seed[theirs]:
+                continue
+            there = development(first_path, mine)
+            if not there or there != development(path, theirs):
                 said = [
                     f"{split}, {names[where]}" if names.get(where) else split
-                    for split, where in ((one, first_path), (other, path))
+                    for split, where in ((first[mine], first_path), (by_seed[theirs], path))
                 ]
                 raise DataError(
                     f"{first_path} and {path} have other splits ({' and '.join(said)}): they were "
                     "trained on other tracks; train them with the same --split, --fold and --seed"
                 )
+            notes.append(
+                f"{first_path} and {path} divide the same tracks into other train and valid parts"
+            )
+    return list(dict.fromkeys(notes))
 
 
 def _said(track: str, fold: str, time: str) -> str:
