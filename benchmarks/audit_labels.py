@@ -23,7 +23,7 @@ import numpy as np
 
 from mcls.audit.labels import disputed_labels
 from mcls.cli.main import cli
-from mcls.stages.evaluate import open_predictions
+from mcls.judging.evaluate import open_predictions
 
 
 def planted(labels, share, seed):

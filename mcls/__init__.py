@@ -26,16 +26,16 @@ __version__ = "0.2.0"
 
 #: Public names and the module that holds each.
 _PLACES = {
-    "extract": "mcls.stages.extract",
-    "import_rows": "mcls.stages.import_rows",
+    "extract": "mcls.extraction.extract",
+    "import_rows": "mcls.extraction.import_rows",
     "learn_dict": "mcls.stages.learn",
     "encode": "mcls.stages.encode",
     "train": "mcls.stages.train",
-    "cross_validate": "mcls.stages.cross_validate",
+    "cross_validate": "mcls.recipes.cross_validate",
     "tune": "mcls.tuning.tune",
     "predict": "mcls.stages.predict",
-    "evaluate": "mcls.stages.evaluate",
-    "compare": "mcls.stages.compare",
+    "evaluate": "mcls.judging.evaluate",
+    "compare": "mcls.judging.compare",
     "open_run": "mcls.disk.run",
     "read_predictions": "mcls.disk.predictions",
     "Store": "mcls.disk.store",

@@ -24,8 +24,13 @@ import soundfile
 import mcls
 from mcls.cli.main import cli
 
-IMPORTS = [f"mcls.stages.{name}" for name in ("extract", "encode", "learn", "cross_validate")]
-IMPORTS += ["mcls.stages.predict", "mcls.stages.export", "mcls.stages.store_tracks"]
+IMPORTS = [
+    "mcls.extraction.extract",
+    "mcls.recipes.cross_validate",
+    "mcls.stages.encode",
+    "mcls.stages.learn",
+]
+IMPORTS += ["mcls.stages.predict", "mcls.stages.export", "mcls.extraction.store_tracks"]
 IMPORTS += ["mcls.stages.train_net", "mcls.data.split_column", "mcls.data.prepare"]
 IMPORTS += ["mcls.data.synthetic", "mcls.inspection.plot", "mcls.dictionaries.kmeans"]
 IMPORTS += [

@@ -20,7 +20,12 @@ import soundfile
 
 import mcls
 
-IMPORTS = [f"mcls.stages.{name}" for name in ("extract", "encode", "learn", "cross_validate")]
+IMPORTS = [
+    "mcls.extraction.extract",
+    "mcls.recipes.cross_validate",
+    "mcls.stages.encode",
+    "mcls.stages.learn",
+]
 IMPORTS += ["mcls.dictionaries.dbn", "mcls.dictionaries.kmeans", "mcls.classifiers.knn", "skops.io"]
 RECIPE = {
     "learn-dict": {"method": "kmeans", "size": 4},

@@ -14,9 +14,9 @@ from mcls.audio.files import AudioFile, parse_excerpt
 from mcls.data.checks import check_manifest
 from mcls.disk.store import Store
 from mcls.errors import ConfigError, DataError
+from mcls.extraction.extract import extract
 from mcls.features.specs import parse_features
 from mcls.inspection.info import info
-from mcls.stages.extract import extract
 from mcls.stages.predict import predict
 from mcls.stages.predict_files import predict_files
 from mcls.stages.train import train

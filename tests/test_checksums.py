@@ -19,7 +19,7 @@ from mcls.disk.run import open_run
 from mcls.disk.store import NewRows, Store, StoreContents, write_store
 from mcls.disk.sums import SUMS
 from mcls.errors import FormatError
-from mcls.stages.evaluate import evaluate
+from mcls.judging.evaluate import evaluate
 from mcls.stages.train import train
 
 CHAIN = (Step("feature", "mel", {"n_mels": 3}),)

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from mcls.cli.main import cli
 from mcls.disk.predictions import Predictions, write_predictions
 from mcls.errors import ConfigError, DataError, FormatError
-from mcls.stages.evaluate import evaluate
+from mcls.judging.evaluate import evaluate
 
 SINGLE = """\
 track_id,part,labels,score:jazz,score:rock

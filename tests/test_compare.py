@@ -18,7 +18,7 @@ from mcls.disk.predictions import Predictions, write_predictions
 from mcls.errors import DataError
 from mcls.evaluation.compute import measured
 from mcls.evaluation.paired import difference, holm, mcnemar, resampled_t
-from mcls.stages.compare import compare
+from mcls.judging.compare import compare
 
 
 def scored(rng, *, n: int = 200, ease: float = 1.0, folds: int = 0, truth=None) -> Predictions:

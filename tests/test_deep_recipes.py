@@ -17,8 +17,8 @@ from mcls.disk.recipe import read_recipe, table_of, tables_of
 from mcls.disk.run import open_run
 from mcls.disk.store import Store
 from mcls.errors import DataError
+from mcls.recipes.features import extraction_of
 from mcls.registry import find_in
-from mcls.stages.recipe_features import extraction_of
 
 PIPELINES = Path(__file__).parents[1] / "pipelines"
 RECIPES = (

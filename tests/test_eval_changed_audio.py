@@ -12,8 +12,8 @@ import mcls
 from mcls.cli.main import cli
 from mcls.errors import ConfigError
 from mcls.features.augmentations import amounts_of
-from mcls.stages.evaluate import open_predictions
-from mcls.stages.perturb import perturb
+from mcls.judging.evaluate import open_predictions
+from mcls.judging.perturb import perturb
 
 SR = 8000
 PITCHES = {"low": 60, "high": 65}
@@ -69,7 +69,7 @@ def test_transposed_tones_are_no_longer_told_apart(made):
 
 
 def test_scores_are_those_of_audio_that_was_changed_by_hand(made, tmp_path):
-    import mcls.stages.perturb as stage
+    import mcls.judging.perturb as stage
 
     kept = {}
     measure = stage.measure

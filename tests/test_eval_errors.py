@@ -16,9 +16,9 @@ from mcls.disk.chain import Step
 from mcls.disk.predictions import read_predictions
 from mcls.disk.store import NewRows, StoreContents, write_store
 from mcls.errors import ConfigError
-from mcls.stages import cross_validate as stage
-from mcls.stages import recipe_run
-from mcls.stages.compare import compare
+from mcls.judging.compare import compare
+from mcls.recipes import cross_validate as stage
+from mcls.recipes import recipe_run
 
 SINGLE = """\
 track_id,part,labels,score:jazz,score:rock

@@ -18,10 +18,10 @@ from click.testing import CliRunner
 from mcls.cli.main import cli
 from mcls.disk.store import Store
 from mcls.errors import ConfigError, DataError
+from mcls.extraction.extract import extract
 from mcls.features import compute
 from mcls.parallel.workers import start_workers
 from mcls.registry import entries
-from mcls.stages.extract import extract
 
 SR = 8000
 
@@ -321,7 +321,7 @@ def test_neither_the_command_nor_its_workers_import_what_they_do_not_need(folder
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stdout == "[]\n", done.stderr
-    (worker,) = start_workers(1, ["mcls.stages.extract_tracks"])
+    (worker,) = start_workers(1, ["mcls.extraction.extract_tracks"])
     worker.begin(eval, f"sorted({NEEDLESS!r} & set(__import__('sys').modules))")
     assert [worker.receive()[0], worker.receive()] == ["pid", ("done", [])]
     worker.end()

@@ -21,7 +21,7 @@ from mcls.disk.predictions import read_predictions
 from mcls.disk.recipe import read_recipe
 from mcls.disk.run import open_run
 from mcls.errors import ConfigError, DataError
-from mcls.stages.cross_validate import cross_validate
+from mcls.recipes.cross_validate import cross_validate
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -14,9 +14,9 @@ from mcls.cli.main import cli
 from mcls.data.parts import published_as, split_id
 from mcls.data.published_splits import FOLDER, published_split, published_splits
 from mcls.errors import DataError, FormatError
-from mcls.stages.options import Extraction
-from mcls.stages.same_tracks import refuse_other_splits
-from mcls.stages.track_columns import no_split
+from mcls.extraction.options import Extraction
+from mcls.extraction.track_columns import no_split
+from mcls.judging.same_tracks import refuse_other_splits
 
 SPLITS = published_splits()
 LISTED = [one for one in SPLITS if one.file]

@@ -11,8 +11,8 @@ from mcls.disk.recipe import read_recipe
 from mcls.disk.run import open_run
 from mcls.disk.store import Store
 from mcls.errors import ConfigError, DataError
-from mcls.stages import recipe_run
-from mcls.stages.recipe_graph import nodes_of
+from mcls.recipes import recipe_run
+from mcls.recipes.graph import nodes_of
 
 SECOND_READ_OUT = """
 [[train]]

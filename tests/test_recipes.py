@@ -8,16 +8,17 @@ import mcls
 from mcls.audio.files import parse_excerpt
 from mcls.data.options import Split
 from mcls.disk.recipe import read_recipe, stage_arguments, table_of, tables_of
+from mcls.extraction.options import Extraction
 from mcls.features.augmentations import parse_augmentations
 from mcls.features.extractor import Extractor
 from mcls.features.pooling import parse_pool
 from mcls.features.specs import parse_features
 from mcls.nets.describe import describe_net
 from mcls.options import build, options_of
+from mcls.recipes.graph import nodes_of
 from mcls.registry import find, find_in
 from mcls.settings import parse_pairs, resolve
-from mcls.stages.options import Extraction, Model
-from mcls.stages.recipe_graph import nodes_of
+from mcls.stages.options import Model
 from mcls.training.options import Training
 
 PIPELINES = Path(__file__).parents[1] / "pipelines"

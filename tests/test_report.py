@@ -22,10 +22,10 @@ from mcls.cli.main import cli
 from mcls.disk.audit_file import Finding, write_findings
 from mcls.disk.predictions import Predictions, read_predictions, write_predictions
 from mcls.disk.store import Store
+from mcls.judging.compare import compare
 from mcls.report.charts import COLOURS
 from mcls.report.listed import choose_listed
 from mcls.report.listen import encode_opus
-from mcls.stages.compare import compare
 
 pytest.importorskip("vl_convert", reason="mcls[report] is not installed")
 

@@ -12,7 +12,7 @@ import mcls
 from mcls.cli.main import cli
 from mcls.disk.store import Store
 from mcls.errors import ConfigError
-from mcls.stages.store_tracks import merge, remove, select
+from mcls.extraction.store_tracks import merge, remove, select
 
 SR = 8000
 

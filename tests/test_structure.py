@@ -15,8 +15,8 @@ MODULES = sorted(ROOT.rglob("*.py"))
 #: Rooms of each floor; a name that is in none is on floor 3, with the algorithms.
 FLOORS = {
     7: {"cli", "__main__"},
-    6: {"recipes", "report", "serve", "tuning"},
-    5: {"stages", "inspection"},
+    6: {"report", "serve", "tuning"},
+    5: {"auditing", "extraction", "inspection", "judging", "recipes", "stages"},
     4: {"chain"},
     2: {"audio", "disk", "parallel"},
     1: {"__init__", "errors", "options", "registry", "settings", "source_text", "tabular"},

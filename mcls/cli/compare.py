@@ -14,7 +14,7 @@ from mcls.cli.tables import show_table
 from mcls.disk.csv_cells import csv_line
 
 if TYPE_CHECKING:
-    from mcls.stages.compare import Compared, ComparedRun
+    from mcls.judging.compare import Compared, ComparedRun
 
 
 @click.command()
@@ -68,8 +68,8 @@ def command(
     """
     from mcls.disk.outputs import check_replaced
     from mcls.inspection.compared import plot_compared
+    from mcls.judging.compare import compare
     from mcls.plots.page import MARKS, check_format
-    from mcls.stages.compare import compare
 
     started = time.monotonic()
     if form and as_json:

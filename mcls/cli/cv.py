@@ -59,7 +59,7 @@ def command(
       mcls cv cnn1d mel.h5 runs/cnn1d --split fold --seeds 5
     """
     from mcls.disk.recipe import read_recipe, space_of, table_of
-    from mcls.stages.cross_validate import cross_validate
+    from mcls.recipes.cross_validate import cross_validate
     from mcls.tuning.nested import tune_fold
 
     started = time.monotonic()
@@ -87,7 +87,7 @@ def _use_own_table(
 ) -> dict[str, str]:
     """Set options that were not given from the recipe's table [cv]; return those that were."""
     from mcls.disk.recipe import stage_arguments
-    from mcls.stages.cross_validate import cross_validate
+    from mcls.recipes.cross_validate import cross_validate
 
     given = stage_arguments(table, cross_validate, where="cv")
     new = {key: value for key, value in given.items() if said_by.get(key) == "default"}

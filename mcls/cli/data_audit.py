@@ -13,8 +13,8 @@ from mcls.cli.progress import done_line, progress_bar
 from mcls.disk.options import Reading
 
 if TYPE_CHECKING:
+    from mcls.auditing.audit import Audit
     from mcls.disk.audit_file import Finding
-    from mcls.stages.audit import Audit
 
 #: Findings that are shown of each kind.
 _SHOWN = 10
@@ -70,7 +70,7 @@ def audit(
             raise click.UsageError("--reason belongs to --acknowledge")
         _acknowledge(source, acknowledge, reason)
         return
-    from mcls.stages.audit import audit as audit_source
+    from mcls.auditing.audit import audit as audit_source
 
     started = time.monotonic()
     with progress_bar("auditing") as progress:

@@ -7,7 +7,7 @@ from mcls.cli.messages import echo
 from mcls.cli.tables import show_table
 
 if TYPE_CHECKING:
-    from mcls.stages.list_errors import ListedErrors
+    from mcls.judging.list_errors import ListedErrors
 
 
 def error_table(found: "ListedErrors") -> tuple[list[str], list[list[str]]]:

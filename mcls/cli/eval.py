@@ -17,7 +17,7 @@ from mcls.disk.csv_cells import csv_line
 
 if TYPE_CHECKING:
     from mcls.evaluation import Estimate, Evaluation
-    from mcls.stages.evaluate import RunEvaluation
+    from mcls.judging.evaluate import RunEvaluation
 
 _FIGURES = ("macro", "95 %", "micro", "95 %", "labels", "tracks")
 
@@ -106,8 +106,8 @@ def command(
         raise click.UsageError("--csv is for the --errors of one run, without --json")
     if tracks is not None and by is None and errors is None:
         raise click.UsageError("--tracks has the groups of --by, or the paths of --errors; add one")
-    from mcls.stages.evaluate import evaluate
-    from mcls.stages.list_errors import list_errors
+    from mcls.judging.evaluate import evaluate
+    from mcls.judging.list_errors import list_errors
 
     wrong = [
         list_errors(path, most=errors, part=part, threshold=threshold, tracks=tracks)

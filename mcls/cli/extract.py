@@ -19,7 +19,7 @@ from mcls.cli.options import (
 )
 from mcls.cli.pools import dask_option, dask_pool
 from mcls.cli.progress import done_line, progress_bar, spell_seconds
-from mcls.stages.options import Extraction
+from mcls.extraction.options import Extraction
 
 _SHOWN = 20
 
@@ -77,8 +77,9 @@ def command(
     cluster = ctx.with_resource(dask_pool(dask, options["jobs"]))
     with nullcontext(cluster) if cluster is not None else Pool(options["jobs"]) as pool:
         if not out.exists():
-            pool.start("mcls.stages.extract_tracks")  # the workers import while this process plans
-        from mcls.stages.extract import extract
+            # the workers import while this process plans
+            pool.start("mcls.extraction.extract_tracks")
+        from mcls.extraction.extract import extract
 
         with progress_bar(f"extract {out.name}") as progress:
             done = extract(source, out, add=add, workers=pool, progress=progress, **options)

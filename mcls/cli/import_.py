@@ -10,7 +10,7 @@ import click
 from mcls.cli.messages import echo, echo_json, say
 from mcls.cli.options import FILE, json_option, options_from, overwrite_option
 from mcls.cli.progress import done_line, progress_bar
-from mcls.stages.options import SplitReading
+from mcls.extraction.options import SplitReading
 
 _SHOWN = 20
 
@@ -67,7 +67,7 @@ def command(
       mcls import openl3.npz tracks.csv openl3.h5 --name openl3 --rate 10
       mcls import vggish/ FOLDER vggish.h5 --name vggish --rate 1.04 -p pca=no
     """
-    from mcls.stages.import_rows import import_rows
+    from mcls.extraction.import_rows import import_rows
 
     if (rate is None) != per_track:
         raise click.UsageError("give either --rate HZ or --per-track")

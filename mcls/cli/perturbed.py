@@ -13,7 +13,7 @@ from mcls.cli.tables import show_table
 
 if TYPE_CHECKING:
     from mcls.evaluation import Estimate
-    from mcls.stages.perturb import Perturbed
+    from mcls.judging.perturb import Perturbed
 
 #: Options and the augmentations that they apply.
 CHANGES = {
@@ -53,8 +53,8 @@ def show_perturbed(
     from mcls.disk.outputs import check_replaced
     from mcls.features.augmentations import amounts_of
     from mcls.inspection.perturbed import plot_perturbed
+    from mcls.judging.perturb import perturb
     from mcls.plots.page import MARKS, check_format
-    from mcls.stages.perturb import perturb
 
     started = time.monotonic()
     audio, out = options["audio"], options["out"]

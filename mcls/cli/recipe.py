@@ -15,7 +15,8 @@ from mcls.cli.tables import show_table
 
 if TYPE_CHECKING:
     from mcls.disk.installed_recipes import AboutRecipe
-    from mcls.recipes import RowSize, SizedTable
+    from mcls.recipes.dry_run import SizedTable
+    from mcls.recipes.sizes import RowSize
 
 #: Columns of the text of a table ``[about]``.
 _WIDTH = 100
@@ -62,7 +63,7 @@ def show(
     """
     from mcls.disk.installed_recipes import about_recipe
     from mcls.disk.recipe import read_recipe, table_of
-    from mcls.recipes import dry_run
+    from mcls.recipes.dry_run import dry_run
 
     if toml:
         echo(*recipe.read_text(encoding="utf-8").splitlines())

@@ -89,7 +89,7 @@ def check_features(store: Path) -> None:
     asked = (click.get_current_context().find_root().default_map or {}).get("extract")
     if asked:
         from mcls.disk.store import Store
-        from mcls.stages.recipe_features import refuse_other_features
+        from mcls.recipes.features import refuse_other_features
 
         refuse_other_features(asked, Store(store))
 

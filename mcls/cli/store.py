@@ -11,7 +11,7 @@ from mcls.cli.options import FILE, overwrite_option
 from mcls.cli.progress import done_line
 
 if TYPE_CHECKING:
-    from mcls.stages.store_tracks import Copied
+    from mcls.extraction.store_tracks import Copied
 
 where_option = click.option(
     "--where",
@@ -52,7 +52,7 @@ def merge(stores: tuple[Path, ...], out: Path, overwrite: bool) -> None:
     Example:
       mcls store merge part1.h5 part2.h5 all.h5
     """
-    from mcls.stages.store_tracks import merge as merge_stores
+    from mcls.extraction.store_tracks import merge as merge_stores
 
     started = time.monotonic()
     _say(merge_stores(stores, out, overwrite=overwrite), started)
@@ -83,7 +83,7 @@ def select(
       mcls store select mfcc.h5 jazz.h5 --where labels=jazz
       mcls store select all.h5 mel.h5 --feature mel
     """
-    from mcls.stages.store_tracks import select as select_tracks
+    from mcls.extraction.store_tracks import select as select_tracks
 
     started = time.monotonic()
     done = select_tracks(
@@ -107,7 +107,7 @@ def remove(
     Example:
       mcls store remove mfcc.h5 clean.h5 --tracks bad.txt
     """
-    from mcls.stages.store_tracks import remove as remove_tracks
+    from mcls.extraction.store_tracks import remove as remove_tracks
 
     started = time.monotonic()
     _say(remove_tracks(store, out, where=where, tracks=tracks, overwrite=overwrite), started)

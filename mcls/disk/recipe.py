@@ -27,7 +27,7 @@ A complete recipe::
 A table ``[about]`` says what a recipe is of and changes nothing; see `mcls.disk.installed_recipes`.
 
 Longer recipes name the output of a table, ``out``, so that others can read it; see
-`mcls.stages.recipe_graph`::
+`mcls.recipes.graph`::
 
     [learn-dict]
     out = "dbn.h5"

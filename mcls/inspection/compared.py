@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from mcls.disk.workspace import written_whole
+from mcls.judging.compared import Compared, ComparedRun
 from mcls.plots.forest import ForestRow, draw_forest
 from mcls.plots.page import save, style
-from mcls.stages.compared import Compared, ComparedRun
 
 
 def plot_compared(found: Compared, out: Path) -> None:

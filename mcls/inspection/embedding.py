@@ -12,9 +12,9 @@ from mcls.disk.run import Run, open_run
 from mcls.errors import ConfigError, DataError, suggest
 from mcls.inspection.run_parts import open_run_store
 from mcls.inspection.several_runs import run_names
+from mcls.judging.evaluate import open_part
 from mcls.plots.embedding import MOST_LABELS, MOST_PANELS, EmbeddingPanel, draw_embedding
 from mcls.plots.page import Figure, shortened
-from mcls.stages.evaluate import open_part
 
 #: Tracks of a plot, at most, and the fewest.
 _MOST, _FEWEST = 2000, 3
@@ -43,7 +43,7 @@ def plot_embedding(
     embedding : {'pca', 'tsne'}
         Principal components, or t-SNE [1]_ (scikit-learn's, seed 0, perplexity 30 or less).
     part : str or None
-        See `mcls.stages.evaluate.open_part`. Of more than 2,000 tracks as many are drawn at random.
+        See `mcls.judging.evaluate.open_part`. Of more than 2,000 tracks as many are drawn.
     label : str or None
         The only label to colour; None: all, or with several labels per track the one that divides
         the tracks most evenly.

@@ -15,10 +15,10 @@ from mcls.features.extractor import Extractor
 from mcls.features.specs import parse_features
 from mcls.inspection.run_parts import open_run_store
 from mcls.inspection.track import panels_of_step
+from mcls.judging.evaluate import open_part, run_threshold
 from mcls.plots.errors import draw_small_tracks
 from mcls.plots.page import Figure, shortened
 from mcls.plots.track import Panel
-from mcls.stages.evaluate import open_part, run_threshold
 
 #: Tracks on a page by default, and the height of the page in inches at most.
 _SHOWN, _PAGE = 12, 30.0
@@ -42,7 +42,7 @@ def plot_errors(
     path : Path
         A run folder, a cross-validation or a CSV of predictions.
     part : str or None
-        See `mcls.stages.evaluate.open_part`.
+        See `mcls.judging.evaluate.open_part`.
     top : int or None
         Number of tracks; None: 12.
     store : Path or None

@@ -13,9 +13,9 @@ from mcls.evaluation.compute import measured, probabilities_of
 from mcls.evaluation.label_curves import Curve, precision_recall_curves, roc_curves
 from mcls.evaluation.reliability import pooled, reliability
 from mcls.inspection.several_runs import run_names
+from mcls.judging.evaluate import open_part
 from mcls.plots.label_curves import MOST_PANELS, LabelLine, LabelPanel, draw_label_curves
 from mcls.plots.page import Figure, shortened
-from mcls.stages.evaluate import open_part
 
 #: Points of a line; more could not be told apart.
 _POINTS = 500
@@ -36,7 +36,7 @@ def plot_label_curves(
     kinds : sequence of {'roc', 'pr', 'calibration'}
         The curves to plot of each run.
     part : str or None
-        See `mcls.stages.evaluate.open_part`.
+        See `mcls.judging.evaluate.open_part`.
 
     Returns
     -------

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mcls.disk.workspace import written_whole
+from mcls.judging.perturb import Perturbed
 from mcls.plots.page import save, style
 from mcls.plots.perturbation import RunCurves, draw_perturbation
-from mcls.stages.perturb import Perturbed
 
 
 def plot_perturbed(found: Sequence[Perturbed], out: Path) -> None:

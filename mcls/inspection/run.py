@@ -9,10 +9,10 @@ import numpy as np
 from mcls.disk.text_files import read_json
 from mcls.errors import DataError, FormatError
 from mcls.evaluation import Estimate
+from mcls.judging.evaluate import evaluate, open_part, open_predictions
 from mcls.plots.numbers import MOST, Target
 from mcls.plots.page import Figure
 from mcls.plots.scores import draw_run
-from mcls.stages.evaluate import evaluate, open_part, open_predictions
 
 
 def plot_run(path: Path, *, part: str | None = None) -> tuple[Figure, str]:
@@ -23,7 +23,7 @@ def plot_run(path: Path, *, part: str | None = None) -> tuple[Figure, str]:
     path : Path
         A run folder, a cross-validation, or a CSV of predictions.
     part : str or None
-        See `mcls.stages.evaluate.evaluate`.
+        See `mcls.judging.evaluate.evaluate`.
 
     Returns
     -------

@@ -15,17 +15,18 @@ from mcls.data.options import Split
 from mcls.dictionaries.options import Learning
 from mcls.disk.recipe import Recipe
 from mcls.errors import ConfigError
+from mcls.extraction.options import Extraction
 from mcls.features.augmentations import parse_augmentations
 from mcls.features.extractor import Extractor
 from mcls.features.specs import parse_features
 from mcls.options import build, options_of
+from mcls.recipes.features import extraction_of
+from mcls.recipes.graph import RecipeNode, nodes_of
 from mcls.recipes.sizes import RowSize, code_count, net_size, pooled_size
 from mcls.registry import Entry, find, find_in
 from mcls.settings import parse_pairs, resolve
-from mcls.stages.options import Extraction, Model
+from mcls.stages.options import Model
 from mcls.stages.plan import MODELS
-from mcls.stages.recipe_features import extraction_of
-from mcls.stages.recipe_graph import RecipeNode, nodes_of
 from mcls.training.options import Training
 from mcls.training.segments import grid, step_of
 

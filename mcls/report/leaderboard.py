@@ -6,11 +6,11 @@ from pathlib import Path
 
 from mcls.errors import MclsError
 from mcls.evaluation import Estimate
+from mcls.judging.compare import compare
+from mcls.judging.compared import Compared, ComparedRun
 from mcls.report.charts import Chart, intervals_chart
 from mcls.report.runs import ReportedRun
 from mcls.report.tables import PageTable, spell, spell_count, spell_interval, spell_p
-from mcls.stages.compare import compare
-from mcls.stages.compared import Compared, ComparedRun
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def leaderboard(
     part: str | None,
     baseline: Path | None,
 ) -> Leaderboard:
-    """Compare the runs of a report; see `mcls.stages.compare.compare`.
+    """Compare the runs of a report; see `mcls.judging.compare.compare`.
 
     Runs that cannot be compared, as they scored other tracks, are shown without differences.
     """

@@ -11,7 +11,7 @@ from mcls.disk.store import Store
 from mcls.disk.stored_rows import StoredRows
 from mcls.errors import DataError, MclsError
 from mcls.evaluation.compute import default_metrics
-from mcls.stages.evaluate import RunEvaluation, evaluate, open_part, run_threshold
+from mcls.judging.evaluate import RunEvaluation, evaluate, open_part, run_threshold
 
 #: Metrics that the report shows beside those that `mcls eval` shows.
 _MORE = ("auc", "ap")

@@ -73,7 +73,7 @@ def report(
     out : path
         The page (.html); an older page of mcls is replaced.
     metric, part, baseline
-        See `mcls.stages.compare.compare`.
+        See `mcls.judging.compare.compare`.
     stores : sequence of Path
         Stores of the runs, if they have moved, or of CSVs.
     audio_root : Path or None

@@ -7,9 +7,9 @@ from mcls.data.label_kinds import kinds_of, plural_of
 from mcls.data.label_rules import follow, parse_rules
 from mcls.data.parts import copies
 from mcls.errors import ConfigError
+from mcls.extraction.label_notes import stored_copies_notes, threats
 from mcls.registry import find
 from mcls.settings import resolve, split_spec
-from mcls.stages.label_notes import stored_copies_notes, threats
 from mcls.stages.plan import Plan
 from mcls.training.segment_augmentations import MovedLabels
 

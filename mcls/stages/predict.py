@@ -27,11 +27,11 @@ from mcls.disk.run import Run, open_run
 from mcls.disk.store import Store, StoredRows
 from mcls.errors import ConfigError, DataError, FormatError
 from mcls.evaluation.aggregate import score_tracks
+from mcls.extraction.extract_faults import stored_faults
 from mcls.features.extractor import Change
 from mcls.parallel.pool import Pool, Task, given_or_new
 from mcls.parallel.progress import Progress
 from mcls.stages.calibrate import read_calibration, why_not
-from mcls.stages.extract_faults import stored_faults
 from mcls.stages.timeline import Timeline, TimelineMaker, timeline_maker
 from mcls.tabular import Tabular
 

@@ -13,9 +13,9 @@ from mcls.disk.recipe import Recipe
 from mcls.disk.store import Store
 from mcls.disk.workspace import Workspace
 from mcls.errors import ConfigError, DataError
+from mcls.extraction.extract import extract
+from mcls.recipes.features import extraction_of, refuse_other_features
 from mcls.settings import digest
-from mcls.stages.extract import extract
-from mcls.stages.recipe_features import extraction_of, refuse_other_features
 from mcls.tuning.inner_store import divide, write_inner_store
 
 

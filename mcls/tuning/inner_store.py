@@ -22,8 +22,8 @@ from mcls.disk.labels import parse_labels
 from mcls.disk.shards import pack
 from mcls.disk.store import Store
 from mcls.errors import DataError
+from mcls.extraction.store_tracks import joined
 from mcls.settings import digest
-from mcls.stages.store_tracks import joined
 
 #: Shares of the train tracks on which trials learn first, and how columns call them.
 SHARES = {0.25: "quarter", 0.5: "half", 1.0: "all"}

@@ -18,11 +18,12 @@ from mcls.chain.options import Encoding, Representation
 from mcls.dictionaries.options import Learning
 from mcls.disk.recipe import Recipe, Table, tables_of
 from mcls.errors import ConfigError, suggest
+from mcls.extraction.options import Extraction
 from mcls.features.specs import parse_features
 from mcls.options import Option, options_of
 from mcls.registry import Entry, find_in
 from mcls.settings import parse_pairs, resolve, spell_setting, split_spec
-from mcls.stages.options import Extraction, Model
+from mcls.stages.options import Model
 from mcls.training.options import Training
 
 #: The options of each table whose values can be chosen.

@@ -9,11 +9,11 @@ from mcls.disk.recipe import Recipe
 from mcls.disk.store import Store
 from mcls.disk.workspace import Workspace
 from mcls.errors import DataError
+from mcls.judging.evaluate import evaluate
+from mcls.recipes.graph import FIXED, nodes_of
+from mcls.recipes.run import run_recipe
 from mcls.registry import find
 from mcls.settings import split_spec
-from mcls.stages.evaluate import evaluate
-from mcls.stages.recipe_graph import FIXED, nodes_of
-from mcls.stages.recipe_run import run_recipe
 from mcls.stages.train_net import OnEpoch
 from mcls.training.options import Training
 

@@ -10,10 +10,10 @@ from mcls.disk.recipe import Recipe
 from mcls.disk.text_files import read_json
 from mcls.disk.workspace import Workspace
 from mcls.errors import ConfigError
+from mcls.recipes.graph import nodes_of
 from mcls.registry import entries, find, find_in
 from mcls.settings import digest, resolve, split_spec
 from mcls.stages.plan import MODELS
-from mcls.stages.recipe_graph import nodes_of
 from mcls.training.options import Training
 from mcls.tuning.features import SearchStores, is_store
 from mcls.tuning.inner_store import SHARES

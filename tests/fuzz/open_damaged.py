@@ -28,7 +28,7 @@ from mcls.disk.store import Store
 from mcls.errors import MclsError
 from mcls.inspection.info import info
 from mcls.inspection.run import read_history
-from mcls.stages.evaluate import evaluate
+from mcls.judging.evaluate import evaluate
 
 TIME_LIMIT = 60  # s per file
 

@@ -21,7 +21,7 @@ from mcls.chain.options import Representation
 from mcls.dictionaries.options import Learning
 from mcls.disk.chain import Step
 from mcls.disk.store import NewRows, StoreContents, write_store
-from mcls.stages.cross_validate import cross_validate
+from mcls.recipes.cross_validate import cross_validate
 from mcls.stages.learn import learn_dict
 from mcls.stages.train import train
 

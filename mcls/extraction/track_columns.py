@@ -6,7 +6,7 @@ from mcls.disk.labels import parse_labels
 from mcls.disk.manifest import Manifest
 from mcls.disk.store import Store
 from mcls.errors import DataError
-from mcls.stages.options import SplitReading
+from mcls.extraction.options import SplitReading
 
 
 def complete_columns(

@@ -11,8 +11,8 @@ from mcls.disk.predictions import Predictions
 from mcls.errors import ConfigError
 from mcls.evaluation.compute import common_threshold
 from mcls.evaluation.errors import worst_errors
-from mcls.stages.evaluate import open_seeds, run_threshold
-from mcls.stages.scored_columns import track_columns
+from mcls.judging.evaluate import open_seeds, run_threshold
+from mcls.judging.scored_columns import track_columns
 
 
 @dataclass(frozen=True)
@@ -82,11 +82,11 @@ def list_errors(
     Parameters
     ----------
     path : path
-        See `mcls.stages.evaluate.evaluate`.
+        See `mcls.judging.evaluate.evaluate`.
     most : int or None
         The largest number of errors; None: all.
     part, threshold
-        See `mcls.stages.evaluate.evaluate`.
+        See `mcls.judging.evaluate.evaluate`.
     tracks : path or None
         The store or manifest with the paths; None takes the store of the run.
 

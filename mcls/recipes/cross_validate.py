@@ -40,14 +40,14 @@ from mcls.disk.sums import SUMS, write_sums
 from mcls.disk.text_files import read_json
 from mcls.disk.workspace import Workspace, clean_workspaces, is_workspace, written_whole
 from mcls.errors import ConfigError, DataError, FormatError
+from mcls.judging.evaluate import evaluate
 from mcls.options import takes_options
 from mcls.parallel.progress import Progress
+from mcls.recipes.features import extraction_of, refuse_other_features
+from mcls.recipes.graph import FIXED, RecipeNode, nodes_of
+from mcls.recipes.run import run_recipe
 from mcls.settings import canonical, digest
-from mcls.stages.evaluate import evaluate
 from mcls.stages.options import Folds
-from mcls.stages.recipe_features import extraction_of, refuse_other_features
-from mcls.stages.recipe_graph import FIXED, RecipeNode, nodes_of
-from mcls.stages.recipe_run import run_recipe
 
 #: Tunes a recipe on the train and valid part of a split: takes the recipe, the store, the split and
 #: a folder for its work, and returns the tuned recipe.
@@ -90,7 +90,7 @@ def cross_validate(
 
     Everything is learnt anew from the train part of each fold. A dictionary that the recipe brings
     along is refused if it was learnt from the fold's test or valid tracks. See
-    `mcls.stages.recipe_graph` for recipes whose tables read the outputs of other tables.
+    `mcls.recipes.graph` for recipes whose tables read the outputs of other tables.
 
     Parameters
     ----------

@@ -9,9 +9,9 @@ from mcls.disk.labels import SEPARATOR
 from mcls.disk.manifest import Manifest
 from mcls.disk.store import Columns
 from mcls.errors import ConfigError, DataError
+from mcls.extraction.options import Extraction
 from mcls.features.augmentations import Augmentation
 from mcls.registry import find
-from mcls.stages.options import Extraction
 
 #: The most files that are named in an error or a note.
 _SHOWN = 5

@@ -12,11 +12,11 @@ from mcls.evaluation import Estimate
 from mcls.evaluation.compute import default_metrics, measured
 from mcls.evaluation.measured import Measured, mean_of
 from mcls.evaluation.paired import Difference, difference, holm, mcnemar, resampled_t
-from mcls.stages.compared import Compared, ComparedRun, verdict
-from mcls.stages.evaluate import open_predictions, open_seeds, run_threshold
-from mcls.stages.run_facts import run_facts
-from mcls.stages.same_tracks import aligned, refuse_other_splits
-from mcls.stages.scored_columns import column_of
+from mcls.judging.compared import Compared, ComparedRun, verdict
+from mcls.judging.evaluate import open_predictions, open_seeds, run_threshold
+from mcls.judging.run_facts import run_facts
+from mcls.judging.same_tracks import aligned, refuse_other_splits
+from mcls.judging.scored_columns import column_of
 
 #: Metrics by which runs are compared, in order of preference, unless another is asked for.
 _PREFERRED = ("accuracy", "auc", "r2")

@@ -11,6 +11,7 @@ from mcls.audio.faults import FAULTS
 from mcls.audit.copies import AudibleTrack
 from mcls.audit.landmarks import MAX_BIN, Landmarks, landmarks
 from mcls.audit.spectrogram import BINS_PER_SEMITONE, FRAME_RATE
+from mcls.auditing.audit_tracks import NO_LANDMARKS, measure_tracks, read_track
 from mcls.data.parts import copies, optional_column, split_cells
 from mcls.data.split_cells import read_split_cells
 from mcls.disk.hdf5 import kind_of
@@ -21,7 +22,6 @@ from mcls.disk.stored_rows import StoredRows
 from mcls.errors import ConfigError
 from mcls.parallel.pool import Task, given_or_new
 from mcls.parallel.progress import Progress
-from mcls.stages.audit_tracks import NO_LANDMARKS, measure_tracks, read_track
 
 #: The most semitones by which a copy may be transposed.
 SEMITONES = 2
@@ -86,7 +86,7 @@ def open_audit_source(
     jobs: int,
     progress: Progress | None,
 ) -> AuditSource:
-    """Read a manifest, a folder or a store; parameters as of `mcls.stages.audit.audit`."""
+    """Read a manifest, a folder or a store; parameters as of `mcls.auditing.audit.audit`."""
     if kind_of(source) == KIND:
         return _from_store(Store(source), split, group, reading.labels, feature, progress)
     if feature is not None:

@@ -16,13 +16,13 @@ from mcls.disk.text_files import read_json
 from mcls.errors import ConfigError, DataError, FormatError
 from mcls.evaluation import Estimate, Evaluation, MetricResult, across_folds
 from mcls.evaluation import evaluate as measure
+from mcls.judging.audited import audit_notes
+from mcls.judging.same_tracks import aligned
+from mcls.judging.scored_columns import column_of
 from mcls.registry import entries
 from mcls.settings import split_spec
-from mcls.stages.audited import audit_notes
 from mcls.stages.calibrate import read_calibration, why_not
 from mcls.stages.predict_events import measure_events
-from mcls.stages.same_tracks import aligned
-from mcls.stages.scored_columns import column_of
 from mcls.tabular import Tabular
 
 

@@ -10,6 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from mcls.audit.copies import Copy, find_copies, groups_of
+from mcls.auditing.audit_findings import (
+    exact_copies,
+    fault_findings,
+    groups_across,
+    imbalanced_labels,
+    label_findings,
+    near_copies,
+    odd_durations,
+)
+from mcls.auditing.audit_sources import SEMITONES, AuditSource, open_audit_source
 from mcls.disk.audit_file import (
     Finding,
     across_parts,
@@ -24,16 +34,6 @@ from mcls.disk.options import Reading
 from mcls.errors import ConfigError, DataError
 from mcls.options import takes_options
 from mcls.parallel.progress import Progress
-from mcls.stages.audit_findings import (
-    exact_copies,
-    fault_findings,
-    groups_across,
-    imbalanced_labels,
-    label_findings,
-    near_copies,
-    odd_durations,
-)
-from mcls.stages.audit_sources import SEMITONES, AuditSource, open_audit_source
 
 #: The column that `write_groups` adds.
 GROUP_COLUMN = "duplicate_group"

@@ -26,6 +26,18 @@ from mcls.disk.shards import Shards, pack, refuse_other_settings
 from mcls.disk.store import KIND, Store, StoreContents, rows_of
 from mcls.disk.workspace import Workspace
 from mcls.errors import ConfigError, DataError
+from mcls.extraction.event_cells import end_with_tracks, event_cells, refuse_moved_time
+from mcls.extraction.extract_faults import (
+    fault_columns,
+    faults_of,
+    feature_notes,
+    refuse_missing_audio,
+)
+from mcls.extraction.extract_tracks import Item, compute_shard, shares
+from mcls.extraction.label_notes import copied_label_notes, dropped_notes, move_labels, said_changes
+from mcls.extraction.options import Extraction
+from mcls.extraction.store_tracks import groups_across_parts, refuse_several_rates
+from mcls.extraction.track_columns import complete_columns, no_split
 from mcls.features.augmentations import let_labels_follow, parse_augmentations
 from mcls.features.extractor import Extractor
 from mcls.features.specs import parse_features
@@ -33,18 +45,6 @@ from mcls.options import takes_options
 from mcls.parallel.pool import Pool, Task
 from mcls.parallel.progress import Progress
 from mcls.settings import canonical, digest
-from mcls.stages.event_cells import end_with_tracks, event_cells, refuse_moved_time
-from mcls.stages.extract_faults import (
-    fault_columns,
-    faults_of,
-    feature_notes,
-    refuse_missing_audio,
-)
-from mcls.stages.extract_tracks import Item, compute_shard, shares
-from mcls.stages.label_notes import copied_label_notes, dropped_notes, move_labels, said_changes
-from mcls.stages.options import Extraction
-from mcls.stages.store_tracks import groups_across_parts, refuse_several_rates
-from mcls.stages.track_columns import complete_columns, no_split
 
 
 @dataclass(frozen=True)

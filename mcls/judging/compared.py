@@ -30,7 +30,7 @@ class ComparedRun:
     folds : Difference or None
         The mean difference over folds, by the corrected resampled t test.
     facts : dict
-        JSON-like, as far as it is known: see `mcls.stages.run_facts`.
+        JSON-like, as far as it is known: see `mcls.judging.run_facts`.
     seeds : dict of str to float
         The metric by seed; empty with one seed.
     """

@@ -8,11 +8,11 @@ from mcls.disk.chain import Step
 from mcls.disk.recipe import Recipe, stage_arguments, table_of
 from mcls.disk.store import Store
 from mcls.errors import ConfigError
+from mcls.extraction.extract import extract
+from mcls.extraction.options import Extraction
 from mcls.features.specs import parse_features
 from mcls.options import options_of
 from mcls.settings import canonical
-from mcls.stages.extract import extract
-from mcls.stages.options import Extraction
 
 
 def extraction_of(recipe: Recipe) -> dict[str, Any]:

@@ -17,12 +17,12 @@ from mcls.disk.run import Run, open_run, run_files
 from mcls.errors import ConfigError, DataError, FormatError
 from mcls.evaluation import Evaluation
 from mcls.evaluation import evaluate as measure
+from mcls.extraction.label_notes import threats
 from mcls.features.augmentations import Augmentation, augment
 from mcls.features.extractor import Change
+from mcls.judging.evaluate import open_predictions, run_threshold
 from mcls.parallel.progress import Progress
 from mcls.registry import find
-from mcls.stages.evaluate import open_predictions, run_threshold
-from mcls.stages.label_notes import threats
 from mcls.stages.predict import FileToScore, Scored, Scorer, score_tracks_with
 
 #: Difference of scores from which unchanged audio counts as other audio than that of the run.
@@ -94,7 +94,7 @@ def perturb(
     changes : mapping of str to sequence of float
         Amounts by the name of the augmentation. The unchanged audio is measured as well.
     metrics, part
-        As in `mcls.stages.evaluate.evaluate`.
+        As in `mcls.judging.evaluate.evaluate`.
     audio_root : path or None
         Folder that the paths in the manifest are relative to.
     seed : int

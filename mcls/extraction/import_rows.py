@@ -18,11 +18,11 @@ from mcls.disk.shards import refuse_other_settings
 from mcls.disk.store import KIND, NewRows, Store, StoreContents, rows_of, write_store
 from mcls.disk.workspace import Workspace
 from mcls.errors import ConfigError, DataError
+from mcls.extraction.options import SplitReading
+from mcls.extraction.track_columns import complete_columns, no_split
 from mcls.options import takes_options
 from mcls.parallel.progress import Progress
 from mcls.settings import digest, parse_pairs
-from mcls.stages.options import SplitReading
-from mcls.stages.track_columns import complete_columns, no_split
 
 
 @dataclass(frozen=True)

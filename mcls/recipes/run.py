@@ -10,11 +10,11 @@ from mcls.disk.run import written_folder
 from mcls.disk.store import Store
 from mcls.disk.workspace import Workspace
 from mcls.parallel.progress import Progress
+from mcls.recipes.graph import RecipeNode
 from mcls.settings import digest
 from mcls.stages.encode import encode
 from mcls.stages.learn import learn_dict
 from mcls.stages.plan import plan_run
-from mcls.stages.recipe_graph import RecipeNode
 from mcls.stages.train import fill_run, train
 from mcls.stages.train_net import OnEpoch
 

@@ -1,0 +1,1 @@
+"""Looking for copies, wrong labels and damaged audio in a dataset."""

@@ -1,0 +1,1 @@
+"""From audio, or from rows of other programs, to a store."""

@@ -1,0 +1,1 @@
+"""How good runs are, which is better, and where they fail."""
