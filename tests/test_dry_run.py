@@ -11,7 +11,8 @@ from mcls.disk.run import open_run
 from mcls.disk.store import Store
 from mcls.disk.tensors import read_tensors
 from mcls.errors import ConfigError
-from mcls.recipes import RowSize, dry_run, gpu_hours
+from mcls.recipes.dry_run import dry_run, gpu_hours
+from mcls.recipes.sizes import RowSize
 from mcls.training.read_net import read_net
 
 

@@ -18,7 +18,7 @@ from mcls.disk.store import NewRows, StoreContents, write_store
 from mcls.errors import ConfigError
 from mcls.judging.compare import compare
 from mcls.recipes import cross_validate as stage
-from mcls.recipes import recipe_run
+from mcls.recipes import run as recipe_run
 
 SINGLE = """\
 track_id,part,labels,score:jazz,score:rock

@@ -11,7 +11,7 @@ from mcls.disk.recipe import read_recipe
 from mcls.disk.run import open_run
 from mcls.disk.store import Store
 from mcls.errors import ConfigError, DataError
-from mcls.recipes import recipe_run
+from mcls.recipes import run as recipe_run
 from mcls.recipes.graph import nodes_of
 
 SECOND_READ_OUT = """
