@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 @click.option(
     "-m",
     "--metric",
+    "metrics",
+    multiple=True,  # as in eval, so that a second one is not taken in silence
     type=Name("metrics", spec=True),
     help="Metric (default: accuracy with one label per track, else auc).",
 )
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
 @json_option
 def command(
     paths: tuple[Path, ...],
-    metric: str | None,
+    metrics: tuple[str, ...],
     part: str | None,
     baseline: Path | None,
     threshold: float | None,
@@ -56,8 +58,8 @@ def command(
     stands out, or of runs with --baseline (Holm). With accuracy, McNemar's
     test is shown too; with folds, the corrected resampled t test. The mean
     over seeds (mcls cv --seeds) is compared, and the difference varies with
-    seeds and with tracks. Runs that were scored on other tracks or splits
-    are refused.
+    seeds and with tracks. Runs that were scored or trained on other tracks
+    are refused; that one keeps a valid part of them is noted.
 
     \b
     Example:
@@ -72,6 +74,8 @@ def command(
     from mcls.plots.page import MARKS, check_format
 
     started = time.monotonic()
+    if len(metrics) > 1:
+        raise click.UsageError(f"--metric {' and '.join(metrics)}: runs are compared by one metric")
     if form and as_json:
         raise click.UsageError(f"--json and --{form}: choose one")
     if tracks is not None and by is None:
@@ -80,7 +84,13 @@ def command(
         check_format(out)
         check_replaced(out, MARKS[out.suffix.lower()], "a plot")
     found = compare(
-        paths, metric, part=part, threshold=threshold, baseline=baseline, by=by, tracks=tracks
+        paths,
+        next(iter(metrics), None),
+        part=part,
+        threshold=threshold,
+        baseline=baseline,
+        by=by,
+        tracks=tracks,
     )
     if out is not None:
         plot_compared(found, out)

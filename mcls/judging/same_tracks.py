@@ -104,7 +104,7 @@ def refuse_other_splits(
         Names the two runs and their splits.
     """
     known = [(path, by_seed) for path, by_seed in ids if by_seed]
-    notes = []
+    divided: list[str] = []
     for path, by_seed in known[1:]:
         first_path, first = known[0]
         common = [(seed, seed) for seed in by_seed if seed in first]
@@ -121,10 +121,11 @@ def refuse_other_splits(
                     f"{first_path} and {path} have other splits ({' and '.join(said)}): they were "
                     "trained on other tracks; train them with the same --split, --fold and --seed"
                 )
-            notes.append(
-                f"{first_path} and {path} divide the same tracks into other train and valid parts"
-            )
-    return list(dict.fromkeys(notes))
+            divided.append(str(path))
+    if not divided:
+        return []
+    others = ", ".join(dict.fromkeys(divided))
+    return [f"{known[0][0]} divides the tracks into other train and valid parts than {others}"]
 
 
 def _said(track: str, fold: str, time: str) -> str:
