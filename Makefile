@@ -16,7 +16,7 @@ DATASETS := esc10=fold esc50=fold urbansound8k=fold fsdd=fold mridangam=fold phi
             medley-solos-db=split speech-commands=split tinysol=fold
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all fuzz kills lint docs site tutorial dictionaries nets zoo pretraining clean
+.PHONY: help install demo test test-all wheel-check fuzz kills lint docs site tutorial dictionaries nets zoo pretraining clean
 
 help: ## List the targets
 	@grep -hE '^[a-zA-Z0-9_%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 28
@@ -49,6 +49,9 @@ fuzz: install ## Read 5,000 damaged audio files and 10,000 others (half an hour)
 kills: install ## Kill every command that writes, 320 times, and 40 extractions (minutes)
 	MCLS_KILLS=320 $(BIN)/python -m pytest -m slow -s tests/test_workspace.py -k kills
 	MCLS_KILLS=40 $(BIN)/python -m pytest -m slow -s tests/test_extract.py -k killed
+
+wheel-check: ## Run the wheel in an empty folder, on each Python here and with the lowest versions
+	.ci/wheel-check
 
 lint: install ## Run ruff, mypy and codespell
 	$(BIN)/ruff check .
