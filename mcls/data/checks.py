@@ -139,7 +139,8 @@ def check_manifest(
         )
     used = [row for row in manifest.unlabelled(labels) if not parts or parts[row]] if table else []
     if n := len(used):
-        notes.append(f"{n} tracks have no label, which is taken as none of the labels")
+        first = manifest.where(used[0])
+        notes.append(f"{n} tracks have no label, taken as none of the labels: {first}")
     if counts is not None:
         unlearnable, absent = _absent_labels(counts, names)
         problems += unlearnable
