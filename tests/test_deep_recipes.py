@@ -36,6 +36,8 @@ RECIPES = (
     "rbm-fcn4",
     "mfcc-fcn4-pitch",
 )
+#: Those of several systems, which take longest.
+LONG = {"three-views", "rbm-fcn4", "mfcc-fcn4-pitch"}
 
 N_TRACKS, N_FOLDS, SR = 24, 3, 8000
 
@@ -98,7 +100,9 @@ def _small_param(param):
     return {"n_epochs": "n_epochs=2", "width": "width=0.03"}.get(key, param)
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in LONG)) for name in RECIPES]
+)
 def test_a_recipe_runs_and_learns_from_train_tracks_alone(name, store_of, tmp_path):
     recipe = read_recipe(PIPELINES / f"{name}.toml")
     store = store_of(recipe)
