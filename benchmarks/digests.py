@@ -69,6 +69,8 @@ def toml_of(recipe):
     """Write tables of text, numbers, booleans and lists as TOML."""
     lines = []
     for command, value in recipe.items():
+        if command == "about":  # what it says changes no number
+            continue
         several = isinstance(value, list)
         for table in value if several else [value]:
             lines.append(f"[[{command}]]" if several else f"[{command}]")
