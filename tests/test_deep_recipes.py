@@ -36,8 +36,8 @@ RECIPES = (
     "rbm-fcn4",
     "mfcc-fcn4-pitch",
 )
-#: Those of several systems, which take longest.
-LONG = {"three-views", "rbm-fcn4", "mfcc-fcn4-pitch"}
+#: Those that take longest.
+LONG = {"three-views", "rbm-fcn4", "mfcc-fcn4-pitch", "deep-bof", "mfcc-kmeans", "hamel-eck-svm"}
 
 N_TRACKS, N_FOLDS, SR = 24, 3, 8000
 

@@ -40,6 +40,7 @@ def test_a_notebook_is_valid_and_has_no_outputs(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=ids(NOTEBOOKS))
+@pytest.mark.slow
 def test_a_notebook_runs(path: Path, tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {"__name__": "notebook"}

@@ -37,6 +37,7 @@ def data(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", LIGHT)
 def test_a_short_command_imports_only_what_it_needs(words, data):
     program = (
