@@ -8,7 +8,8 @@ import numpy as np
 
 from mcls.errors import ConfigError, missing_extra
 from mcls.features.local_model import LocalModel, Stamp
-from mcls.features.torch_device import device_of, one_torch_thread
+from mcls.features.torch_device import device_of
+from mcls.parallel.threads import one_torch_thread
 from mcls.registry import register
 
 #: Files of a folder, beside the weights, that say how to read audio.

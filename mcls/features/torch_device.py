@@ -1,7 +1,4 @@
-"""Where features compute with torch: the device, and one thread."""
-
-from collections.abc import Iterator
-from contextlib import contextmanager
+"""The device on which features compute with torch."""
 
 from mcls.errors import ConfigError
 
@@ -23,16 +20,3 @@ def device_of(feature: str, asked: str) -> str:
     if asked == "cuda":
         raise ConfigError(f"{feature}: this machine has no CUDA device; use device=cpu")
     return "cpu"
-
-
-@contextmanager
-def one_torch_thread() -> Iterator[None]:
-    """Compute with one thread, so that rows do not depend on the number of processes."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -12,7 +12,8 @@ from mcls.errors import ConfigError
 from mcls.features.feature import check
 from mcls.features.local_model import LocalModel, Stamp
 from mcls.features.torch_archive import check_archive
-from mcls.features.torch_device import device_of, one_torch_thread
+from mcls.features.torch_device import device_of
+from mcls.parallel.threads import one_torch_thread
 from mcls.registry import register
 
 

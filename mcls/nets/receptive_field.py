@@ -15,6 +15,7 @@ from torch import nn
 from mcls.errors import ConfigError
 from mcls.nets.build import build_net
 from mcls.nets.field import ReceptiveField
+from mcls.parallel.threads import one_torch_thread
 from mcls.registry import find
 
 #: Widths to try, the narrowest first: some nets cannot be that narrow.
@@ -45,12 +46,8 @@ def receptive_fields(
     >>> [(field.layer, field.frames) for field in receptive_fields("dieleman", {}, 187, 96)]
     [('conv1', 11), ('conv2', 51), ('dense1', 187)]
     """
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # products this small gain nothing from more
-    try:
+    with one_torch_thread():  # products this small gain nothing from more
         probe = _Probe(_narrow(name, settings, n_frames, n_dims), n_frames, n_dims)
-    finally:
-        torch.set_num_threads(n_threads)
     return [probe.field(i, layer) for i, layer in enumerate(probe.layers)]
 
 

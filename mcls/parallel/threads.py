@@ -34,6 +34,19 @@ def one_blas_thread() -> AbstractContextManager[object]:
     return limit
 
 
+@contextmanager
+def one_torch_thread() -> Iterator[None]:
+    """Open a context in which torch computes with one thread, as on any number of cores."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def for_blocks(n_rows: int, size: int, work: Callable[[slice], T]) -> list[T]:
     """Call `work` with every block of rows, on several threads, each with one BLAS thread.
 
@@ -79,16 +92,12 @@ def blocks_on(device: str) -> Iterator[Blocks]:
     if not device.startswith("cpu"):
         yield lambda n_rows, size, work: [work(slice(0, n_rows))]
         return
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        # torch's setting reaches the products of a new thread only where that thread makes it too
-        with ThreadPoolExecutor(
-            n_threads(), initializer=torch.set_num_threads, initargs=(1,)
-        ) as pool:
-            yield lambda n_rows, size, work: _run(pool, n_rows, size, work)
-    finally:
-        torch.set_num_threads(before)
+    # torch's setting reaches the products of a new thread only where that thread makes it too
+    with (
+        one_torch_thread(),
+        ThreadPoolExecutor(n_threads(), initializer=torch.set_num_threads, initargs=(1,)) as pool,
+    ):
+        yield lambda n_rows, size, work: _run(pool, n_rows, size, work)
 
 
 def _run(pool: Executor, n_rows: int, size: int, work: Callable[[slice], T]) -> list[T]:
