@@ -243,7 +243,8 @@ def _net(
     n_labels: int,
 ) -> SizedTable:
     """Size a net and its training."""
-    frames = _segment(training, rows, entry)
+    published = int(entry.facts.get("frames", 1))
+    frames = training.segment_rows(rows.rate, published, rows.n_rows)
     if frames > rows.n_rows and training.short == "loop":
         raise ConfigError(
             f"recipe [{node.command}]: a segment has {frames} rows, but a track has {rows.n_rows}; "
@@ -270,17 +271,6 @@ def _net(
         3 * size.flops * segments,
         segments / training.batch_size,
     )
-
-
-def _segment(training: Training, rows: RowSize, entry: Entry) -> int:
-    """Return the rows of a segment, as `mcls.stages.train_net.segment_rows` does."""
-    if training.frames is not None:
-        return training.frames
-    if rows.rate is None:
-        return 1
-    if training.segment is not None:
-        return max(1, round(training.segment * rows.rate))
-    return min(int(entry.facts.get("frames", 1)), rows.n_rows)
 
 
 def _chosen(features: Mapping[str, RowSize], asked: str | None) -> list[RowSize]:

@@ -405,19 +405,8 @@ def segment_rows(plan: Plan, lengths: np.ndarray, frame_rate: float | None) -> i
                 f"segments of {context}; leave --segment and --frames out"
             )
         return context
-    if training.frames is not None:
-        return training.frames
-    if training.segment is not None:
-        if frame_rate is None:
-            raise ConfigError(
-                f"--segment {training.segment:g}: a row is a whole track here and has no duration "
-                "in seconds; leave --segment out, or give a number of rows with --frames"
-            )
-        return max(1, round(training.segment * frame_rate))
-    if frame_rate is None:
-        return 1
     published = int(find("nets", plan.settings["model"]).facts.get("frames", 1))
-    return max(1, min(published, int(np.median(lengths))))
+    return training.segment_rows(frame_rate, published, int(np.median(lengths)))
 
 
 def standardisation(plan: Plan, train: Tracks) -> "Standardise":

@@ -204,6 +204,34 @@ class Training:
         if self.adversary is not None and self.compile:
             raise ConfigError("--adversary and --compile do not go together; leave --compile out")
 
+    def segment_rows(self, frame_rate: float | None, published: int, typical: int) -> int:
+        """Return the rows of a segment: as asked for, or as published with the net.
+
+        Parameters
+        ----------
+        frame_rate : float or None
+            Rows per second; None where a row is a whole track.
+        published : int
+            Rows of the segments that the net was published with.
+        typical : int
+            Rows of a typical track, which a segment does not exceed unless asked for.
+
+        Raises
+        ------
+        ConfigError
+            If seconds are asked for, but rows have no duration.
+        """
+        if self.frames is not None:
+            return self.frames
+        if self.segment is not None:
+            if frame_rate is None:
+                raise ConfigError(
+                    f"--segment {self.segment:g}: a row is a whole track here and has no duration "
+                    "in seconds; leave --segment out, or give a number of rows with --frames"
+                )
+            return max(1, round(self.segment * frame_rate))
+        return 1 if frame_rate is None else max(1, min(published, typical))
+
     def for_labels(self, *, multi_label: bool, regression: bool = False) -> "Training":
         """Return the options with the loss that fits the labels, all names checked.
 
