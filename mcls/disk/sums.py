@@ -28,7 +28,7 @@ def write_sums(folder: Path, coming: Mapping[str, bytes] | None = None) -> None:
         Files that will be written next, by their names.
     """
     sums = {
-        path.name: _sum_of(path)
+        path.name: file_sha256(path)
         for path in folder.iterdir()
         if path.is_file() and path.name != SUMS and not path.name.startswith(".")
     }
@@ -60,7 +60,7 @@ def check_sums(folder: Path) -> int:
         path = folder / found[2]
         if not path.is_file():
             raise FormatError(f"{folder} is not complete: {found[2]} is missing")
-        if _sum_of(path) != found[1]:
+        if file_sha256(path) != found[1]:
             raise FormatError(
                 f"{path} is damaged, or was changed: it does not match {SUMS}. If it was changed "
                 "on purpose, delete its line there"
@@ -68,6 +68,7 @@ def check_sums(folder: Path) -> int:
     return len(lines)
 
 
-def _sum_of(path: Path) -> str:
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from mcls.disk.sums import file_sha256
 from mcls.errors import ConfigError, MclsError, suggest
 from mcls.features.feature import Feature, check
 from mcls.features.signal import Signal, frames_of
@@ -210,10 +211,7 @@ class LocalModel(Feature):
 
 @lru_cache(maxsize=16)
 def _sha256(stamp: Stamp) -> str:
-    digests = {}
-    for name, _, _ in stamp:
-        with Path(name).open("rb") as file:
-            digests[Path(name).name] = hashlib.file_digest(file, "sha256").hexdigest()
+    digests = {Path(name).name: file_sha256(Path(name)) for name, _, _ in stamp}
     if len(digests) == 1:
         return next(iter(digests.values()))
     lines = "".join(f"{digests[name]}  {name}\n" for name in sorted(digests))

@@ -1,6 +1,5 @@
 """Export of a run to one file for other programs: of a net, or of all of a classic system."""
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from mcls.chain.model_cache import net_of_labels
 from mcls.disk.chain import Chain
 from mcls.disk.outputs import check_replaced, holds
 from mcls.disk.run import Run, open_run
+from mcls.disk.sums import file_sha256
 from mcls.disk.workspace import written_whole
 from mcls.errors import ConfigError, MclsError
 from mcls.settings import digest
@@ -122,7 +122,7 @@ def export(
 def _key(run: Run, with_mel: bool) -> str:
     """Return a digest of what a file is made from."""
     model = run.net_file or run.path / "model.skops"
-    parts = [__version__, hashlib.sha256(model.read_bytes()).hexdigest(), with_mel]
+    parts = [__version__, file_sha256(model), with_mel]
     return digest(parts if run.net_file else [*parts, run.calibration()])
 
 
