@@ -2,7 +2,6 @@
 
 import json
 import time
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -71,11 +70,11 @@ def command(
       mcls extract tracks.csv all.h5 --feature mel:n_mels=96 --feature cqt
       mcls extract tracks.csv mel.h5 --feature mel --excerpt 29@center
     """
-    from mcls.parallel.pool import Pool
+    from mcls.parallel.pool import given_or_new
 
     started = time.monotonic()
     cluster = ctx.with_resource(dask_pool(dask, options["jobs"]))
-    with nullcontext(cluster) if cluster is not None else Pool(options["jobs"]) as pool:
+    with given_or_new(cluster, options["jobs"], apart=True) as pool:
         if not out.exists():
             # the workers import while this process plans
             pool.start("mcls.extraction.extract_tracks")

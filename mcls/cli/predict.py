@@ -117,6 +117,10 @@ def command(
         raise click.UsageError("--window needs --windows or --timeline")
     if as_json and as_csv:
         raise click.UsageError("--json and --csv: choose one")
+    if out is not None and as_csv:
+        raise click.UsageError("--csv and --out: choose one; a table named .csv is CSV")
+    if out is None and (as_jsonl or overwrite):
+        raise click.UsageError(f"{'--jsonl' if as_jsonl else '--overwrite'} needs --out")
     started = time.monotonic()
     listed = _listed(sources)
     pool = ctx.with_resource(dask_pool(dask, jobs))
@@ -125,8 +129,6 @@ def command(
         "timeline": Timeline(window, duration) if timeline else None,
     }
     if out is not None:
-        if as_csv:
-            raise click.UsageError("--csv and --out: choose one; a table named .csv is CSV")
         _write(
             run,
             listed,
@@ -141,8 +143,6 @@ def command(
             **excerpts,
         )
         return
-    if as_jsonl or overwrite:
-        raise click.UsageError(f"{'--jsonl' if as_jsonl else '--overwrite'} needs --out")
     with progress_bar("predict") as progress:
         found = predict(
             run,

@@ -9,7 +9,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -42,7 +41,7 @@ from mcls.features.augmentations import let_labels_follow, parse_augmentations
 from mcls.features.extractor import Extractor
 from mcls.features.specs import parse_features
 from mcls.options import takes_options
-from mcls.parallel.pool import Pool, Task
+from mcls.parallel.pool import Pool, Task, given_or_new
 from mcls.parallel.progress import Progress
 from mcls.settings import canonical, digest
 
@@ -180,7 +179,7 @@ def extract(
             Task(tuple(some), name)
             for some, name in zip(shares(missing, jobs), names, strict=False)
         ]
-        with nullcontext(workers) if workers is not None else Pool(jobs) as team:
+        with given_or_new(workers, jobs, apart=True) as team:
             for task, result in team.map(compute, tasks, time_limit=extraction.time_limit):
                 done, some_failed, some_seconds = result
                 some_failed |= {task.items[i].track_id: why for i, why in task.failed.items()}

@@ -196,12 +196,14 @@ class Pool:
         self.workers += start_workers(1, self._preload)
 
 
-def given_or_new(pool: Pool | None, jobs: int) -> AbstractContextManager[Pool]:
+def given_or_new(
+    pool: Pool | None, jobs: int, *, apart: bool = False
+) -> AbstractContextManager[Pool]:
     """Return the pool that a caller gave, which stays open, or a new one of `jobs` processes.
 
-    One job is computed in the calling process.
+    One job is computed in the calling process, unless it may crash and is to be kept `apart`.
     """
-    return nullcontext(pool) if pool is not None else Pool(jobs if jobs > 1 else 0)
+    return nullcontext(pool) if pool is not None else Pool(jobs if apart or jobs > 1 else 0)
 
 
 def _ready(busy: Mapping[Worker, _Busy], time_limit: float) -> list[Worker]:
