@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -154,7 +155,7 @@ def _opened(
         for path, (_, about) in opened.items()
     ]
     names = {path: about.get("split_name") for path, (_, about) in opened.items()}
-    notes = refuse_other_splits(known, names, _development)
+    notes = refuse_other_splits(known, names, cache(_development))
     first = next(iter(opened[paths[0]][0].values()))
     found = [
         _Candidate(

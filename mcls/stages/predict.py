@@ -221,16 +221,13 @@ def predict(
         raise DataError(f"no audio files in {', '.join(str(source) for source in sources)}")
     found = score_tracks_with(scorer, tracks, jobs=jobs, workers=workers, progress=progress)
     results = [(tracks[i].name, found[i]) for i in range(len(tracks))]
-    return Predicted(
-        opened.labels,
-        opened.multi_label,
-        float(opened.about["threshold"]),
-        [one for _, one in results if isinstance(one, Scored)],
-        [(name, one) for name, one in results if isinstance(one, str)],
-        opened.regression,
-        None if opened.regression or scorer.calibration is not None else why_not(opened),
-        opened.thresholds,
-        None if scorer.timeline is None else about_events(opened, scorer.timeline),
+    known = opened.regression or scorer.calibration is not None
+    return replace(
+        Predicted.by(opened),
+        tracks=[one for _, one in results if isinstance(one, Scored)],
+        failed=[(name, one) for name, one in results if isinstance(one, str)],
+        no_probability=None if known else why_not(opened),
+        about_events=None if scorer.timeline is None else about_events(opened, scorer.timeline),
     )
 
 

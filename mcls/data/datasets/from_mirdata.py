@@ -18,7 +18,7 @@ from mcls.data.datasets.inventory import find_audio, first_few, manifest_of
 from mcls.data.split_cells import PARTS, usual_part
 from mcls.disk.labels import SEPARATOR
 from mcls.disk.manifest import Manifest
-from mcls.errors import ConfigError, DataError, suggest
+from mcls.errors import ConfigError, DataError, missing_extra, suggest
 from mcls.registry import register
 
 #: What mirdata's loaders raise for metadata that is missing or not as expected.
@@ -134,7 +134,7 @@ def _open(root: Path, loader: str, version: str, index: str) -> Any:
     try:
         import mirdata as library
     except ImportError as error:
-        raise ConfigError("mirdata:NAME needs mirdata: pip install 'mcls[mirdata]'") from error
+        raise missing_extra("mirdata:NAME", "mirdata", "mirdata") from error
     known = library.list_datasets()
     if loader not in known:
         raise ConfigError(f"mirdata has no loader {loader!r}; {suggest(loader, known)}")
