@@ -16,8 +16,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mcls.disk.predictions import Predictions
 from mcls.evaluation import Evaluation, evaluate
+from mcls.tables.predictions import Predictions
 
 N_LABELS = 10
 EASE = np.linspace(0.75, 2.25, N_LABELS)

@@ -16,10 +16,10 @@ from itertools import combinations
 
 import numpy as np
 
-from mcls.disk.predictions import Predictions
 from mcls.evaluation.compute import measured
 from mcls.evaluation.measured import Measured, mean_of
 from mcls.evaluation.paired import difference, holm
+from mcls.tables.predictions import Predictions
 
 N_SYSTEMS = 4
 

@@ -13,8 +13,8 @@ import warnings
 
 import numpy as np
 
-from mcls.disk.events import Event
 from mcls.evaluation.sequences import segment_counts
+from mcls.tables.events import Event
 
 
 def random_events(rng: np.random.Generator) -> list[Event]:

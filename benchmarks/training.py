@@ -38,10 +38,10 @@ from torch import nn
 from torch.nn import functional
 
 from mcls.disk.chain import Step
-from mcls.disk.store import NewRows, Store, StoreContents, write_store
 from mcls.nets import build_net
 from mcls.nets.describe import describe_net
 from mcls.registry import find
+from mcls.stores.store import NewRows, Store, StoreContents, write_store
 from mcls.training.fit import fit
 from mcls.training.losses import cross_entropy
 from mcls.training.model import NetSpec, TrainedNet

@@ -37,8 +37,8 @@ _PLACES = {
     "evaluate": "mcls.judging.evaluate",
     "compare": "mcls.judging.compare",
     "open_run": "mcls.disk.run",
-    "read_predictions": "mcls.disk.predictions",
-    "Store": "mcls.disk.store",
+    "read_predictions": "mcls.tables.predictions",
+    "Store": "mcls.stores.store",
     "MclsError": "mcls.errors",
 }
 

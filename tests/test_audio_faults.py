@@ -12,7 +12,6 @@ import soundfile
 
 from mcls.audio.files import AudioFile, parse_excerpt
 from mcls.data.checks import check_manifest
-from mcls.disk.store import Store
 from mcls.errors import ConfigError, DataError
 from mcls.extraction.extract import extract
 from mcls.features.specs import parse_features
@@ -20,6 +19,7 @@ from mcls.inspection.info import info
 from mcls.stages.predict import predict
 from mcls.stages.predict_files import predict_files
 from mcls.stages.train import train
+from mcls.stores.store import Store
 
 SR = 44100
 

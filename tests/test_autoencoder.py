@@ -8,10 +8,10 @@ from sklearn.utils.estimator_checks import check_estimator
 
 import mcls
 from mcls.dictionaries.autoencoder import AutoEncoder
-from mcls.disk.predictions import read_predictions
 from mcls.errors import ConfigError, DataError
 from mcls.parallel.threads import blocks_on
 from mcls.registry import find
+from mcls.tables.predictions import read_predictions
 
 
 @pytest.fixture(scope="module")

@@ -13,11 +13,11 @@ from numpy.testing import assert_allclose
 import mcls
 from mcls.chain.scores import score_rows, scores_step
 from mcls.classifiers.average import Average
-from mcls.disk.predictions import read_predictions
 from mcls.disk.run import open_run
-from mcls.disk.store import Store
 from mcls.errors import ConfigError, DataError, FormatError
 from mcls.inspection.info import info
+from mcls.stores.store import Store
+from mcls.tables.predictions import read_predictions
 
 SR = 8000
 PARTS = {"split": "fold", "fold": "1", "valid": 0.0}

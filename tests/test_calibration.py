@@ -14,7 +14,6 @@ from sklearn.calibration import _sigmoid_calibration
 
 import mcls
 from mcls.cli.main import cli
-from mcls.disk.predictions import Predictions, read_predictions
 from mcls.disk.run import open_run
 from mcls.disk.sums import SUMS
 from mcls.errors import ConfigError, FormatError
@@ -22,6 +21,7 @@ from mcls.evaluation import evaluate
 from mcls.evaluation.calibration import Calibration, calibrate, calibration_of
 from mcls.registry import entries, find
 from mcls.stages.calibrate import read_calibration
+from mcls.tables.predictions import Predictions, read_predictions
 
 
 def softmax(z: np.ndarray) -> np.ndarray:

@@ -16,11 +16,11 @@ from mcls.disk.checksums import BLOCK, read_checksums
 from mcls.disk.dictionary import read_dictionary, write_dictionary
 from mcls.disk.hdf5 import open_hdf5
 from mcls.disk.run import open_run
-from mcls.disk.store import NewRows, Store, StoreContents, write_store
 from mcls.disk.sums import SUMS
 from mcls.errors import FormatError
 from mcls.judging.evaluate import evaluate
 from mcls.stages.train import train
+from mcls.stores.store import NewRows, Store, StoreContents, write_store
 
 CHAIN = (Step("feature", "mel", {"n_mels": 3}),)
 

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from mcls.cli.main import cli
 from mcls.data.split_column import add_split
 from mcls.data.splits import find_leaks
-from mcls.disk.manifest import read_manifest
+from mcls.tables.manifest import read_manifest
 
 
 @pytest.fixture

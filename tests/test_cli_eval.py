@@ -8,9 +8,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from mcls.cli.main import cli
-from mcls.disk.predictions import Predictions, write_predictions
 from mcls.errors import ConfigError, DataError, FormatError
 from mcls.judging.evaluate import evaluate
+from mcls.tables.predictions import Predictions, write_predictions
 
 SINGLE = """\
 track_id,part,labels,score:jazz,score:rock
@@ -228,8 +228,8 @@ def runs(tmp_path_factory) -> Path:
 
 def make_runs(folder: Path) -> Path:
     from mcls.disk.chain import Step
-    from mcls.disk.store import NewRows, StoreContents, write_store
     from mcls.stages.train import train
+    from mcls.stores.store import NewRows, StoreContents, write_store
 
     rng = np.random.default_rng(440)
     n = 90

@@ -16,10 +16,10 @@ from click.testing import CliRunner, Result
 
 from mcls.cli.main import cli
 from mcls.disk.chain import Step
-from mcls.disk.store import NewRows, StoreContents, write_store
 from mcls.registry import FAMILIES, entries, find
 from mcls.stages.learn import learn_dict
 from mcls.stages.train import train
+from mcls.stores.store import NewRows, StoreContents, write_store
 
 
 def run(*words: object) -> Result:

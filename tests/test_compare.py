@@ -14,11 +14,11 @@ from scipy import stats
 
 import mcls
 from mcls.cli.main import cli
-from mcls.disk.predictions import Predictions, write_predictions
 from mcls.errors import DataError
 from mcls.evaluation.compute import measured
 from mcls.evaluation.paired import difference, holm, mcnemar, resampled_t
 from mcls.judging.compare import compare
+from mcls.tables.predictions import Predictions, write_predictions
 
 
 def scored(rng, *, n: int = 200, ease: float = 1.0, folds: int = 0, truth=None) -> Predictions:

@@ -11,9 +11,9 @@ from dataset_folders import GENRES, make_esc10, make_gtzan, touch
 from mcls.cli.main import cli
 from mcls.data.parts import published_as
 from mcls.data.prepare import prepare
-from mcls.disk.manifest import Manifest, read_manifest
 from mcls.errors import ConfigError, DataError
 from mcls.registry import entries, find
+from mcls.tables.manifest import Manifest, read_manifest
 
 
 def read(name: str, root: Path, **settings) -> Manifest:

@@ -12,13 +12,13 @@ import mcls
 from mcls.cli.main import cli
 from mcls.disk.dictionary import read_dictionary
 from mcls.disk.installed_recipes import recipe_names, recipe_path
-from mcls.disk.predictions import read_predictions
 from mcls.disk.recipe import read_recipe, table_of, tables_of
 from mcls.disk.run import open_run
-from mcls.disk.store import Store
 from mcls.errors import DataError
 from mcls.recipes.features import extraction_of
 from mcls.registry import find_in
+from mcls.stores.store import Store
+from mcls.tables.predictions import read_predictions
 
 PIPELINES = Path(__file__).parents[1] / "pipelines"
 RECIPES = (

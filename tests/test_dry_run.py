@@ -8,11 +8,11 @@ import mcls
 from mcls.disk.installed_recipes import about_recipe, recipe_names
 from mcls.disk.recipe import read_recipe, table_of, tables_of
 from mcls.disk.run import open_run
-from mcls.disk.store import Store
 from mcls.disk.tensors import read_tensors
 from mcls.errors import ConfigError
 from mcls.recipes.dry_run import dry_run, gpu_hours
 from mcls.recipes.sizes import RowSize
+from mcls.stores.store import Store
 from mcls.training.read_net import read_net
 
 

@@ -13,9 +13,9 @@ from click.testing import CliRunner, Result
 from mcls.cli import messages
 from mcls.cli.main import cli
 from mcls.cli.messages import printable
-from mcls.disk.csv_cells import read_cell, safe_cell
-from mcls.disk.manifest import read_manifest, write_manifest
-from mcls.disk.predictions import Predictions, read_predictions, write_predictions
+from mcls.tables.csv_cells import read_cell, safe_cell
+from mcls.tables.manifest import read_manifest, write_manifest
+from mcls.tables.predictions import Predictions, read_predictions, write_predictions
 
 TITLE = "\x1b]0;pwned\x07"
 BAD = [TITLE, "a\nfake 1.000", "\x9b2J", "a\rb", "a\u202eb", "a\x7fb", "a\u2028b"]

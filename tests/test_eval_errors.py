@@ -13,12 +13,12 @@ from scipy import stats
 import mcls
 from mcls.cli.main import cli
 from mcls.disk.chain import Step
-from mcls.disk.predictions import read_predictions
-from mcls.disk.store import NewRows, StoreContents, write_store
 from mcls.errors import ConfigError
 from mcls.judging.compare import compare
 from mcls.recipes import cross_validate as stage
 from mcls.recipes import run as recipe_run
+from mcls.stores.store import NewRows, StoreContents, write_store
+from mcls.tables.predictions import read_predictions
 
 SINGLE = """\
 track_id,part,labels,score:jazz,score:rock

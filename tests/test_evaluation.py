@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 from sklearn import metrics as peer
 
-from mcls.disk.predictions import Predictions
 from mcls.errors import ConfigError, DataError
 from mcls.evaluation import across_folds, evaluate
 from mcls.evaluation.compute import measure
 from mcls.evaluation.jackknife import MAX_UNITS, Spread, interval, leave_out, units_of
 from mcls.registry import entries, find
+from mcls.tables.predictions import Predictions
 
 RANKED = {"auc": peer.roc_auc_score, "ap": peer.average_precision_score}
 DECIDED = {

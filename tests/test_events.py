@@ -9,8 +9,6 @@ import soundfile
 from click.testing import CliRunner
 
 from mcls.cli.main import cli
-from mcls.disk.events import Event, events_text, parse_events, read_events
-from mcls.disk.store import Store
 from mcls.errors import DataError
 from mcls.evaluation.sequences import (
     agreement,
@@ -19,6 +17,8 @@ from mcls.evaluation.sequences import (
     measure_sequences,
     segment_counts,
 )
+from mcls.stores.store import Store
+from mcls.tables.events import Event, events_text, parse_events, read_events
 
 LOOP = [Event(0.0, 0.5, "ka"), Event(0.5, 1.25, "ta din"), Event(2.0, 2.5, "ka")]
 

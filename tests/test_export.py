@@ -15,7 +15,6 @@ from mcls.audio.files import read_audio
 from mcls.chain.model_cache import fitted_model
 from mcls.cli.main import cli
 from mcls.disk.run import open_run
-from mcls.disk.store import Store
 from mcls.errors import ConfigError, MclsError
 from mcls.export.files import METADATA, compare_onnx
 from mcls.export.graph import AudioGraph, SegmentGraph
@@ -25,6 +24,7 @@ from mcls.nets import build_net, smallest_input
 from mcls.registry import entries, find
 from mcls.stages.export import Exported, export
 from mcls.stages.predict import predict
+from mcls.stores.store import Store
 from mcls.training.model import NetSpec, TrainedNet
 from mcls.training.segments import grid
 from mcls.training.standardise import Standardise

@@ -16,12 +16,12 @@ import soundfile
 from click.testing import CliRunner
 
 from mcls.cli.main import cli
-from mcls.disk.store import Store
 from mcls.errors import ConfigError, DataError
 from mcls.extraction.extract import extract
 from mcls.features import compute
 from mcls.parallel.workers import start_workers
 from mcls.registry import entries
+from mcls.stores.store import Store
 
 SR = 8000
 

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from mcls.disk.store import Store
+from mcls.stores.store import Store
 
 SR = 8000
 COMMAND = (sys.executable, "-m", "mcls", "extract")

@@ -19,10 +19,10 @@ from mcls.cli.main import cli
 from mcls.disk.chain import Step
 from mcls.disk.finite import first_not_finite
 from mcls.disk.model import read_model, write_model
-from mcls.disk.store import NewRows, StoreContents, write_store
 from mcls.disk.text_files import parse_json, read_json, read_toml
 from mcls.disk.workspace import written_whole
 from mcls.errors import DataError, FormatError
+from mcls.stores.store import NewRows, StoreContents, write_store
 
 CHAIN = (Step("feature", "mfcc", {"sr": None, "excerpt": None, "dtype": "float32"}),)
 

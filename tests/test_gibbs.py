@@ -11,7 +11,7 @@ import mcls
 from mcls.cli.main import cli
 from mcls.dictionaries.gibbs import gibbs_samples, layers_of
 from mcls.disk.chain import Step
-from mcls.disk.store import NewRows, StoreContents, write_store
+from mcls.stores.store import NewRows, StoreContents, write_store
 
 FEATURE = {"sr": 22050, "excerpt": None, "dtype": "float32", "hop_length": 512}
 STATES = [np.array([*product((0.0, 1.0), repeat=n)]) for n in range(5)]

@@ -9,9 +9,9 @@ import torch
 from test_onnx_model import SR, make_data
 
 import mcls
-from mcls.disk.store import Store
 from mcls.errors import ConfigError
 from mcls.features import compute, make
+from mcls.stores.store import Store
 
 transformers = pytest.importorskip("transformers", reason="mcls[hf] is not installed")
 

@@ -11,8 +11,8 @@ from mcls.chain.step import kind_of
 from mcls.classifiers.gmm_hmm import GMMHMM
 from mcls.disk.chain import Step
 from mcls.disk.run import open_run
-from mcls.disk.store import NewRows, Store, StoreContents, write_store
 from mcls.errors import ConfigError, DataError
+from mcls.stores.store import NewRows, Store, StoreContents, write_store
 
 N_TRACKS = 24
 

@@ -9,11 +9,11 @@ import pytest
 from click.testing import CliRunner
 
 from mcls.cli.main import cli
-from mcls.disk.row_files import checked_rows, open_row_files, read_array_file
-from mcls.disk.store import Store
 from mcls.errors import ConfigError, DataError
 from mcls.extraction.import_rows import import_rows
 from mcls.stages.predict import predict
+from mcls.stores.row_files import checked_rows, open_row_files, read_array_file
+from mcls.stores.store import Store
 
 IDS = [f"{genre}/{i}" for genre in ("jazz", "blues") for i in range(12)]
 

@@ -12,10 +12,10 @@ from dataset_folders import touch, write
 from mcls.data.datasets.irmas import _N_TRAIN
 from mcls.data.prepare import prepare
 from mcls.data.published_splits import published_split
-from mcls.disk.labels import split_labels, unknown_labels
-from mcls.disk.manifest import Manifest, read_manifest
 from mcls.errors import ConfigError, DataError
 from mcls.registry import find
+from mcls.tables.labels import split_labels, unknown_labels
+from mcls.tables.manifest import Manifest, read_manifest
 
 needs_mirdata = pytest.mark.skipif(
     importlib.util.find_spec("mirdata") is None, reason="mirdata is not installed"

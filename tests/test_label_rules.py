@@ -12,9 +12,9 @@ from mcls.cli.main import cli
 from mcls.data.label_kinds import kinds_of
 from mcls.data.label_rules import follow, multiply, parse_rules, transpose
 from mcls.disk.run import open_run
-from mcls.disk.store import Store
 from mcls.errors import ConfigError, DataError
 from mcls.features.augmentations import amounts, let_labels_follow, parse_augmentations
+from mcls.stores.store import Store
 from mcls.training.segment_augmentations import Batch, MovedLabels, shift
 
 SR = 8000

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from mcls.disk.labels import parse_labels
 from mcls.errors import DataError
+from mcls.tables.labels import parse_labels
 
 
 def test_single_label():

@@ -17,11 +17,11 @@ from mcls.chain.build import build_chain
 from mcls.chain.options import Representation
 from mcls.cli.main import cli
 from mcls.disk.dictionary import read_dictionary
-from mcls.disk.predictions import read_predictions
 from mcls.disk.recipe import read_recipe
 from mcls.disk.run import open_run
 from mcls.errors import ConfigError, DataError
 from mcls.recipes.cross_validate import cross_validate
+from mcls.tables.predictions import read_predictions
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from mcls.disk.class_folders import scan_class_folders
-from mcls.disk.manifest import (
+from mcls.errors import DataError
+from mcls.tables.class_folders import scan_class_folders
+from mcls.tables.manifest import (
     Manifest,
     manifest_from_folder,
     open_source,
@@ -12,7 +13,6 @@ from mcls.disk.manifest import (
     track_ids_of,
     write_manifest,
 )
-from mcls.errors import DataError
 
 
 def write(path: Path, text: str | bytes) -> Path:

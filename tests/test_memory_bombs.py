@@ -15,11 +15,11 @@ import pytest
 from mcls.chain.model_cache import fitted_model
 from mcls.disk.chain import Step, extend
 from mcls.disk.dictionary import write_dictionary
-from mcls.disk.store import NewRows, StoreContents, write_store
+from mcls.stores.store import NewRows, StoreContents, write_store
 
 GIB = 1 << 30
 OPEN = {
-    "store": "from mcls.disk.store import Store; Store(path)",
+    "store": "from mcls.stores.store import Store; Store(path)",
     "dictionary": "from mcls.disk.dictionary import read_dictionary; read_dictionary(path)",
     "recipe": "from mcls.disk.recipe import read_recipe; read_recipe(path)",
     "model": "from mcls.disk.model import read_model; read_model(Path(path))",

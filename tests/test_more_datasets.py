@@ -27,9 +27,9 @@ from mcls.data.datasets.magnatagatune import _BROKEN, top_50
 from mcls.data.prepare import prepare
 from mcls.data.published_splits import published_split
 from mcls.data.splits import find_leaks
-from mcls.disk.manifest import Manifest
 from mcls.errors import DataError
 from mcls.registry import find
+from mcls.tables.manifest import Manifest
 
 
 def read(name: str, root: Path, **settings) -> Manifest:

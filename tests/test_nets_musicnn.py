@@ -12,7 +12,6 @@ from scipy.special import softmax
 from torch import nn
 
 import mcls
-from mcls.disk.store import Store
 from mcls.errors import ConfigError
 from mcls.nets import build_net, smallest_input
 from mcls.nets.blocks.backends import Attention, Residual, positions
@@ -20,6 +19,7 @@ from mcls.nets.blocks.frontends import FRONTENDS
 from mcls.nets.blocks.stacks import VGG
 from mcls.nets.describe import describe_net
 from mcls.registry import find
+from mcls.stores.store import Store
 
 BACKENDS = ["global-pool", "rnn", "mlp", "attention", "autopool"]
 MIDENDS = ["dense", "residual", "pons-2018", "none"]

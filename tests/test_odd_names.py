@@ -10,10 +10,10 @@ from click.testing import CliRunner
 
 from mcls.cli.main import cli
 from mcls.data.look_alikes import look_alikes, name_problems, spell
-from mcls.disk.manifest import open_source, track_ids_of
-from mcls.disk.predictions import read_predictions
-from mcls.disk.store import Store, StoreContents, write_store
 from mcls.errors import DataError
+from mcls.stores.store import Store, StoreContents, write_store
+from mcls.tables.manifest import open_source, track_ids_of
+from mcls.tables.predictions import read_predictions
 
 #: File names, each allowed on Linux.
 ODD = [

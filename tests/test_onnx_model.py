@@ -5,11 +5,11 @@ import pytest
 import soundfile
 
 import mcls
-from mcls.disk.store import Store
 from mcls.errors import ConfigError, DataError
 from mcls.features import compute, make
 from mcls.features.onnx_model import OnnxModel
 from mcls.stages.export import export
+from mcls.stores.store import Store
 
 onnx = pytest.importorskip("onnx", reason="mcls[export] is not installed")
 onnxruntime = pytest.importorskip("onnxruntime", reason="mcls[export] is not installed")

@@ -10,13 +10,13 @@ import pytest
 from mcls.data.split_column import add_split
 from mcls.disk.chain import Step
 from mcls.disk.outputs import check_replaced, check_suffix
-from mcls.disk.store import NewRows, Store, StoreContents, write_store
 from mcls.errors import ConfigError, DataError
 from mcls.extraction.extract import extract
 from mcls.inspection.plot import plot
 from mcls.plots.page import MARKS, figure, save, style
 from mcls.stages.encode import encode
 from mcls.stages.learn import learn_dict
+from mcls.stores.store import NewRows, Store, StoreContents, write_store
 
 
 @pytest.fixture

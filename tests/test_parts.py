@@ -4,8 +4,8 @@ import pytest
 from mcls.data.parts import resolve_parts
 from mcls.data.split_cells import read_split_cells
 from mcls.disk.chain import Step
-from mcls.disk.store import NewRows, Store, StoreContents, write_store
 from mcls.errors import ConfigError, DataError
+from mcls.stores.store import NewRows, Store, StoreContents, write_store
 
 
 @pytest.fixture

@@ -17,8 +17,6 @@ from mcls.cli.main import cli
 from mcls.dictionaries.preprocessing import Preprocessing
 from mcls.disk.chain import Step
 from mcls.disk.dictionary import write_dictionary
-from mcls.disk.predictions import Predictions, write_predictions
-from mcls.disk.store import NewRows, Store, StoreContents, write_store
 from mcls.errors import ConfigError, DataError, FormatError
 from mcls.inspection.dictionary import plot_dictionary
 from mcls.inspection.plot import plot
@@ -32,6 +30,8 @@ from mcls.plots.dictionary import draw_dictionary
 from mcls.plots.page import save, style
 from mcls.plots.track import thinned
 from mcls.stages.encode import encode
+from mcls.stores.store import NewRows, Store, StoreContents, write_store
+from mcls.tables.predictions import Predictions, write_predictions
 
 N_MELS = 16
 MEL = {"sr": 22050, "excerpt": None, "dtype": "float32", "n_mels": N_MELS, "hop_length": 512}

@@ -8,11 +8,11 @@ import pytest
 import soundfile
 
 import mcls
-from mcls.disk.predictions import Predictions, write_predictions
 from mcls.errors import ConfigError, DataError
 from mcls.inspection.errors import plot_errors
 from mcls.inspection.plot import plot
 from mcls.plots.page import style
+from mcls.tables.predictions import Predictions, write_predictions
 
 SR = 22050
 SCORES = np.array([[0.6, 0.4], [0.9, 0.1], [0.2, 0.8], [0.3, 0.7]])

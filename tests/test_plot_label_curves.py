@@ -8,11 +8,11 @@ from click.testing import CliRunner
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from mcls.cli.main import cli
-from mcls.disk.predictions import Predictions, write_predictions
 from mcls.errors import ConfigError, DataError
 from mcls.inspection.label_curves import plot_label_curves
 from mcls.inspection.plot import plot
 from mcls.plots.page import style
+from mcls.tables.predictions import Predictions, write_predictions
 
 
 def table(path: Path, rng: np.random.Generator, n_labels: int, *, multi: bool = True) -> Path:
@@ -44,7 +44,7 @@ def names_of(ax) -> list[str]:
 
 
 def test_a_roc_curve_is_that_of_scikit_learn_and_its_area_is_named(tags: Path) -> None:
-    from mcls.disk.predictions import read_predictions
+    from mcls.tables.predictions import read_predictions
 
     page, shows = drawn([tags], kinds=["roc"])
     [ax] = page.axes

@@ -13,7 +13,6 @@ from mcls.chain.model_cache import fitted_model
 from mcls.cli.main import cli
 from mcls.disk.chain import Step
 from mcls.disk.run import open_run
-from mcls.disk.store import NewRows, Store, StoreContents, write_store
 from mcls.errors import ConfigError, DataError
 from mcls.inspection.filters import plot_filters
 from mcls.inspection.net import plot_saliency, plot_taggram
@@ -24,6 +23,7 @@ from mcls.plots.axes import DimensionAxis
 from mcls.plots.net import FilterBank, draw_filters, spell_height
 from mcls.plots.page import style
 from mcls.plots.track import Panel, draw_track
+from mcls.stores.store import NewRows, Store, StoreContents, write_store
 from mcls.training.grad_cam import Maps, chosen_maps, grad_cam
 from mcls.training.interpret import attribution, first_filters, scores_over_time
 from mcls.training.model import NetSpec, TrainedNet

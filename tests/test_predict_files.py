@@ -14,13 +14,13 @@ import soundfile
 from click.testing import CliRunner
 
 from mcls.cli.main import cli
-from mcls.disk.events import Event
-from mcls.disk.scored_files import ScoredLabel, ScoredWindow, TableFormat, read_finished
 from mcls.errors import ConfigError, FormatError
 from mcls.parallel.pool import Pool, Task
 from mcls.stages.predict import predict
 from mcls.stages.predict_files import predict_files
 from mcls.stages.timeline import Timeline
+from mcls.tables.events import Event
+from mcls.tables.scored_files import ScoredLabel, ScoredWindow, TableFormat, read_finished
 
 NAMES = ["a.wav", "b, c.wav", "=1.wav", "new\nline.wav", 'quo"ted.wav', "deep/caf\xe9.wav", "z.wav"]
 

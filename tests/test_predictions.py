@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcls.disk.predictions import (
+from mcls.errors import DataError, FormatError
+from mcls.evaluation import evaluate
+from mcls.tables.predictions import (
     Predictions,
     join_predictions,
     read_predictions,
     write_predictions,
 )
-from mcls.errors import DataError, FormatError
-from mcls.evaluation import evaluate
 
 ONE = Predictions(
     ["a", "b/ä,1", 'c "quoted"', "d\nsecond line"],

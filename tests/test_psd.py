@@ -9,9 +9,9 @@ from sklearn.utils.estimator_checks import check_estimator
 import mcls
 from mcls.dictionaries.lasso import lasso
 from mcls.dictionaries.psd import PSD, Solver
-from mcls.disk.predictions import read_predictions
 from mcls.errors import ConfigError, DataError
 from mcls.registry import find
+from mcls.tables.predictions import read_predictions
 
 
 @pytest.fixture(scope="module")

@@ -16,9 +16,9 @@ from sklearn.utils.estimator_checks import check_estimator
 
 import mcls
 from mcls.disk.run import open_run
-from mcls.disk.store import Store
 from mcls.errors import ConfigError
 from mcls.registry import entries, find
+from mcls.stores.store import Store
 
 
 @pytest.mark.parametrize("family", ["features", "dictionaries", "classifiers", "nets"])

@@ -9,9 +9,9 @@ import soundfile
 from click.testing import CliRunner
 
 from mcls.cli.main import cli
-from mcls.disk.manifest import open_source, read_manifest
-from mcls.disk.store import Store
 from mcls.errors import ConfigError, DataError
+from mcls.stores.store import Store
+from mcls.tables.manifest import open_source, read_manifest
 
 TAGS = ["rock, live", "jazz;live", "rock", "", "jazz|rock,live", "jazz", "rock", "live, ; jazz"]
 SPLIT = ["train", "train", "train", "train", "test", "train", "test", "valid"]

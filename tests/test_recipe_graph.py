@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 import mcls
-from mcls.disk.predictions import read_predictions
 from mcls.disk.recipe import read_recipe
 from mcls.disk.run import open_run
-from mcls.disk.store import Store
 from mcls.errors import ConfigError, DataError
 from mcls.recipes import run as recipe_run
 from mcls.recipes.graph import nodes_of
+from mcls.stores.store import Store
+from mcls.tables.predictions import read_predictions
 
 SECOND_READ_OUT = """
 [[train]]

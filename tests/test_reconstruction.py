@@ -12,9 +12,9 @@ from mcls.dictionaries.decoders import decode
 from mcls.dictionaries.preprocessing import Preprocessing, join_frames, part_frames
 from mcls.disk.chain import Step, extend
 from mcls.disk.dictionary import write_dictionary
-from mcls.disk.store import Store
 from mcls.errors import ConfigError
 from mcls.registry import entries, find
+from mcls.stores.store import Store
 
 SR = 8000
 METHODS = sorted(entries("dictionaries"))

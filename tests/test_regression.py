@@ -14,12 +14,12 @@ from sklearn.preprocessing import StandardScaler
 import mcls
 from mcls.cli.main import cli
 from mcls.disk.chain import Step
-from mcls.disk.numbers import parse_numbers
-from mcls.disk.predictions import Predictions, read_predictions, write_predictions
-from mcls.disk.store import NewRows, StoreContents, write_store
 from mcls.errors import ConfigError, DataError, FormatError
 from mcls.evaluation import evaluate
 from mcls.registry import find
+from mcls.stores.store import NewRows, StoreContents, write_store
+from mcls.tables.numbers import parse_numbers
+from mcls.tables.predictions import Predictions, read_predictions, write_predictions
 
 REFERENCES = {
     "mse": mean_squared_error,

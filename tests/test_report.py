@@ -20,12 +20,12 @@ from sklearn.metrics import average_precision_score, confusion_matrix, roc_auc_s
 from mcls.audio.files import read_audio
 from mcls.cli.main import cli
 from mcls.disk.audit_file import Finding, write_findings
-from mcls.disk.predictions import Predictions, read_predictions, write_predictions
-from mcls.disk.store import Store
 from mcls.judging.compare import compare
 from mcls.report.charts import COLOURS
 from mcls.report.listed import choose_listed
 from mcls.report.listen import encode_opus
+from mcls.stores.store import Store
+from mcls.tables.predictions import Predictions, read_predictions, write_predictions
 
 pytest.importorskip("vl_convert", reason="mcls[report] is not installed")
 

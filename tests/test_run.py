@@ -13,10 +13,10 @@ from mcls.classifiers.logistic import Logistic
 from mcls.classifiers.random_forest import RandomForest
 from mcls.disk.chain import Step, chain_digest
 from mcls.disk.model import read_model, write_model
-from mcls.disk.predictions import Predictions, write_predictions
 from mcls.disk.run import FILES, open_run, toml_value, write_parts, written_folder
 from mcls.disk.sums import SUMS
 from mcls.errors import ConfigError, FormatError
+from mcls.tables.predictions import Predictions, write_predictions
 
 CHAIN = (
     Step("feature", "mfcc", {"n_mfcc": 20}),

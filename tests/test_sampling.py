@@ -10,8 +10,8 @@ from mcls.data.onsets import Onsets, onset_rows
 from mcls.data.sampling import Sample, equal_shares
 from mcls.disk.chain import Step
 from mcls.disk.dictionary import read_dictionary
-from mcls.disk.store import NewRows, Store, StoreContents, write_store
 from mcls.errors import ConfigError, DataError
+from mcls.stores.store import NewRows, Store, StoreContents, write_store
 
 SR, HOP, LATE = 22050, 512, 1
 NAM = "onset:n_fft=1024,n_mels=40,compress=log1p,power=1"

@@ -12,10 +12,10 @@ from click.testing import CliRunner
 
 from mcls.cli.main import cli
 from mcls.disk.run import open_run
-from mcls.disk.store import Store
 from mcls.errors import ConfigError, DataError
 from mcls.stages.encode import encode
 from mcls.stages.predict import predict
+from mcls.stores.store import Store
 
 pytest.importorskip("fastapi", reason="mcls[serve] is not installed")
 

@@ -13,12 +13,12 @@ from mcls.chain.leaks import refuse_leaks
 from mcls.chain.step import apply_chain, axes_of, kind_of
 from mcls.data.parts import Parts
 from mcls.disk.chain import Chain, Step, concatenate, extend, spell_chain
-from mcls.disk.predictions import read_predictions
-from mcls.disk.store import NewRows, StoreContents, write_store
 from mcls.errors import ConfigError, DataError
 from mcls.inspection.info import info
 from mcls.inspection.store import plot_track
 from mcls.registry import entries
+from mcls.stores.store import NewRows, StoreContents, write_store
+from mcls.tables.predictions import read_predictions
 
 MEL = Step("feature", "mel", {"sr": 22050, "excerpt": None, "dtype": "float32", "n_mels": 4})
 RATE = 22050 / 512

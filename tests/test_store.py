@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from mcls.disk.chain import Step
-from mcls.disk.store import NewRows, Store, StoreContents, write_store
 from mcls.errors import ConfigError, DataError, FormatError
+from mcls.stores.store import NewRows, Store, StoreContents, write_store
 
 CHAIN = (Step("feature", "mel", {"n_mels": 3}),)
 LENGTHS = [2, 0, 5]

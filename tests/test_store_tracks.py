@@ -10,9 +10,9 @@ from click.testing import CliRunner
 
 import mcls
 from mcls.cli.main import cli
-from mcls.disk.store import Store
 from mcls.errors import ConfigError
 from mcls.extraction.store_tracks import merge, remove, select
+from mcls.stores.store import Store
 
 SR = 8000
 

@@ -6,8 +6,8 @@ import soundfile
 
 from mcls.data.splits import find_leaks
 from mcls.data.synthetic import INSTRUMENTS, SR, STYLES, is_made, make_instrument, make_synth, play
-from mcls.disk.manifest import open_source, read_manifest
 from mcls.errors import ConfigError, DataError
+from mcls.tables.manifest import open_source, read_manifest
 
 
 @pytest.fixture(scope="module")

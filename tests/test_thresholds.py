@@ -10,10 +10,10 @@ from sklearn.metrics import f1_score, precision_recall_curve
 
 import mcls
 from mcls.cli.main import cli
-from mcls.disk.predictions import read_predictions
 from mcls.disk.run import open_run
 from mcls.errors import FormatError
 from mcls.evaluation.thresholds import MIN_POSITIVES, best_thresholds
+from mcls.tables.predictions import read_predictions
 
 
 @pytest.mark.parametrize("decimals", [1, 12])  # with and without ties

@@ -9,10 +9,10 @@ from mcls.chain.scores import scores_step
 from mcls.chain.step import axes_of
 from mcls.cli.main import cli
 from mcls.disk.run import open_run
-from mcls.disk.store import Store
 from mcls.inspection.store import plot_track
 from mcls.inspection.track import track_panels
 from mcls.registry import entries
+from mcls.stores.store import Store
 
 SR, ONSET, SECONDS = 8000, 3.0, 4.0
 FEATURES = ["chroma", "cqt:fmin=200,n_bins=36", "mel", "mfcc", "onset", "spectrogram", "tempogram"]

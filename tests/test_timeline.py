@@ -8,15 +8,15 @@ import soundfile
 from click.testing import CliRunner
 
 from mcls.cli.main import cli
-from mcls.disk.event_store import EventStore
-from mcls.disk.event_table import read_event_table, write_event_table
-from mcls.disk.events import parse_events, read_events
-from mcls.disk.predictions import join_predictions, read_predictions
 from mcls.disk.run import open_run
-from mcls.disk.store import Store
 from mcls.errors import FormatError
 from mcls.evaluation.sequences import measure_sequences
 from mcls.stages.train import train
+from mcls.stores.event_store import EventStore
+from mcls.stores.store import Store
+from mcls.tables.event_table import read_event_table, write_event_table
+from mcls.tables.events import parse_events, read_events
+from mcls.tables.predictions import join_predictions, read_predictions
 
 SR, HOP = 8000, 80
 PITCH = {"low": 300.0, "mid": 900.0, "high": 2500.0}

@@ -14,11 +14,11 @@ from torch import nn
 from torch.export import Dim, save
 
 import mcls
-from mcls.disk.store import Store
 from mcls.errors import ConfigError, FormatError
 from mcls.features import compute, make
 from mcls.features.torch_archive import check_archive
 from mcls.stages.export import export
+from mcls.stores.store import Store
 
 
 class Small(nn.Module):

@@ -14,10 +14,10 @@ from click.testing import CliRunner
 from mcls.cli.main import cli
 from mcls.disk.chain import Step
 from mcls.disk.recipe import read_recipe, write_recipe
-from mcls.disk.store import NewRows, Store, StoreContents, write_store
 from mcls.disk.workspace import Workspace
 from mcls.errors import ConfigError, DataError
 from mcls.recipes.cross_validate import cross_validate
+from mcls.stores.store import NewRows, Store, StoreContents, write_store
 from mcls.tuning.inner_store import divide
 from mcls.tuning.nested import tune_fold
 from mcls.tuning.recipe_values import find_place, with_values

@@ -30,9 +30,6 @@ from sklearn.preprocessing import StandardScaler
 from mcls.classifiers.logistic import Logistic
 from mcls.classifiers.svm import SVM
 from mcls.cli.main import cli
-from mcls.disk.class_folders import scan_class_folders
-from mcls.disk.labels import parse_labels, split_labels
-from mcls.disk.predictions import Predictions, read_predictions, write_predictions
 from mcls.errors import ConfigError, DataError
 from mcls.evaluation import evaluate
 from mcls.evaluation.calibration import calibrate
@@ -41,6 +38,9 @@ from mcls.evaluation.label_curves import roc_curves
 from mcls.evaluation.thresholds import best_thresholds
 from mcls.registry import entries
 from mcls.settings import function_of
+from mcls.tables.class_folders import scan_class_folders
+from mcls.tables.labels import parse_labels, split_labels
+from mcls.tables.predictions import Predictions, read_predictions, write_predictions
 from mcls.training.losses import of_known
 
 N_LABELS = 4
@@ -325,7 +325,7 @@ def run(*words: object) -> str:
 @pytest.fixture(scope="module")
 def sparse_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store of synthetic tracks with tags of which two thirds are unknown."""
-    from mcls.disk.manifest import read_manifest, write_manifest
+    from mcls.tables.manifest import read_manifest, write_manifest
 
     folder = tmp_path_factory.mktemp("sparse")
     run("data", "synth", folder / "toy", "--tracks", 60, "--seconds", 1)

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from mcls.disk.chain import Step
-from mcls.disk.store import NewRows, Store, StoreContents, write_store
 from mcls.errors import FormatError
+from mcls.stores.store import NewRows, Store, StoreContents, write_store
 
 TEXT = h5py.string_dtype()
 

@@ -14,8 +14,8 @@ from mcls.dictionaries.decoders import decode
 from mcls.dictionaries.up_down import Directed, Memory, Network, UpDownSettings, fine_tune
 from mcls.disk.chain import Step
 from mcls.disk.dictionary import read_dictionary
-from mcls.disk.store import NewRows, Store, StoreContents, write_store
 from mcls.errors import ConfigError, DataError
+from mcls.stores.store import NewRows, Store, StoreContents, write_store
 
 SIZES, N_LABELS = (6, 5, 4, 7), 3  # visible, hidden, penultimate, top
 

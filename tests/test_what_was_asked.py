@@ -9,10 +9,10 @@ import mcls
 from mcls.cli.main import cli
 from mcls.disk.recipe import COMMANDS
 from mcls.disk.run import open_run
-from mcls.disk.store import NewRows, StoreContents, write_store
 from mcls.errors import ConfigError
 from mcls.features.extractor import Extractor
 from mcls.features.specs import parse_features
+from mcls.stores.store import NewRows, StoreContents, write_store
 
 PARTS = {"split": "fold", "fold": "b", "valid": 0.0}
 

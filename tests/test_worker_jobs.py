@@ -10,9 +10,9 @@ from click.testing import CliRunner
 
 import mcls
 from mcls.cli.main import cli
-from mcls.disk.store import Store
 from mcls.errors import ConfigError, DataError
 from mcls.stages import encode as stage
+from mcls.stores.store import Store
 
 SR = 8000
 

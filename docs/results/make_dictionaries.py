@@ -18,9 +18,9 @@ import joblib
 
 import mcls
 from mcls.data.prepare import prepare
-from mcls.disk.predictions import join_predictions, read_predictions
 from mcls.evaluation import Estimate, Evaluation
 from mcls.evaluation import evaluate as measure
+from mcls.tables.predictions import join_predictions, read_predictions
 
 #: One patch for all methods, chosen on valid parts with K-means: 4 frames of 128 mel bands,
 #: log10(1 + 1000 x), standardised and whitened with a large eps, which leaves weak components weak.

@@ -29,11 +29,11 @@ from mcls.disk.audit_file import (
     read_findings,
     write_findings,
 )
-from mcls.disk.manifest import is_written, write_manifest
-from mcls.disk.options import Reading
 from mcls.errors import ConfigError, DataError
 from mcls.options import takes_options
 from mcls.parallel.progress import Progress
+from mcls.tables.manifest import is_written, write_manifest
+from mcls.tables.options import Reading
 
 #: The column that `write_groups` adds.
 GROUP_COLUMN = "duplicate_group"

@@ -11,9 +11,9 @@ from mcls.audit.labels import disputed_labels
 from mcls.auditing.audit_sources import AuditSource
 from mcls.data.splits import find_leaks
 from mcls.disk.audit_file import Finding
-from mcls.disk.labels import split_labels
 from mcls.errors import ConfigError
 from mcls.judging.evaluate import open_predictions
+from mcls.tables.labels import split_labels
 
 #: How far a duration is from the median to be odd: in median absolute deviations, and as a factor.
 _ODD_DEVIATIONS, _ODD_FACTOR = 8.0, 3.0

@@ -15,13 +15,13 @@ from mcls.auditing.audit_tracks import NO_LANDMARKS, measure_tracks, read_track
 from mcls.data.parts import copies, optional_column, split_cells
 from mcls.data.split_cells import read_split_cells
 from mcls.disk.hdf5 import kind_of
-from mcls.disk.manifest import Manifest, open_source
-from mcls.disk.options import Reading
-from mcls.disk.store import KIND, Store
-from mcls.disk.stored_rows import StoredRows
 from mcls.errors import ConfigError
 from mcls.parallel.pool import Task, given_or_new
 from mcls.parallel.progress import Progress
+from mcls.stores.store import KIND, Store
+from mcls.stores.stored_rows import StoredRows
+from mcls.tables.manifest import Manifest, open_source
+from mcls.tables.options import Reading
 
 #: The most semitones by which a copy may be transposed.
 SEMITONES = 2

@@ -12,12 +12,12 @@ from mcls.chain.states import states_step
 from mcls.disk.chain import Chain, Step, chain_digest, concatenate, extend
 from mcls.disk.dictionary import DictionaryFile, read_dictionary
 from mcls.disk.run import open_run
-from mcls.disk.store import Store, StoredRows
 from mcls.disk.tensors import read_tensors
 from mcls.errors import ConfigError
 from mcls.features.pooling import parse_pool, pool_settings
 from mcls.registry import find
 from mcls.settings import resolve, split_spec
+from mcls.stores.store import Store, StoredRows
 
 
 def build_chain(store: Store, representation: Representation, layers: Sequence[str] = ()) -> Chain:

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 from mcls.audio.files import parse_excerpt
 from mcls.chain.step import Kind, RowAxes, RowsAndRate
+from mcls.disk.audio_suffixes import AUDIO_SUFFIXES
 from mcls.disk.chain import Chain, Step
-from mcls.disk.class_folders import AUDIO_SUFFIXES
-from mcls.disk.row_files import ARRAY_SUFFIXES, checked_rows, read_array_file
 from mcls.errors import ConfigError, DataError
 from mcls.features.extractor import Change, Extractor
 from mcls.features.feature import Feature
 from mcls.features.specs import FeatureSpec
 from mcls.plots.axes import DimensionAxis, feature_axis
 from mcls.registry import find, register
+from mcls.stores.row_files import ARRAY_SUFFIXES, checked_rows, read_array_file
 
 if TYPE_CHECKING:
     from torch import nn

@@ -16,9 +16,9 @@ from mcls.chain.net import net_step
 from mcls.disk.chain import Chain, Step, chain_digest, spell_chain
 from mcls.disk.dictionary import read_dictionary
 from mcls.disk.run import open_run
-from mcls.disk.store import Store
 from mcls.disk.tensors import read_tensors
 from mcls.errors import ConfigError
+from mcls.stores.store import Store
 
 #: Hidden units of an RBM, and the nonlinearity that gives their mean.
 _NONLINEARITIES = {"binary": "sigmoid", "relu": "relu"}

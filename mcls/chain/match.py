@@ -6,8 +6,8 @@ from typing import Any
 
 from mcls.chain.step import RowsAndRate, RowsByStep, apply_chain
 from mcls.disk.chain import Chain, Step, chain_digest
-from mcls.disk.store import Store, StoredRows
 from mcls.errors import DataError
+from mcls.stores.store import Store, StoredRows
 
 
 def stored_steps(store: Store, chain: Chain) -> dict[int, StoredRows]:

@@ -11,7 +11,7 @@ from mcls.cli.messages import echo, echo_json, say
 from mcls.cli.options import FILE, Name, json_option
 from mcls.cli.progress import done_line
 from mcls.cli.tables import show_table
-from mcls.disk.csv_cells import csv_line
+from mcls.tables.csv_cells import csv_line
 
 if TYPE_CHECKING:
     from mcls.judging.compare import Compared, ComparedRun

@@ -19,7 +19,7 @@ from mcls.cli.options import (
     settings_option,
 )
 from mcls.cli.progress import done_line, progress_bar
-from mcls.disk.options import Reading
+from mcls.tables.options import Reading
 
 if TYPE_CHECKING:
     from mcls.data.checks import ManifestCheck

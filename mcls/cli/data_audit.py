@@ -10,7 +10,7 @@ import click
 from mcls.cli.messages import echo, echo_json, printable, say
 from mcls.cli.options import FILE, json_option, options_from, overwrite_option
 from mcls.cli.progress import done_line, progress_bar
-from mcls.disk.options import Reading
+from mcls.tables.options import Reading
 
 if TYPE_CHECKING:
     from mcls.auditing.audit import Audit

@@ -13,7 +13,7 @@ from mcls.cli.options import FILE, Name, json_option
 from mcls.cli.perturbed import CHANGES, change_options, show_perturbed
 from mcls.cli.tables import mean_and_sd, show_table
 from mcls.cli.timelines import show_timelines
-from mcls.disk.csv_cells import csv_line
+from mcls.tables.csv_cells import csv_line
 
 if TYPE_CHECKING:
     from mcls.evaluation import Estimate, Evaluation

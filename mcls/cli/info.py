@@ -9,7 +9,7 @@ from mcls.cli.messages import echo, echo_json
 from mcls.cli.options import FILE, json_option, options_from
 from mcls.cli.progress import spell_seconds
 from mcls.cli.tables import show_table
-from mcls.disk.options import Reading
+from mcls.tables.options import Reading
 
 _SHOWN = 20
 

@@ -15,7 +15,7 @@ from mcls.cli.pools import dask_option, dask_pool
 from mcls.cli.progress import done_line, progress_bar
 from mcls.cli.tables import show_table
 from mcls.cli.timelines import show_events
-from mcls.disk.csv_cells import csv_line
+from mcls.tables.csv_cells import csv_line
 
 if TYPE_CHECKING:
     import numpy as np

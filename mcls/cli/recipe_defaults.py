@@ -88,8 +88,8 @@ def check_features(store: Path) -> None:
     """Refuse a store whose features are not those of the recipe given with ``--config``."""
     asked = (click.get_current_context().find_root().default_map or {}).get("extract")
     if asked:
-        from mcls.disk.store import Store
         from mcls.recipes.features import refuse_other_features
+        from mcls.stores.store import Store
 
         refuse_other_features(asked, Store(store))
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mcls.cli.messages import printable
 from mcls.cli.tables import show_table
-from mcls.disk.csv_cells import csv_line
+from mcls.tables.csv_cells import csv_line
 
 if TYPE_CHECKING:
     from mcls.stages.predict import Predicted

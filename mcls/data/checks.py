@@ -14,12 +14,12 @@ from mcls.data.parts import published_as
 from mcls.data.split_cells import PARTS, SplitCells, read_split_cells
 from mcls.data.split_column import describe_split
 from mcls.data.splits import Leaks, find_leaks
-from mcls.disk.labels import UNKNOWN, LabelTable
-from mcls.disk.manifest import Manifest, open_source
-from mcls.disk.options import Reading
 from mcls.errors import MclsError
 from mcls.options import takes_options
 from mcls.parallel.progress import Progress
+from mcls.tables.labels import UNKNOWN, LabelTable
+from mcls.tables.manifest import Manifest, open_source
+from mcls.tables.options import Reading
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from mcls.disk.labels import split_labels
+from mcls.tables.labels import split_labels
 
 #: The name of a note: a letter, and an accidental as in ``C#``, ``Db``, ``Csh`` or ``C sharp``.
 NOTE = r"(?P<letter>[A-Ga-g])(?P<accidental>##|bb|♯♯|♭♭|[#♯b♭x]|(?i:[ _-]?sharp|[ _-]?flat|sh|s))?"

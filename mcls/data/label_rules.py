@@ -11,9 +11,9 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from mcls.data.label_kinds import MODE, NAMED, NOTE, OCTAVE
-from mcls.disk.labels import SEPARATOR, UNKNOWN, split_items, unknown_labels
 from mcls.errors import ConfigError, DataError
 from mcls.registry import find, register
+from mcls.tables.labels import SEPARATOR, UNKNOWN, split_items, unknown_labels
 
 #: A rule: from a label and an amount to the label of the copy; ``known`` are the column's labels.
 Rule = Callable[..., str]

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from mcls.data.datasets.inventory import first_few
 from mcls.data.split_cells import MISSING
-from mcls.disk.labels import split_labels
+from mcls.tables.labels import split_labels
 
 #: What separates labels in other programs' tables.
 _SEPARATORS = (",", ";", "/", "\t")

@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 
-from mcls.disk.store import Store, StoredRows
 from mcls.errors import ConfigError
 from mcls.features.onset import onset_delay
+from mcls.stores.store import Store, StoredRows
 
 
 class Onsets:

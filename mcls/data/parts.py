@@ -23,11 +23,11 @@ from mcls.data.published_splits import recognise
 from mcls.data.split_cells import PARTS, SplitCells, fold_called, read_split_cells
 from mcls.data.splits import Leaks, find_leaks, parts_of_fold
 from mcls.disk.audit_file import across_notes, across_parts
-from mcls.disk.labels import parse_labels
-from mcls.disk.store import Store
 from mcls.errors import ConfigError, DataError, suggest
 from mcls.options import takes_options
 from mcls.settings import digest
+from mcls.stores.store import Store
+from mcls.tables.labels import parse_labels
 
 
 @dataclass(frozen=True)

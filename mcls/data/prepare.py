@@ -6,11 +6,11 @@ from typing import Any
 
 from mcls.data.parts import published_as, split_id
 from mcls.data.published_splits import published_splits
-from mcls.disk.manifest import Manifest, is_written, write_manifest
 from mcls.disk.workspace import clean_workspace
 from mcls.errors import DataError
 from mcls.registry import find
 from mcls.settings import resolve
+from mcls.tables.manifest import Manifest, is_written, write_manifest
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ import numpy as np
 
 from mcls.data.onsets import Onsets
 from mcls.dictionaries.preprocessing import Preprocessing, join_frames
-from mcls.disk.store import StoredRows
 from mcls.parallel.progress import Progress
+from mcls.stores.store import StoredRows
 
 #: Sampling methods.
 SAMPLINGS = ("random", "onset")

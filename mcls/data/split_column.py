@@ -15,12 +15,12 @@ from mcls.data.parts import split_id
 from mcls.data.split_cells import PARTS
 from mcls.data.splits import make_folds, make_parts
 from mcls.disk.audit_file import carry_findings
-from mcls.disk.manifest import Manifest, is_written, open_source, write_manifest
-from mcls.disk.options import Reading
 from mcls.disk.text_files import read_json
 from mcls.disk.workspace import clean_workspace, written_whole
 from mcls.errors import ConfigError, DataError, FormatError
 from mcls.options import takes_options
+from mcls.tables.manifest import Manifest, is_written, open_source, write_manifest
+from mcls.tables.options import Reading
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,12 @@ import numpy as np
 import soundfile
 
 from mcls.data.splits import make_parts
-from mcls.disk.labels import parse_labels
-from mcls.disk.manifest import Manifest, write_manifest
 from mcls.disk.workspace import clean_workspaces, is_workspace, written_whole
 from mcls.errors import ConfigError, DataError
 from mcls.parallel.progress import Progress
 from mcls.settings import canonical
+from mcls.tables.labels import parse_labels
+from mcls.tables.manifest import Manifest, write_manifest
 
 #: Sampling rate in Hz.
 SR = 22050

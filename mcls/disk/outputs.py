@@ -5,7 +5,7 @@ from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
-from mcls.disk.class_folders import AUDIO_SUFFIXES
+from mcls.disk.audio_suffixes import AUDIO_SUFFIXES
 from mcls.disk.hdf5 import kind_of
 from mcls.errors import ConfigError, FormatError
 

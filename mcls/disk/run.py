@@ -6,7 +6,7 @@ chain.h5       the steps from the audio to the model's rows, with their arrays; 
 model.skops    the classifier; for a net model.safetensors (`mcls.disk.tensors`)
 history.csv    the training history of a net, a row per epoch
 histograms.csv histograms of its gradients and activations, if they were recorded
-predictions.csv scores of the tracks of all parts (`mcls.disk.predictions`)
+predictions.csv scores of the tracks of all parts (`mcls.tables.predictions`)
 metrics.json   the metrics of the valid and the test part
 calibration.toml how scores become probabilities; absent if too few tracks tell
 about.json     labels, aggregation, split id, versions, machine, seconds

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from mcls.disk.predictions import Predictions
 from mcls.errors import ConfigError, DataError
 from mcls.evaluation.classification import confusion_matrix
 from mcls.evaluation.jackknife import influence, influence_of_known, leave_out, units_of
@@ -15,6 +14,7 @@ from mcls.evaluation.metric import MetricValues
 from mcls.evaluation.results import Evaluation
 from mcls.registry import Entry, entries, find
 from mcls.settings import resolve, split_spec
+from mcls.tables.predictions import Predictions
 
 
 def evaluate(

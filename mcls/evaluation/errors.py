@@ -10,9 +10,9 @@ from typing import Literal
 
 import numpy as np
 
-from mcls.disk.predictions import Predictions
 from mcls.errors import ConfigError
 from mcls.evaluation.classification import predicted_labels
+from mcls.tables.predictions import Predictions
 
 #: Score from which labels count as predicted, of all or each; None: that of the highest score is.
 Thresholds = float | np.ndarray | None

@@ -27,10 +27,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mcls.disk.events import Event
 from mcls.errors import DataError
 from mcls.evaluation.jackknife import influence, interval, micro_spread
 from mcls.evaluation.results import Estimate
+from mcls.tables.events import Event
 
 #: Length of the segments of the segment-based metrics, in seconds.
 RESOLUTION = 0.1

@@ -4,14 +4,14 @@ from collections.abc import MutableSequence, Sequence
 from pathlib import Path
 from typing import Any
 
-from mcls.disk.events import events_text, parse_events, read_events, with_background, within
-from mcls.disk.labels import SEPARATOR
-from mcls.disk.manifest import Manifest
-from mcls.disk.store import Columns
 from mcls.errors import ConfigError, DataError
 from mcls.extraction.options import Extraction
 from mcls.features.augmentations import Augmentation
 from mcls.registry import find
+from mcls.stores.store import Columns
+from mcls.tables.events import events_text, parse_events, read_events, with_background, within
+from mcls.tables.labels import SEPARATOR
+from mcls.tables.manifest import Manifest
 
 #: The most files that are named in an error or a note.
 _SHOWN = 5
@@ -59,7 +59,7 @@ def event_cells(manifest: Manifest, extraction: Extraction) -> tuple[list[str], 
     Returns
     -------
     cells : list of str
-        The events of every track as text (`mcls.disk.events`); empty without a file.
+        The events of every track as text (`mcls.tables.events`); empty without a file.
     notes : list of str
         Names the tracks without one.
 

@@ -19,10 +19,7 @@ from mcls.audio.faults import FAULTS, fault_notes
 from mcls.audio.files import parse_excerpt
 from mcls.data.label_rules import parse_rules
 from mcls.disk.audit_file import carry_findings
-from mcls.disk.manifest import Manifest, open_source
 from mcls.disk.outputs import check_replaced_hdf5, check_suffix
-from mcls.disk.shards import Shards, pack, refuse_other_settings
-from mcls.disk.store import KIND, Store, StoreContents, rows_of
 from mcls.disk.workspace import Workspace
 from mcls.errors import ConfigError, DataError
 from mcls.extraction.event_cells import end_with_tracks, event_cells, refuse_moved_time
@@ -44,6 +41,9 @@ from mcls.options import takes_options
 from mcls.parallel.pool import Pool, Task, given_or_new
 from mcls.parallel.progress import Progress
 from mcls.settings import canonical, digest
+from mcls.stores.shards import Shards, pack, refuse_other_settings
+from mcls.stores.store import KIND, Store, StoreContents, rows_of
+from mcls.tables.manifest import Manifest, open_source
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from mcls.audio.faults import FAULTS, MISSING_AUDIO
-from mcls.disk.store import Store
 from mcls.features.extractor import Extractor
+from mcls.stores.store import Store
 
 #: A finished track: its store and its index there.
 StoredTrack = tuple[Store, int]

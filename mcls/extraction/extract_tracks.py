@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from mcls.disk.store import NewRows, StoreContents, write_store
 from mcls.errors import DataError
 from mcls.extraction.extract_faults import fault_columns
 from mcls.features.augmentations import Augmentation, augment
 from mcls.features.extractor import Change, Extractor, TrackRows
 from mcls.parallel.pool import Task
+from mcls.stores.store import NewRows, StoreContents, write_store
 
 #: The most tracks and bytes of audio files in a task, which is what a kill can cost.
 _TASK_TRACKS, _TASK_BYTES = 64, 1 << 26

@@ -10,12 +10,8 @@ from typing import Any
 import numpy as np
 
 from mcls.chain.imported import imported_step
-from mcls.disk.class_folders import AUDIO_SUFFIXES
-from mcls.disk.manifest import Manifest, open_source
+from mcls.disk.audio_suffixes import AUDIO_SUFFIXES
 from mcls.disk.outputs import check_replaced_hdf5, check_suffix
-from mcls.disk.row_files import ARRAY_SUFFIXES, RowFiles, checked_rows, open_row_files
-from mcls.disk.shards import refuse_other_settings
-from mcls.disk.store import KIND, NewRows, Store, StoreContents, rows_of, write_store
 from mcls.disk.workspace import Workspace
 from mcls.errors import ConfigError, DataError
 from mcls.extraction.options import SplitReading
@@ -23,6 +19,10 @@ from mcls.extraction.track_columns import complete_columns, no_split
 from mcls.options import takes_options
 from mcls.parallel.progress import Progress
 from mcls.settings import digest, parse_pairs
+from mcls.stores.row_files import ARRAY_SUFFIXES, RowFiles, checked_rows, open_row_files
+from mcls.stores.shards import refuse_other_settings
+from mcls.stores.store import KIND, NewRows, Store, StoreContents, rows_of, write_store
+from mcls.tables.manifest import Manifest, open_source
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def import_rows(
     Parameters
     ----------
     files : path
-        A folder or a file of rows; see `mcls.disk.row_files`. A track is found by its
+        A folder or a file of rows; see `mcls.stores.row_files`. A track is found by its
         ``track_id``, its path with or without suffix, or the name of its file if no other has it.
     source : path
         A manifest, or a folder of class folders. No audio is read.

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 
 from mcls.data.label_kinds import kinds_of, plural_of
 from mcls.data.label_rules import follow, parse_rules
-from mcls.disk.labels import parse_labels
 from mcls.errors import ConfigError, DataError
 from mcls.extraction.extract_tracks import copy_seed
 from mcls.features.augmentations import Augmentation, amounts
 from mcls.registry import find
+from mcls.tables.labels import parse_labels
 
 _SHOWN = 3
 #: Columns that say where a track is, not what it is.

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from mcls.disk.options import Reading
 from mcls.options import option
+from mcls.tables.options import Reading
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,12 @@ from mcls.chain.match import different_settings
 from mcls.data.split_cells import usual_part
 from mcls.disk.audit_file import carry_findings
 from mcls.disk.outputs import check_replaced_hdf5, check_suffix
-from mcls.disk.shards import pack
-from mcls.disk.store import KIND, MEASURED, Store, StoreContents, rows_of
 from mcls.disk.text_files import read_text
 from mcls.disk.workspace import Workspace
 from mcls.errors import ConfigError, DataError, suggest
 from mcls.settings import canonical
+from mcls.stores.shards import pack
+from mcls.stores.store import KIND, MEASURED, Store, StoreContents, rows_of
 
 #: A track: its store and its index there.
 TrackOf = tuple[Store, int]

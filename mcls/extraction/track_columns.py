@@ -2,11 +2,11 @@
 
 from mcls.data.split_cells import PARTS, usual_part
 from mcls.data.splits import make_parts
-from mcls.disk.labels import parse_labels
-from mcls.disk.manifest import Manifest
-from mcls.disk.store import Store
 from mcls.errors import DataError
 from mcls.extraction.options import SplitReading
+from mcls.stores.store import Store
+from mcls.tables.labels import parse_labels
+from mcls.tables.manifest import Manifest
 
 
 def complete_columns(

@@ -14,13 +14,13 @@ from mcls.data.sampling import Sample
 from mcls.dictionaries.preprocessing import part_frames
 from mcls.disk.chain import spell_chain
 from mcls.disk.dictionary import DictionaryFile, read_dictionary
-from mcls.disk.store import Store, StoredRows
 from mcls.errors import ConfigError, DataError
 from mcls.inspection.row_audio import audible, write_rows
 from mcls.plots.axes import DimensionAxis
 from mcls.plots.page import Figure, shortened
 from mcls.plots.reconstruction import draw_pairs
 from mcls.plots.track import Panel, draw_track
+from mcls.stores.store import Store, StoredRows
 
 
 def plot_reconstruction(

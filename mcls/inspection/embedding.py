@@ -7,7 +7,6 @@ import numpy as np
 
 from mcls.chain.last_rows import last_rows_chain, mean_row
 from mcls.chain.match import encoded_track, rows_for_run
-from mcls.disk.predictions import Predictions
 from mcls.disk.run import Run, open_run
 from mcls.errors import ConfigError, DataError, suggest
 from mcls.inspection.run_parts import open_run_store
@@ -15,6 +14,7 @@ from mcls.inspection.several_runs import run_names
 from mcls.judging.evaluate import open_part
 from mcls.plots.embedding import MOST_LABELS, MOST_PANELS, EmbeddingPanel, draw_embedding
 from mcls.plots.page import Figure, shortened
+from mcls.tables.predictions import Predictions
 
 #: Tracks of a plot, at most, and the fewest.
 _MOST, _FEWEST = 2000, 3

@@ -7,8 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from mcls.chain.step import RowAxes, axes_of
-from mcls.disk.predictions import Predictions
-from mcls.disk.store import Store, StoredRows
 from mcls.errors import ConfigError, DataError
 from mcls.evaluation.errors import LabelError, amounts, limits_of, worst_errors
 from mcls.features.extractor import Extractor
@@ -19,6 +17,8 @@ from mcls.judging.evaluate import open_part, run_threshold
 from mcls.plots.errors import draw_small_tracks
 from mcls.plots.page import Figure, shortened
 from mcls.plots.track import Panel
+from mcls.stores.store import Store, StoredRows
+from mcls.tables.predictions import Predictions
 
 #: Tracks on a page by default, and the height of the page in inches at most.
 _SHOWN, _PAGE = 12, 30.0

@@ -12,7 +12,6 @@ from mcls.chain.model_cache import fitted_model
 from mcls.chain.step import axes_of
 from mcls.disk.chain import Chain
 from mcls.disk.outputs import check_replaced
-from mcls.disk.store import Store
 from mcls.disk.workspace import written_whole
 from mcls.errors import ConfigError, DataError, suggest
 from mcls.inspection.run_parts import open_net_run
@@ -21,6 +20,7 @@ from mcls.nets.field import ReceptiveField
 from mcls.nets.receptive_field import receptive_fields
 from mcls.registry import entries, find
 from mcls.settings import parse_pairs
+from mcls.stores.store import Store
 from mcls.training.segments import cut
 
 

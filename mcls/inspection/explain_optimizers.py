@@ -8,8 +8,6 @@ import numpy as np
 
 from mcls.chain.match import encoded_track, rows_for_run
 from mcls.chain.model_cache import net_of_labels
-from mcls.disk.events import hold_events
-from mcls.disk.labels import parse_labels
 from mcls.disk.outputs import check_replaced
 from mcls.disk.workspace import written_whole
 from mcls.errors import ConfigError, DataError, suggest
@@ -18,6 +16,8 @@ from mcls.explain.trajectories import Trajectory, trajectories
 from mcls.inspection.run_parts import open_net_run, open_run_store
 from mcls.parallel.progress import Progress
 from mcls.settings import function_of
+from mcls.tables.events import hold_events
+from mcls.tables.labels import parse_labels
 
 #: Segments over which a slice of a loss is computed.
 _SEGMENTS = 64

@@ -13,18 +13,18 @@ import numpy as np
 from mcls.audio.files import probe
 from mcls.disk.chain import Chain, spell_chain
 from mcls.disk.dictionary import read_dictionary
-from mcls.disk.events import hold_events, labels_in
 from mcls.disk.hdf5 import kind_of
-from mcls.disk.labels import split_labels
-from mcls.disk.manifest import Manifest, open_source
-from mcls.disk.options import Reading
-from mcls.disk.predictions import Predictions, read_predictions
 from mcls.disk.run import open_run, refuse_seeds, run_files
-from mcls.disk.store import MEASURED, Store
 from mcls.disk.sums import check_sums
 from mcls.disk.text_files import read_json
 from mcls.errors import DataError, FormatError, MclsError
 from mcls.options import takes_options
+from mcls.stores.store import MEASURED, Store
+from mcls.tables.events import hold_events, labels_in
+from mcls.tables.labels import split_labels
+from mcls.tables.manifest import Manifest, open_source
+from mcls.tables.options import Reading
+from mcls.tables.predictions import Predictions, read_predictions
 
 _TABLES = (".csv", ".tsv")
 

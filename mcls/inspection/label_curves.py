@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from mcls.disk.predictions import Predictions
 from mcls.errors import ConfigError, DataError
 from mcls.evaluation import MetricResult
 from mcls.evaluation.compute import measured, probabilities_of
@@ -16,6 +15,7 @@ from mcls.inspection.several_runs import run_names
 from mcls.judging.evaluate import open_part
 from mcls.plots.label_curves import MOST_PANELS, LabelLine, LabelPanel, draw_label_curves
 from mcls.plots.page import Figure, shortened
+from mcls.tables.predictions import Predictions
 
 #: Points of a line; more could not be told apart.
 _POINTS = 500

@@ -11,7 +11,6 @@ from mcls.chain.model_cache import fitted_model, net_of_labels
 from mcls.chain.step import RowAxes, RowsByStep, apply_chain
 from mcls.disk.chain import Chain, spell_chain
 from mcls.disk.run import Run, open_run
-from mcls.disk.store import Store
 from mcls.errors import ConfigError, DataError, suggest
 from mcls.inspection.over_time import run_axes, scores_over_time
 from mcls.inspection.run_parts import open_net_run
@@ -19,6 +18,7 @@ from mcls.inspection.saliency import METHODS
 from mcls.plots.axes import DimensionAxis
 from mcls.plots.page import Figure, shortened
 from mcls.plots.track import Panel, draw_track
+from mcls.stores.store import Store
 
 if TYPE_CHECKING:
     from mcls.training.model import TrainedNet

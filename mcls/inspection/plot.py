@@ -7,7 +7,7 @@ from typing import Any
 
 import h5py
 
-from mcls.disk.class_folders import AUDIO_SUFFIXES
+from mcls.disk.audio_suffixes import AUDIO_SUFFIXES
 from mcls.disk.hdf5 import kind_of
 from mcls.disk.outputs import check_replaced
 from mcls.disk.run import refuse_seeds

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from mcls.disk.run import Run, open_run
-from mcls.disk.store import Store
 from mcls.errors import ConfigError, DataError
+from mcls.stores.store import Store
 
 
 def open_net_run(path: Path, lacks: str) -> Run:

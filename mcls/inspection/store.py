@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from mcls.chain.step import axes_of
-from mcls.disk.labels import split_labels
-from mcls.disk.store import Store, StoredRows
 from mcls.errors import ConfigError, DataError
 from mcls.inspection.track import track_panels
 from mcls.plots.overview import FeatureStatistics, draw_store
 from mcls.plots.page import Figure, shortened
 from mcls.plots.track import draw_track
+from mcls.stores.store import Store, StoredRows
+from mcls.tables.labels import split_labels
 
 #: Rows of a feature that the statistics of the overview use, at most.
 _ROWS = 20_000

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mcls.disk.labels import parse_labels
-from mcls.disk.store import Store
 from mcls.errors import DataError
+from mcls.stores.store import Store
+from mcls.tables.labels import parse_labels
 
 #: Rows from which the mean and the standard deviation are computed, evenly spaced in the store.
 _ROWS = 10_000

@@ -11,10 +11,10 @@ from mcls.chain.match import stored_steps
 from mcls.chain.options import Representation
 from mcls.chain.step import RowAxes, RowsAndRate, apply_chain, axes_of, kind_of
 from mcls.disk.chain import Chain, Step
-from mcls.disk.store import Store
 from mcls.errors import ConfigError, DataError
 from mcls.plots.axes import DimensionAxis
 from mcls.plots.track import Panel
+from mcls.stores.store import Store
 
 
 def track_panels(

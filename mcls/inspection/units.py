@@ -13,12 +13,12 @@ from mcls.chain.model_cache import fitted_model
 from mcls.chain.step import RowAxes, axes_of
 from mcls.disk.chain import Chain
 from mcls.disk.run import Run
-from mcls.disk.store import Store
-from mcls.disk.stored_rows import StoredRows
 from mcls.errors import ConfigError, DataError
 from mcls.inspection.run_parts import open_net_run, open_run_store
 from mcls.plots.maps import draw_maps
 from mcls.plots.page import Figure, shortened
+from mcls.stores.store import Store
+from mcls.stores.stored_rows import StoredRows
 from mcls.training.segments import grid
 from mcls.training.units import excitations, feature_maps, layer_of, maximise
 

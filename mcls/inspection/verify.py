@@ -7,9 +7,9 @@ from mcls.disk.checksums import BLOCK, read_checksums
 from mcls.disk.dictionary import read_dictionary
 from mcls.disk.hdf5 import kind_of
 from mcls.disk.run import open_run
-from mcls.disk.store import Store
 from mcls.disk.sums import SUMS, check_sums
 from mcls.errors import ConfigError, DataError
+from mcls.stores.store import Store
 
 
 def verify(path: Path | str) -> dict[str, Any]:

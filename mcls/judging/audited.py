@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from mcls.disk.audit_file import across_notes, across_parts, refuse_across
-from mcls.disk.predictions import read_predictions
 from mcls.disk.run import Run, open_run
+from mcls.tables.predictions import read_predictions
 
 
 def audit_notes(path: Path) -> list[str]:

@@ -6,7 +6,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from mcls.disk.predictions import Predictions
 from mcls.disk.run import seed_folders
 from mcls.errors import ConfigError, DataError
 from mcls.evaluation import Estimate
@@ -18,6 +17,7 @@ from mcls.judging.evaluate import open_predictions, open_seeds, run_threshold
 from mcls.judging.run_facts import run_facts
 from mcls.judging.same_tracks import aligned, refuse_other_splits
 from mcls.judging.scored_columns import column_of
+from mcls.tables.predictions import Predictions
 
 #: Metrics by which runs are compared, in order of preference, unless another is asked for.
 _PREFERRED = ("accuracy", "auc", "r2")

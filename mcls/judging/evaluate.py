@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 
 from mcls.data.split_cells import usual_part
-from mcls.disk.event_table import EVENTS_FILE, read_event_table
-from mcls.disk.predictions import Predictions, join_predictions, read_predictions
 from mcls.disk.run import fold_folder, open_run, refuse_seeds, run_files, seed_folders
 from mcls.disk.sums import check_sums
 from mcls.disk.text_files import read_json
@@ -23,6 +21,8 @@ from mcls.registry import entries
 from mcls.settings import split_spec
 from mcls.stages.calibrate import read_calibration, why_not
 from mcls.stages.predict_events import measure_events
+from mcls.tables.event_table import EVENTS_FILE, read_event_table
+from mcls.tables.predictions import Predictions, join_predictions, read_predictions
 from mcls.tabular import Tabular
 
 
@@ -124,7 +124,7 @@ def evaluate(
     Parameters
     ----------
     path : path
-        A folder made by `train` or `cross_validate`, or a CSV (see `mcls.disk.predictions`).
+        A folder made by `train` or `cross_validate`, or a CSV (see `mcls.tables.predictions`).
     metrics : sequence of str or None
         Names or specs of metrics; see `mcls.evaluation.evaluate`.
     part : str or None

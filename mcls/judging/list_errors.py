@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from mcls.disk.predictions import Predictions
 from mcls.errors import ConfigError
 from mcls.evaluation.compute import common_threshold
 from mcls.evaluation.errors import worst_errors
 from mcls.judging.evaluate import open_seeds, run_threshold
 from mcls.judging.scored_columns import track_columns
+from mcls.tables.predictions import Predictions
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,6 @@ from typing import Any
 import numpy as np
 
 from mcls.chain.feature import FeatureReader
-from mcls.disk.manifest import open_source
-from mcls.disk.options import Reading
-from mcls.disk.predictions import Predictions
 from mcls.disk.run import Run, open_run, run_files
 from mcls.errors import ConfigError, DataError, FormatError
 from mcls.evaluation import Evaluation
@@ -24,6 +21,9 @@ from mcls.judging.evaluate import open_predictions, run_threshold
 from mcls.parallel.progress import Progress
 from mcls.registry import find
 from mcls.stages.predict import FileToScore, Scored, Scorer, score_tracks_with
+from mcls.tables.manifest import open_source
+from mcls.tables.options import Reading
+from mcls.tables.predictions import Predictions
 
 #: Difference of scores from which unchanged audio counts as other audio than that of the run.
 _SAME = 1e-3

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mcls.disk.predictions import Predictions
 from mcls.errors import DataError
+from mcls.tables.predictions import Predictions
 
 
 def aligned(first_path: Path, first: Predictions, path: Path, other: Predictions) -> Predictions:

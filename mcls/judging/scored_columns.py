@@ -6,10 +6,10 @@ from typing import Any
 
 import h5py
 
-from mcls.disk.manifest import open_source
-from mcls.disk.options import Reading
-from mcls.disk.store import Store
 from mcls.errors import DataError, suggest
+from mcls.stores.store import Store
+from mcls.tables.manifest import open_source
+from mcls.tables.options import Reading
 
 
 def track_columns(about: Mapping[str, Any], tracks: Path | None) -> Mapping[str, Sequence[Any]]:

@@ -25,8 +25,6 @@ from typing import Any
 from mcls.data.options import Split
 from mcls.data.parts import split_cells
 from mcls.disk.audit_file import across_parts, refuse_across
-from mcls.disk.event_table import EVENTS_FILE, read_event_table, write_event_table
-from mcls.disk.predictions import join_predictions, read_predictions, write_predictions
 from mcls.disk.recipe import (
     Recipe,
     read_recipe,
@@ -35,7 +33,6 @@ from mcls.disk.recipe import (
     table_of,
 )
 from mcls.disk.run import fold_folder, open_run, seed_folders, write_json
-from mcls.disk.store import Store
 from mcls.disk.sums import SUMS, write_sums
 from mcls.disk.text_files import read_json
 from mcls.disk.workspace import Workspace, clean_workspaces, is_workspace, written_whole
@@ -48,6 +45,9 @@ from mcls.recipes.graph import FIXED, RecipeNode, nodes_of
 from mcls.recipes.run import run_recipe
 from mcls.settings import canonical, digest
 from mcls.stages.options import Folds
+from mcls.stores.store import Store
+from mcls.tables.event_table import EVENTS_FILE, read_event_table, write_event_table
+from mcls.tables.predictions import join_predictions, read_predictions, write_predictions
 
 #: Tunes a recipe on the train and valid part of a split: takes the recipe, the store, the split and
 #: a folder for its work, and returns the tuned recipe.

@@ -6,13 +6,13 @@ from typing import Any
 from mcls.audio.files import parse_excerpt
 from mcls.disk.chain import Step
 from mcls.disk.recipe import Recipe, stage_arguments, table_of
-from mcls.disk.store import Store
 from mcls.errors import ConfigError
 from mcls.extraction.extract import extract
 from mcls.extraction.options import Extraction
 from mcls.features.specs import parse_features
 from mcls.options import options_of
 from mcls.settings import canonical
+from mcls.stores.store import Store
 
 
 def extraction_of(recipe: Recipe) -> dict[str, Any]:

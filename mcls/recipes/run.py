@@ -7,7 +7,6 @@ from typing import Any
 
 from mcls.data.options import Split
 from mcls.disk.run import written_folder
-from mcls.disk.store import Store
 from mcls.disk.workspace import Workspace
 from mcls.parallel.progress import Progress
 from mcls.recipes.graph import RecipeNode
@@ -17,6 +16,7 @@ from mcls.stages.learn import learn_dict
 from mcls.stages.plan import plan_run
 from mcls.stages.train import fill_run, train
 from mcls.stages.train_net import OnEpoch
+from mcls.stores.store import Store
 
 
 def run_recipe(

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mcls.disk.predictions import Predictions
 from mcls.errors import ConfigError
 from mcls.evaluation.classification import predicted_labels
 from mcls.evaluation.errors import (
@@ -15,6 +14,7 @@ from mcls.evaluation.errors import (
     limits_of,
     worst_errors,
 )
+from mcls.tables.predictions import Predictions
 
 #: Labels whose scores are shown of a track, at least.
 _LABELS = 4

@@ -11,8 +11,8 @@ from urllib.parse import quote
 import numpy as np
 
 from mcls.audio.files import Excerpt, audio_blocks
-from mcls.disk.store import Store
 from mcls.errors import DataError
+from mcls.stores.store import Store
 
 #: Opus at this bit rate, and of at most so many seconds.
 _SR, _BITS, SECONDS = 48000, 32000, 30.0

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mcls.chain.match import rows_for_run
-from mcls.disk.predictions import Predictions
 from mcls.disk.run import Run, fold_folder, open_run, run_files, seed_folders
-from mcls.disk.store import Store
-from mcls.disk.stored_rows import StoredRows
 from mcls.errors import DataError, MclsError
 from mcls.evaluation.compute import default_metrics
 from mcls.judging.evaluate import RunEvaluation, evaluate, open_part, run_threshold
+from mcls.stores.store import Store
+from mcls.stores.stored_rows import StoredRows
+from mcls.tables.predictions import Predictions
 
 #: Metrics that the report shows beside those that `mcls eval` shows.
 _MORE = ("auc", "ap")

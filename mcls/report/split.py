@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from mcls.data.datasets.inventory import first_few
 from mcls.data.splits import find_leaks
 from mcls.disk.audit_file import across_notes, across_parts, audit_file
-from mcls.disk.labels import split_labels
-from mcls.disk.predictions import read_predictions
 from mcls.disk.run import Run
-from mcls.disk.store import Store
 from mcls.report.runs import ReportedRun, RunStore
 from mcls.report.tables import PageTable
+from mcls.stores.store import Store
+from mcls.tables.labels import split_labels
+from mcls.tables.predictions import read_predictions
 
 #: The parts, in order.
 _PARTS = ("train", "valid", "test")

@@ -8,11 +8,11 @@ import numpy as np
 
 from mcls.chain.last_rows import last_rows_chain, mean_row
 from mcls.chain.match import encoded_track, rows_for_run
-from mcls.disk.labels import split_labels
 from mcls.disk.run import Run
-from mcls.disk.store import Store
 from mcls.errors import DataError
 from mcls.parallel.progress import Progress
+from mcls.stores.store import Store
+from mcls.tables.labels import split_labels
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,13 @@ from pathlib import Path
 import uvicorn
 
 from mcls.disk.run import open_run
-from mcls.disk.store import Store
 from mcls.errors import ConfigError
 from mcls.parallel.progress import Progress
 from mcls.serve.app import make_app
 from mcls.serve.guards import is_loopback
 from mcls.serve.neighbours import TrainTracks
 from mcls.serve.scoring import FileScorer, Limits
+from mcls.stores.store import Store
 
 
 class Server:

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mcls.disk.predictions import Predictions
 from mcls.disk.run import Run
 from mcls.evaluation.calibration import MIN_TRACKS, Calibration, calibrate, calibration_of
+from mcls.tables.predictions import Predictions
 
 if TYPE_CHECKING:
     from mcls.stages.plan import Plan

@@ -6,9 +6,9 @@ import numpy as np
 
 from mcls.data.options import Split
 from mcls.data.parts import Parts, optional_column
-from mcls.disk.labels import parse_labels
-from mcls.disk.store import Store
 from mcls.errors import ConfigError, DataError
+from mcls.stores.store import Store
+from mcls.tables.labels import parse_labels
 
 
 @dataclass(frozen=True)

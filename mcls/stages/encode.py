@@ -15,14 +15,14 @@ from mcls.chain.options import Encoding
 from mcls.disk.audit_file import carry_findings
 from mcls.disk.chain import Chain, chain_digest
 from mcls.disk.outputs import check_replaced_hdf5, check_suffix
-from mcls.disk.shards import Shards, pack, refuse_other_settings
-from mcls.disk.store import KIND, NewRows, Store, StoreContents, StoredRows, write_store
 from mcls.disk.workspace import Workspace
 from mcls.errors import ConfigError, DataError
 from mcls.options import takes_options
 from mcls.parallel.pool import Pool, Task, given_or_new
 from mcls.parallel.progress import Progress
 from mcls.settings import digest
+from mcls.stores.shards import Shards, pack, refuse_other_settings
+from mcls.stores.store import KIND, NewRows, Store, StoreContents, StoredRows, write_store
 
 #: Tracks in a task, at most.
 _TASK_TRACKS = 64

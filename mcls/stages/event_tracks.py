@@ -9,10 +9,10 @@ from mcls.chain.step import axes_of
 from mcls.data.options import Split
 from mcls.data.parts import Parts
 from mcls.disk.chain import Chain
-from mcls.disk.event_store import EventStore
-from mcls.disk.events import parse_events
-from mcls.disk.store import Store
 from mcls.errors import ConfigError, DataError
+from mcls.stores.event_store import EventStore
+from mcls.stores.store import Store
+from mcls.tables.events import parse_events
 
 _SHOWN = 5
 

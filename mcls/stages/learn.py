@@ -21,7 +21,6 @@ from mcls.disk.dictionary import read_dictionary, write_dictionary
 from mcls.disk.finite import not_finite
 from mcls.disk.layers import LayerFiles
 from mcls.disk.outputs import check_suffix
-from mcls.disk.store import Store, StoredRows
 from mcls.disk.workspace import Workspace
 from mcls.errors import ConfigError, DataError
 from mcls.options import takes_options
@@ -29,6 +28,7 @@ from mcls.parallel.progress import Progress
 from mcls.registry import Entry, find
 from mcls.settings import digest, parse_pairs, resolve
 from mcls.stages.dictionary_labels import TrackLabels, labels_of_tracks
+from mcls.stores.store import Store, StoredRows
 
 
 @dataclass(frozen=True)

@@ -16,17 +16,17 @@ from mcls.chain.options import Representation
 from mcls.data.options import Split
 from mcls.data.parts import Parts, resolve_parts
 from mcls.disk.chain import Chain, Step, chain_digest
-from mcls.disk.event_store import EventStore
-from mcls.disk.events import hold_events
-from mcls.disk.labels import LabelTable, parse_labels
-from mcls.disk.numbers import parse_numbers
-from mcls.disk.store import Store
 from mcls.errors import ConfigError, DataError
 from mcls.options import as_settings, options_of, takes_options
 from mcls.registry import entries, find_in
 from mcls.settings import digest, parse_pairs, resolve, spell_setting
 from mcls.stages.event_tracks import event_tracks
 from mcls.stages.options import Model
+from mcls.stores.event_store import EventStore
+from mcls.stores.store import Store
+from mcls.tables.events import hold_events
+from mcls.tables.labels import LabelTable, parse_labels
+from mcls.tables.numbers import parse_numbers
 from mcls.training.options import Training
 
 #: The families of models.

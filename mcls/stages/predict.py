@@ -21,10 +21,7 @@ from mcls.chain.match import rows_for_run, rows_of_track
 from mcls.chain.model_cache import fitted_model
 from mcls.chain.step import RowsAndRate, RowsByStep, apply_chain
 from mcls.disk.chain import Chain
-from mcls.disk.class_folders import audio_below
-from mcls.disk.events import Event
 from mcls.disk.run import Run, open_run
-from mcls.disk.store import Store, StoredRows
 from mcls.errors import ConfigError, DataError, FormatError
 from mcls.evaluation.aggregate import score_tracks
 from mcls.extraction.extract_faults import stored_faults
@@ -33,6 +30,9 @@ from mcls.parallel.pool import Pool, Task, given_or_new
 from mcls.parallel.progress import Progress
 from mcls.stages.calibrate import read_calibration, why_not
 from mcls.stages.timeline import Timeline, TimelineMaker, timeline_maker
+from mcls.stores.store import Store, StoredRows
+from mcls.tables.class_folders import audio_below
+from mcls.tables.events import Event
 from mcls.tabular import Tabular
 
 #: Tracks in the task of a worker, at most.

@@ -6,15 +6,15 @@ from typing import Any
 import numpy as np
 
 from mcls.chain.match import rows_of_track, stored_steps
-from mcls.disk.event_store import EventStore
-from mcls.disk.event_table import TrackEvents
-from mcls.disk.events import Event, parse_events
 from mcls.evaluation.calibration import Calibration
 from mcls.evaluation.results import Estimate
 from mcls.evaluation.sequences import measure_sequences
 from mcls.hmm.loop import LabelOrder
 from mcls.stages.plan import Plan
 from mcls.stages.timeline import Timeline, timeline_maker
+from mcls.stores.event_store import EventStore
+from mcls.tables.event_table import TrackEvents
+from mcls.tables.events import Event, parse_events
 
 
 def learnt_order(plan: Plan) -> dict[str, Any]:

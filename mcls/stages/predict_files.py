@@ -19,7 +19,6 @@ from mcls import __version__
 from mcls.audio.faults import fault_notes
 from mcls.disk.outputs import check_suffix
 from mcls.disk.run import Run, open_run, write_json
-from mcls.disk.scored_files import ScoredLabel, ScoredWindow, TableFormat, read_finished
 from mcls.disk.text_files import read_json
 from mcls.disk.workspace import Workspace, written_whole
 from mcls.errors import ConfigError, DataError, FormatError
@@ -37,6 +36,7 @@ from mcls.stages.predict import (
     tracks_of,
 )
 from mcls.stages.timeline import Timeline
+from mcls.tables.scored_files import ScoredLabel, ScoredWindow, TableFormat, read_finished
 
 #: Files in the task of a worker.
 _TASK_FILES = 16
@@ -93,8 +93,8 @@ def predict_files(
     sources : iterable of paths
         Audio files, folders (all audio files below them) and stores; read as they are needed.
     out : path
-        The table; see `mcls.disk.scored_files`. Files that are in it from an earlier call with the
-        same run and settings are not scored again.
+        The table; see `mcls.tables.scored_files`. Files that are in it from an earlier call with
+        the same run and settings are not scored again.
     jsonl : bool
         Write JSON Lines in place of CSV; so does a name that ends in ``.jsonl``.
     top : int or None

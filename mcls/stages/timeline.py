@@ -21,13 +21,13 @@ import numpy as np
 
 from mcls.chain.step import RowsByStep, apply_chain, axes_of
 from mcls.disk.chain import Chain
-from mcls.disk.event_store import rows_between
-from mcls.disk.events import Event
 from mcls.errors import ConfigError, FormatError
 from mcls.evaluation.aggregate import score_tracks
 from mcls.evaluation.calibration import Calibration, probabilities
 from mcls.hmm.loop import LabelOrder, decode_loop, one_state_models
 from mcls.hmm.models import HMMs
+from mcls.stores.event_store import rows_between
+from mcls.tables.events import Event
 
 #: Windows that begin within the length of one. On validation tracks of drum loops, 8 found more
 #: labels than there were for a net, and 3 found changes too late.

@@ -21,11 +21,7 @@ from mcls.chain.options import Representation
 from mcls.chain.step import RowsAndRate
 from mcls.data.options import Split
 from mcls.data.parts import copies
-from mcls.disk.event_store import EventStore
-from mcls.disk.event_table import EVENTS_FILE, write_event_table
-from mcls.disk.predictions import Predictions, write_predictions
 from mcls.disk.run import open_run, write_parts, written_folder
-from mcls.disk.store import Store
 from mcls.disk.workspace import Workspace
 from mcls.errors import ConfigError, DataError
 from mcls.evaluation import evaluate
@@ -43,6 +39,10 @@ from mcls.stages.predict_events import learnt_order, measure_events, predict_eve
 from mcls.stages.provenance import provenance
 from mcls.stages.train_classifier import fit_classifier
 from mcls.stages.train_net import OnEpoch, train_net, with_surroundings
+from mcls.stores.event_store import EventStore
+from mcls.stores.store import Store
+from mcls.tables.event_table import EVENTS_FILE, write_event_table
+from mcls.tables.predictions import Predictions, write_predictions
 from mcls.tabular import Tabular, metric_columns
 from mcls.training.options import Training
 

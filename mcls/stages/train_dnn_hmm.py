@@ -18,7 +18,6 @@ import numpy as np
 from sklearn.preprocessing import StandardScaler
 
 from mcls.chain.step import RowsAndRate
-from mcls.disk.store import StoredRows
 from mcls.errors import ConfigError
 from mcls.hmm.alignment import best_states
 from mcls.hmm.baum_welch import Sequences, with_counts
@@ -38,6 +37,7 @@ from mcls.stages.train_net import (
     truth_of,
     write_history,
 )
+from mcls.stores.store import StoredRows
 from mcls.training.options import Training
 from mcls.training.segment_augmentations import augmentations_of
 from mcls.training.segments import Batches, Tracks

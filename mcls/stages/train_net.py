@@ -13,14 +13,14 @@ from mcls.chain.init_from import layer_arrays
 from mcls.chain.match import stored_steps
 from mcls.chain.step import RowsAndRate
 from mcls.dictionaries.preprocessing import Preprocessing
-from mcls.disk.event_store import EventStore
-from mcls.disk.store import StoredRows
 from mcls.errors import ConfigError, DataError, MclsError
 from mcls.registry import find
 from mcls.settings import function_of, split_spec
 from mcls.stages.hidden_groups import hidden_groups
 from mcls.stages.moved_labels import moved_labels
 from mcls.stages.plan import Plan
+from mcls.stores.event_store import EventStore
+from mcls.stores.store import StoredRows
 from mcls.training.segment_augmentations import MovedLabels, augmentations_of
 from mcls.training.segments import Batches, Tracks
 from mcls.training.task import OnEpoch, OnStep, TrainingTask

@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mcls.disk.store import StoredRows
 from mcls.errors import ConfigError, DataError
+from mcls.stores.store import StoredRows
 from mcls.training.segment_augmentations import Augment, Batch, MovedLabels
 
 Short = Literal["loop", "pad"]

@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from mcls.disk.predictions import Predictions
 from mcls.errors import DataError
 from mcls.evaluation import evaluate
 from mcls.evaluation.aggregate import tracks_of_segments
 from mcls.evaluation.compute import default_metrics
 from mcls.registry import find
 from mcls.settings import split_spec
+from mcls.tables.predictions import Predictions
 from mcls.training.model import TrainedNet
 from mcls.training.segments import Tracks
 

@@ -10,12 +10,12 @@ from pathlib import Path
 from mcls.data.options import Split
 from mcls.disk.hdf5 import kind_of
 from mcls.disk.recipe import Recipe
-from mcls.disk.store import Store
 from mcls.disk.workspace import Workspace
 from mcls.errors import ConfigError, DataError
 from mcls.extraction.extract import extract
 from mcls.recipes.features import extraction_of, refuse_other_features
 from mcls.settings import digest
+from mcls.stores.store import Store
 from mcls.tuning.inner_store import divide, write_inner_store
 
 

@@ -17,13 +17,13 @@ import numpy as np
 from mcls.data.options import Split
 from mcls.data.parts import Parts, copies, optional_column, resolve_parts
 from mcls.data.splits import make_folds, make_parts
-from mcls.disk.events import hold_events
-from mcls.disk.labels import parse_labels
-from mcls.disk.shards import pack
-from mcls.disk.store import Store
 from mcls.errors import DataError
 from mcls.extraction.store_tracks import joined
 from mcls.settings import digest
+from mcls.stores.shards import pack
+from mcls.stores.store import Store
+from mcls.tables.events import hold_events
+from mcls.tables.labels import parse_labels
 
 #: Shares of the train tracks on which trials learn first, and how columns call them.
 SHARES = {0.25: "quarter", 0.5: "half", 1.0: "all"}

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mcls.disk.csv_cells import safe_cell
 from mcls.disk.recipe import Recipe, write_recipe
 from mcls.disk.run import write_json
 from mcls.disk.workspace import written_whole
 from mcls.settings import canonical
+from mcls.tables.csv_cells import safe_cell
 from mcls.tuning.trial_result import TrialResult
 
 

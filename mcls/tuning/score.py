@@ -6,7 +6,6 @@ from pathlib import Path
 
 from mcls.data.options import Split
 from mcls.disk.recipe import Recipe
-from mcls.disk.store import Store
 from mcls.disk.workspace import Workspace
 from mcls.errors import DataError
 from mcls.judging.evaluate import evaluate
@@ -15,6 +14,7 @@ from mcls.recipes.run import run_recipe
 from mcls.registry import find
 from mcls.settings import split_spec
 from mcls.stages.train_net import OnEpoch
+from mcls.stores.store import Store
 from mcls.training.options import Training
 
 #: Called with a step and the score until then; raises if the trial is to end.

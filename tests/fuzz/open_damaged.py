@@ -24,11 +24,11 @@ from mcls.cli.main import cli
 from mcls.disk.chain import chain_digest
 from mcls.disk.dictionary import read_dictionary
 from mcls.disk.run import open_run
-from mcls.disk.store import Store
 from mcls.errors import MclsError
 from mcls.inspection.info import info
 from mcls.inspection.run import read_history
 from mcls.judging.evaluate import evaluate
+from mcls.stores.store import Store
 
 TIME_LIMIT = 60  # s per file
 

@@ -20,7 +20,7 @@ import pytest
 import soundfile
 from fuzz.mutations import mutated
 
-from mcls.disk.store import Store
+from mcls.stores.store import Store
 
 N_FILES = int(os.environ.get("MCLS_FUZZ", "150"))
 SEED = int(os.environ.get("MCLS_FUZZ_SEED", "0"))

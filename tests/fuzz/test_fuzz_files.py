@@ -20,10 +20,10 @@ import pytest
 from mcls.chain.options import Representation
 from mcls.dictionaries.options import Learning
 from mcls.disk.chain import Step
-from mcls.disk.store import NewRows, StoreContents, write_store
 from mcls.recipes.cross_validate import cross_validate
 from mcls.stages.learn import learn_dict
 from mcls.stages.train import train
+from mcls.stores.store import NewRows, StoreContents, write_store
 
 N_FILES = int(os.environ.get("MCLS_FUZZ_FILES", "300"))
 SEED = int(os.environ.get("MCLS_FUZZ_SEED", "0"))

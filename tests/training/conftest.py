@@ -8,7 +8,7 @@ import torch
 
 import mcls
 from mcls.disk.chain import Step
-from mcls.disk.store import NewRows, StoreContents, write_store
+from mcls.stores.store import NewRows, StoreContents, write_store
 
 N_TRACKS, N_DIMS, FRAME_RATE = 36, 6, 10.0
 KINDS = ("folk", "jazz", "rock")

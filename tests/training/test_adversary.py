@@ -12,9 +12,9 @@ from torch import nn
 
 import mcls
 from mcls.disk.chain import Step
-from mcls.disk.store import NewRows, StoreContents, write_store
 from mcls.errors import ConfigError, DataError
 from mcls.nets import build_net
+from mcls.stores.store import NewRows, StoreContents, write_store
 from mcls.training.adversary import Adversary, group_head, ramp, reverse_gradient
 from mcls.training.objective import step_losses
 from mcls.training.segment_augmentations import Batch, MovedLabels, shift

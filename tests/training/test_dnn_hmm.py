@@ -10,15 +10,15 @@ import torch
 import mcls
 from mcls.chain.model_cache import fitted_model
 from mcls.disk.chain import Step
-from mcls.disk.predictions import read_predictions
 from mcls.disk.run import open_run
-from mcls.disk.store import NewRows, Store, StoreContents, write_store
 from mcls.errors import ConfigError, FormatError
 from mcls.hmm.kernels import forward, viterbi
 from mcls.hmm.models import offsets_of, start_models
 from mcls.inspection.net import plot_alignment
 from mcls.registry import defaults, find
 from mcls.stages.export import export
+from mcls.stores.store import NewRows, Store, StoreContents, write_store
+from mcls.tables.predictions import read_predictions
 from mcls.training.hybrid import StateDecoder
 
 N_TRACKS = 60

@@ -5,10 +5,10 @@ import pytest
 
 import mcls
 from mcls.chain.model_cache import fitted_model
-from mcls.disk.predictions import read_predictions
 from mcls.disk.run import open_run
-from mcls.disk.store import Store
 from mcls.errors import ConfigError, DataError
+from mcls.stores.store import Store
+from mcls.tables.predictions import read_predictions
 
 #: Steps so small that weights stay what they were, to 1e-6.
 STILL = {"optimizer": "sgd:lr=1e-9", "epochs": 1}

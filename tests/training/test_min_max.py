@@ -6,8 +6,8 @@ import pytest
 import mcls
 from mcls.chain.model_cache import fitted_model
 from mcls.disk.run import open_run
-from mcls.disk.store import Store
 from mcls.errors import DataError
+from mcls.stores.store import Store
 
 GIVEN = {"method": "dbn", "settings": ["layers=8x6", "visible=binary", "n_epochs=2"], "context": 2}
 

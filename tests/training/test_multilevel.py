@@ -5,9 +5,9 @@ import torch
 
 import mcls
 from mcls.chain.model_cache import fitted_model
-from mcls.disk.predictions import read_predictions
 from mcls.disk.run import open_run
-from mcls.disk.store import Store
+from mcls.stores.store import Store
+from mcls.tables.predictions import read_predictions
 
 SCALES = (2, 6)
 

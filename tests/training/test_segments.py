@@ -6,8 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcls.disk.store import Store
 from mcls.errors import ConfigError, DataError
+from mcls.stores.store import Store
 from mcls.training.device_batches import DeviceBatches, DeviceRows
 from mcls.training.segment_augmentations import augmentations_of
 from mcls.training.segments import Batches, Tracks, cut, grid, step_of

@@ -60,7 +60,7 @@ def test_torchrun_ends_with_an_error_of_the_training(store, tmp_path, options, m
 
 WITHOUT_STORE = """
 from mcls.cli.main import main
-from mcls.disk.stored_rows import StoredRows
+from mcls.stores.stored_rows import StoredRows
 from mcls.errors import DataError
 
 def missing(self):

@@ -10,11 +10,11 @@ from torch.optim.swa_utils import AveragedModel
 
 import mcls
 from mcls.chain.model_cache import fitted_model
-from mcls.disk.predictions import read_predictions
 from mcls.disk.run import open_run
-from mcls.disk.store import Store
 from mcls.errors import ConfigError, MclsError
 from mcls.evaluation.aggregate import score_tracks
+from mcls.stores.store import Store
+from mcls.tables.predictions import read_predictions
 from mcls.training.lr_finder import steepest
 
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from mcls.data.datasets.inventory import expected_layout, find_audio, stem, tracks_found
-from mcls.disk.manifest import Manifest, read_manifest
-from mcls.disk.options import Reading
 from mcls.errors import DataError
+from mcls.tables.manifest import Manifest, read_manifest
+from mcls.tables.options import Reading
 
 
 def read_annotated(root: Path, dataset: str, *, columns: list[str], partial: bool) -> Manifest:

@@ -24,10 +24,10 @@ from xml.etree import ElementTree
 
 from mcls.data.datasets.class_folders import read_class_folders
 from mcls.data.datasets.inventory import expected_layout
-from mcls.disk.manifest import Manifest
 from mcls.disk.text_files import read_regular
 from mcls.errors import DataError, FormatError
 from mcls.registry import register
+from mcls.tables.manifest import Manifest
 
 _BALLROOM = {
     **{"ChaChaCha": 111, "Jive": 60, "Quickstep": 82, "Rumba-American": 7},

@@ -15,11 +15,11 @@ from pathlib import Path
 from mcls.data.datasets.inventory import by_tail, find_audio, manifest_of
 from mcls.data.datasets.tables import find_table, read_rows
 from mcls.data.splits import make_folds
-from mcls.disk.labels import SEPARATOR, parse_labels
-from mcls.disk.manifest import Manifest
 from mcls.disk.text_files import read_text
 from mcls.errors import DataError
 from mcls.registry import register
+from mcls.tables.labels import SEPARATOR, parse_labels
+from mcls.tables.manifest import Manifest
 
 
 @register(

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from mcls.data.datasets.inventory import by_tail, check_complete, find_audio
 from mcls.data.splits import make_folds
-from mcls.disk.labels import parse_labels
-from mcls.disk.manifest import Manifest
+from mcls.tables.labels import parse_labels
+from mcls.tables.manifest import Manifest
 
 
 def read_class_folders(

@@ -13,9 +13,9 @@ from collections import Counter
 from pathlib import Path, PurePosixPath
 
 from mcls.data.datasets.inventory import check_complete, find_audio
-from mcls.disk.manifest import Manifest, track_ids_of
 from mcls.errors import DataError
 from mcls.registry import register
+from mcls.tables.manifest import Manifest, track_ids_of
 
 _N_TRACKS, _N_CLASSES, _N_FOLDS = 400, 10, 5
 _PER_CELL = _N_TRACKS // _N_CLASSES // _N_FOLDS

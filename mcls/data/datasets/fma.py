@@ -20,10 +20,10 @@ from typing import Literal
 
 from mcls.data.datasets.inventory import by_tail, find_audio, manifest_of
 from mcls.data.datasets.tables import find_table, read_columns, read_rows
-from mcls.disk.labels import SEPARATOR
-from mcls.disk.manifest import Manifest
 from mcls.errors import DataError
 from mcls.registry import register
+from mcls.tables.labels import SEPARATOR
+from mcls.tables.manifest import Manifest
 
 _BROKEN = ("099134", "108925", "133297")
 _N_TRACKS = {"small": 8000, "medium": 25000, "large": 106574, "full": 106574}

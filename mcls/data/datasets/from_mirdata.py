@@ -16,10 +16,10 @@ from typing import Any
 
 from mcls.data.datasets.inventory import find_audio, first_few, manifest_of
 from mcls.data.split_cells import PARTS, usual_part
-from mcls.disk.labels import SEPARATOR
-from mcls.disk.manifest import Manifest
 from mcls.errors import ConfigError, DataError, missing_extra, suggest
 from mcls.registry import register
+from mcls.tables.labels import SEPARATOR
+from mcls.tables.manifest import Manifest
 
 #: What mirdata's loaders raise for metadata that is missing or not as expected.
 _ERRORS = (OSError, KeyError, IndexError, TypeError, ValueError, AttributeError)

@@ -9,9 +9,9 @@ import re
 from pathlib import Path, PurePosixPath
 
 from mcls.data.datasets.inventory import check_complete, find_audio
-from mcls.disk.manifest import Manifest
 from mcls.errors import DataError
 from mcls.registry import register
+from mcls.tables.manifest import Manifest
 
 _SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
 _NAME = re.compile(r"(\d)_([^_]+)_(\d+)")

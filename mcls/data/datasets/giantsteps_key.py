@@ -14,10 +14,10 @@ References
 from pathlib import Path
 
 from mcls.data.datasets.inventory import by_tail, expected_layout, find_audio, manifest_of
-from mcls.disk.manifest import Manifest
 from mcls.disk.text_files import read_text
 from mcls.errors import DataError
 from mcls.registry import register
+from mcls.tables.manifest import Manifest
 
 
 @register(

@@ -18,10 +18,10 @@ from typing import Any
 
 from mcls.data.datasets.inventory import by_tail, find_audio, manifest_of, stem
 from mcls.data.datasets.tables import find_table
-from mcls.disk.manifest import Manifest
 from mcls.disk.text_files import read_text
 from mcls.errors import DataError
 from mcls.registry import register
+from mcls.tables.manifest import Manifest
 
 _FIELDS = {"labels": "instrument", "klass": "klass", "pitch": "semitone"}
 

@@ -24,8 +24,8 @@ import numpy as np
 from mcls.data.datasets.inventory import by_tail, find_audio, manifest_of
 from mcls.data.published_splits import published_split
 from mcls.data.splits import make_folds
-from mcls.disk.manifest import Manifest
 from mcls.registry import register
+from mcls.tables.manifest import Manifest
 
 _GENRES = [
     *("blues", "classical", "country", "disco", "hiphop"),

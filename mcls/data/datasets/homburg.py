@@ -12,8 +12,8 @@ References
 from pathlib import Path
 
 from mcls.data.datasets.class_folders import read_class_folders
-from mcls.disk.manifest import Manifest
 from mcls.registry import register
+from mcls.tables.manifest import Manifest
 
 _N_TRACKS = {
     **{"alternative": 145, "blues": 120, "electronic": 113, "folkcountry": 222, "funksoulrnb": 47},

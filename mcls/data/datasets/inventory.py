@@ -8,10 +8,10 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from mcls.disk.class_folders import audio_below
-from mcls.disk.manifest import Manifest
 from mcls.errors import DataError
 from mcls.registry import find
+from mcls.tables.class_folders import audio_below
+from mcls.tables.manifest import Manifest
 
 _SHOWN = 5
 

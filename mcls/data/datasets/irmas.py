@@ -16,11 +16,11 @@ from collections import Counter
 from pathlib import Path, PurePosixPath
 
 from mcls.data.datasets.inventory import check_complete, find_audio
-from mcls.disk.labels import SEPARATOR
-from mcls.disk.manifest import Manifest
 from mcls.disk.text_files import read_text
 from mcls.errors import DataError
 from mcls.registry import register
+from mcls.tables.labels import SEPARATOR
+from mcls.tables.manifest import Manifest
 
 _INSTRUMENTS = {
     "cel": "cello",

@@ -18,9 +18,9 @@ from pathlib import Path, PurePosixPath
 
 from mcls.data.datasets.inventory import find_audio, manifest_of, stem
 from mcls.data.datasets.tables import find_table, read_rows
-from mcls.disk.manifest import Manifest
 from mcls.errors import DataError
 from mcls.registry import register
+from mcls.tables.manifest import Manifest
 
 _PARTS = {"training": "train", "development": "valid", "evaluation": "test"}
 _TWO = {"training": "train", "development": "test", "evaluation": ""}

@@ -31,11 +31,11 @@ from pathlib import Path
 from mcls.data.datasets.inventory import by_tail, find_audio, first_few, manifest_of, stem
 from mcls.data.datasets.tables import find_table, read_columns
 from mcls.data.published_splits import FOLDER, published_split
-from mcls.disk.labels import SEPARATOR
-from mcls.disk.manifest import Manifest
 from mcls.disk.text_files import read_text
 from mcls.errors import DataError
 from mcls.registry import register
+from mcls.tables.labels import SEPARATOR
+from mcls.tables.manifest import Manifest
 
 _BROKEN = (
     "6/norine_braun-now_and_zen-08-gently-117-146",

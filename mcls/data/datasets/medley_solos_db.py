@@ -15,9 +15,9 @@ from pathlib import Path
 
 from mcls.data.datasets.inventory import by_tail, find_audio, manifest_of
 from mcls.data.datasets.tables import find_table, read_columns
-from mcls.disk.manifest import Manifest
 from mcls.errors import DataError
 from mcls.registry import register
+from mcls.tables.manifest import Manifest
 
 _PARTS = {"training": "train", "validation": "valid", "test": "test"}
 

@@ -9,8 +9,8 @@ References
 from pathlib import Path
 
 from mcls.data.datasets.annotated import read_annotated
-from mcls.disk.manifest import Manifest
 from mcls.registry import register
+from mcls.tables.manifest import Manifest
 
 
 @register(

@@ -26,11 +26,11 @@ from mcls.data.datasets.inventory import (
     stem,
 )
 from mcls.data.published_splits import FOLDER
-from mcls.disk.labels import SEPARATOR
-from mcls.disk.manifest import Manifest
 from mcls.disk.text_files import read_regular, read_toml
 from mcls.errors import DataError
 from mcls.registry import register
+from mcls.tables.labels import SEPARATOR
+from mcls.tables.manifest import Manifest
 
 _PARTS = {"train": "train", "validation": "valid", "test": "test"}
 _N_TRACKS = {

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mcls.data.datasets.inventory import by_tail, expected_layout, find_audio, manifest_of
-from mcls.disk.labels import SEPARATOR
-from mcls.disk.manifest import Manifest
 from mcls.disk.text_files import read_text
 from mcls.errors import DataError
 from mcls.registry import register
+from mcls.tables.labels import SEPARATOR
+from mcls.tables.manifest import Manifest
 
 _PARTS = ("train", "valid", "test")
 #: The columns of the manifest, and the fields of ``examples.json`` that they are.

@@ -3,7 +3,7 @@
 ``openmic-2018-aggregated-labels.csv`` has a line for every pair of an excerpt and an instrument
 that people listened for: ``sample_key,instrument,relevance,num_responses``. An instrument is there
 if its relevance is 0.5 or more. Of all other pairs nobody knows, and the manifest says so
-(``flute?``; see `mcls.disk.labels`). ``audio/000/000046_3840.ogg`` is the excerpt
+(``flute?``; see `mcls.tables.labels`). ``audio/000/000046_3840.ogg`` is the excerpt
 ``000046_3840``. Layout and columns are those of the archive ``openmic-2018-v1.0.0.tgz``; the lists
 of the split are those of its authors' repository.
 
@@ -20,10 +20,10 @@ import numpy as np
 from mcls.data.datasets.inventory import by_tail, find_audio, first_few, manifest_of
 from mcls.data.datasets.tables import find_table, read_columns
 from mcls.data.published_splits import published_split
-from mcls.disk.labels import label_cells
-from mcls.disk.manifest import Manifest
 from mcls.errors import DataError
 from mcls.registry import register
+from mcls.tables.labels import label_cells
+from mcls.tables.manifest import Manifest
 
 _INSTRUMENTS = [
     *("accordion", "banjo", "bass", "cello", "clarinet", "cymbals", "drums", "flute", "guitar"),

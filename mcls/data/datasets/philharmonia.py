@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from mcls.data.datasets.annotated import read_annotated
-from mcls.disk.manifest import Manifest
 from mcls.registry import register
+from mcls.tables.manifest import Manifest
 
 
 @register(

@@ -16,9 +16,9 @@ from typing import Literal
 
 from mcls.data.datasets.inventory import by_tail, find_audio, manifest_of, stem
 from mcls.data.datasets.tables import find_table
-from mcls.disk.manifest import Manifest
 from mcls.disk.text_files import read_text
 from mcls.registry import register
+from mcls.tables.manifest import Manifest
 
 _TEN = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
 _WORDS = {

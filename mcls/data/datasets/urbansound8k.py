@@ -15,8 +15,8 @@ from pathlib import Path
 
 from mcls.data.datasets.inventory import by_tail, find_audio, manifest_of, stem
 from mcls.data.datasets.tables import find_table, read_columns
-from mcls.disk.manifest import Manifest
 from mcls.registry import register
+from mcls.tables.manifest import Manifest
 
 
 @register(

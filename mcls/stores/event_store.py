@@ -10,9 +10,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from mcls.disk.events import Event
-from mcls.disk.store import Store
-from mcls.disk.stored_rows import StoredRows
+from mcls.stores.store import Store
+from mcls.stores.stored_rows import StoredRows
+from mcls.tables.events import Event
 
 #: Share of a row by which a time may be off, which is an error of rounding.
 _ROUNDING = 1e-6

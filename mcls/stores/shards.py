@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from mcls.disk.store import NewRows, Store, StoreContents, StoredRows, write_store
 from mcls.disk.text_files import read_json
 from mcls.disk.workspace import Workspace, written_whole
 from mcls.errors import ConfigError, FormatError
 from mcls.settings import canonical
+from mcls.stores.store import NewRows, Store, StoreContents, StoredRows, write_store
 
 
 class Shards:

@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from mcls.disk.csv_cells import other_kind
-from mcls.disk.labels import SEPARATOR
-from mcls.disk.number_cells import decimal_comma, read_number
 from mcls.disk.text_files import read_regular
 from mcls.errors import DataError
+from mcls.tables.csv_cells import other_kind
+from mcls.tables.labels import SEPARATOR
+from mcls.tables.number_cells import decimal_comma, read_number
 
 #: Names of the columns in the headers of tables of events.
 _NAMES = {

@@ -29,14 +29,14 @@ import numpy as np
 from mcls import __version__
 from mcls.disk.chain import Chain, chain_digest, read_chain, write_chain
 from mcls.disk.checksums import Checksums, read_checksums
-from mcls.disk.events import hold_events, labels_in
 from mcls.disk.finite import first_not_finite
 from mcls.disk.hdf5 import CORRUPT, member, members, new_hdf5, open_hdf5, system_message
-from mcls.disk.stored_rows import StoredRows, stamp_of
 from mcls.disk.text_files import parse_json
 from mcls.disk.workspace import written_whole
 from mcls.errors import ConfigError, DataError, FormatError, suggest
 from mcls.settings import canonical
+from mcls.stores.stored_rows import StoredRows, stamp_of
+from mcls.tables.events import hold_events, labels_in
 from mcls.tabular import Tabular
 
 KIND, FORMAT = "features", 1

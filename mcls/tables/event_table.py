@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mcls.disk.csv_cells import csv_line, read_cell
-from mcls.disk.events import Event
 from mcls.disk.text_files import read_text
 from mcls.disk.workspace import written_whole
 from mcls.errors import FormatError
+from mcls.tables.csv_cells import csv_line, read_cell
+from mcls.tables.events import Event
 
 #: The file of a run.
 EVENTS_FILE = "events.csv"

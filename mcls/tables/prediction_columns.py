@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mcls.disk.labels import split_labels, unknown_labels
 from mcls.errors import FormatError
+from mcls.tables.labels import split_labels, unknown_labels
 
 SCORE = "score:"
 TRUE, PREDICTED = "true:", "predicted:"

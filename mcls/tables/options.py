@@ -7,7 +7,7 @@ from mcls.options import option
 
 @dataclass(frozen=True)
 class Reading:
-    """How a manifest or a folder is read; see `mcls.disk.manifest.open_source`."""
+    """How a manifest or a folder is read; see `mcls.tables.manifest.open_source`."""
 
     audio_root: str | None = option(
         None,

@@ -37,7 +37,7 @@ class StoredRows(Tabular):
         Read-only memory map.
     cut : np.ndarray, shape (n_tracks, 2), int64, or None
         The first row of every track and the row after its last one, where tracks are stretches of
-        the stored ones (`mcls.disk.event_store`); None: they follow from `offsets`.
+        the stored ones (`mcls.stores.event_store`); None: they follow from `offsets`.
     """
 
     name: str

@@ -25,15 +25,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
-from mcls.disk.class_folders import scan_audio, scan_class_folders
-from mcls.disk.csv_cells import csv_line, other_kind, read_cell
-from mcls.disk.labels import SEPARATOR, LabelTable, parse_labels, split_items
-from mcls.disk.options import Reading
 from mcls.disk.outputs import check_suffix
 from mcls.disk.text_files import read_regular
 from mcls.disk.workspace import written_whole
 from mcls.errors import ConfigError, DataError
 from mcls.options import takes_options
+from mcls.tables.class_folders import scan_audio, scan_class_folders
+from mcls.tables.csv_cells import csv_line, other_kind, read_cell
+from mcls.tables.labels import SEPARATOR, LabelTable, parse_labels, split_items
+from mcls.tables.options import Reading
 
 _DELIMITERS = (",", "\t", ";")
 
@@ -260,7 +260,7 @@ def manifest_from_folder(folder: str | Path, *, labelled: bool = True) -> Manife
     Parameters
     ----------
     folder : path
-        The folder; its subfolders are the classes (see `mcls.disk.class_folders`).
+        The folder; its subfolders are the classes (see `mcls.tables.class_folders`).
     labelled : bool
         False takes all audio in the folder, without labels.
 

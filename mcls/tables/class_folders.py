@@ -11,14 +11,9 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from mcls.disk.labels import unknown_labels
+from mcls.disk.audio_suffixes import AUDIO_SUFFIXES
 from mcls.errors import DataError
-
-#: The suffixes of audio files.
-AUDIO_SUFFIXES = frozenset(
-    {".wav", ".w64", ".rf64", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc"}
-    | {".au", ".caf", ".m4a", ".mp4", ".aac", ".ac3", ".wma", ".webm", ".mka", ".ape", ".wv"}
-)
+from mcls.tables.labels import unknown_labels
 
 
 def scan_class_folders(folder: Path) -> tuple[list[str], list[str], list[str]]:

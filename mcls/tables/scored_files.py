@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from mcls.disk.csv_cells import csv_line, read_cell
-from mcls.disk.events import Event
 from mcls.errors import FormatError
+from mcls.tables.csv_cells import csv_line, read_cell
+from mcls.tables.events import Event
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,12 @@ For a regression there are columns of true and of predicted numbers::
     track_id,part,fold,true:valence,predicted:valence
     one,test,,0.3,0.25
 
-Where labels are those of events (`mcls.disk.events`), ``time`` has the start and the end of each in
-seconds, as ``0.500-1.250``, and a track has as many lines as events. ``labels`` are the true
-labels, joined by ``|``, with ``jazz?`` for one that is unknown (`mcls.disk.labels`);
+Where labels are those of events (`mcls.tables.events`), ``time`` has the start and the end of each
+in seconds, as ``0.500-1.250``, and a track has as many lines as events. ``labels`` are the true
+labels, joined by ``|``, with ``jazz?`` for one that is unknown (`mcls.tables.labels`);
 ``score:<label>`` is higher if the label is more likely. ``part`` and
 ``fold`` may be missing or empty, and other columns are ignored. Tables of other programs may have
-other delimiters, decimal commas and names of columns (`mcls.disk.prediction_columns`).
+other delimiters, decimal commas and names of columns (`mcls.tables.prediction_columns`).
 """
 
 import csv
@@ -27,10 +27,12 @@ from typing import Any
 
 import numpy as np
 
-from mcls.disk.csv_cells import csv_line, other_kind, read_cell
-from mcls.disk.labels import LabelTable, label_cells, label_of, parse_labels, split_items
-from mcls.disk.number_cells import decimal_comma, read_number
-from mcls.disk.prediction_columns import (
+from mcls.disk.workspace import written_whole
+from mcls.errors import DataError, FormatError, suggest
+from mcls.tables.csv_cells import csv_line, other_kind, read_cell
+from mcls.tables.labels import LabelTable, label_cells, label_of, parse_labels, split_items
+from mcls.tables.number_cells import decimal_comma, read_number
+from mcls.tables.prediction_columns import (
     DELIMITERS,
     NO,
     PREDICTED,
@@ -39,8 +41,6 @@ from mcls.disk.prediction_columns import (
     YES,
     prediction_columns,
 )
-from mcls.disk.workspace import written_whole
-from mcls.errors import DataError, FormatError, suggest
 from mcls.tabular import Tabular
 
 
@@ -231,7 +231,7 @@ def read_predictions(path: Path | str) -> Predictions:
     ----------
     path : path
         A CSV with the columns ``track_id``, ``labels`` and ``score:<label>``, and ``part`` and
-        ``fold`` if there are any; see `mcls.disk.prediction_columns`. With a score of one label,
+        ``fold`` if there are any; see `mcls.tables.prediction_columns`. With a score of one label,
         ``labels`` says whether a track has it: its name or nothing, yes or no, 1 or 0.
 
     Returns

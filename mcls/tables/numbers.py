@@ -10,9 +10,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mcls.disk.labels import SEPARATOR, LabelTable
-from mcls.disk.number_cells import has_comma
 from mcls.errors import DataError
+from mcls.tables.labels import SEPARATOR, LabelTable
+from mcls.tables.number_cells import has_comma
 
 
 def parse_numbers(values: Sequence[str], column: str, where: Sequence[str]) -> LabelTable:

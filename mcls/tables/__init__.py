@@ -1,0 +1,1 @@
+"""Tables on disk: manifests, labels and numbers of tracks, their events, and predictions."""
