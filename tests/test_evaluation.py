@@ -14,8 +14,8 @@ from sklearn import metrics as peer
 
 from mcls.errors import ConfigError, DataError
 from mcls.evaluation import across_folds, evaluate
-from mcls.evaluation.compute import measure
 from mcls.evaluation.jackknife import MAX_UNITS, Spread, interval, leave_out, units_of
+from mcls.evaluation.measure import measure
 from mcls.registry import entries, find
 from mcls.tables.predictions import Predictions
 

@@ -8,9 +8,10 @@ import numpy as np
 
 from mcls.errors import ConfigError, DataError
 from mcls.evaluation import MetricResult
-from mcls.evaluation.compute import measured, probabilities_of
+from mcls.evaluation.compute import measured
 from mcls.evaluation.label_curves import Curve, precision_recall_curves, roc_curves
 from mcls.evaluation.reliability import pooled, reliability
+from mcls.evaluation.suitable import probabilities_of
 from mcls.inspection.several_runs import run_names
 from mcls.judging.evaluate import open_part
 from mcls.plots.label_curves import MOST_PANELS, LabelLine, LabelPanel, draw_label_curves

@@ -9,9 +9,10 @@ from typing import Any
 from mcls.disk.run import seed_folders
 from mcls.errors import ConfigError, DataError
 from mcls.evaluation import Estimate
-from mcls.evaluation.compute import default_metrics, measured
+from mcls.evaluation.compute import measured
 from mcls.evaluation.measured import Measured, mean_of
 from mcls.evaluation.paired import Difference, difference, holm, mcnemar, resampled_t
+from mcls.evaluation.suitable import default_metrics
 from mcls.judging.compared import Compared, ComparedRun, verdict
 from mcls.judging.evaluate import open_predictions, open_seeds, run_threshold
 from mcls.judging.run_facts import run_facts

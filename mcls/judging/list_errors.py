@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from mcls.errors import ConfigError
-from mcls.evaluation.compute import common_threshold
 from mcls.evaluation.errors import worst_errors
+from mcls.evaluation.suitable import common_threshold
 from mcls.judging.evaluate import open_seeds, run_threshold
 from mcls.judging.scored_columns import track_columns
 from mcls.tables.predictions import Predictions

@@ -7,7 +7,7 @@ from pathlib import Path
 from mcls.chain.match import rows_for_run
 from mcls.disk.run import Run, fold_folder, open_run, run_files, seed_folders
 from mcls.errors import DataError, MclsError
-from mcls.evaluation.compute import default_metrics
+from mcls.evaluation.suitable import default_metrics
 from mcls.judging.evaluate import RunEvaluation, evaluate, open_part, run_threshold
 from mcls.stores.store import Store
 from mcls.stores.stored_rows import StoredRows

@@ -11,7 +11,7 @@ from torch import nn
 from mcls.errors import DataError
 from mcls.evaluation import evaluate
 from mcls.evaluation.aggregate import tracks_of_segments
-from mcls.evaluation.compute import default_metrics
+from mcls.evaluation.suitable import default_metrics
 from mcls.registry import find
 from mcls.settings import split_spec
 from mcls.tables.predictions import Predictions
