@@ -16,14 +16,15 @@ nothing else is in ``RUN/``.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from mcls.data.options import Split
-from mcls.data.parts import split_cells
+from mcls.data.parts import resolve_parts, split_cells
 from mcls.disk.audit_file import across_parts, refuse_across
 from mcls.disk.recipe import (
     Recipe,
@@ -36,7 +37,7 @@ from mcls.disk.run import fold_folder, open_run, seed_folders, write_json
 from mcls.disk.sums import SUMS, write_sums
 from mcls.disk.text_files import read_json
 from mcls.disk.workspace import Workspace, clean_workspaces, is_workspace, written_whole
-from mcls.errors import ConfigError, DataError, FormatError
+from mcls.errors import ConfigError, DataError, FormatError, MclsError
 from mcls.judging.evaluate import evaluate
 from mcls.options import takes_options
 from mcls.parallel.progress import Progress
@@ -157,6 +158,8 @@ def cross_validate(
     nodes = [*before, last.without(FIXED)]
     names = _folds(opened, split.split)
     _refuse_findings(opened, split.split)
+    for fold in names:  # a split that leaks is refused before any fold is computed
+        resolve_parts(opened, split=replace(split, fold=fold))
     options = {
         **{key: value for key, value in vars(split).items() if key != "fold"},
         "jobs": [asdict(node) for node in nodes],
@@ -166,8 +169,7 @@ def cross_validate(
     rows = sorted(stored.digest for stored in opened.features.values())
     content = [rows, opened.tracks.get("sha1"), opened.track_ids]
     key = digest([options, content, opened.column(split.split), opened.column(split.labels)])
-    with Workspace(path, key) as work:
-        _claim(work, options, overwrite=overwrite)
+    with Workspace(path, key) as work, _claimed(work, options, overwrite=overwrite):
         clean_workspaces(path)
         computed = 0
         for i, fold in enumerate(names):
@@ -196,7 +198,6 @@ def _several_seeds(
     """Cross-validate with each seed."""
     wanted = [folds.seed + i for i in range(folds.seeds)]
     _refuse_other_seeds(path, [*map(str, wanted)])
-    path.mkdir(parents=True, exist_ok=True)
     each = []
     for i, seed in enumerate(wanted):
         one: dict[str, Any] = {**vars(folds), "seed": seed, "seeds": 1}
@@ -286,6 +287,18 @@ def _refuse_findings(store: Store, column: str) -> None:
     """Refuse folds or parts with findings of an audit across them, before any work."""
     part_of = dict(zip(store.track_ids, split_cells(store, column).values, strict=True))
     refuse_across(store.path, across_parts(store.path, part_of), part_of)
+
+
+@contextmanager
+def _claimed(work: Workspace, options: Mapping[str, Any], *, overwrite: bool) -> Iterator[None]:
+    """Claim the folder; if the work is refused before anything is in it, remove it again."""
+    _claim(work, options, overwrite=overwrite)
+    try:
+        yield
+    except MclsError:
+        if [item.name for item in work.out.iterdir()] == ["cv.json"]:
+            work.remove_output()
+        raise
 
 
 def _claim(work: Workspace, options: Mapping[str, Any], *, overwrite: bool) -> None:
