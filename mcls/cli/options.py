@@ -158,10 +158,11 @@ def options_from(cls: type, *, short: Mapping[str, str] | None = None) -> Callab
             words = [f"--{one.word}"]
             if one.name in letters:
                 words.insert(0, letters[one.name])
-            if one.type == "bool" and one.default:
+            yes_or_no = one.type.split(" | ")[0] == "bool"
+            if yes_or_no and one.default is not False:
                 words = [f"--{one.word}/--no-{one.word}"]
             facts: dict[str, Any] = {"type": _click_type(one), "help": one.help}
-            if one.type == "bool":
+            if yes_or_no:
                 facts |= {"is_flag": True, "type": None}
             elif one.several:
                 facts["multiple"] = True

@@ -90,9 +90,21 @@ def _train(
     started = time.monotonic()
     check_features(store)
     table = EpochTable()
+    told: list[str] = []
+
+    def tell(note: str) -> None:
+        say(f"note: {note}")
+        told.append(note)
+
     with progress_bar("train", unit="steps") as progress:
         trained = train(
-            store, run, progress=progress, on_epoch=table, origins=origins(ctx), **options
+            store,
+            run,
+            progress=progress,
+            on_epoch=table,
+            on_note=tell,
+            origins=origins(ctx),
+            **options,
         )
     if as_json:
         said = {"run": str(trained.path), "computed": trained.computed, **trained.summary}
@@ -103,7 +115,7 @@ def _train(
         done_line(f"wrote {trained.path}", started)
     else:
         say(f"{trained.path} is up to date; nothing to do")
-    for note in trained.summary["notes"]:
+    for note in (one for one in trained.summary["notes"] if one not in told):
         say(note if note.startswith("hint: ") else f"note: {note}")
 
 

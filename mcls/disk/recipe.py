@@ -229,7 +229,7 @@ def stage_arguments(
         name
         for name, parameter in inspect.signature(stage).parameters.items()
         if parameter.kind is parameter.KEYWORD_ONLY
-    } - {"progress", "on_epoch", "origins", "overwrite", *fixed}
+    } - {"progress", "on_epoch", "on_note", "origins", "overwrite", *fixed}
     words = known | {word for word, name in _ARGUMENTS.items() if name in known and len(word) > 1}
     found: dict[str, Any] = {}
     bad = []

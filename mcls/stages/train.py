@@ -38,13 +38,14 @@ from mcls.stages.pooling_notes import pooling_notes
 from mcls.stages.predict_events import learnt_order, measure_events, predict_events
 from mcls.stages.provenance import provenance
 from mcls.stages.train_classifier import fit_classifier
-from mcls.stages.train_net import OnEpoch, train_net, with_surroundings
+from mcls.stages.train_net import train_net, with_surroundings
 from mcls.stores.event_store import EventStore
 from mcls.stores.store import Store
 from mcls.tables.event_table import EVENTS_FILE, write_event_table
 from mcls.tables.predictions import Predictions, write_predictions
 from mcls.tabular import Tabular, metric_columns
 from mcls.training.options import Training
+from mcls.training.task import OnEpoch, OnNote
 
 
 @dataclass(frozen=True, repr=False)
@@ -88,6 +89,7 @@ def train(
     overwrite: bool = False,
     progress: Progress | None = None,
     on_epoch: OnEpoch | None = None,
+    on_note: OnNote | None = None,
     origins: Mapping[str, str] | None = None,
 ) -> Trained:
     """Train a classifier or a net on the rows of a store and write a run folder.
@@ -116,6 +118,9 @@ def train(
         ``progress(tracks done, tracks in all, seconds of audio)``; for a net, steps.
     on_epoch : callable or None
         Called with the figures of a net after each epoch, by name.
+    on_note : callable or None
+        Called with notes about how a net is trained, before its first epoch; ``summary["notes"]``
+        has them, too.
     origins : mapping or None
         Where each setting came from, for run.toml.
 
@@ -150,7 +155,13 @@ def train(
         started = None if any(work.pieces.iterdir()) else time.monotonic()
         with written_folder(run, overwrite=overwrite) as folder:
             summary = fill_run(
-                folder, work.pieces, plan, started=started, progress=progress, on_epoch=on_epoch
+                folder,
+                work.pieces,
+                plan,
+                started=started,
+                progress=progress,
+                on_epoch=on_epoch,
+                on_note=on_note,
             )
     return Trained(run, summary, computed=True)
 
@@ -175,6 +186,7 @@ def fill_run(
     started: float | None,
     progress: Progress | None = None,
     on_epoch: OnEpoch | None = None,
+    on_note: OnNote | None = None,
 ) -> dict[str, Any]:
     """Train, score and write all files of a run into an empty folder; return the summary.
 
@@ -212,6 +224,7 @@ def fill_run(
             encoded,
             on_epoch=on_epoch,
             on_step=None if progress is None else lambda done, total: progress(done, total, 0.0),
+            on_note=on_note,
         )
         rows, n_rows, held_out = {}, trained.n_rows, None
         model, notes, more = trained.model, trained.notes, trained.about

@@ -41,7 +41,7 @@ from mcls.stores.store import StoredRows
 from mcls.training.options import Training
 from mcls.training.segment_augmentations import augmentations_of
 from mcls.training.segments import Batches, Tracks
-from mcls.training.task import OnEpoch, OnStep, TrainingTask
+from mcls.training.task import OnEpoch, OnNote, OnStep, TrainingTask
 
 if TYPE_CHECKING:
     from mcls.training.hybrid import HybridNet, StateDecoder
@@ -68,6 +68,7 @@ def train_dnn_hmm(
     *,
     on_epoch: OnEpoch | None = None,
     on_step: OnStep | None = None,
+    on_note: OnNote | None = None,
 ) -> NetResult:
     """Train the DNN-HMM of a plan; parameters and errors as in `train_net`."""
     from mcls.training.fit import check_device, fit
@@ -104,6 +105,7 @@ def train_dnn_hmm(
     rounds: list[dict[str, Any]] = []
     history: list[dict[str, float]] = []
     histograms: list[dict[str, Any]] = []
+    notes: list[str] = []
     best, best_value = None, None
     for number in range(1 + plan.model_settings["realignments"]):
         hmms = _with_paths(hmms, train, paths["train"])
@@ -112,7 +114,7 @@ def train_dnn_hmm(
         model = HybridNet(spec, net, standardise, decoder)
         task = _task(plan, parts, paths, model)
         task.path = pieces / f"round-{number}.safetensors"
-        task.name, task.on_step = folder.name, on_step
+        task.name, task.on_step, task.on_note = folder.name, on_step, on_note
         numbered = partial(_numbered, number, len(history))
         if on_epoch is not None:
             task.on_epoch = _after(numbered, on_epoch)
@@ -122,6 +124,7 @@ def train_dnn_hmm(
         facts |= {key: value for key, value in kept.items() if key.startswith("valid_")}
         histograms += map(numbered, state.histograms)
         history += map(numbered, state.history)
+        notes += [note for note in state.notes if note not in notes]
         rounds.append(facts)
         value = _value_of_round(task, kept)
         if value is not None and best_value is not None and value <= best_value:
@@ -149,7 +152,8 @@ def train_dnn_hmm(
         "parameters": sum(p.numel() for p in model.net.parameters()),
     }
     model.to(check_device(training))
-    notes = [] if "valid" in parts else [_unchosen(len(rounds))]
+    if "valid" not in parts:
+        notes.append(_unchosen(len(rounds)))
     return NetResult(model, int(train.lengths.sum()), about, notes, history)
 
 

@@ -23,7 +23,7 @@ from mcls.stores.event_store import EventStore
 from mcls.stores.store import StoredRows
 from mcls.training.segment_augmentations import MovedLabels, augmentations_of
 from mcls.training.segments import Batches, Tracks
-from mcls.training.task import OnEpoch, OnStep, TrainingTask
+from mcls.training.task import OnEpoch, OnNote, OnStep, TrainingTask
 
 if TYPE_CHECKING:
     from torch import nn
@@ -66,6 +66,7 @@ def train_net(
     *,
     on_epoch: OnEpoch | None = None,
     on_step: OnStep | None = None,
+    on_note: OnNote | None = None,
 ) -> NetResult:
     """Train the net of a plan, or continue a training that was interrupted.
 
@@ -81,9 +82,9 @@ def train_net(
         Rows that the store has, by their step of the chain.
     encoded : callable
         Returns the rows of a track at the end of the chain, and their frame rate.
-    on_epoch, on_step : callable or None
-        Called with the row of the history after each epoch, and with the number of steps done and
-        of all steps after each step.
+    on_epoch, on_step, on_note : callable or None
+        Called with the row of the history after each epoch, with the number of steps done and of
+        all steps after each step, and with notes about the training.
 
     Raises
     ------
@@ -168,6 +169,7 @@ def train_net(
         name=folder.name,
         on_epoch=on_epoch,
         on_step=on_step,
+        on_note=on_note,
     )
     try:
         model, state = fit(task)
@@ -177,6 +179,7 @@ def train_net(
     write_history(folder / "history.csv", state.history)
     if state.histograms:
         write_history(folder / "histograms.csv", state.histograms)
+    notes += state.notes
     notes += [f"hint: {hint}" for hint in hints(task, state.history, state.best_epoch)]
     if validation is None:
         notes.append(

@@ -10,6 +10,7 @@
 `task`                      everything that a training consists of, in one object
 `fit`                       a whole training, from a checkpoint or the initial weights
 `loop`                      the training loop: steps and epochs
+`arithmetic`, `compiling`   the precision of a net, and whether it is compiled
 `objective`, `adversary`    the loss of a step; a head whose gradient is reversed
 `device_batches`            batches on the device of the training
 `processes`                 several processes that train one net, a device each

@@ -46,6 +46,8 @@ class Checkpoint:
         Learning rate that the learning rate finder found.
     batch_size : int or None
         Batch size that was found by trial.
+    notes : list of str
+        Notes for readers of the scores.
     finished : bool
         Whether the training has ended.
     """
@@ -61,13 +63,14 @@ class Checkpoint:
     best_epoch: int = 0
     rate: float | None = None
     batch_size: int | None = None
+    notes: list[str] = field(default_factory=list)
     finished: bool = False
 
 
 _GROUPS = ("weights", "best", "average")
 _PLAIN = (
     *("scaler", "history", "histograms", "values", "best_epoch"),
-    *("rate", "batch_size", "finished"),
+    *("rate", "batch_size", "notes", "finished"),
 )
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import distributed
 
 from mcls.errors import ConfigError
+from mcls.training.arithmetic import check_precision, training_arithmetic
 from mcls.training.batch_size import find_batch_size
 from mcls.training.checkpoint import Checkpoint, copied, read_checkpoint
 from mcls.training.diagnosis import check_single_segments
@@ -53,7 +54,8 @@ def fit(task: TrainingTask) -> tuple[TrainedNet, Checkpoint]:
     if not state.finished:
         device = check_device(task.training)
         with _generators_kept(device):
-            _choose(task, state, device)
+            with training_arithmetic(task.training.precision):
+                _choose(task, state, device)
             if task.training.devices == 1:
                 run_epochs(task, state, Process(torch.device(device)))
             elif distributed.is_initialized():
@@ -76,8 +78,7 @@ def check_device(training: Training) -> str:
     """
     n_cuda = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if training.device == "cpu" or (training.device == "auto" and not n_cuda):
-        if training.precision == "16":
-            raise ConfigError("--precision 16 is for CUDA; on a CPU use bf16 or 32")
+        check_precision(training.precision, "cpu")
         return "cpu"
     devices = training.devices
     if distributed.is_initialized():  # torchrun's processes may be on several machines
@@ -87,6 +88,7 @@ def check_device(training: Training) -> str:
             f"--device {training.device} --devices {devices}: this machine has {n_cuda} "
             "CUDA devices; use --device cpu, or fewer devices"
         )
+    check_precision(training.precision, "cuda")
     return "cuda"
 
 
@@ -117,5 +119,6 @@ def _generators_kept(device: str) -> Iterator[None]:
         torch.random.fork_rng([torch.cuda.current_device()] if device == "cuda" else []),
         warnings.catch_warnings(),
     ):
-        warnings.filterwarnings("ignore", r".*`torch\.jit\.")  # what torch's compiler imports
+        warnings.filterwarnings("ignore", r".*`torch\.jit\.")  # what torch's compiler imports,
+        warnings.filterwarnings("ignore", module=r"torch\._")  # and what it says to its makers
         yield

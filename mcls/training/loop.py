@@ -7,8 +7,7 @@ from (seed, epoch, process) alone, so an interrupted training goes on exactly wh
 import copy
 import math
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -18,7 +17,9 @@ from torch.nn.utils import clip_grad_norm_
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from mcls.training.adversary import Adversary, ramp
+from mcls.training.arithmetic import autocast, describe_precision, training_arithmetic
 from mcls.training.checkpoint import Checkpoint, copied, restore_optimizer, write_checkpoint
+from mcls.training.compiling import Forward, compiled
 from mcls.training.device_batches import DeviceBatches
 from mcls.training.diagnosis import check_losses, check_validation
 from mcls.training.histograms import HistogramRow, activation_histogram, gradient_histograms
@@ -67,12 +68,11 @@ def run_epochs(task: TrainingTask, state: Checkpoint, process: Process) -> None:
     if device.type == "cuda":
         net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     learner = learner_of(task).to(device)
-    learner.load_state_dict(state.weights)
-    forward: Callable[[torch.Tensor], Any] = learner
+    forward: Forward = learner
     if process.n_processes > 1:
         forward = DistributedDataParallel(learner)
-    if training.compile:
-        forward = torch.compile(forward)
+    forward, *notes = compiled(task, forward, device)
+    learner.load_state_dict(state.weights)  # also undoes what the compiler's trial changed
 
     optimizer = task.optimizer(learner.parameters())
     rates = [float(group["lr"]) for group in optimizer.param_groups]
@@ -87,13 +87,20 @@ def run_epochs(task: TrainingTask, state: Checkpoint, process: Process) -> None:
         average = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(training.ema))
         average.load_state_dict(state.average or average.state_dict())
     evaluated = net if average is None else average.module
+    if device.type == "cuda":
+        notes.append(describe_precision(training.precision, torch.cuda.get_device_name(device)))
+    if process.rank == 0:
+        _tell(task, state, notes)
     began, saving = time.monotonic(), 0.0
 
     def rate_factor(epoch: int, step: int) -> float:
         done, total = epoch * n_steps + step, training.epochs * n_steps
         return schedule(When(done, total, n_steps, tuple(state.values)))
 
-    with open_logs(training, task.name, process.rank) as log:
+    with (
+        training_arithmetic(training.precision),
+        open_logs(training, task.name, process.rank) as log,
+    ):
         while not state.finished:
             epoch, started = len(state.history), time.monotonic()
             seed_device(task.seed, epoch, process.rank)
@@ -190,10 +197,13 @@ def learner_of(task: TrainingTask) -> nn.Module:
     return Adversary(task.model.net, copy.deepcopy(task.head))  # the task's own may be shared
 
 
-def autocast(precision: str, device: torch.device) -> torch.autocast:
-    """Return the context of the forward pass: mixed precision, or full precision for '32'."""
-    kind = torch.float16 if precision == "16" else torch.bfloat16
-    return torch.autocast(device.type, kind, enabled=precision != "32")
+def _tell(task: TrainingTask, state: Checkpoint, notes: Sequence[str]) -> None:
+    """Pass on notes and keep them in the checkpoint, those once that are the same when resumed."""
+    for text in filter(None, notes):
+        if text not in state.notes:
+            state.notes.append(text)
+        if task.on_note is not None:
+            task.on_note(text)
 
 
 def seed_device(seed: int, epoch: int, rank: int) -> None:

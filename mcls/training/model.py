@@ -16,6 +16,7 @@ from torch import nn
 
 from mcls.errors import ConfigError, suggest
 from mcls.registry import find
+from mcls.training.arithmetic import exact_arithmetic
 from mcls.training.segment_augmentations import move_dims
 from mcls.training.segments import Short, cut, grid, step_of
 from mcls.training.standardise import Standardise
@@ -335,9 +336,8 @@ def _evaluating(net: nn.Module) -> Iterator[None]:
     """Disable gradients, dropout and reduced precision; the mode of the net is restored."""
     training = net.training
     net.eval()
-    exact = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
     try:
-        with torch.inference_mode(), exact:
+        with torch.inference_mode(), exact_arithmetic():
             yield
     finally:
         net.train(training)

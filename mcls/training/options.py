@@ -151,8 +151,10 @@ class Training:
         section="Regularisation",
         min=1,
     )
-    precision: Literal["32", "bf16", "16"] = option(
-        "32", "Numeric precision of the training: 32, bf16 or 16 (mixed).", section="Hardware"
+    precision: Literal["32", "tf32", "bf16", "16"] = option(
+        "32",
+        "Numeric precision of the training: 32, tf32, or bf16 or 16 (mixed).",
+        section="Hardware",
     )
     workers: int = option(
         0,
@@ -168,8 +170,11 @@ class Training:
     devices: int = option(
         1, "Number of devices to train on.", section="Hardware", in_key=False, min=1
     )
-    compile: bool = option(
-        False, "Compile the net with torch.compile first.", section="Hardware", in_key=False
+    compile: bool | None = option(
+        None,
+        "Compile the net with torch.compile (default: on CUDA, if it pays).",
+        section="Hardware",
+        in_key=False,
     )
     histograms: bool = option(
         False,

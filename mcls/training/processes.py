@@ -111,6 +111,7 @@ def _run(
     if rank == 0:
         task.on_epoch = lambda row: reports.put(("on_epoch", row))
         task.on_step = lambda done, total: reports.put(("on_step", done, total))
+        task.on_note = lambda text: reports.put(("on_note", text))
     here, n = torch.device(device), task.training.devices
     if device == "cuda":
         here = torch.device("cuda", rank)

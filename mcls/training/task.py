@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: Called after each epoch with its row of the history.
 OnEpoch = Callable[[Mapping[str, float]], None]
+#: Called with a note for readers of the scores.
+OnNote = Callable[[str], None]
 #: Called after each step with the number of steps done and of all steps.
 OnStep = Callable[[int, int], None]
 
@@ -52,7 +54,7 @@ class TrainingTask:
         groups.
     name : str
         Name of the run, for experiment trackers.
-    on_epoch, on_step : callable or None
+    on_epoch, on_step, on_note : callable or None
         Callbacks; they stay in this process when the task is sent to another one.
     """
 
@@ -69,6 +71,7 @@ class TrainingTask:
     name: str = ""
     on_epoch: OnEpoch | None = field(default=None, repr=False)
     on_step: OnStep | None = field(default=None, repr=False)
+    on_note: OnNote | None = field(default=None, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "on_epoch": None, "on_step": None}
+        return {**self.__dict__, "on_epoch": None, "on_step": None, "on_note": None}

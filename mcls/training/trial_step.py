@@ -6,7 +6,8 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from mcls.training.loop import autocast, learner_of
+from mcls.training.arithmetic import autocast
+from mcls.training.loop import learner_of
 from mcls.training.objective import step_losses
 from mcls.training.task import TrainingTask
 

@@ -213,7 +213,7 @@ def test_a_loss_that_is_no_number_stops_the_run(train, tmp_path):
         ({"epochs": 0}, "epochs=0; expected 1 or more"),
         ({"frames": 2, "segment": 1.0}, "give one"),
         ({"ema": 1.0}, "ema=1.0; expected"),
-        ({"precision": "8"}, "precision=8 is not one of 32, bf16, 16"),
+        ({"precision": "8"}, "precision=8 is not one of 32, tf32, bf16, 16"),
         ({"optimizer": "adam:rate=1"}, "unknown setting 'rate'"),
         ({"schedule": "stpe"}, "did you mean 'step'"),
         ({"augment": ["mixpu"]}, "did you mean 'mixup'"),
