@@ -167,6 +167,11 @@ class TrainedNet:
         return self.hidden_layers
 
     @property
+    def at_once(self) -> int:
+        """Segments that pass through the net at once."""
+        return max(1, _BLOCK // (self.spec.n_frames * self.spec.n_dims))
+
+    @property
     def middle(self) -> float:
         """Rows from the first row of a track to the middle of its first segment."""
         return (self.spec.n_frames - 1) / 2
@@ -203,7 +208,7 @@ class TrainedNet:
         later : int
             Rows by which every segment is moved, as far as the track goes.
         """
-        with _evaluating(self.net):
+        with evaluating(self.net):
             return torch.cat([self.net(x).float() for x in self.segments(rows, later)])
 
     def scores_of(self, tracks: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -288,11 +293,10 @@ class TrainedNet:
         n_frames = self.spec.n_frames
         offsets = grid(len(rows), n_frames, self.spec.overlap)
         offsets = np.clip(offsets + later, 0, offsets[-1])
-        size = max(1, _BLOCK // (n_frames * self.spec.n_dims))
         mean = self.standardise.mean.cpu().numpy()
         mean = mean.reshape(n_frames, -1) if self.standardise.joined else mean
-        for first in range(0, len(offsets), size):
-            some = offsets[first : first + size]
+        for first in range(0, len(offsets), self.at_once):
+            some = offsets[first : first + self.at_once]
             stops = np.full_like(some, len(rows))
             x = cut(
                 rows, np.zeros_like(some), stops, some, n_frames, short=self.spec.short, mean=mean
@@ -332,7 +336,7 @@ def chosen_layers(known: Sequence[str], wanted: Sequence[str]) -> list[str]:
 
 
 @contextmanager
-def _evaluating(net: nn.Module) -> Iterator[None]:
+def evaluating(net: nn.Module) -> Iterator[None]:
     """Disable gradients, dropout and reduced precision; the mode of the net is restored."""
     training = net.training
     net.eval()

@@ -1,6 +1,6 @@
 """What is measured after each epoch: the valid part, gradient norms and dead units."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,7 @@ from mcls.evaluation.suitable import default_metrics
 from mcls.registry import find
 from mcls.settings import split_spec
 from mcls.tables.predictions import Predictions
-from mcls.training.model import TrainedNet
+from mcls.training.model import TrainedNet, evaluating
 from mcls.training.segments import Tracks
 
 #: The range of a nonlinearity's outputs, and the distance from an end that counts as saturated.
@@ -66,8 +66,10 @@ class Validation:
             If the monitored metric cannot be computed.
         """
         losses, scores = [], []
-        for i in range(len(self.tracks)):
-            logits = model.logits(self.tracks.track(i))
+        rows = map(self.tracks.track, range(len(self.tracks)))
+        on_card = model.device.type == "cuda"  # where a track alone leaves most of it idle
+        each = packed_logits(model, rows) if on_card else map(model.logits, rows)
+        for i, logits in enumerate(each):
             targets = torch.from_numpy(self.targets_of(i)).to(model.device)
             if not targets.isnan().all():
                 losses.append(loss(logits, targets.expand_as(logits), share).mean())
@@ -113,6 +115,39 @@ class Validation:
         report = evaluate(predictions, wanted, intervals=False)
         figures = {name: one.main for name, one in report.metrics.items()}
         return {name: figure.value for name, figure in figures.items() if figure is not None}
+
+
+def packed_logits(model: TrainedNet, tracks: Iterable[np.ndarray]) -> Iterator[torch.Tensor]:
+    """Yield the logits of the segments of each track, ``(n_segments, n_outputs)``.
+
+    The segments of several tracks pass through the net at once. The logits are those of
+    `TrainedNet.logits` but for rounding, which depends on the number of segments.
+
+    Parameters
+    ----------
+    model : TrainedNet
+        The net.
+    tracks : iterable of np.ndarray, each (n_rows, n_dims)
+        Rows of each track.
+    """
+    waiting: list[list[torch.Tensor]] = []
+    n_segments = 0
+    for rows in tracks:
+        waiting.append(list(model.segments(rows)))
+        n_segments += sum(map(len, waiting[-1]))
+        if n_segments >= model.at_once:
+            yield from _logits_of(model, waiting)
+            waiting, n_segments = [], 0
+    if waiting:
+        yield from _logits_of(model, waiting)
+
+
+def _logits_of(model: TrainedNet, tracks: list[list[torch.Tensor]]) -> Iterator[torch.Tensor]:
+    """Return the logits of each track, given its segments in pieces."""
+    segments = torch.cat([piece for pieces in tracks for piece in pieces])
+    with evaluating(model.net):
+        logits = [model.net(x).float() for x in segments.split(model.at_once)]
+    return iter(torch.cat(logits).split([sum(map(len, pieces)) for pieces in tracks]))
 
 
 def mean_norms(norms: Sequence[Mapping[str, torch.Tensor]]) -> dict[str, float]:

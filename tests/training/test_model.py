@@ -11,10 +11,12 @@ from mcls.disk.tensors import read_tensors, write_tensors
 from mcls.errors import ConfigError, FormatError
 from mcls.evaluation.aggregate import score_tracks
 from mcls.nets import build_net
+from mcls.training import model as model_module
 from mcls.training.model import NetSpec, TrainedNet, chosen_layers
 from mcls.training.read_net import read_net
 from mcls.training.segment_augmentations import move_dims
 from mcls.training.standardise import Standardise
+from mcls.training.validation import packed_logits
 
 N_DIMS = 8
 SETTINGS = {
@@ -53,6 +55,22 @@ def test_a_score_depends_on_the_track_alone(tracks, how):
     small = list(score_tracks(model, tracks[::-1], n_labels=4, how=how, block_rows=1))[::-1]
     assert np.array_equal(together, alone)
     assert np.array_equal(together, small)
+
+
+@pytest.mark.parametrize("net", ["cnn1d", "mlp"])
+@pytest.mark.parametrize("at_once", [1, 4, 7, 100])
+def test_packed_tracks_have_the_logits_of_each_alone(tracks, net, at_once, monkeypatch):
+    monkeypatch.setattr(model_module, "_BLOCK", at_once * 30 * N_DIMS)
+    model = make(net)
+    alone = [model.logits(rows) for rows in tracks]
+    sizes = []
+    model.net.register_forward_hook(lambda module, given, output: sizes.append(len(output)))
+    together = list(packed_logits(model, iter(tracks)))
+    for expected, found in zip(alone, together, strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)
+    assert sum(sizes) == sum(map(len, alone)) == 15
+    assert max(sizes) == min(at_once, 15)
+    assert len(sizes) == {1: 15, 4: 4, 7: 3, 100: 1}[at_once]
 
 
 def test_scores_are_the_mean_over_the_grid_of_what_torch_computes(tracks):
