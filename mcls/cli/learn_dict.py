@@ -15,6 +15,7 @@ from mcls.cli.options import (
     options_from,
     overwrite_option,
 )
+from mcls.cli.pools import first_of_processes
 from mcls.cli.progress import done_line, progress_bar
 from mcls.cli.recipe_defaults import check_features
 from mcls.data.options import Split
@@ -41,12 +42,14 @@ def _accuracy(history: Sequence[Mapping[str, float]]) -> str:
 @options_from(Split)
 @overwrite_option
 @json_option
-def command(store: Path, out: Path, as_json: bool, **options: Any) -> None:
+@click.pass_context
+def command(ctx: click.Context, store: Path, out: Path, as_json: bool, **options: Any) -> None:
     """Learn a dictionary from rows of the train part.
 
     STORE holds the rows of the tracks. OUT is the dictionary to write: the
     atoms, the preprocessing, and how the rows were computed from the audio.
-    Only rows of the train part are read.
+    Only rows of the train part are read. Under torchrun, several processes
+    or machines share the work.
 
     \b
     Example:
@@ -56,6 +59,12 @@ def command(store: Path, out: Path, as_json: bool, **options: Any) -> None:
       mcls learn-dict mfcc.h5 vq1.h5 --split fold --fold 1
       mcls learn-dict mel.h5 dbn.h5 --method dbn -p up_down=20 --labels labels
     """
+    with first_of_processes(ctx):
+        _learn(store, out, as_json, options)
+
+
+def _learn(store: Path, out: Path, as_json: bool, options: dict[str, Any]) -> None:
+    """Learn the dictionary, and show what it is."""
     from mcls.stages.learn import learn_dict
 
     started = time.monotonic()

@@ -1,6 +1,5 @@
 """``mcls train``: train a classifier or a net and write a run folder."""
 
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import click
 
 from mcls.chain.options import Representation
-from mcls.cli.messages import echo, echo_json, failure_of, say
+from mcls.cli.messages import echo, echo_json, say
 from mcls.cli.options import (
     FILE,
     SectionedCommand,
@@ -17,12 +16,13 @@ from mcls.cli.options import (
     origins,
     overwrite_option,
 )
+from mcls.cli.pools import first_of_processes
 from mcls.cli.progress import EpochTable, done_line, progress_bar
 from mcls.cli.recipe_defaults import check_features
 from mcls.cli.tables import show_table
 from mcls.cli.timelines import show_timelines
 from mcls.data.options import Split
-from mcls.errors import ConfigError, MclsError
+from mcls.errors import ConfigError
 from mcls.stages.options import Model
 from mcls.training.options import Training
 
@@ -60,25 +60,15 @@ def command(ctx: click.Context, store: Path, run: Path, as_json: bool, **options
       mcls train mel.h5 runs/fcn --model fcn4 -p width=0.1 --segment 3 --patience 10
       mcls train all.h5 runs/both --model average --dict runs/vq --dict runs/fcn
     """
-    n_processes = int(os.environ.get("WORLD_SIZE", "1")) if "RANK" in os.environ else 1
-    if n_processes == 1:
+    with first_of_processes(ctx) as n_processes:
+        if n_processes > 1:
+            if options["devices"] not in (1, n_processes):
+                raise ConfigError(
+                    f"--devices {options['devices']}: torchrun started {n_processes} processes; "
+                    "leave --devices out"
+                )
+            options["devices"] = n_processes
         _train(ctx, store, run, as_json, options)
-        return
-    from mcls.training import torchrun
-
-    if torchrun.join() > 0:
-        ctx.exit(torchrun.follow())
-    try:
-        if options["devices"] not in (1, n_processes):
-            raise ConfigError(
-                f"--devices {options['devices']}: torchrun started {n_processes} processes; "
-                "leave --devices out"
-            )
-        _train(ctx, store, run, as_json, {**options, "devices": n_processes})
-    except MclsError as error:
-        torchrun.leave(failure_of(error).exit_code)
-        raise
-    torchrun.leave(0)
 
 
 def _train(

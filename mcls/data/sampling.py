@@ -6,10 +6,12 @@ memory use is therefore bounded.
 """
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
 from mcls.data.onsets import Onsets
+from mcls.dictionaries.batches import LazyBatches
 from mcls.dictionaries.preprocessing import Preprocessing, join_frames
 from mcls.parallel.progress import Progress
 from mcls.stores.store import StoredRows
@@ -26,7 +28,7 @@ _BATCH = 8192
 
 
 class Sample:
-    """A sample of the rows of some tracks; every call yields all of it in batches.
+    """A sample of the rows of some tracks; every call gives all of it in batches.
 
     A sample that fits in memory is kept there, preprocessed and shuffled. A larger one is read from
     the store at each call, track after track in a random order.
@@ -81,35 +83,35 @@ class Sample:
             if take
         ]
         self._n = int(quota.sum())
+        self._pieces = self._cut()
         self._batches = 0
 
     def __len__(self) -> int:
         return self._n
 
-    def __call__(self) -> Iterator[np.ndarray]:
-        """Yield batches of preprocessed rows ``(n, n_dims)``, float32."""
-        if self._held is None:
-            preprocessing = self.preprocessing or Preprocessing(standardize=False)
-            batches = (preprocessing.transform(batch) for batch in self.raw())
-            first = next(batches, None)
-            if first is None:
-                return
-            if 4 * self._n * first.shape[1] > HELD_BYTES:
-                yield first
-                yield from batches
-                return
-            held = np.empty((self._n, first.shape[1]), np.float32)
-            held[: len(first)] = first
-            done = len(first)
+    def __call__(self) -> LazyBatches:
+        """Return batches of preprocessed rows ``(n, n_dims)``, float32."""
+        preprocessing = self.preprocessing or Preprocessing(standardize=False)
+        batches = LazyBatches(len(self._pieces), lambda i: preprocessing.transform(self._read(i)))
+        if self._held is None and len(batches):
+            n_dims = self.stored.n_dims * self.context
+            if preprocessing.components_ is not None:
+                n_dims = preprocessing.components_.shape[1]
+            if 4 * self._n * n_dims > HELD_BYTES:
+                return batches
+            held, done = np.empty((self._n, n_dims), np.float32), 0
             for batch in batches:
                 held[done : done + len(batch)] = batch
                 done += len(batch)
             rng = np.random.default_rng([self.seed, 2])
             rng.shuffle(held)
             self._held = held
-        for start in range(0, self._n, _BATCH):
-            self._tell()
-            yield self._held[start : start + _BATCH]
+        return LazyBatches(-(-self._n // _BATCH), self._of_held)
+
+    def _of_held(self, i: int) -> np.ndarray:
+        assert self._held is not None
+        self._tell()
+        return self._held[i * _BATCH : (i + 1) * _BATCH]
 
     def with_columns(self, columns: np.ndarray) -> Iterator[np.ndarray]:
         """Yield the batches of ``self()`` with columns of the track of each row behind them.
@@ -131,38 +133,54 @@ class Sample:
             yield np.hstack([batch, columns[tracks[done : done + len(batch)]]])
             done += len(batch)
 
-    def raw(self) -> Iterator[np.ndarray]:
-        """Yield batches of joined rows before preprocessing."""
-        waiting: list[np.ndarray] = []
-        n_waiting = 0
-        for track, picked, n in self._plan:
-            for rows in self._track(track, picked, n):
-                waiting.append(rows)
-                n_waiting += len(rows)
-                if n_waiting >= _BATCH:
-                    self._tell()
-                    yield np.concatenate(waiting)
-                    waiting, n_waiting = [], 0
-        if waiting:
-            yield np.concatenate(waiting)
+    def raw(self) -> LazyBatches:
+        """Return batches of joined rows before preprocessing."""
+        return LazyBatches(len(self._pieces), self._read)
 
-    def _track(self, track: int, picked: np.ndarray | None, n: int) -> Iterator[np.ndarray]:
-        """Yield the picked rows of one track, reading bounded stretches of it."""
-        begin, end = int(self.stored.offsets[track]), int(self.stored.offsets[track + 1])
+    def _cut(self) -> "list[list[_Piece]]":
+        """Cut the rows to pieces of tracks, which bound what is read at once, and to batches."""
+        batches: list[list[_Piece]] = []
+        waiting, n_waiting = [], 0
         step = max(1, _READ // (self.stored.n_dims * self.context))
-        for start in range(0, n, step):
-            stop = min(start + step, n)
-            some = None if picked is None else picked[(picked >= start) & (picked < stop)] - start
-            if some is not None and not len(some):
-                continue
-            last = min(begin + stop + self.context - 1, end)
-            joined = join_frames(self.stored.read(begin + start, last), self.context)
-            yield joined if some is None else joined[some]
+        for track, picked, n in self._plan:
+            for start in range(0, n, step):
+                stop = min(start + step, n)
+                some = picked
+                if picked is not None and n > step:
+                    some = picked[(picked >= start) & (picked < stop)] - start
+                n_rows = stop - start if some is None else len(some)
+                if n_rows:
+                    waiting.append(_Piece(track, start, stop, some))
+                    n_waiting += n_rows
+                if n_waiting >= _BATCH:
+                    batches.append(waiting)
+                    waiting, n_waiting = [], 0
+        return [*batches, waiting] if waiting else batches
+
+    def _read(self, i: int) -> np.ndarray:
+        """Read the joined rows of a batch."""
+        self._tell()
+        return np.concatenate([self._rows(piece) for piece in self._pieces[i]])
+
+    def _rows(self, piece: "_Piece") -> np.ndarray:
+        begin, end = map(int, self.stored.offsets[piece.track : piece.track + 2])
+        last = min(begin + piece.stop + self.context - 1, end)
+        joined = join_frames(self.stored.read(begin + piece.start, last), self.context)
+        return joined if piece.picked is None else joined[piece.picked]
 
     def _tell(self) -> None:
         self._batches += 1
         if self.progress is not None:
             self.progress(self._batches, 0, 0.0)
+
+
+class _Piece(NamedTuple):
+    """Joined rows `start` to `stop` of a track; of these the `picked` ones, or all."""
+
+    track: int
+    start: int
+    stop: int
+    picked: np.ndarray | None
 
 
 def equal_shares(there: np.ndarray, wanted: int) -> np.ndarray:

@@ -15,7 +15,8 @@ arguments of the decorator are facts that ``learn-dict`` and ``encode`` read:
 * ``resumes=True``: the method learns layer by layer. ``fit_batches(source, kept=[...], keep=call)``
   calls ``keep(layer, snapshot)`` after each layer, counted from 1. Given the snapshots of the first
   layers as ``kept``, it learns the others only, to the same bytes.
-
+* ``distributed=True``: the processes of torchrun share its costly parts (see
+  `mcls.parallel.processes`), to the bytes of one process.
 * ``labels_if="setting"``: where that setting is above 0 and the store has labels,
   ``fit_batches(..., labelled=source, valid_labelled=source)`` gets the same rows with a column per
   label behind them.

@@ -29,7 +29,9 @@ from mcls.registry import register
 _EDGE = 1e-6
 
 
-@register("dictionaries", "autoencoder", encoder="feed-forward", watches_valid=True)
+@register(
+    "dictionaries", "autoencoder", encoder="feed-forward", watches_valid=True, distributed=True
+)
 class AutoEncoder(TorchLearner):
     """Sparse auto-encoder with one layer of units: the k largest of each row, or KL sparsity.
 

@@ -3,7 +3,7 @@
 The same rows give the same result however a source cuts them into batches.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -14,6 +14,30 @@ Source = Callable[[], RowBatches]
 
 #: Rows that are put in a new order together, at least: they are all that is held.
 _POOL = 8192
+
+
+class LazyBatches(Sequence[np.ndarray]):
+    """Batches that are read when they are asked for, so that some can be left out unread.
+
+    Parameters
+    ----------
+    n : int
+        Number of batches.
+    read : callable
+        Takes the number of a batch, and returns its rows.
+    """
+
+    def __init__(self, n: int, read: Callable[[int], np.ndarray]) -> None:
+        self._n = n
+        self._read = read
+
+    def __len__(self) -> int:
+        return self._n
+
+    def __getitem__(self, i: int) -> np.ndarray:  # type: ignore[override]  # no slices
+        if not 0 <= i < self._n:
+            raise IndexError(i)
+        return self._read(i)
 
 
 def draw(batches: RowBatches, n: int, rng: np.random.RandomState) -> tuple[np.ndarray, int]:

@@ -26,7 +26,13 @@ _BLOCK, _TOGETHER = 8192, 1024
 
 
 @register(
-    "dictionaries", "dbn", encoder="dbn", watches_valid=True, resumes=True, labels_if="up_down"
+    "dictionaries",
+    "dbn",
+    encoder="dbn",
+    watches_valid=True,
+    resumes=True,
+    labels_if="up_down",
+    distributed=True,
 )
 class DBN(Dictionary):
     """Deep belief network: RBMs learnt layer by layer, and fine-tuned as a whole if asked.

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from mcls.dictionaries.batches import Source
 from mcls.dictionaries.learner import Dictionary
 from mcls.dictionaries.usage import perplexity
+from mcls.parallel.processes import from_first, shared
 from mcls.parallel.threads import for_blocks, one_blas_thread
 from mcls.registry import register
 
@@ -21,8 +22,11 @@ _SAMPLE_ROWS = 32  # per atom, in the first sample
 _SEED_ROWS = 16  # per atom, of which the first atoms are chosen
 _AT_ONCE = 4  # atoms whose candidates are drawn together
 
+#: Rows far from their atoms: the negative squared distance, the number and the row of each.
+_Far = list[tuple[float, int, np.ndarray]]
 
-@register("dictionaries", "kmeans", encoder="hard")
+
+@register("dictionaries", "kmeans", encoder="hard", distributed=True)
 class KMeans(ClusterMixin, Dictionary):
     """K-means: exact Lloyd's algorithm over batches, in memory that does not grow with the rows.
 
@@ -111,18 +115,16 @@ class KMeans(ClusterMixin, Dictionary):
             return self._fit_batches(source)
 
     def _fit_batches(self, source: Source) -> Self:
-        def compared() -> Iterator[np.ndarray]:
-            return (self._compared(batch) for batch in source())
-
         rng = check_random_state(self.random_state)
-        sample, n_rows = _sample(compared, _SAMPLE_ROWS * self.n_atoms, rng)
+        sample, n_rows = _sample(source, _SAMPLE_ROWS * self.n_atoms, rng)
         if n_rows < self.n_atoms:
             raise ValueError(f"n_samples={n_rows} should be >= n_atoms={self.n_atoms}")
         self.n_features_in_ = sample.shape[1]
-        self.components_ = _plus_plus(sample[: _SEED_ROWS * self.n_atoms], self.n_atoms, rng)
+        some = self._compared(sample[: _SEED_ROWS * self.n_atoms])
+        self.components_ = from_first(_plus_plus(some, self.n_atoms, rng))
         if len(sample) < n_rows:
             self._lloyd(lambda: _slices(sample))
-        self._lloyd(compared)
+        self._lloyd(source)
         self.inertia_ = self.history_[-1]["distance"] * n_rows
         return self
 
@@ -188,14 +190,12 @@ class KMeans(ClusterMixin, Dictionary):
             counts = np.zeros(self.n_atoms)
             inertia, n_rows = 0.0, 0
             worst = _Worst(self.n_atoms)
-            for batch in source():
-                labels, distances = nearest(batch, self.components_)
-                some, n = _sums(batch, labels, self.n_atoms)
+            for some, n, distance, far in shared(source(), self._assigned):
                 sums += some
                 counts += n
-                inertia += float(distances.sum(dtype=np.float64))
-                n_rows += len(batch)
-                worst.see(batch, distances)
+                inertia += distance
+                worst.see(far, n_rows)
+                n_rows += int(n.sum())
             self.n_iter_ = turn + 1
             self.history_.append({"distance": inertia / n_rows})
             self._sums = sums
@@ -207,6 +207,17 @@ class KMeans(ClusterMixin, Dictionary):
             self.components_ = self._moved(sums, counts)
             for atom, row in zip(dead, worst.rows(), strict=False):
                 self.components_[atom] = row
+
+    def _assigned(self, batch: np.ndarray) -> "tuple[np.ndarray, np.ndarray, float, _Far]":
+        """Return sums and numbers of a batch's rows per atom, their inertia, and the farthest."""
+        rows = self._compared(batch)
+        labels, distances = nearest(rows, self.components_)
+        k = min(4, len(rows))
+        far = [
+            (-float(distances[i]), int(i), rows[i].copy())
+            for i in np.argpartition(-distances, k - 1)[:k]
+        ]
+        return *_sums(rows, labels, self.n_atoms), float(distances.sum(dtype=np.float64)), far
 
     def _measure(self, counts: np.ndarray) -> None:
         self.counts_ = counts
@@ -262,15 +273,12 @@ class _Worst:
 
     def __init__(self, n: int) -> None:
         self.n = n
-        self._far: list[tuple[float, int, np.ndarray]] = []
-        self._seen = 0
+        self._far: _Far = []
 
-    def see(self, batch: np.ndarray, distances: np.ndarray) -> None:
-        k = min(4, len(batch))
-        for i in np.argpartition(-distances, k - 1)[:k]:
-            self._far.append((-float(distances[i]), self._seen + int(i), batch[i].copy()))
-        self._far = sorted(self._far, key=lambda far: far[:2])[: self.n]
-        self._seen += len(batch)
+    def see(self, far: _Far, first: int) -> None:
+        """Take in the farthest rows of a batch whose first row has this number."""
+        self._far += [(distance, first + i, row) for distance, i, row in far]
+        self._far = sorted(self._far, key=lambda one: one[:2])[: self.n]
 
     def rows(self) -> Iterator[np.ndarray]:
         return (row for _, _, row in self._far)

@@ -9,6 +9,7 @@ import numpy as np
 
 from mcls.dictionaries.batches import Source
 from mcls.errors import ConfigError
+from mcls.parallel.processes import shared
 
 
 def join_frames(rows: np.ndarray, context: int) -> np.ndarray:
@@ -125,23 +126,25 @@ class Preprocessing:
             return self._fit_range(source)
         if not self.standardize and self.whiten is None:
             return self
-        count, total, squares = 0, np.zeros(0), np.zeros(0)
-        shift = None
-        for batch in source():
-            if shift is None:  # near the mean, so that the sums do not cancel
-                shift = batch.mean(axis=0, dtype=np.float64)
-                n_dims = len(shift)
-                total = np.zeros(n_dims)
-                squares = np.zeros((n_dims, n_dims) if self.whiten else n_dims)
-            centred = batch - shift.astype(np.float32)
-            count += len(batch)
-            total += centred.sum(axis=0, dtype=np.float64)
-            if self.whiten:
-                squares += centred.T @ centred
-            else:
-                squares += np.einsum("ij,ij->j", centred, centred, dtype=np.float64)
-        if shift is None:
+        first = next(iter(source()), None)
+        if first is None:
             raise ConfigError("there are no rows to learn from; expected at least one")
+        shift = first.mean(axis=0, dtype=np.float64)  # near the mean: the sums do not cancel
+        n_dims = len(shift)
+
+        def sums(batch: np.ndarray) -> tuple[int, np.ndarray, np.ndarray]:
+            centred = batch - shift.astype(np.float32)
+            total = centred.sum(axis=0, dtype=np.float64)
+            if self.whiten:
+                return len(batch), total, centred.T @ centred
+            return len(batch), total, np.einsum("ij,ij->j", centred, centred, dtype=np.float64)
+
+        count, total = 0, np.zeros(n_dims)
+        squares = np.zeros((n_dims, n_dims) if self.whiten else n_dims)
+        for n_rows, some, some_squares in shared(source(), sums):
+            count += n_rows
+            total += some
+            squares += some_squares
         offset = total / count
         mean = shift + offset
         self.mean_ = mean.astype(np.float32)
@@ -170,7 +173,11 @@ class Preprocessing:
 
     def _fit_range(self, source: Source) -> "Preprocessing":
         """Learn the smallest and the largest value of each dimension."""
-        ends = [(batch.min(axis=0), batch.max(axis=0)) for batch in source() if len(batch)]
+
+        def range_of(batch: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+            return (batch.min(axis=0), batch.max(axis=0)) if len(batch) else None
+
+        ends = [found for found in shared(source(), range_of) if found is not None]
         if not ends:
             raise ConfigError("there are no rows to learn from; expected at least one")
         low = np.min([one for one, _ in ends], axis=0).astype(np.float32)

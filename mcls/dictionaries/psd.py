@@ -36,7 +36,7 @@ from mcls.registry import register
 _MAX_ITER = 500
 
 
-@register("dictionaries", "psd", encoder="feed-forward", watches_valid=True)
+@register("dictionaries", "psd", encoder="feed-forward", watches_valid=True, distributed=True)
 class PSD(TorchLearner):
     """Predictive sparse decomposition: atoms for sparse codes, and an encoder that predicts them.
 

@@ -40,7 +40,7 @@ _CHOICES = {
 _DEVIATION = 0.01
 
 
-@register("dictionaries", "rbm", encoder="feed-forward", watches_valid=True)
+@register("dictionaries", "rbm", encoder="feed-forward", watches_valid=True, distributed=True)
 class RBM(MinibatchLearner):
     """Restricted Boltzmann machine, learnt by contrastive divergence or persistent chains.
 

@@ -24,6 +24,7 @@ import numpy as np
 import torch
 
 from mcls.dictionaries.tensors import TensorDict, to_arrays, to_device
+from mcls.parallel.processes import fill_blocks
 from mcls.parallel.threads import Blocks, blocks_on
 
 #: Rows, and hidden units, in a block on the CPU: at least and at most.
@@ -158,7 +159,12 @@ class _Steps:
         n_chains = self.settings.batch_size if self.settings.persistent else n_rows
         self.data[:n_rows] = torch.from_numpy(rows)
         data, model = self.data[:n_rows], self.model[:n_chains]
-        self.blocks(n_chains, self.n_rows, lambda which: self._sample(data, which))
+        filled = [self.means, self.model, self.model_means]
+        if self.settings.persistent:
+            filled.append(self.states)
+        fill_blocks(
+            self.blocks, filled, n_chains, self.n_rows, lambda which: self._sample(data, which)
+        )
 
         def update(units: slice) -> None:
             self._update(data, model, units, rate, momentum)

@@ -18,6 +18,7 @@ from mcls.dictionaries.batches import RowBatches, Source, draw, regroup
 from mcls.dictionaries.lasso import lasso, row_norms
 from mcls.dictionaries.learner import MinibatchLearner
 from mcls.dictionaries.usage import perplexity
+from mcls.parallel.processes import n_sharing, shared
 from mcls.parallel.threads import one_blas_thread
 from mcls.registry import register
 
@@ -25,7 +26,7 @@ from mcls.registry import register
 _IDLE = 10
 
 
-@register("dictionaries", "sparse-coding", encoder="lasso")
+@register("dictionaries", "sparse-coding", encoder="lasso", distributed=True)
 class SparseCoding(MinibatchLearner):
     """Sparse coding by online dictionary learning.
 
@@ -164,7 +165,8 @@ class SparseCoding(MinibatchLearner):
 
     def _step(self, rows: np.ndarray, uses: np.ndarray) -> float:
         """Learn from one minibatch of rows of norm 1; return the sum of its objectives."""
-        codes = self._codes(rows)
+        parts = np.array_split(rows, n_sharing())
+        codes = np.concatenate([*shared(parts, self._codes)])
         used = np.count_nonzero(codes, axis=0)
         uses += used
         self.n_steps_ += 1

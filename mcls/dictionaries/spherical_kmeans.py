@@ -6,7 +6,7 @@ from mcls.dictionaries.kmeans import KMeans
 from mcls.registry import register
 
 
-@register("dictionaries", "spherical-kmeans", encoder="soft-threshold")
+@register("dictionaries", "spherical-kmeans", encoder="soft-threshold", distributed=True)
 class SphericalKMeans(KMeans):
     """Spherical K-means: clusters directions, so loud rows do not outweigh quiet ones.
 

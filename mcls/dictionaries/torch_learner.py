@@ -16,6 +16,7 @@ from mcls.dictionaries.batches import RowBatches, Source, draw, held, regroup
 from mcls.dictionaries.learner import Dictionary, MinibatchLearner
 from mcls.dictionaries.tensors import TensorDict, adam_step, to_arrays, to_device
 from mcls.errors import DataError
+from mcls.parallel.processes import shared_blocks
 from mcls.parallel.threads import Blocks, blocks_on
 
 #: Rows in a block on the CPU, each block computed by one thread.
@@ -123,6 +124,7 @@ class TorchLearner(MinibatchLearner):
         total: dict[str, Any] = {}
         n_rows = 0
         with blocks_on(self.device) as blocks:
+            blocks = shared_blocks(blocks)
             for rows in batches:
                 gradients, measured = self._slopes(p, self._tensor(rows), blocks, learn=True)
                 done = 0.0 if left is None else self.n_steps_ / self._n_planned
@@ -156,6 +158,7 @@ class TorchLearner(MinibatchLearner):
         total: dict[str, Any] = {}
         n_rows = 0
         with blocks_on(self.device) as blocks:
+            blocks = shared_blocks(blocks)
             for rows in regroup(batches, self.batch_size):
                 _add(total, self._slopes(p, self._tensor(rows), blocks, learn=False)[1])
                 n_rows += len(rows)

@@ -24,7 +24,7 @@ from mcls.registry import register
 _RANGE = 20.0
 
 
-@register("dictionaries", "vae", encoder="vae", watches_valid=True)
+@register("dictionaries", "vae", encoder="vae", watches_valid=True, distributed=True)
 class VAE(TorchLearner):
     """Variational auto-encoder: the mean of a row's latent variables is its code.
 

@@ -1,7 +1,7 @@
 """Learn a dictionary from the rows of the train part."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -19,13 +19,14 @@ from mcls.dictionaries.preprocessing import Preprocessing
 from mcls.disk.chain import Chain, Step, chain_digest, extend
 from mcls.disk.dictionary import read_dictionary, write_dictionary
 from mcls.disk.finite import not_finite
-from mcls.disk.layers import LayerFiles
+from mcls.disk.layers import LayerFiles, LayerState
 from mcls.disk.outputs import check_suffix
 from mcls.disk.workspace import Workspace
 from mcls.errors import ConfigError, DataError
 from mcls.options import takes_options
+from mcls.parallel.processes import differing, from_first, lead, n_joined
 from mcls.parallel.progress import Progress
-from mcls.registry import Entry, find
+from mcls.registry import Entry, entries, find
 from mcls.settings import digest, parse_pairs, resolve
 from mcls.stages.dictionary_labels import TrackLabels, labels_of_tracks
 from mcls.stores.store import Store, StoredRows
@@ -96,6 +97,8 @@ def learn_dict(
     out = Path(out)
     check_suffix(out, "a dictionary")
     plan = _plan(Store(store), learning, split)
+    if n_joined() > 1:
+        _check_distributed(plan)
     work = Workspace(out, plan.key)
     there = _there(out, plan.key, overwrite=overwrite)
     if there is not None and not work.is_there:
@@ -104,7 +107,9 @@ def learn_dict(
         there = _there(out, plan.key, overwrite=overwrite)
         if there is not None:
             return there
-        chain, report = _learn(plan, work.pieces, progress)
+        layers = LayerFiles(work.pieces, digest([plan.key, __version__]))
+        kept = layers.read() if plan.entry.facts.get("resumes") else []
+        chain, report = lead(_learn, plan, kept, keep=layers.write, progress=progress)
         write_dictionary(out, chain, report, plan.key)
     return Learnt(out, report, computed=True)
 
@@ -174,7 +179,13 @@ def _plan(store: Store, learning: Learning, split: Split) -> _Plan:
     return replace(plan, key=digest([learning.method, decides]))
 
 
-def _learn(plan: _Plan, pieces: Path, progress: Progress | None) -> tuple[Chain, dict[str, Any]]:
+def _learn(
+    plan: _Plan,
+    kept: list[LayerState],
+    *,
+    keep: Callable[[int, LayerState], None] | None = None,
+    progress: Progress | None = None,
+) -> tuple[Chain, dict[str, Any]]:
     """Learn the dictionary; return the chain that ends with it, and the report."""
     learning, train = plan.learning, plan.parts.of("train")
 
@@ -202,7 +213,7 @@ def _learn(plan: _Plan, pieces: Path, progress: Progress | None) -> tuple[Chain,
         min_max=learning.min_max,
         eps=learning.whiten_eps,
     )
-    preprocessing.fit_batches(sample.raw)
+    preprocessing = from_first(preprocessing.fit_batches(sample.raw))
     sample.preprocessing = preprocessing
     model = plan.entry.load()(**plan.method_settings)
     more: dict[str, Any] = {}
@@ -210,8 +221,7 @@ def _learn(plan: _Plan, pieces: Path, progress: Progress | None) -> tuple[Chain,
         more["valid"] = draw(plan.watched)
         more["valid"].preprocessing = preprocessing
     if plan.entry.facts.get("resumes"):
-        layers = LayerFiles(pieces, digest([plan.key, __version__]))
-        more |= {"kept": layers.read(), "keep": layers.write}
+        more |= {"kept": kept, "keep": keep}
     if plan.labels is not None:
         targets = plan.labels.targets
         more["labelled"] = partial(sample.with_columns, targets)
@@ -239,6 +249,12 @@ def _learn(plan: _Plan, pieces: Path, progress: Progress | None) -> tuple[Chain,
         arrays=arrays,
         learnt_from=tuple(plan.track_ids[i] for i in train),
     )
+    notes = [*plan.parts.notes]
+    if others := differing(chain_digest((step,))):
+        notes.append(
+            f"processes {', '.join(map(str, others))} have other last digits than process 0, as on "
+            "processors of another type; one process would have others, too"
+        )
     report = {
         "method": learning.method,
         "feature": plan.stored.name,
@@ -251,9 +267,27 @@ def _learn(plan: _Plan, pieces: Path, progress: Progress | None) -> tuple[Chain,
         "split_id": plan.parts.id,
         "feature_digest": chain_digest(plan.stored.chain),
         **_measured(model, len(sample)),
-        **({"notes": plan.parts.notes} if plan.parts.notes else {}),
+        **({"notes": notes} if notes else {}),
     }
     return extend(plan.stored.chain, step), report
+
+
+def _check_distributed(plan: _Plan) -> None:
+    """Refuse what several processes cannot share."""
+    name = plan.entry.name
+    if not plan.entry.facts.get("distributed"):
+        can = [one for one, it in entries("dictionaries").items() if it.facts.get("distributed")]
+        raise ConfigError(
+            f"{name} learns in one process; run it without torchrun, or choose one of "
+            f"{', '.join(can)}"
+        )
+    if plan.learning.device != "cpu":
+        raise ConfigError(
+            f"--device {plan.learning.device}: under torchrun, dictionaries are learnt on CPUs; "
+            "leave --device out, or run the command without torchrun"
+        )
+    if plan.method_settings.get("up_down"):
+        raise ConfigError(f"{name}: up_down learns in one process; run it without torchrun")
 
 
 def _method_settings(entry: Entry, learning: Learning, *, seed: int) -> dict[str, Any]:

@@ -8,9 +8,9 @@ from dataclasses import replace
 from functools import partial
 
 import torch
-from torch import distributed
 
 from mcls.errors import ConfigError
+from mcls.parallel.processes import n_joined
 from mcls.training.arithmetic import check_precision, training_arithmetic
 from mcls.training.batch_size import find_batch_size
 from mcls.training.checkpoint import Checkpoint, copied, read_checkpoint
@@ -21,7 +21,7 @@ from mcls.training.model import TrainedNet
 from mcls.training.options import Training
 from mcls.training.processes import Process, run_on_devices
 from mcls.training.task import TrainingTask
-from mcls.training.torchrun import lead
+from mcls.training.torchrun import train_together
 
 
 def fit(task: TrainingTask) -> tuple[TrainedNet, Checkpoint]:
@@ -58,8 +58,8 @@ def fit(task: TrainingTask) -> tuple[TrainedNet, Checkpoint]:
                 _choose(task, state, device)
             if task.training.devices == 1:
                 run_epochs(task, state, Process(torch.device(device)))
-            elif distributed.is_initialized():
-                lead(task, state, device)
+            elif n_joined() > 1:
+                train_together(task, state, device)
             else:
                 run_on_devices(run_epochs, task, state, device)
                 state = read_checkpoint(task.path)
@@ -81,7 +81,7 @@ def check_device(training: Training) -> str:
         check_precision(training.precision, "cpu")
         return "cpu"
     devices = training.devices
-    if distributed.is_initialized():  # torchrun's processes may be on several machines
+    if n_joined() > 1:  # torchrun's processes may be on several machines
         devices = int(os.environ.get("LOCAL_WORLD_SIZE", devices))
     if n_cuda < devices:
         raise ConfigError(

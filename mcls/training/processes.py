@@ -8,9 +8,10 @@ from typing import Any
 
 import torch
 from torch import distributed, multiprocessing
-from torch.multiprocessing.spawn import ProcessRaisedException
+from torch.multiprocessing.spawn import ProcessException, ProcessRaisedException
 
 from mcls.errors import MclsError
+from mcls.parallel.processes import LostProcessError, exchange
 from mcls.training.checkpoint import Checkpoint
 from mcls.training.task import TrainingTask
 
@@ -35,11 +36,7 @@ class Process:
 
     def broadcast(self, value: Any) -> Any:
         """Return what process 0 passes."""
-        if self.n_processes == 1:
-            return value
-        held = [value]
-        distributed.broadcast_object_list(held)
-        return held[0]
+        return value if self.n_processes == 1 else exchange(value)[0]
 
     def mean(self, values: torch.Tensor) -> torch.Tensor:
         """Return the mean over all processes of each value."""
@@ -88,6 +85,11 @@ def run_on_devices(
         except ProcessRaisedException:
             _pass_on(task, reports)  # raises the error that process 0 reported
             raise
+        except ProcessException as error:  # it was killed
+            raise LostProcessError(
+                f"one of the processes that train has ended ({error}); run the same command again "
+                "to continue"
+            ) from error
         finally:
             for process in started.processes:
                 process.terminate()
