@@ -59,7 +59,7 @@ def test_checksums_are_the_crc_32_of_zlib_over_blocks(tmp_path):
 def test_a_bit_of_rows_is_found_where_they_are_read(tmp_path):
     """600 kB of rows: the first track and most of the last are read; the damaged block is named."""
     rows = write(tmp_path / "s.h5")["mel"]
-    start = Store(tmp_path / "s.h5").feature().start
+    start = Store(tmp_path / "s.h5").feature().pieces.files[0].start
     flip(tmp_path / "s.h5", start + 45_000 * 12, bit=3)
     mel = Store(tmp_path / "s.h5").feature()
     np.testing.assert_array_equal(mel.track(0), rows[:20_000])
@@ -191,7 +191,7 @@ def test_verify_says_what_was_compared(run, tmp_path):
     done = CliRunner().invoke(cli, ["info", "--verify", "--json", str(tmp_path / "s.h5")])
     said = json.loads(done.stdout)
     assert said["verified"] == [f"{tmp_path}/s.h5 (10 blocks of 64 KiB)"]
-    start = Store(tmp_path / "s.h5").feature().start
+    start = Store(tmp_path / "s.h5").feature().pieces.files[0].start
     flip(tmp_path / "s.h5", start + 45_000 * 12)
     done = CliRunner().invoke(cli, ["info", "--verify", str(tmp_path / "s.h5")])
     assert done.exit_code == 1

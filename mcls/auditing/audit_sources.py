@@ -14,11 +14,10 @@ from mcls.audit.spectrogram import BINS_PER_SEMITONE, FRAME_RATE
 from mcls.auditing.audit_tracks import NO_LANDMARKS, measure_tracks, read_track
 from mcls.data.parts import copies, optional_column, split_cells
 from mcls.data.split_cells import read_split_cells
-from mcls.disk.hdf5 import kind_of
 from mcls.errors import ConfigError
 from mcls.parallel.pool import Task, given_or_new
 from mcls.parallel.progress import Progress
-from mcls.stores.store import KIND, Store
+from mcls.stores.store import Store, is_store
 from mcls.stores.stored_rows import StoredRows
 from mcls.tables.manifest import Manifest, open_source
 from mcls.tables.options import Reading
@@ -87,7 +86,7 @@ def open_audit_source(
     progress: Progress | None,
 ) -> AuditSource:
     """Read a manifest, a folder or a store; parameters as of `mcls.auditing.audit.audit`."""
-    if kind_of(source) == KIND:
+    if is_store(source):
         return _from_store(Store(source), split, group, reading.labels, feature, progress)
     if feature is not None:
         raise ConfigError("--feature is for stores; a manifest is audited from its audio")

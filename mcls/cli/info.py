@@ -43,7 +43,7 @@ def command(path: Path, split: str, verify: bool, as_json: bool, **reading: Any)
     if verify:
         from mcls.inspection.verify import verify as compared
 
-        said, show = compared(path), _show_verified
+        said, show = compared(path), show_verified
     else:
         from mcls.inspection.info import info
 
@@ -55,7 +55,8 @@ def command(path: Path, split: str, verify: bool, as_json: bool, **reading: Any)
         show(said)
 
 
-def _show_verified(said: dict[str, Any]) -> None:
+def show_verified(said: dict[str, Any]) -> None:
+    """Print what `verify` compared."""
     for one in said["verified"]:
         echo(f"{one}: as it was written")
     for one in said["unverified"]:

@@ -12,6 +12,7 @@ A CRC-32 finds every change of up to 32 bits in a row, and any other but one in 
 no protection against a person who changes the file on purpose.
 """
 
+import hashlib
 import os
 import struct
 import zlib
@@ -55,6 +56,12 @@ class Checksums:
 
     def __post_init__(self) -> None:
         self.right = np.zeros(len(self.expected), bool)
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of the checksums, another one if they find a change of the file."""
+        layout = np.array([self.n_bytes, *(edge for span in self.spans for edge in span)], "<u8")
+        return hashlib.sha256(self.expected.tobytes() + layout.tobytes()).hexdigest()
 
     def wrong_block(self, file: int, start: int, end: int) -> Span | None:
         """Return the first block of bytes `start` to `end` that is not right, by its bytes.

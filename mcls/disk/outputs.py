@@ -54,7 +54,7 @@ def check_replaced_hdf5(path: Path, kind: str, what: str) -> None:
         with suppress(FormatError):
             if kind_of(path) == kind:
                 return
-        raise ConfigError(_refusal(path, what))
+        raise ConfigError(refusal(path, what))
 
 
 def check_replaced(path: Path, mark: bytes, what: str) -> None:
@@ -66,10 +66,11 @@ def check_replaced(path: Path, mark: bytes, what: str) -> None:
         If something else is there.
     """
     if path.exists() and not holds(path, mark):
-        raise ConfigError(_refusal(path, what))
+        raise ConfigError(refusal(path, what))
 
 
-def _refusal(path: Path, what: str) -> str:
+def refusal(path: Path, what: str) -> str:
+    """Return what to say of a path that must not be replaced."""
     return f"{path} is not {what} that mcls wrote and is not replaced; choose another output"
 
 

@@ -7,7 +7,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from mcls.audio.files import probe
@@ -19,7 +18,7 @@ from mcls.disk.sums import check_sums
 from mcls.disk.text_files import read_json
 from mcls.errors import DataError, FormatError, MclsError
 from mcls.options import takes_options
-from mcls.stores.store import MEASURED, Store
+from mcls.stores.store import KIND, MEASURED, Store, is_store
 from mcls.tables.events import hold_events, labels_in
 from mcls.tables.labels import split_labels
 from mcls.tables.manifest import Manifest, open_source
@@ -61,12 +60,12 @@ def info(path: Path | str, *, reading: Reading, split: str = "split") -> dict[st
     path, labels = Path(path), reading.labels
     if not path.exists():
         raise DataError(f"there is nothing at {path}")
+    if is_store(path):
+        return _hdf5(path, labels, split)
     if path.is_dir():
         return _folder(path, reading, split)
     if not path.is_file():
         raise DataError(f"{path} is neither a file nor a folder")
-    if h5py.is_hdf5(path):
-        return _hdf5(path, labels, split)
     if path.suffix.lower() in _TABLES:
         if _is_predictions(path):
             return {
@@ -95,8 +94,8 @@ def _folder(path: Path, reading: Reading, split: str) -> dict[str, Any]:
 
 
 def _hdf5(path: Path, labels: str, split: str) -> dict[str, Any]:
-    kind = kind_of(path)
-    if kind == "features":
+    kind = None if path.is_dir() else kind_of(path)
+    if path.is_dir() or kind == KIND:
         return _store(Store(path), labels, split)
     if kind == "dictionary":
         found = read_dictionary(path)
@@ -116,7 +115,7 @@ def _store(store: Store, labels: str, split: str) -> dict[str, Any]:
     return {
         "kind": "store",
         "path": str(store.path),
-        "bytes": store.path.stat().st_size,
+        "bytes": store.n_bytes,
         "n_tracks": store.n_tracks,
         "seconds_of_audio": sum(map(float, store.tracks.get("seconds", []))),
         "features": {

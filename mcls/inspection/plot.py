@@ -16,6 +16,7 @@ from mcls.disk.workspace import written_whole
 from mcls.errors import ConfigError, DataError, FormatError
 from mcls.inspection.views import view_for
 from mcls.plots.page import MARKS, Figure, check_format, save, style
+from mcls.stores.shard_index import is_shard_folder
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,8 @@ def _kind(path: Path) -> str:
     """Return the kind of a path, one of ``VIEWS``."""
     if not path.exists():
         raise DataError(f"there is nothing at {path}")
+    if is_shard_folder(path):
+        return "store"
     if path.is_dir():
         if (path / "predictions.csv").is_file():
             check_sums(path)

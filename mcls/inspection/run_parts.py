@@ -53,6 +53,6 @@ def open_run_store(path: Path, about: Mapping[str, Any], store: Path | None) -> 
     place = store or about.get("store")
     if not place:
         raise DataError(f"{path} does not say from which store it is; name it with --store")
-    if not Path(place).is_file():
+    if not Path(place).exists():
         raise DataError(f"{path}: there is no store at {place}; name it with --store")
     return Store(Path(place))

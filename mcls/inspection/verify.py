@@ -9,6 +9,7 @@ from mcls.disk.hdf5 import kind_of
 from mcls.disk.run import open_run
 from mcls.disk.sums import SUMS, check_sums
 from mcls.errors import ConfigError, DataError
+from mcls.stores.shard_index import is_shard_folder
 from mcls.stores.store import Store
 
 
@@ -38,7 +39,10 @@ def verify(path: Path | str) -> dict[str, Any]:
     path = Path(path)
     if not path.exists():
         raise DataError(f"there is nothing at {path}")
-    said = _hdf5(path) if path.is_file() else _folder(path)
+    if is_shard_folder(path):
+        said = _shards(path)
+    else:
+        said = _hdf5(path) if path.is_file() else _folder(path)
     return {"kind": said.pop("kind"), "path": str(path), **said}
 
 
@@ -60,6 +64,18 @@ def _hdf5(path: Path) -> dict[str, Any]:
     n_blocks = len(found.expected)
     size = f"{n_blocks} block{'s' * (n_blocks > 1)} of {BLOCK >> 10} KiB"
     return {"kind": name, "verified": [f"{path} ({size})"], "unverified": []}
+
+
+def _shards(path: Path) -> dict[str, Any]:
+    index = Store(path).index
+    assert index is not None
+    for shard in index.shards:
+        for rows in Store(shard.path).features.values():
+            rows.verify()
+        shard.verify()
+    n_shards = len(index.shards)
+    verified = f"{path} ({n_shards} shard{'s' * (n_shards > 1)})"
+    return {"kind": "store", "verified": [verified], "unverified": []}
 
 
 def _folder(path: Path) -> dict[str, Any]:

@@ -4,10 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import h5py
-
 from mcls.errors import DataError, suggest
-from mcls.stores.store import Store
+from mcls.stores.store import Store, is_store
 from mcls.tables.manifest import open_source
 from mcls.tables.options import Reading
 
@@ -29,10 +27,10 @@ def track_columns(about: Mapping[str, Any], tracks: Path | None) -> Mapping[str,
     """
     if tracks is None:
         store = Path(about["store"]) if about.get("store") else None
-        if store is None or not (store.is_file() and h5py.is_hdf5(store)):
+        if store is None or not is_store(store):
             return {}
         return Store(store).tracks
-    if tracks.is_file() and h5py.is_hdf5(tracks):
+    if is_store(tracks):
         return Store(tracks).tracks
     source = open_source(tracks, reading=Reading())
     return {**source.columns, "track_id": source.track_ids}

@@ -142,7 +142,7 @@ def store_of(run: Run | None, stores: Sequence[Path]) -> RunStore:
     reasons = []
     for place in places:
         try:
-            if not place.is_file():
+            if not place.exists():
                 raise DataError(f"there is no store at {place}; name it with --store")
             store = Store(place)
             return RunStore(store, "", {} if run is None else rows_for_run(store, run.chain()))

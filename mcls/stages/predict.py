@@ -12,7 +12,6 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from mcls.audio.faults import fault_notes
@@ -30,7 +29,7 @@ from mcls.parallel.pool import Pool, Task, given_or_new
 from mcls.parallel.progress import Progress
 from mcls.stages.calibrate import read_calibration, why_not
 from mcls.stages.timeline import Timeline, TimelineMaker, timeline_maker
-from mcls.stores.store import Store, StoredRows
+from mcls.stores.store import Store, StoredRows, is_store
 from mcls.tables.class_folders import audio_below
 from mcls.tables.events import Event
 from mcls.tabular import Tabular
@@ -417,7 +416,7 @@ def tracks_of(
     """Yield the tracks to score; a folder is listed as its tracks are needed."""
     reader: FeatureReader | None = None
     for source in map(Path, sources):
-        if source.is_file() and h5py.is_hdf5(source):
+        if is_store(source):
             store = Store(source)
             stored = rows_for_run(store, chain, feature)
             for i, name in enumerate(store.track_ids):

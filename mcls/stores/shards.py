@@ -21,6 +21,9 @@ from mcls.errors import ConfigError, FormatError
 from mcls.settings import canonical
 from mcls.stores.store import NewRows, Store, StoreContents, StoredRows, write_store
 
+#: A track: its store and its index there.
+TrackOf = tuple[Store, int]
+
 
 class Shards:
     """The shards in a workspace.
@@ -94,7 +97,7 @@ def refuse_other_settings(path: Path, old: Mapping[str, Any], new: Mapping[str, 
 
 def pack(
     out: Path,
-    sources: Sequence[tuple[Store, int]],
+    sources: Sequence[TrackOf],
     contents: StoreContents,
     names: Sequence[str] | None = None,
 ) -> None:

@@ -17,7 +17,6 @@ another file. Links to other files are never followed.
 """
 
 import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,20 +26,20 @@ import h5py
 import numpy as np
 
 from mcls import __version__
-from mcls.disk.chain import Chain, chain_digest, read_chain, write_chain
-from mcls.disk.checksums import Checksums, read_checksums
+from mcls.disk.chain import Chain, chain_digest, write_chain
 from mcls.disk.finite import first_not_finite
-from mcls.disk.hdf5 import CORRUPT, member, members, new_hdf5, open_hdf5, system_message
+from mcls.disk.hdf5 import CORRUPT, new_hdf5, open_hdf5, system_message
 from mcls.disk.text_files import parse_json
 from mcls.disk.workspace import written_whole
 from mcls.errors import ConfigError, DataError, FormatError, suggest
 from mcls.settings import canonical
-from mcls.stores.stored_rows import StoredRows, stamp_of
+from mcls.stores.read_store import pieces_of_file, read_columns, read_features
+from mcls.stores.shard_index import INDEX, INDEX_KIND, ShardIndex, is_shard_folder
+from mcls.stores.stored_rows import StoredRows
 from mcls.tables.events import hold_events, labels_in
 from mcls.tabular import Tabular
 
 KIND, FORMAT = "features", 1
-_DTYPES = ("float32", "float16", "int16")
 #: Columns that extraction measures, and the type in which they are stored.
 MEASURED = {"seconds": np.float64, "sample_rate": np.int64}
 
@@ -53,7 +52,7 @@ class Store(Tabular):
     Parameters
     ----------
     path : path
-        An HDF5 file written by `write_store`.
+        An HDF5 file written by `write_store`, or a folder written by `mcls.stores.shard_folder`.
 
     Raises
     ------
@@ -74,20 +73,32 @@ class Store(Tabular):
         A description of the split, if mcls made it.
     notes : list of str
         What its makers were told of its rows, such as which tracks are truncated.
+    index : ShardIndex or None
+        Its shards, if it is a folder.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        with open_hdf5(self.path, KIND, FORMAT) as file:
+        in_folder = is_shard_folder(self.path)
+        place = self.path / INDEX if in_folder else self.path
+        with open_hdf5(place, INDEX_KIND if in_folder else KIND, FORMAT) as file:
             try:
                 self.settings: dict[str, Any] = parse_json(
                     file.attrs.get("settings", "{}"), f"{self.path} is corrupt: its settings"
                 )
+                self.index: ShardIndex | None = None
                 self.split_note = str(file.attrs.get("split_note", ""))
                 self.notes = [str(note) for note in json.loads(file.attrs.get("notes", "[]"))]
-                self.tracks = _read_columns(file, "tracks", self.path)
-                failed = _read_columns(file, "failed", self.path)
-                self.features = _read_features(file, self.track_ids, self.path)
+                self.tracks = read_columns(file, "tracks", place)
+                failed = read_columns(file, "failed", place)
+                if in_folder:
+                    self.index = ShardIndex.read(file, self.path, self.n_tracks)
+                order = json.loads(file.attrs.get("columns", "[]"))
+                self._written_columns: list[str] = (
+                    order if sorted(order) == sorted(self.tracks) else list(self.tracks)
+                )
+                pieces = pieces_of_file(place) if self.index is None else self.index.pieces
+                self.features = read_features(file, self.track_ids, self.path, pieces)
             except CORRUPT as error:
                 raise FormatError(f"{self.path} is corrupt ({error})") from error
         self.failed = rows_of(failed)
@@ -111,6 +122,31 @@ class Store(Tabular):
     def track_ids(self) -> list[str]:
         """The ``track_id`` of every track."""
         return self.tracks["track_id"]
+
+    @property
+    def contents(self) -> "StoreContents":
+        """What is written of it besides its rows, in the order in which it was written."""
+        tracks = {name: self.tracks[name] for name in self._written_columns}
+        failed = {
+            name: [row.get(name, "") for row in self.failed]
+            for name in ("track_id", "path", "reason")
+        }
+        return StoreContents(tracks, failed, self.settings, self.split_note, self.notes)
+
+    @property
+    def n_bytes(self) -> int:
+        """The size of its files together."""
+        if self.index is None:
+            return self.path.stat().st_size
+        shards = sum(shard.stamp[0] for shard in self.index.shards)
+        return shards + (self.path / INDEX).stat().st_size
+
+    def file_of(self, track: int) -> tuple[Path, int]:
+        """Return the file that has the rows of a track, and the number of tracks in it."""
+        if self.index is None:
+            return self.path, self.n_tracks
+        i = int(self.index.of_track[track])
+        return self.index.shards[i].path, int(self.index.n_tracks[i])
 
     @property
     def source_ids(self) -> list[str]:
@@ -182,6 +218,14 @@ class Store(Tabular):
         return self.features[name]
 
 
+def is_store(path: Path) -> bool:
+    """Return whether a path is read as a store: an HDF5 file, or a folder of shards.
+
+    A manifest, a folder of audio or a run is none.
+    """
+    return is_shard_folder(path) or (path.is_file() and h5py.is_hdf5(path))
+
+
 @dataclass
 class NewRows:
     """The rows of one feature to write.
@@ -208,7 +252,7 @@ class NewRows:
     chain: Chain
     frame_rate: float | None
     n_dims: int
-    lengths: Sequence[int]
+    lengths: Sequence[int] | np.ndarray
     blocks: Iterable[np.ndarray]
     dtype: str = "float32"
 
@@ -243,26 +287,31 @@ def write_store(path: str | Path, contents: StoreContents, features: Sequence[Ne
         written.
     """
     for columns in (contents.tracks, contents.failed):
-        _check_unique(path, [_storable(str(i)) for i in columns["track_id"]])
+        _check_unique(path, [storable(str(i)) for i in columns["track_id"]])
     try:
-        room = _room(contents, features)
+        room = room_for(contents, features)
         rows = [f"features/{feature.name}/rows" for feature in features]
         with written_whole(Path(path)) as temporary, new_hdf5(temporary, room, rows) as file:
-            file.attrs["kind"] = KIND
-            file.attrs["format"] = FORMAT
-            file.attrs["version"] = __version__
-            file.attrs["settings"] = canonical(contents.settings)
-            if contents.split_note:
-                file.attrs["split_note"] = contents.split_note
-            if contents.notes:
-                file.attrs["notes"] = canonical(contents.notes)
-            write_columns(file.create_group("tracks"), contents.tracks)
-            write_columns(file.create_group("failed"), contents.failed)
+            write_contents(file, KIND, contents)
             group = file.create_group("features")
             for feature in features:
                 _write_feature(group, feature, contents.tracks["track_id"])
     except (OSError, RuntimeError) as error:
         raise DataError(f"{path} could not be written: {system_message(error)}") from error
+
+
+def write_contents(file: h5py.File, kind: str, contents: StoreContents) -> None:
+    """Write everything but the features of a store, or of an index of shards."""
+    file.attrs["kind"] = kind
+    file.attrs["format"] = FORMAT
+    file.attrs["version"] = __version__
+    file.attrs["settings"] = canonical(contents.settings)
+    if contents.split_note:
+        file.attrs["split_note"] = contents.split_note
+    if contents.notes:
+        file.attrs["notes"] = canonical(contents.notes)
+    write_columns(file.create_group("tracks"), contents.tracks)
+    write_columns(file.create_group("failed"), contents.failed)
 
 
 def rows_of(columns: Columns) -> list[dict[str, Any]]:
@@ -276,7 +325,7 @@ def write_columns(group: h5py.Group, columns: Columns) -> None:
         if name in MEASURED:
             group.create_dataset(name, data=np.asarray(values, MEASURED[name]))
         else:
-            text = np.array([_storable(str(value)) for value in values], dtype=object)
+            text = np.array([storable(str(value)) for value in values], dtype=object)
             group.create_dataset(name, data=text, dtype=h5py.string_dtype())
 
 
@@ -289,18 +338,20 @@ def _check_unique(path: Path | str, track_ids: Sequence[str]) -> None:
         seen.add(track_id)
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """Return text that HDF5 can hold: bytes that are not UTF-8 and zero bytes are escaped."""
     return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
 
 
-def _room(contents: StoreContents, features: Sequence[NewRows]) -> int:
-    """Return an upper bound of the size of the file in bytes."""
+def room_for(contents: StoreContents, features: Sequence[NewRows], *, own_rows: bool = True) -> int:
+    """Return an upper bound of the size of a file in bytes, without rows if these are in shards."""
     columns = [*contents.tracks.values(), *contents.failed.values()]
     texts = [str(value) for values in columns for value in values]
     groups, rows = len(columns) + 4, 0
     for new in features:
-        rows += sum(new.lengths) * new.n_dims * np.dtype(new.dtype).itemsize + 8 * len(new.lengths)
+        rows += 8 * len(new.lengths)
+        if own_rows:
+            rows += sum(new.lengths) * new.n_dims * np.dtype(new.dtype).itemsize
         for step in new.chain:
             groups += 3 + len(step.arrays)
             rows += sum(array.nbytes for array in step.arrays.values())
@@ -310,7 +361,8 @@ def _room(contents: StoreContents, features: Sequence[NewRows]) -> int:
     return rows + heaps + (groups << 12)
 
 
-def _write_feature(parent: h5py.Group, new: NewRows, track_ids: Sequence[str]) -> None:
+def write_feature_head(parent: h5py.Group, new: NewRows) -> tuple[h5py.Group, np.ndarray]:
+    """Write a feature without its rows; return its group and its offsets."""
     group = parent.create_group(new.name)
     group.attrs["settings"] = canonical(new.chain[-1].settings)
     group.attrs["digest"] = chain_digest(new.chain)
@@ -319,6 +371,11 @@ def _write_feature(parent: h5py.Group, new: NewRows, track_ids: Sequence[str]) -
     write_chain(group, new.chain)
     offsets = np.concatenate([[0], np.cumsum(new.lengths, dtype=np.int64)]).astype(np.int64)
     group.create_dataset("offsets", data=offsets)
+    return group, offsets
+
+
+def _write_feature(parent: h5py.Group, new: NewRows, track_ids: Sequence[str]) -> None:
+    group, offsets = write_feature_head(parent, new)
     shape = (int(offsets[-1]), new.n_dims)
     rows = group.create_dataset("rows", shape, new.dtype)
     done = 0
@@ -333,71 +390,3 @@ def _write_feature(parent: h5py.Group, new: NewRows, track_ids: Sequence[str]) -
         done += len(block)
     if done != shape[0]:
         raise DataError(f"feature {new.name!r}: {done} rows, but lengths that add up to {shape[0]}")
-
-
-def _read_columns(file: h5py.File, name: str, path: Path) -> dict[str, list[Any]]:
-    group = member(file, name, h5py.Group)
-    columns: dict[str, list[Any]] = {}
-    for column in members(group):
-        dataset = member(group, column, h5py.Dataset)
-        if dataset.ndim != 1:
-            raise FormatError(f"{path}: column {column!r} has the shape {dataset.shape}")
-        if h5py.check_string_dtype(dataset.dtype):
-            columns[column] = list(dataset.asstr()[()])
-        elif dataset.dtype.kind in "iuf":
-            columns[column] = dataset[()].tolist()
-        else:
-            raise FormatError(f"{path}: column {column!r} is of type {dataset.dtype}")
-    if "track_id" not in columns:
-        raise FormatError(f"{path}: /{name} has no track_id")
-    if len({len(values) for values in columns.values()}) > 1:
-        raise FormatError(f"{path}: the columns of /{name} differ in length")
-    ids = columns["track_id"]
-    if not all(isinstance(track_id, str) for track_id in ids) or len(set(ids)) < len(ids):
-        raise FormatError(f"{path}: the track_ids of /{name} are not text, each once")
-    first = ["track_id", "path"]
-    return {key: columns[key] for key in [*first, *columns] if key in columns}
-
-
-def _read_features(file: h5py.File, track_ids: Sequence[str], path: Path) -> dict[str, StoredRows]:
-    group, checksums = member(file, "features", h5py.Group), read_checksums(path)
-    return {
-        name: _read_feature(name, member(group, name, h5py.Group), track_ids, path, checksums)
-        for name in members(group)
-    }
-
-
-def _read_feature(
-    name: str,
-    group: h5py.Group,
-    track_ids: Sequence[str],
-    path: Path,
-    checksums: Checksums | None,
-) -> StoredRows:
-    rows = member(group, "rows", h5py.Dataset)
-    offsets = member(group, "offsets", h5py.Dataset)
-    where, n_tracks = f"{path}: feature {name!r}", len(track_ids)
-    if rows.ndim != 2 or rows.dtype.name not in _DTYPES or rows.dtype.byteorder == ">":
-        raise FormatError(f"{where}: rows are {rows.dtype} {rows.shape}; expected 2-d {_DTYPES}")
-    if offsets.shape != (n_tracks + 1,) or offsets.dtype != np.int64:
-        raise FormatError(f"{where}: offsets are {offsets.dtype} {offsets.shape}")
-    at = offsets[()]
-    if at[0] != 0 or at[-1] != len(rows) or np.any(np.diff(at) < 0):
-        raise FormatError(f"{where}: offsets do not divide {len(rows)} rows into {n_tracks} tracks")
-    chain = read_chain(group)
-    rate = group.attrs.get("frame_rate")
-    try:
-        settings = parse_json(group.attrs["settings"], "the attribute")
-        digest = str(group.attrs["digest"])
-    except (FormatError, *CORRUPT) as error:
-        raise FormatError(f"{where}: settings are corrupt ({error})") from error
-    if digest != chain_digest(chain):
-        raise FormatError(f"{where}: the chain does not match its digest; the file was changed")
-    if not chain or settings != chain[-1].settings:
-        raise FormatError(f"{where}: settings are not those of the last step of its chain")
-    frame_rate = None if rate is None else float(rate)
-    if frame_rate is not None and not (math.isfinite(frame_rate) and frame_rate > 0):
-        raise FormatError(f"{where}: frame_rate is {frame_rate}")
-    start = rows.id.get_offset() or 0
-    place = (path.absolute(), start, rows.shape, rows.dtype, stamp_of(path), checksums, track_ids)
-    return StoredRows(name, settings, digest, frame_rate, chain, at, *place)

@@ -1,6 +1,5 @@
 """The rows of one feature in a store, memory-mapped or read straight from the file."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +8,11 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from mcls.disk.chain import Chain
-from mcls.disk.checksums import Checksums
 from mcls.disk.finite import first_not_finite
 from mcls.errors import DataError, FormatError
+from mcls.stores.mapped_files import MappedFiles
+from mcls.stores.pieces import Pieces
+from mcls.stores.store_file import FileRows
 from mcls.tabular import Tabular
 
 
@@ -33,8 +34,12 @@ class StoredRows(Tabular):
         Every step from the audio to these rows.
     offsets : np.ndarray, shape (n_tracks + 1,), int64
         The first row of every track, and the number of rows.
-    rows : np.ndarray, shape (n_rows, n_dims)
-        Read-only memory map.
+    path : Path
+        The store, a file or a folder.
+    pieces : Pieces
+        Where the rows are in its files.
+    track_ids : sequence of str
+        The names of the tracks.
     cut : np.ndarray, shape (n_tracks, 2), int64, or None
         The first row of every track and the row after its last one, where tracks are stretches of
         the stored ones (`mcls.stores.event_store`); None: they follow from `offsets`.
@@ -47,11 +52,7 @@ class StoredRows(Tabular):
     chain: Chain
     offsets: np.ndarray
     path: Path
-    start: int
-    shape: tuple[int, int]
-    dtype: np.dtype
-    stamp: tuple[int, int]
-    checksums: Checksums | None
+    pieces: Pieces
     track_ids: Sequence[str]
     cut: np.ndarray | None = None
 
@@ -63,13 +64,31 @@ class StoredRows(Tabular):
         return np.stack([self.offsets[:-1], self.offsets[1:]], axis=1)
 
     @property
-    def rows(self) -> np.ndarray:
-        """All rows, as a memory map; their checksums are compared first."""
-        if self.shape[0] * self.shape[1] == 0:
-            return np.empty(self.shape, self.dtype)
-        with self._open() as file:
-            self._check(file, 0, self.shape[0])
-            return np.memmap(file, self.dtype, "r", self.start, self.shape)
+    def rows(self) -> np.ndarray | MappedFiles:
+        """All rows, read-only, ``(n_rows, n_dims)``; their checksums are compared first.
+
+        A memory map; of a store that is a folder, an array of memory maps of its shards, which
+        compares the checksums of a shard when its rows are asked for.
+        """
+        files = self.pieces.files
+        if len(files) == 1 and len(self.pieces.file) <= 1 and files[0].shape == self.shape:
+            return self._mapped(files[0])
+        return MappedFiles(self.pieces, self._mapped)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and dimensions."""
+        return self.pieces.shape
+
+    @property
+    def n_dims(self) -> int:
+        """Dimensions per row."""
+        return self.pieces.n_dims
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Type of the values."""
+        return self.pieces.dtype
 
     @property
     def title(self) -> str:
@@ -97,11 +116,6 @@ class StoredRows(Tabular):
         dims = {str(i): column for i, column in enumerate(rows.T)}
         return {"track_id": names, "row": numbers, **dims}
 
-    @property
-    def n_dims(self) -> int:
-        """Dimensions per row."""
-        return self.shape[1]
-
     def __len__(self) -> int:
         return self.shape[0]
 
@@ -121,13 +135,16 @@ class StoredRows(Tabular):
         FormatError
             If they do not match their checksums; the message names the track.
         """
-        with self._open() as file:
-            self._check(file, start, stop)
-            file.seek(self.start + start * self._width)
-            count = (stop - start) * self.n_dims
-            rows = np.fromfile(file, self.dtype, count).reshape(stop - start, self.n_dims)
+        read = []
+        for part, first, end in self.pieces.parts(start, stop):
+            with part.file.open() as file:
+                self._check(part, file, first, end)
+                read.append(part.read(file, first, end))
+        if not read:
+            return np.empty((0, self.n_dims), self.dtype)
+        rows = read[0] if len(read) == 1 else np.concatenate(read)
         if (bad := first_not_finite(rows)) is not None:
-            track = self.track_ids[int(np.searchsorted(self.offsets, start + bad, "right")) - 1]
+            track = self._track_at(start + bad)
             raise DataError(
                 f"{self.path}: rows of track {track!r} (feature {self.name!r}) are NaN or "
                 f"infinite; leave it out with `mcls store remove`, or extract it again"
@@ -142,43 +159,31 @@ class StoredRows(Tabular):
         FormatError
             If some do not match; the message names the track.
         """
-        with self._open() as file:
-            self._check(file, 0, len(self))
+        for part in self.pieces.files:
+            with part.file.open() as file:
+                self._check(part, file, 0, part.shape[0])
 
-    @property
-    def _width(self) -> int:
-        """Bytes per row."""
-        return self.n_dims * self.dtype.itemsize
+    def _mapped(self, part: FileRows) -> np.ndarray:
+        """Return the rows of a file as a memory map; their checksums are compared first."""
+        if part.shape[0] * part.shape[1] == 0:
+            return np.empty(part.shape, part.dtype)
+        with part.file.open() as file:
+            self._check(part, file, 0, part.shape[0])
+            return part.mapped(file)
 
-    def _check(self, file: BinaryIO, start: int, stop: int) -> None:
-        """Compare the checksums of the blocks of some rows, each block once."""
-        if self.checksums is None or start >= stop:
+    def _check(self, part: FileRows, file: BinaryIO, start: int, stop: int) -> None:
+        """Compare the checksums of some rows of a file."""
+        damaged = part.damaged(file, start, stop)
+        if damaged is None:
             return
-        place = [self.start + row * self._width for row in (start, stop)]
-        wrong = self.checksums.wrong_block(file.fileno(), *place)
-        if wrong is None:
-            return
-        first, last = [min(max(0, (at - self.start) // self._width), len(self) - 1) for at in wrong]
-        tracks = np.unique(np.searchsorted(self.offsets, [first, last], side="right") - 1)
-        names = [self.track_ids[i] for i in tracks]
+        tracks = [self._track_at(self.pieces.row_of(part, row)) for row in damaged]
+        names = dict.fromkeys(tracks)
         raise FormatError(
-            f"{self.path} is damaged: rows {first} to {last} of feature {self.name!r} do not match "
-            f"their checksum (track {' to '.join(map(repr, names))}); extract it again"
+            f"{part.file.path} is damaged: rows {damaged[0]} to {damaged[1]} of feature "
+            f"{self.name!r} do not match their checksum (track {' to '.join(map(repr, names))}); "
+            "extract it again"
         )
 
-    def _open(self) -> BinaryIO:
-        """Open the file and check that it was not replaced since it was opened first."""
-        try:
-            file = self.path.open("rb")
-        except OSError as error:
-            raise DataError(f"{self.path} can no longer be read: {error.strerror}") from error
-        if stamp_of(file.fileno()) != self.stamp:
-            file.close()
-            raise DataError(f"{self.path} was replaced while it was read; run the command again")
-        return file
-
-
-def stamp_of(file: Path | int) -> tuple[int, int]:
-    """Return size and modification time, which differ if the file is replaced."""
-    status = os.stat(file)  # noqa: PTH116  # takes an open file, too
-    return status.st_size, status.st_mtime_ns
+    def _track_at(self, row: int) -> str:
+        """Return the ``track_id`` of the track that has a row."""
+        return self.track_ids[int(np.searchsorted(self.offsets, row, "right")) - 1]

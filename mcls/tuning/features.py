@@ -8,14 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mcls.data.options import Split
-from mcls.disk.hdf5 import kind_of
 from mcls.disk.recipe import Recipe
 from mcls.disk.workspace import Workspace
 from mcls.errors import ConfigError, DataError
 from mcls.extraction.extract import extract
 from mcls.recipes.features import extraction_of, refuse_other_features
 from mcls.settings import digest
-from mcls.stores.store import Store
+from mcls.stores.store import Store, is_store
 from mcls.tuning.inner_store import divide, write_inner_store
 
 
@@ -56,7 +55,7 @@ class SearchStores:
     ) -> None:
         self.source, self.folder, self.split = source, folder, split
         self.n_folds, self.shares = n_folds, shares
-        self.is_store = is_store(source)
+        self.is_store = starts_from_store(source)
         self.inner = divide(self._opened(recipe), split, n_folds, shares=shares)
         self.notes = [*self.inner.notes]
         failed = self._opened(recipe).failed
@@ -93,7 +92,7 @@ class SearchStores:
         return Store(path)
 
 
-def is_store(source: Path) -> bool:
+def starts_from_store(source: Path) -> bool:
     """Return whether a path is a store, and not a manifest or a folder of audio.
 
     Raises
@@ -103,4 +102,4 @@ def is_store(source: Path) -> bool:
     """
     if not source.exists():
         raise ConfigError(f"{source}: there is no such store, manifest or folder")
-    return kind_of(source) is not None
+    return is_store(source)

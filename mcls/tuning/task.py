@@ -15,7 +15,7 @@ from mcls.registry import entries, find, find_in
 from mcls.settings import digest, resolve, split_spec
 from mcls.stages.plan import MODELS
 from mcls.training.options import Training
-from mcls.tuning.features import SearchStores, is_store
+from mcls.tuning.features import SearchStores, starts_from_store
 from mcls.tuning.inner_store import SHARES
 from mcls.tuning.options import Search
 from mcls.tuning.recipe_values import value_in, with_values
@@ -51,7 +51,7 @@ class TuningTask:
         self.pruner = ("epochs" if net else "shares") if search.pruning else "none"
         shares = tuple(SHARES) if self.pruner == "shares" else (1.0,)
         tuned = [one.key for one in self.parameters if one.place.command == "extract"]
-        if tuned and is_store(source):
+        if tuned and starts_from_store(source):
             raise ConfigError(
                 f"{tuned[0]} cannot be tuned on {source}, as a store has its features; name a "
                 "manifest or a folder of audio in its place"
