@@ -36,6 +36,25 @@ def spell_setting(value: Any) -> str:
     return str(value).lower() if value is None or isinstance(value, bool) else str(value)
 
 
+def parse_bytes(text: str) -> int:
+    """Return a number of bytes that is written with a unit: kB, MB, GB or TB, powers of 1000.
+
+    Raises
+    ------
+    ConfigError
+        If it is no such number.
+
+    Examples
+    --------
+    >>> parse_bytes("2GB"), parse_bytes("1.5 MB")
+    (2000000000, 1500000)
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt])b", text.strip().lower())
+    if found is None or float(found[1]) == 0:
+        raise ConfigError(f"{text!r} is not a size; type a number and a unit, such as 500MB or 2GB")
+    return int(float(found[1]) * 1000 ** (" kmgt".index(found[2])))
+
+
 def parse_pairs(pairs: Iterable[str]) -> dict[str, str]:
     """Split ``key=value`` words.
 

@@ -12,6 +12,7 @@ from mcls.cli.options import (
     FILE,
     SectionedCommand,
     json_option,
+    no_pack_option,
     options_from,
     overwrite_option,
 )
@@ -25,11 +26,18 @@ from mcls.cli.recipe_defaults import check_features
 @click.argument("out", type=FILE)
 @options_from(Encoding)
 @dask_option
+@no_pack_option
 @overwrite_option
 @json_option
 @click.pass_context
 def command(
-    ctx: click.Context, store: Path, out: Path, dask: str | None, as_json: bool, **options: Any
+    ctx: click.Context,
+    store: Path,
+    out: Path,
+    dask: str | None,
+    no_pack: bool,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Encode rows with dictionaries or nets, and pool them.
 
@@ -57,7 +65,7 @@ def command(
     check_features(store)
     pool = ctx.with_resource(dask_pool(dask, options["jobs"]))
     with progress_bar(f"encode {out.name}") as progress:
-        done = encode(store, out, workers=pool, progress=progress, **options)
+        done = encode(store, out, pack=not no_pack, workers=pool, progress=progress, **options)
     size = f"{done.n_rows} rows of {done.n_dims} numbers, {done.n_tracks} tracks"
     if as_json:
         found = {key: value for key, value in vars(done).items() if key != "path"}

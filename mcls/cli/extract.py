@@ -13,6 +13,7 @@ from mcls.cli.options import (
     SectionedCommand,
     SectionedOption,
     json_option,
+    no_pack_option,
     options_from,
     overwrite_option,
 )
@@ -42,6 +43,7 @@ _SHOWN = 20
     help="Keep the tracks of OUT that are not in SOURCE.",
 )
 @dask_option
+@no_pack_option
 @overwrite_option
 @json_option
 @click.pass_context
@@ -51,6 +53,7 @@ def command(
     out: Path,
     add: bool,
     skip_errors: bool,
+    no_pack: bool,
     dask: str | None,
     as_json: bool,
     **options: Any,
@@ -62,13 +65,15 @@ def command(
     the reason, and the others are computed. A truncated file is used as far
     as it decodes and marked so in the store; --strict refuses it. The same
     command again computes only tracks that are missing or whose audio was
-    replaced. With --add it keeps the other tracks of OUT.
+    replaced. With --add it keeps the other tracks of OUT. With --no-pack,
+    OUT is a folder of shards: its rows are not copied into one file.
 
     \b
     Example:
       mcls extract FOLDER mfcc.h5 --feature mfcc --jobs 2
       mcls extract tracks.csv all.h5 --feature mel:n_mels=96 --feature cqt
       mcls extract tracks.csv mel.h5 --feature mel --excerpt 29@center
+      mcls extract tracks.csv mel.store --feature mel --no-pack
     """
     from mcls.parallel.pool import given_or_new
 
@@ -81,7 +86,15 @@ def command(
         from mcls.extraction.extract import extract
 
         with progress_bar(f"extract {out.name}") as progress:
-            done = extract(source, out, add=add, workers=pool, progress=progress, **options)
+            done = extract(
+                source,
+                out,
+                add=add,
+                pack=not no_pack,
+                workers=pool,
+                progress=progress,
+                **options,
+            )
     for note in done.notes:
         say(f"note: {note}")
     for failure in done.failed[:_SHOWN]:

@@ -215,6 +215,9 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print the re
 overwrite_option = click.option(
     "--overwrite", is_flag=True, help="Replace an output made with other settings."
 )
+no_pack_option = click.option(
+    "--no-pack", is_flag=True, help="Write a folder of shards instead of one file."
+)
 
 
 def origins(ctx: click.Context) -> dict[str, str]:

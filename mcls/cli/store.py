@@ -1,4 +1,4 @@
-"""``mcls store``: merge stores, and select or remove tracks."""
+"""``mcls store``: merge stores, select or remove tracks, and pack, split or verify stores."""
 
 import time
 from pathlib import Path
@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import click
 
 from mcls.cli.messages import say
-from mcls.cli.options import FILE, overwrite_option
+from mcls.cli.options import FILE, no_pack_option, overwrite_option
 from mcls.cli.progress import done_line
 
 if TYPE_CHECKING:
-    from mcls.extraction.store_tracks import Copied
+    from mcls.extraction.store_copy import Copied
 
 where_option = click.option(
     "--where",
@@ -26,23 +26,26 @@ tracks_option = click.option(
 
 @click.group()
 def command() -> None:
-    """Merge stores, and select or remove tracks.
+    """Merge, pack and split stores; select and remove tracks.
 
-    The rows are copied and not computed again.
+    The rows are copied and not computed again. A store is a file, or a
+    folder of shards (--no-pack).
 
     \b
     Example:
       mcls store merge part1.h5 part2.h5 all.h5
       mcls store select mfcc.h5 jazz.h5 --where labels=jazz
       mcls store remove mfcc.h5 clean.h5 --tracks bad.txt
+      mcls store split mel.h5 mel.store --size 500MB
     """
 
 
 @command.command()
 @click.argument("stores", type=FILE, nargs=-1, required=True)
 @click.argument("out", type=FILE)
+@no_pack_option
 @overwrite_option
-def merge(stores: tuple[Path, ...], out: Path, overwrite: bool) -> None:
+def merge(stores: tuple[Path, ...], out: Path, no_pack: bool, overwrite: bool) -> None:
     """Write a store with the tracks of several stores.
 
     STORES have the same features and no track in common. A column that one
@@ -55,7 +58,7 @@ def merge(stores: tuple[Path, ...], out: Path, overwrite: bool) -> None:
     from mcls.extraction.store_tracks import merge as merge_stores
 
     started = time.monotonic()
-    _say(merge_stores(stores, out, overwrite=overwrite), started)
+    _say(merge_stores(stores, out, pack=not no_pack, overwrite=overwrite), started)
 
 
 @command.command()
@@ -64,6 +67,7 @@ def merge(stores: tuple[Path, ...], out: Path, overwrite: bool) -> None:
 @where_option
 @tracks_option
 @click.option("--feature", "features", multiple=True, help="Feature to keep; repeatable.")
+@no_pack_option
 @overwrite_option
 def select(
     store: Path,
@@ -71,6 +75,7 @@ def select(
     where: tuple[str, ...],
     tracks: Path | None,
     features: tuple[str, ...],
+    no_pack: bool,
     overwrite: bool,
 ) -> None:
     """Write a store with some tracks, or some features, of STORE.
@@ -87,7 +92,13 @@ def select(
 
     started = time.monotonic()
     done = select_tracks(
-        store, out, where=where, tracks=tracks, features=features, overwrite=overwrite
+        store,
+        out,
+        where=where,
+        tracks=tracks,
+        features=features,
+        pack=not no_pack,
+        overwrite=overwrite,
     )
     _say(done, started)
 
@@ -97,9 +108,15 @@ def select(
 @click.argument("out", type=FILE)
 @where_option
 @tracks_option
+@no_pack_option
 @overwrite_option
 def remove(
-    store: Path, out: Path, where: tuple[str, ...], tracks: Path | None, overwrite: bool
+    store: Path,
+    out: Path,
+    where: tuple[str, ...],
+    tracks: Path | None,
+    no_pack: bool,
+    overwrite: bool,
 ) -> None:
     """Write a store without some tracks of STORE.
 
@@ -110,7 +127,71 @@ def remove(
     from mcls.extraction.store_tracks import remove as remove_tracks
 
     started = time.monotonic()
-    _say(remove_tracks(store, out, where=where, tracks=tracks, overwrite=overwrite), started)
+    done = remove_tracks(
+        store, out, where=where, tracks=tracks, pack=not no_pack, overwrite=overwrite
+    )
+    _say(done, started)
+
+
+@command.command()
+@click.argument("store", type=FILE)
+@click.argument("out", type=FILE)
+@overwrite_option
+def pack(store: Path, out: Path, overwrite: bool) -> None:
+    """Write a store that is a folder of shards as one file.
+
+    The file has the same bytes as if --no-pack had not been given.
+
+    \b
+    Example:
+      mcls store pack mel.store mel.h5
+    """
+    from mcls.extraction.store_forms import pack_store
+
+    started = time.monotonic()
+    _say(pack_store(store, out, overwrite=overwrite), started)
+
+
+@command.command()
+@click.argument("store", type=FILE)
+@click.argument("out", type=FILE)
+@click.option("--shards", type=click.IntRange(min=1), metavar="N", help="Number of shards.")
+@click.option("--size", metavar="SIZE", help="Largest size of a shard (default: 1GB).")
+@overwrite_option
+def split(store: Path, out: Path, shards: int | None, size: str | None, overwrite: bool) -> None:
+    """Write a store as a folder of shards.
+
+    The tracks keep their order. All commands read the folder like the file.
+
+    \b
+    Example:
+      mcls store split mel.h5 mel.store --shards 8
+      mcls store split mel.h5 mel.store --size 500MB
+    """
+    from mcls.extraction.store_forms import split_store
+    from mcls.settings import parse_bytes
+
+    started = time.monotonic()
+    n_bytes = None if size is None else parse_bytes(size)
+    _say(split_store(store, out, n_shards=shards, n_bytes=n_bytes, overwrite=overwrite), started)
+
+
+@command.command()
+@click.argument("store", type=FILE)
+def verify(store: Path) -> None:
+    """Compare all of a store with its checksums.
+
+    Of a folder these are the checksums of all its shards. `mcls info
+    --verify` does the same for dictionaries and runs.
+
+    \b
+    Example:
+      mcls store verify mel.store
+    """
+    from mcls.cli.info import show_verified
+    from mcls.inspection.verify import verify as compared
+
+    show_verified(compared(store))
 
 
 def _say(done: "Copied", started: float) -> None:

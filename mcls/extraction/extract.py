@@ -19,7 +19,6 @@ from mcls.audio.faults import FAULTS, fault_notes
 from mcls.audio.files import parse_excerpt
 from mcls.data.label_rules import parse_rules
 from mcls.disk.audit_file import carry_findings
-from mcls.disk.outputs import check_replaced_hdf5, check_suffix
 from mcls.disk.workspace import Workspace
 from mcls.errors import ConfigError, DataError
 from mcls.extraction.event_cells import end_with_tracks, event_cells, refuse_moved_time
@@ -41,8 +40,9 @@ from mcls.options import takes_options
 from mcls.parallel.pool import Pool, Task, given_or_new
 from mcls.parallel.progress import Progress
 from mcls.settings import canonical, digest
-from mcls.stores.shards import Shards, pack, refuse_other_settings
-from mcls.stores.store import KIND, Store, StoreContents, rows_of
+from mcls.stores.shard_folder import check_output, check_replaced_store, write_tracks
+from mcls.stores.shards import Shards, refuse_other_settings
+from mcls.stores.store import Store, StoreContents, rows_of
 from mcls.tables.manifest import Manifest, open_source
 
 
@@ -87,6 +87,7 @@ def extract(
     *,
     extraction: Extraction,
     add: bool = False,
+    pack: bool = True,
     overwrite: bool = False,
     workers: Pool | None = None,
     progress: Progress | None = None,
@@ -104,6 +105,8 @@ def extract(
         As keywords: ``features``, ``sr``, ``jobs`` and the other options of the extraction.
     add : bool
         Keep the tracks of `out` that are not in `source`, before those that are.
+    pack : bool
+        Write one file; else a folder of shards, `mcls.stores.shard_index`.
     overwrite : bool
         Replace a store with other settings or tracks.
     workers : Pool or None
@@ -150,7 +153,7 @@ def extract(
         if rules:
             asked["augment"]["label_rules"] = rules
     out = Path(out)
-    check_suffix(out, "a store")
+    check_output(out, packed=pack)
     manifest = open_source(source, reading=extraction)
     items = _items(manifest, copies if changes else 0)
     old = _open_old(out, asked, items, overwrite=overwrite, add=add)
@@ -203,7 +206,7 @@ def extract(
         if old is not None and add:
             contents, sources = _added(old, contents, sources)
         if old is None or overwrite or not _same(old, contents):
-            pack(out, sources, contents)
+            write_tracks(out, sources, contents, packed=pack)
     carry_findings([source], out, contents.tracks["track_id"])
     notes += contents.notes
     return Extracted(
@@ -223,7 +226,7 @@ def _open_old(
 ) -> Store | None:
     """Open the store if it exists; refuse one with other settings, or with tracks of its own."""
     if overwrite:
-        check_replaced_hdf5(out, KIND, "a store")
+        check_replaced_store(out)
     if not out.exists() or overwrite:
         return None
     old = Store(out)

@@ -11,7 +11,6 @@ import numpy as np
 
 from mcls.chain.imported import imported_step
 from mcls.disk.audio_suffixes import AUDIO_SUFFIXES
-from mcls.disk.outputs import check_replaced_hdf5, check_suffix
 from mcls.disk.workspace import Workspace
 from mcls.errors import ConfigError, DataError
 from mcls.extraction.options import SplitReading
@@ -20,8 +19,9 @@ from mcls.options import takes_options
 from mcls.parallel.progress import Progress
 from mcls.settings import digest, parse_pairs
 from mcls.stores.row_files import ARRAY_SUFFIXES, RowFiles, checked_rows, open_row_files
+from mcls.stores.shard_folder import check_output, check_replaced_store
 from mcls.stores.shards import refuse_other_settings
-from mcls.stores.store import KIND, NewRows, Store, StoreContents, rows_of, write_store
+from mcls.stores.store import NewRows, Store, StoreContents, rows_of, write_store
 from mcls.tables.manifest import Manifest, open_source
 
 
@@ -105,7 +105,7 @@ def import_rows(
         If a file cannot be read, or no track has rows.
     """
     out = Path(out)
-    check_suffix(out, "a store")
+    check_output(out, packed=True)
     if rate is not None and not 0 < rate < float("inf"):
         raise ConfigError(f"rate={rate}; expected rows per second, or none for a row per track")
     made = parse_pairs(settings)
@@ -125,7 +125,7 @@ def import_rows(
     step = imported_step(name, rate, n_dims, made)
     asked = {"import": {name: step.settings}}
     if overwrite:
-        check_replaced_hdf5(out, KIND, "a store")
+        check_replaced_store(out)
     elif out.exists() and (there := Store(out).settings) != asked:
         refuse_other_settings(out, there, asked)
     contents, notes = _contents(manifest, tracks, measured, failed, asked, rate)

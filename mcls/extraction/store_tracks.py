@@ -5,48 +5,23 @@ what it was made from.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mcls.chain.match import different_settings
 from mcls.data.split_cells import usual_part
-from mcls.disk.audit_file import carry_findings
-from mcls.disk.outputs import check_replaced_hdf5, check_suffix
 from mcls.disk.text_files import read_text
-from mcls.disk.workspace import Workspace
 from mcls.errors import ConfigError, DataError, suggest
+from mcls.extraction.store_copy import Copied, write_copy
 from mcls.settings import canonical
-from mcls.stores.shards import pack
-from mcls.stores.store import KIND, MEASURED, Store, StoreContents, rows_of
-
-#: A track: its store and its index there.
-TrackOf = tuple[Store, int]
+from mcls.stores.shard_folder import shards_of_size
+from mcls.stores.shards import TrackOf
+from mcls.stores.store import MEASURED, Store, StoreContents
 
 
-@dataclass(frozen=True)
-class Copied:
-    """The result of `merge`, `select` and `remove`.
-
-    Parameters
-    ----------
-    path : Path
-        The store.
-    n_tracks : int
-        The number of tracks in it.
-    notes : list of str
-        Its notes: where its tracks are from, and what to know about them.
-    computed : bool
-        False if the store was there already.
-    """
-
-    path: Path
-    n_tracks: int
-    notes: list[str]
-    computed: bool
-
-
-def merge(stores: Sequence[Path | str], out: Path | str, *, overwrite: bool = False) -> Copied:
+def merge(
+    stores: Sequence[Path | str], out: Path | str, *, pack: bool = True, overwrite: bool = False
+) -> Copied:
     """Write a store with the tracks of several stores, in their order.
 
     A column that some of the stores lack is empty for their tracks.
@@ -57,6 +32,8 @@ def merge(stores: Sequence[Path | str], out: Path | str, *, overwrite: bool = Fa
         Two or more stores with the same features, and no track in common.
     out : path
         The store to write.
+    pack : bool
+        Write one file; else a folder of shards.
     overwrite : bool
         Replace another store.
 
@@ -72,7 +49,7 @@ def merge(stores: Sequence[Path | str], out: Path | str, *, overwrite: bool = Fa
         raise ConfigError("expected two or more stores to merge")
     sources = [(store, i) for store in opened for i in range(store.n_tracks)]
     said = " and ".join(f"{store.path} ({store.n_tracks} tracks)" for store in opened)
-    return _write(out, sources, opened, f"merged from {said}", overwrite=overwrite)
+    return _write(out, sources, opened, f"merged from {said}", pack=pack, overwrite=overwrite)
 
 
 def select(
@@ -82,6 +59,7 @@ def select(
     where: Sequence[str] = (),
     tracks: Path | str | None = None,
     features: Sequence[str] = (),
+    pack: bool = True,
     overwrite: bool = False,
 ) -> Copied:
     """Write a store with some tracks, or some features, of another one.
@@ -98,6 +76,8 @@ def select(
         A text file with a track_id per line.
     features : sequence of str
         Names of features; none given: all.
+    pack : bool
+        Write one file; else a folder of shards.
     overwrite : bool
         Replace another store.
 
@@ -115,7 +95,9 @@ def select(
     names = [opened.feature(name).name for name in features] or list(opened.features)
     what = f"selected {len(chosen)} of {opened.n_tracks} tracks of {opened.path}"
     sources = [(opened, i) for i in chosen]
-    return _write(out, sources, [opened], what + _asked(where, tracks), names, overwrite=overwrite)
+    return _write(
+        out, sources, [opened], what + _asked(where, tracks), names, pack=pack, overwrite=overwrite
+    )
 
 
 def remove(
@@ -124,6 +106,7 @@ def remove(
     *,
     where: Sequence[str] = (),
     tracks: Path | str | None = None,
+    pack: bool = True,
     overwrite: bool = False,
 ) -> Copied:
     """Write a store without some tracks of another one; parameters and errors as in `select`."""
@@ -135,7 +118,9 @@ def remove(
     if not sources:
         raise ConfigError(f"{opened.path}: all tracks would be removed")
     what = f"removed {len(gone)} of {opened.n_tracks} tracks of {opened.path}"
-    return _write(out, sources, [opened], what + _asked(where, tracks), overwrite=overwrite)
+    return _write(
+        out, sources, [opened], what + _asked(where, tracks), pack=pack, overwrite=overwrite
+    )
 
 
 def joined(sources: Sequence[TrackOf], stores: Sequence[Store]) -> StoreContents:
@@ -236,14 +221,10 @@ def _write(
     note: str,
     features: Sequence[str] | None = None,
     *,
+    pack: bool,
     overwrite: bool,
 ) -> Copied:
     """Write the tracks, unless the output holds just these."""
-    out = Path(out)
-    check_suffix(out, "a store")
-    for store in stores:
-        if out.exists() and out.samefile(store.path):
-            raise ConfigError(f"{out} is read and cannot be the output, too; choose another name")
     contents = joined(sources, stores)
     contents.notes.append(note)
     contents.notes += groups_across_parts(contents.tracks) if len(stores) > 1 else []
@@ -251,31 +232,8 @@ def _write(
     if features is not None and "features" in contents.settings:
         kept = {name: contents.settings["features"].get(name) for name in names}
         contents.settings = {**contents.settings, "features": kept}
-    digests = {name: stores[0].features[name].digest for name in names}
-    paths = [store.path for store in stores]
-    with Workspace(out):
-        if out.exists():
-            check_replaced_hdf5(out, KIND, "a store")
-            if _holds(Store(out), contents, digests):
-                carry_findings(paths, out, contents.tracks["track_id"])
-                return Copied(out, len(sources), contents.notes, computed=False)
-            if not overwrite:
-                raise ConfigError(
-                    f"{out} is another store; choose another output, or pass --overwrite to "
-                    "replace it"
-                )
-        pack(out, sources, contents, names)
-    carry_findings(paths, out, contents.tracks["track_id"])
-    return Copied(out, len(sources), contents.notes, computed=True)
-
-
-def _holds(there: Store, contents: StoreContents, digests: Mapping[str, str]) -> bool:
-    return (
-        there.tracks == contents.tracks
-        and there.failed == rows_of(contents.failed)
-        and there.notes == contents.notes
-        and {name: rows.digest for name, rows in there.features.items()} == digests
-    )
+    shards = None if pack else shards_of_size(sources, names)
+    return write_copy(Path(out), sources, contents, names, shards=shards, overwrite=overwrite)
 
 
 def _refuse_other_features(stores: Sequence[Store]) -> None:

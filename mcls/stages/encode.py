@@ -14,15 +14,15 @@ from mcls.chain.match import encoded_track, stored_steps
 from mcls.chain.options import Encoding
 from mcls.disk.audit_file import carry_findings
 from mcls.disk.chain import Chain, chain_digest
-from mcls.disk.outputs import check_replaced_hdf5, check_suffix
 from mcls.disk.workspace import Workspace
 from mcls.errors import ConfigError, DataError
 from mcls.options import takes_options
 from mcls.parallel.pool import Pool, Task, given_or_new
 from mcls.parallel.progress import Progress
 from mcls.settings import digest
-from mcls.stores.shards import Shards, pack, refuse_other_settings
-from mcls.stores.store import KIND, NewRows, Store, StoreContents, StoredRows, write_store
+from mcls.stores.shard_folder import check_output, check_replaced_store, write_tracks
+from mcls.stores.shards import Shards, refuse_other_settings
+from mcls.stores.store import NewRows, Store, StoreContents, StoredRows, write_store
 
 #: Tracks in a task, at most.
 _TASK_TRACKS = 64
@@ -61,6 +61,7 @@ def encode(
     out: Path | str,
     *,
     encoding: Encoding,
+    pack: bool = True,
     overwrite: bool = False,
     workers: Pool | None = None,
     progress: Progress | None = None,
@@ -77,6 +78,8 @@ def encode(
     encoding : Encoding
         As keywords: ``dicts``, ``feature``, ``encoder``, ``pool``, ``layers``, ``name`` and
         ``jobs``; see `build_chain`. The rows do not depend on ``jobs``.
+    pack : bool
+        Write one file; else a folder of shards, `mcls.stores.shard_index`.
     overwrite : bool
         Replace a store that was made with other settings.
     workers : Pool or None
@@ -96,7 +99,7 @@ def encode(
         If a file cannot be read or written.
     """
     source, out = Store(store), Path(out)
-    check_suffix(out, "a store")
+    check_output(out, packed=pack)
     if out.exists() and out.samefile(store):
         raise ConfigError(f"{out} is the store to encode; choose another output")
     if not encoding.dicts and not encoding.pool:
@@ -138,7 +141,7 @@ def encode(
                 n_done += n_tracks
                 if progress is not None:
                     progress(n_done, len(waiting), 0.0)
-        _pack(out, source, shards, asked)
+        _write(out, source, shards, asked, packed=pack)
     return _encoded(Store(out), source, computed=True)
 
 
@@ -177,7 +180,7 @@ def encode_shard(
 def _made(out: Path, asked: Mapping[str, Any], source: Store, overwrite: bool) -> Encoded | None:
     """Return what is there already; refuse to replace a store made with other settings."""
     if overwrite:
-        check_replaced_hdf5(out, KIND, "a store")
+        check_replaced_store(out)
     if overwrite or not out.exists():
         return None
     old = Store(out)
@@ -226,14 +229,16 @@ def _write_shard(
     write_store(path, StoreContents(tracks), [new])
 
 
-def _pack(out: Path, source: Store, shards: Shards, asked: Mapping[str, Any]) -> None:
-    """Write the finished shards as one store, with the tracks in the order of the source."""
+def _write(
+    out: Path, source: Store, shards: Shards, asked: Mapping[str, Any], *, packed: bool
+) -> None:
+    """Write the finished tracks as a store, in the order of the source."""
     ready = _ready(source, shards)
     failed = {
         key: [failure[key] for failure in source.failed] for key in ("track_id", "path", "reason")
     }
     contents = StoreContents(source.tracks, failed, dict(asked), source.split_note, source.notes)
-    pack(out, [ready[i] for i in source.track_ids], contents)
+    write_tracks(out, [ready[i] for i in source.track_ids], contents, packed=packed)
 
 
 def _encoded(store: Store, source: Store, *, computed: bool) -> Encoded:

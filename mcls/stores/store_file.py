@@ -15,7 +15,7 @@ from mcls.disk.checksums import Checksums, read_checksums
 from mcls.errors import DataError, FormatError
 
 #: Size and modification time, which differ if a file is replaced.
-Stamp = tuple[int, int]
+FileStamp = tuple[int, int]
 
 
 class StoreFile:
@@ -31,7 +31,7 @@ class StoreFile:
         Those at its end; None if it has none.
     """
 
-    def __init__(self, path: Path, stamp: Stamp, checksums: Checksums | None) -> None:
+    def __init__(self, path: Path, stamp: FileStamp, checksums: Checksums | None) -> None:
         self.path = path
         self.stamp = stamp
         self._checksums = checksums
@@ -70,7 +70,7 @@ class ShardFile(StoreFile):
         The digest of the checksums that it had when the folder was made.
     """
 
-    def __init__(self, path: Path, stamp: Stamp, digest: str) -> None:
+    def __init__(self, path: Path, stamp: FileStamp, digest: str) -> None:
         super().__init__(path, stamp, None)
         self.digest = digest
 
@@ -151,7 +151,7 @@ class FileRows:
         return self.shape[1] * self.dtype.itemsize
 
 
-def stamp_of(file: Path | int) -> Stamp:
+def stamp_of(file: Path | int) -> FileStamp:
     """Return size and modification time, which differ if the file is replaced."""
     status = os.stat(file)  # noqa: PTH116  # takes an open file, too
     return status.st_size, status.st_mtime_ns
