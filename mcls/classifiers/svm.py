@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from mcls.classifiers.base import RowClassifier, Valid, column_weights, inner_folds
+from mcls.classifiers.passes import LandmarkKernel, fit_machines, squared_hinge
 from mcls.errors import ConfigError
 from mcls.registry import register
 
@@ -40,16 +41,18 @@ class SVM(RowClassifier):
     scale : bool or None
         Standardise each dimension; none: yes, except for chi2.
     max_rows : int
-        Maximum number of rows for the kernel matrix; of more rows, this many are drawn. A kernel
-        of n rows takes 8 n^2 bytes. A linear kernel then chooses C on them and is trained on all
-        rows.
+        Maximum number of rows for the kernel matrix, of 8 max_rows^2 bytes. Of more rows this many
+        are drawn to choose C and gamma on, and the machines are trained on all rows with the
+        squared hinge loss: with a linear kernel as it is, or with the kernel of `n_landmarks` rows.
+    n_landmarks : int
+        Number of landmarks of the kernel, if there are more than max_rows rows.
 
     Attributes
     ----------
     C_, gamma_ : float
         The values used.
     support_ : np.ndarray, shape (n_support, n_dims)
-        The support vectors, scaled; None for a linear kernel.
+        The support vectors or landmarks, scaled; None for a linear kernel.
     coef_ : np.ndarray, shape (n_labels, n_support) or (n_labels, n_dims)
         Coefficients of the support vectors, or the weight vectors of a linear kernel.
     intercept_ : np.ndarray, shape (n_labels,)
@@ -62,10 +65,11 @@ class SVM(RowClassifier):
     References
     ----------
     Cortes & Vapnik (1995), Support-vector networks; Rifkin & Klautau (2004), In defense of
-    one-vs-all classification.
+    one-vs-all classification; Williams & Seeger (2001), Using the Nystroem method to speed up
+    kernel machines.
     """
 
-    #: Number of rows of the kernel matrix; None if all train rows are in it.
+    #: Number of rows on which C and gamma are chosen; None if they are all train rows.
     drawn_: int | None = None
 
     lowest: ClassVar[float] = -1e6
@@ -81,6 +85,7 @@ class SVM(RowClassifier):
         scale: bool | None = None,
         class_weight: Literal["balanced"] | None = None,
         max_rows: int = 5000,
+        n_landmarks: int = 1000,
         random_state: int = 0,
     ) -> None:
         self.kernel = kernel
@@ -89,6 +94,7 @@ class SVM(RowClassifier):
         self.scale = scale
         self.class_weight = class_weight
         self.max_rows = max_rows
+        self.n_landmarks = n_landmarks
         self.random_state = random_state
 
     def _scales(self) -> bool:
@@ -105,7 +111,7 @@ class SVM(RowClassifier):
         **_: Any,
     ) -> None:
         self._check_settings(X)
-        drawn = self._drawn(Y)
+        drawn = self._drawn(Y, self.max_rows)
         Z, labels, groups = X[drawn], Y[drawn], None if groups is None else groups[drawn]
         row_weights = None if weights is None else weights[drawn]
         rows = len(Z)
@@ -135,8 +141,8 @@ class SVM(RowClassifier):
             distances = self._distances(Z, Z)
             self._choose(tried, distances, labels, row_weights, folds)
             Z, labels, distances = Z[:rows], labels[:rows], distances[:rows, :rows]
-        if self.kernel == "linear" and rows < len(X):
-            self._fit_linear(X, Y, weights)
+        if rows < len(X):
+            self._fit_by_passes(X, Y, weights, Z)
             return
         kernel = self._kernel(distances, self.gamma_)
         coef, self.intercept_ = _machines(kernel, labels, self.C_, row_weights)
@@ -158,21 +164,32 @@ class SVM(RowClassifier):
 
     def rows_used(self, n_rows: int, n_valid: int = 0) -> tuple[int, list[str]]:
         """Return the number of train rows that were learnt from, and notes about the others."""
-        used, notes = n_rows, []
+        notes = []
         cap = f"max_rows={self.max_rows}"
         if self.alone_ is not None:
-            n_drawn = sum(one.drawn_ is not None for one in self.alone_)
-            if n_drawn:
-                notes.append(f"the svm of {n_drawn} labels was trained on rows drawn ({cap})")
-            return used, notes
-        if self.drawn_ is not None and self.support_ is not None:
-            used = self.drawn_
-            notes.append(f"the svm was trained on {used} of {n_rows} train rows, drawn ({cap})")
-        elif self.drawn_ is not None and self.choice_:
-            notes.append(f"C was chosen with {self.drawn_} of {n_rows} train rows, drawn ({cap})")
+            by_passes = [one for one in self.alone_ if one.drawn_ is not None]
+            if by_passes:
+                notes.append(
+                    f"the svm of {len(by_passes)} labels: {by_passes[0]._way()}; settings were "
+                    f"chosen on rows drawn ({cap})"
+                )
+            return n_rows, notes
+        if self.drawn_ is not None:
+            notes.append(f"the svm of {n_rows} train rows: {self._way()}")
+            if self.choice_:
+                notes.append(
+                    f"settings were chosen on {self.drawn_} of {n_rows} train rows, drawn ({cap})"
+                )
         if self.choice_ and n_valid > self.max_rows:
             notes.append(f"settings were chosen on {self.max_rows} of {n_valid} valid rows ({cap})")
-        return used, notes
+        return n_rows, notes
+
+    def _way(self) -> str:
+        """Say how the machines were trained on more than `max_rows` rows."""
+        way = "squared hinge loss"
+        if self.support_ is not None:
+            way += f", the {self.kernel} kernel with {len(self.support_)} landmarks"
+        return way if self.converged_ else f"{way}; stopped before it converged"
 
     def _check_settings(self, X: np.ndarray) -> None:
         for name in ("C", "gamma"):
@@ -188,13 +205,13 @@ class SVM(RowClassifier):
                 "pooler and scale=none"
             )
 
-    def _drawn(self, Y: np.ndarray) -> np.ndarray:
-        """Return the rows for the kernel matrix, with at least one of every label."""
-        if len(Y) <= self.max_rows:
+    def _drawn(self, Y: np.ndarray, at_most: int) -> np.ndarray:
+        """Return the rows for a kernel matrix, with at least one of every label."""
+        if len(Y) <= at_most:
             return np.arange(len(Y))
         order = np.random.default_rng(self.random_state).permutation(len(Y))
         firsts = [order[Y[order, label]][:1] for label in range(Y.shape[1])]
-        return np.unique(np.concatenate([order[: self.max_rows], *firsts]))
+        return np.unique(np.concatenate([order[:at_most], *firsts]))
 
     def _grid(self, Z: np.ndarray) -> list[tuple[float, float]]:
         """Return every (gamma, C) to try; only one if both are given."""
@@ -268,18 +285,30 @@ class SVM(RowClassifier):
             np.mean([right[Y[:, label]].mean() for label in np.flatnonzero(Y.any(axis=0))])
         )
 
-    def _fit_linear(self, X: np.ndarray, Y: np.ndarray, weights: np.ndarray | None) -> None:
-        from sklearn.svm import LinearSVC
-
-        machines = [
-            LinearSVC(C=self.C_, random_state=self.random_state).fit(
-                X, column, sample_weight=column_weights(weights, label)
+    def _fit_by_passes(
+        self, X: np.ndarray, Y: np.ndarray, weights: np.ndarray | None, sample: np.ndarray
+    ) -> None:
+        """Train on all rows, with the kernel of landmarks if it is not linear."""
+        landmarks = None
+        if self.kernel != "linear":
+            rows = X[self._drawn(Y, min(self.n_landmarks, self.max_rows))]
+            landmarks = LandmarkKernel(
+                rows, lambda A, B: self._kernel(self._distances(A, B), self.gamma_)
             )
-            for label, column in enumerate(Y.T)
-        ]
-        self.coef_ = np.concatenate([machine.coef_ for machine in machines])
-        self.intercept_ = np.concatenate([machine.intercept_ for machine in machines])
-        self.support_ = None
+        found = fit_machines(
+            X,
+            Y,
+            loss=squared_hinge,
+            C=self.C_,
+            weights=weights,
+            sample=sample,
+            landmarks=landmarks,
+            hold=8 * self.max_rows**2,
+            tolerance=1e-7 if landmarks is None else 1e-3,
+        )
+        self.coef_, self.intercept_ = found.coef, found.intercept
+        self.support_ = None if landmarks is None else landmarks.rows
+        self.converged_ = found.converged
 
 
 def _machines(
