@@ -257,8 +257,7 @@ class AutoEncoder(TorchLearner):
         return self.weight * divergence.sum(), self.weight * ((1 - t) / (1 - q) - t / q)
 
     def _noisy(self, x: torch.Tensor) -> torch.Tensor:
-        noise = self._rng.standard_normal(tuple(x.shape)).astype(np.float32)
-        return x + self.noise * torch.from_numpy(noise).to(x.device)
+        return x + self.noise * self._normal(*x.shape)
 
     def _encode(self, p: TensorDict, x: torch.Tensor) -> torch.Tensor:
         units = torch.addmm(p["biases"], x, p["weights"].T)

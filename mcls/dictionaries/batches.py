@@ -112,6 +112,14 @@ def shuffled(batches: RowBatches, size: int, rng: np.random.RandomState) -> Iter
         yield from reordered(rows, size, rng)
 
 
+def shuffled_order(n_rows: int, size: int, rng: np.random.RandomState) -> np.ndarray:
+    """Return the indices of rows in the order in which `shuffled` yields them."""
+    pool = size * -(-_POOL // size)
+    starts = range(0, n_rows, pool)
+    order = [start + rng.permutation(min(pool, n_rows - start)) for start in starts]
+    return np.concatenate(order) if order else np.arange(0)
+
+
 def reordered(rows: np.ndarray, size: int, rng: np.random.RandomState) -> Iterator[np.ndarray]:
     """Yield rows in memory in batches of one size, in an order drawn anew."""
     order = rng.permutation(len(rows))

@@ -5,17 +5,33 @@ times, a minibatch at a time, is a `MinibatchLearner` and says only how it start
 does and what its codes are.
 """
 
-from typing import Any, ClassVar, Self
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from mcls.dictionaries.batches import RowBatches, Source, regroup, reordered, shuffled
+from mcls.dictionaries.batches import (
+    RowBatches,
+    Source,
+    regroup,
+    reordered,
+    shuffled,
+    shuffled_order,
+)
 from mcls.dictionaries.decoders import decode
 from mcls.errors import ConfigError
 from mcls.registry import find
+
+if TYPE_CHECKING:
+    import torch
+
+#: Arrays on the CPU, tensors elsewhere.
+Minibatches = Iterable["np.ndarray | torch.Tensor"]
 
 
 class Dictionary(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -152,8 +168,9 @@ class MinibatchLearner(Dictionary):
     * ``_start(source, rng)``: set what learning begins with, after one pass over a source; it may
       also have ``_start_held(X, rng)`` from the rows in memory of ``fit``, and ``_start_part(X,
       rng)`` from the first ones of ``partial_fit``;
-    * ``_epoch(batches, left)``: learn from every minibatch, and return the measures. `left` is the
-      number of epochs that follow, or None if it is not known, in ``partial_fit``;
+    * ``_epoch(batches, left)``: learn from every minibatch, and return the measures. Minibatches
+      are arrays, or tensors on the device if that is not the CPU. `left` is the number of epochs
+      that follow, or None if it is not known, in ``partial_fit``;
     * ``_measure(batches)``: the measures of rows of the valid part, if it is registered with
       ``watches_valid``; ``_watched(valid)``: the source of those rows.
     """
@@ -161,6 +178,10 @@ class MinibatchLearner(Dictionary):
     n_atoms: int
     batch_size: int
     n_epochs: int
+    device: str
+
+    #: Whether the rows of a source are put in a new order for each epoch.
+    _reorders: ClassVar[bool] = True
 
     def fit(self, X: np.ndarray, y: object = None) -> Self:
         """Learn from rows in memory, in an order drawn anew for each epoch.
@@ -178,7 +199,11 @@ class MinibatchLearner(Dictionary):
         rng = check_random_state(self.random_state)
         self.history_ = []
         self._start_held(X, rng)
-        return self._learn(lambda: reordered(X, self.batch_size, rng))
+        return self._learn(
+            self._minibatches(
+                lambda: [X], lambda: reordered(X, self.batch_size, rng), order=rng.permutation
+            )
+        )
 
     def fit_batches(self, source: Source, valid: Source | None = None) -> Self:
         """Learn from batches that need not fit in memory.
@@ -205,7 +230,16 @@ class MinibatchLearner(Dictionary):
         rng = check_random_state(self.random_state)
         self.history_ = []
         self._start(source, rng)
-        return self._learn(lambda: self._minibatches(source(), rng), valid)
+        size = self.batch_size
+        if self._reorders:
+            minibatches = self._minibatches(
+                source,
+                lambda: shuffled(source(), size, rng),
+                order=lambda n_rows: shuffled_order(n_rows, size, rng),
+            )
+        else:
+            minibatches = self._in_order(source)
+        return self._learn(minibatches, valid)
 
     def partial_fit(self, X: np.ndarray, y: object = None) -> Self:
         """Go on learning from some more rows, each seen once, in the order given.
@@ -229,7 +263,7 @@ class MinibatchLearner(Dictionary):
         self.history_.append(self._epoch(regroup([X], self.batch_size)))
         return self
 
-    def _learn(self, minibatches: Source, valid: Source | None = None) -> Self:
+    def _learn(self, minibatches: Callable[[], Minibatches], valid: Source | None = None) -> Self:
         watched = None if valid is None else self._watched(valid)
         for left in reversed(range(self.n_epochs)):
             entry = self._epoch(minibatches(), left=left)
@@ -239,8 +273,27 @@ class MinibatchLearner(Dictionary):
             self.history_.append(entry)
         return self
 
-    def _minibatches(self, batches: RowBatches, rng: np.random.RandomState) -> RowBatches:
-        return shuffled(batches, self.batch_size, rng)
+    def _minibatches(
+        self,
+        source: Source,
+        streamed: Callable[[], RowBatches],
+        order: Callable[[int], np.ndarray],
+    ) -> Callable[[], Minibatches]:
+        """Return what yields the minibatches of an epoch, where the method computes.
+
+        `streamed` yields them as arrays; they are rows of `source` in an `order` of so many.
+        """
+        if self.device == "cpu":
+            return streamed
+        from mcls.dictionaries.device_rows import minibatches_on  # torch
+
+        return minibatches_on(self.device, source, self.batch_size, order, streamed)
+
+    def _in_order(self, source: Source) -> Callable[[], Minibatches]:
+        """Return what yields the rows of a source in minibatches, in their own order."""
+        return self._minibatches(
+            source, lambda: regroup(source(), self.batch_size), order=np.arange
+        )
 
     def _start(self, source: Source, rng: np.random.RandomState) -> None:
         raise NotImplementedError
@@ -252,11 +305,11 @@ class MinibatchLearner(Dictionary):
         """Start from the first rows of ``partial_fit``."""
         self._start_held(X, rng)
 
-    def _epoch(self, batches: RowBatches, *, left: int | None = None) -> dict[str, float]:
+    def _epoch(self, batches: Minibatches, *, left: int | None = None) -> dict[str, float]:
         raise NotImplementedError
 
-    def _measure(self, batches: RowBatches) -> dict[str, float]:
+    def _measure(self, batches: Minibatches) -> dict[str, float]:
         raise NotImplementedError
 
-    def _watched(self, valid: Source) -> Source:
+    def _watched(self, valid: Source) -> Callable[[], Minibatches]:
         return valid

@@ -101,6 +101,7 @@ class PSD(TorchLearner):
     ((16, 8), (200, 16))
     """
 
+    _waits = True
     _advice = "a lower learning_rate, a higher penalty, or rows that are standardised"
 
     def __init__(

@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from mcls.dictionaries.batches import RowBatches, Source, draw
-from mcls.dictionaries.learner import MinibatchLearner
+from mcls.dictionaries.learner import Minibatches, MinibatchLearner
 from mcls.dictionaries.rbm_steps import RBMState, StepSettings, take_steps
 from mcls.dictionaries.rbm_units import (
     check_rows,
@@ -320,7 +320,7 @@ class RBM(MinibatchLearner):
         )
         self._publish()
 
-    def _epoch(self, minibatches: RowBatches, *, left: int | None = None) -> dict[str, float]:
+    def _epoch(self, minibatches: Minibatches, *, left: int | None = None) -> dict[str, float]:
         late = len(self.history_) >= self.n_epochs / 5
         self.usage_ = take_steps(
             self._state,
@@ -357,8 +357,8 @@ class RBM(MinibatchLearner):
             activation_rate=self.activation_rate,
         )
 
-    def _measure(self, batches: RowBatches) -> dict[str, float]:
-        (rows,), measured = batches, {}
+    def _measure(self, batches: Minibatches) -> dict[str, float]:
+        rows, measured = np.concatenate([np.asarray(one) for one in batches]), {}
         with np.errstate(all="ignore"):  # an error follows if a number is not finite
             errors = reconstruction_errors(
                 rows, *self._parameters, visible=self.visible, hidden=self.hidden

@@ -13,7 +13,7 @@ Hidden units are sampled where they drive the visible ones; the gradient takes t
 A minibatch is computed in blocks: first of its rows, then of the hidden units. On the CPU every
 block has one thread, and every block of rows its own generator of random numbers; so the bytes do
 not depend on the number of threads. On the device the weights are (visible x hidden), which makes
-products of few rows faster.
+products of few rows faster; there the kernels of a step are recorded and launched together.
 """
 
 from collections.abc import Iterable
@@ -23,6 +23,7 @@ from typing import Literal, Self
 import numpy as np
 import torch
 
+from mcls.dictionaries.captured import captured
 from mcls.dictionaries.tensors import TensorDict, to_arrays, to_device
 from mcls.parallel.processes import fill_blocks
 from mcls.parallel.threads import Blocks, blocks_on
@@ -90,7 +91,7 @@ class StepSettings:
 
 def take_steps(
     state: RBMState,
-    minibatches: Iterable[np.ndarray],
+    minibatches: Iterable[np.ndarray | torch.Tensor],
     settings: StepSettings,
     *,
     learning_rate: float,
@@ -103,8 +104,8 @@ def take_steps(
     ----------
     state : RBMState
         The state before the steps; brought up to date after the last.
-    minibatches : iterable of np.ndarray, shape (at most batch_size, n_visible), float32
-        The rows.
+    minibatches : iterable of array or tensor, shape (at most batch_size, n_visible), float32
+        The rows; tensors are on the device.
     settings : StepSettings
         Unit types, chains and costs.
     learning_rate : float
@@ -122,8 +123,14 @@ def take_steps(
     n_rows = 0
     with blocks_on(device) as blocks:
         steps = _Steps(state, settings, blocks, device)
+
+        def step(data: torch.Tensor) -> None:
+            steps.take(data, learning_rate, momentum)
+
+        take = captured(step, device, steps.generators)
         for rows in minibatches:
-            steps.take(rows, learning_rate, momentum)
+            take(steps.loaded(rows))
+            steps.n_steps += 1
             n_rows += len(rows)
     state.arrays, state.n_steps = to_arrays(_turned(steps.arrays)), steps.n_steps
     mean: np.ndarray = steps.activations.cpu().numpy() / max(1, n_rows)
@@ -154,11 +161,18 @@ class _Steps:
         seeds = seeding.generate_state(-(-size // self.n_rows))
         self.generators = [torch.Generator(device).manual_seed(int(seed)) for seed in seeds]
 
-    def take(self, rows: np.ndarray, rate: float, momentum: float) -> None:
-        n_rows = len(rows)
-        n_chains = self.settings.batch_size if self.settings.persistent else n_rows
-        self.data[:n_rows] = torch.from_numpy(rows)
-        data, model = self.data[:n_rows], self.model[:n_chains]
+    def loaded(self, rows: np.ndarray | torch.Tensor) -> torch.Tensor:
+        """Return the rows of a minibatch on the device."""
+        if isinstance(rows, torch.Tensor):
+            return rows
+        data = self.data[: len(rows)]
+        data[:] = torch.from_numpy(rows)
+        return data
+
+    def take(self, data: torch.Tensor, rate: float, momentum: float) -> None:
+        """Take a step, without a look at any number of it."""
+        n_chains = self.settings.batch_size if self.settings.persistent else len(data)
+        model = self.model[:n_chains]
         filled = [self.means, self.model, self.model_means]
         if self.settings.persistent:
             filled.append(self.states)
@@ -173,7 +187,6 @@ class _Steps:
         change = self.arrays["visible_biases_change"]
         change.mul_(momentum).add_(data.mean(dim=0) - model.mean(dim=0), alpha=rate)
         self.arrays["visible_biases"].add_(change)
-        self.n_steps += 1
 
     def _sample(self, data: torch.Tensor, which: slice) -> None:
         """Compute the means of some rows' hidden units, and the model's rows and their means."""

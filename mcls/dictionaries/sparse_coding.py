@@ -9,14 +9,15 @@ with the rows, and each minibatch costs the same.
 On the CPU the same seed and rows give the same bytes, for any number of threads.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import numpy as np
 
 from mcls.dictionaries.atom_update import add_codes, update_atoms
-from mcls.dictionaries.batches import RowBatches, Source, draw, regroup
+from mcls.dictionaries.batches import RowBatches, Source, draw
 from mcls.dictionaries.lasso import lasso, row_norms
-from mcls.dictionaries.learner import MinibatchLearner
+from mcls.dictionaries.learner import Minibatches, MinibatchLearner
 from mcls.dictionaries.usage import perplexity
 from mcls.parallel.processes import n_sharing, shared
 from mcls.parallel.threads import one_blas_thread
@@ -80,6 +81,8 @@ class SparseCoding(MinibatchLearner):
     ((16, 8), (200, 16))
     """
 
+    _reorders: ClassVar[bool] = False
+
     def __init__(
         self,
         *,
@@ -125,9 +128,6 @@ class SparseCoding(MinibatchLearner):
             bad.append(f"tol={self.tol} must be above 0")
         return bad
 
-    def _minibatches(self, batches: RowBatches, rng: np.random.RandomState) -> RowBatches:
-        return regroup(batches, self.batch_size)
-
     def _start(self, source: Source, rng: np.random.RandomState) -> None:
         self._begin(draw(source(), self.n_atoms, rng)[0], rng)
 
@@ -151,10 +151,18 @@ class SparseCoding(MinibatchLearner):
         self._b = np.zeros((self.n_atoms, n_dims), dtype=np.float32)
         self._idle = np.zeros(self.n_atoms, dtype=np.int64)
 
-    def _epoch(self, batches: RowBatches, *, left: int | None = None) -> dict[str, float]:
+    def _minibatches(
+        self,
+        source: Source,
+        streamed: Callable[[], RowBatches],
+        order: Callable[[int], np.ndarray],
+    ) -> Callable[[], RowBatches]:
+        return streamed
+
+    def _epoch(self, batches: Minibatches, *, left: int | None = None) -> dict[str, float]:
         total, n_rows = 0.0, 0
         uses = np.zeros(self.n_atoms, dtype=np.int64)
-        for batch in batches:
+        for batch in map(np.asarray, batches):
             norms = row_norms(batch)
             rows = batch / np.where(norms > 0, norms, 1)[:, None]
             total += self._step(rows, uses)

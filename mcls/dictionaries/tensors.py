@@ -16,8 +16,20 @@ def to_device(arrays: dict[str, np.ndarray], device: str) -> TensorDict:
     ConfigError
         If there is no such device.
     """
+    place = checked_device(device)
+    return {name: torch.from_numpy(array).to(place) for name, array in arrays.items()}
+
+
+def checked_device(device: str) -> torch.device:
+    """Return a device by its name.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such device.
+    """
     try:
-        return {name: torch.from_numpy(array).to(device) for name, array in arrays.items()}
+        return torch.empty(0, device=device).device
     except (RuntimeError, AssertionError) as error:
         said = "there is no such device" if "Expected one of" in str(error) else error
         raise ConfigError(
@@ -46,8 +58,8 @@ def adam_step(
     mean: torch.Tensor,
     square: torch.Tensor,
     *,
-    step: int,
-    learning_rate: float,
+    size: torch.Tensor,
+    correction: torch.Tensor,
 ) -> None:
     """Change a parameter by one step of Adam (Kingma & Ba 2015), in place.
 
@@ -57,12 +69,19 @@ def adam_step(
         The parameter, and the gradient of the objective there.
     mean, square : torch.Tensor
         Running means of the gradients and of their squares; brought up to date.
-    step : int
-        The number of this step, from 1.
-    learning_rate : float
-        Step size.
+    size, correction : torch.Tensor, shape ()
+        Step size and the divisor of `square`, from `adam_numbers`; tensors, so that a step that was
+        recorded reads those of its time.
     """
     mean.lerp_(gradient, 1 - 0.9)
     square.mul_(0.999).addcmul_(gradient, gradient, value=1 - 0.999)
-    size = (square / (1 - 0.999**step)).sqrt_().add_(1e-8)
-    parameter.addcdiv_(mean, size, value=-learning_rate / (1 - 0.9**step))
+    deviation = (square / correction).sqrt_().add_(1e-8)
+    parameter.sub_((mean * size).div_(deviation))
+
+
+def adam_numbers(step: int, learning_rate: float) -> tuple[float, float]:
+    """Return the step size of Adam and the divisor of its squares, for a step counted from 1.
+
+    Both undo that the running means began at 0.
+    """
+    return learning_rate / (1 - 0.9**step), 1 - 0.999**step

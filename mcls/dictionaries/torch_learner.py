@@ -6,15 +6,24 @@ that a model can be pickled, copied and read anywhere.
 """
 
 import math
-from typing import Any, ClassVar
+from collections.abc import Callable
+from copy import deepcopy
+from typing import ClassVar
 
 import numpy as np
 import torch
 from sklearn.utils import check_random_state
 
-from mcls.dictionaries.batches import RowBatches, Source, draw, held, regroup
-from mcls.dictionaries.learner import Dictionary, MinibatchLearner
-from mcls.dictionaries.tensors import TensorDict, adam_step, to_arrays, to_device
+from mcls.dictionaries.batches import Source, draw, held
+from mcls.dictionaries.captured import captured
+from mcls.dictionaries.learner import Dictionary, Minibatches, MinibatchLearner
+from mcls.dictionaries.tensors import (
+    TensorDict,
+    adam_numbers,
+    adam_step,
+    to_arrays,
+    to_device,
+)
 from mcls.errors import DataError
 from mcls.parallel.processes import shared_blocks
 from mcls.parallel.threads import Blocks, blocks_on
@@ -23,8 +32,8 @@ from mcls.parallel.threads import Blocks, blocks_on
 BLOCK = 256
 #: Rows from which a method may take its start, at most, beside one per atom.
 _SAMPLE = 4096
-#: Rows that are taken from memory, or to a device, at once.
-_ROWS = 8192
+#: Minibatches between two looks at whether learning diverged, on a device that would have to wait.
+_LOOK = 100
 
 
 class TorchLearner(MinibatchLearner):
@@ -39,6 +48,8 @@ class TorchLearner(MinibatchLearner):
     * ``_settle(p)``: what follows a step, such as atoms brought to norm 1;
     * ``_renew(idle, rows)``: what becomes of atoms that an epoch did not use; they are rows of all
       parameters;
+    * ``_waits = True``, if `_slopes` reads values back from the device, as solvers do that look at
+      what they have reached: the step is not recorded then;
     * ``_encode(p, x)``: the codes of a block of rows;
     * ``_publish(arrays)``: the parameters as attributes, ``components_`` among them;
     * ``_wrong()``: what is wrong with its settings, as sentences.
@@ -54,7 +65,9 @@ class TorchLearner(MinibatchLearner):
     """
 
     learning_rate: float
-    device: str
+
+    _waits: ClassVar[bool] = False
+    _generator: torch.Generator | None = None
 
     #: Advice in the error when learning diverges.
     _advice: ClassVar[str] = "a lower learning_rate, or rows that are standardised"
@@ -114,59 +127,87 @@ class TorchLearner(MinibatchLearner):
         self.n_steps_ = 0
         self._n_planned = self.n_epochs * -(-n_rows // self.batch_size)
 
-    def _epoch(self, batches: RowBatches, *, left: int | None = None) -> dict[str, float]:
+    def _epoch(self, batches: Minibatches, *, left: int | None = None) -> dict[str, float]:
         """Learn from every minibatch.
 
         If `left` is known, the learning rate falls linearly to 0 over all epochs, and before the
         next epoch, atoms that no row used may restart from rows of the last minibatch.
         """
         p, moments = to_device(self._arrays, self.device), to_device(self._moments, self.device)
-        total: dict[str, Any] = {}
+        numbers = size, correction = [torch.ones((), device=self.device) for _ in range(2)]
+        total: TensorDict = {}
+        look, generators = 1, []
+        if self.device != "cpu":
+            seed = deepcopy(self._rng).randint(2**31 - 1)  # rows come in the order of the CPU
+            self._generator = torch.Generator(self.device).manual_seed(int(seed))
+            look, generators = _LOOK, [self._generator]
         n_rows = 0
         with blocks_on(self.device) as blocks:
             blocks = shared_blocks(blocks)
+
+            def learn(x: torch.Tensor) -> None:
+                gradients, measured = self._slopes(p, x, blocks, learn=True)
+                for name in p:
+                    gradient = gradients[name].div_(len(x))
+                    mean, square = moments[f"{name} mean"], moments[f"{name} square"]
+                    adam_step(p[name], gradient, mean, square, size=size, correction=correction)
+                self._settle(p)
+                _add(total, measured)
+
+            step = learn if self._waits else captured(learn, self.device, generators)
             for rows in batches:
-                gradients, measured = self._slopes(p, self._tensor(rows), blocks, learn=True)
                 done = 0.0 if left is None else self.n_steps_ / self._n_planned
                 self.n_steps_ += 1
                 rate = self.learning_rate * max(0.0, 1 - done)
-                for name in p:
-                    gradient = gradients[name].div_(len(rows))
-                    mean, square = moments[f"{name} mean"], moments[f"{name} square"]
-                    adam_step(
-                        p[name], gradient, mean, square, step=self.n_steps_, learning_rate=rate
-                    )
-                self._settle(p)
+                for number, value in zip(numbers, adam_numbers(self.n_steps_, rate), strict=True):
+                    number.fill_(value)
+                step(self._tensor(rows))
                 n_rows += len(rows)
-                _add(total, measured)
-                self._fail_unless(math.isfinite(float(total["objective"])))
+                if self.n_steps_ % look == 0:
+                    self._fail_unless(math.isfinite(float(total["objective"])))
         if not n_rows:
             raise DataError("the source yielded rows once and none the next time it was called")
-        self._fail_unless(all(bool(p[name].isfinite().all()) for name in p))
+        self._generator = None
+        self._fail_unless(
+            math.isfinite(float(total["objective"]))
+            and all(bool(p[name].isfinite().all()) for name in p)
+        )
         self._arrays, self._moments = to_arrays(p), to_arrays(moments)
         self.usage_ = total.pop("usage").cpu().numpy() / n_rows
         idle = np.flatnonzero(self.usage_ == 0)
         if left and len(idle):
-            for i in self._renew(idle, rows):
+            for i in self._renew(idle, np.asarray(self._tensor(rows).cpu())):
                 for moment in self._moments.values():
                     moment[i] = 0
         self._publish(self._arrays)
         return {name: float(value) / n_rows for name, value in total.items()}
 
-    def _measure(self, batches: RowBatches) -> dict[str, float]:
+    def _watched(self, valid: Source) -> Callable[[], Minibatches]:
+        return self._in_order(valid)
+
+    def _measure(self, batches: Minibatches) -> dict[str, float]:
         p = to_device(self._arrays, self.device)
-        total: dict[str, Any] = {}
+        total: TensorDict = {}
         n_rows = 0
         with blocks_on(self.device) as blocks:
             blocks = shared_blocks(blocks)
-            for rows in regroup(batches, self.batch_size):
+            for rows in batches:
                 _add(total, self._slopes(p, self._tensor(rows), blocks, learn=False)[1])
                 n_rows += len(rows)
         total.pop("usage", None)
         return {name: float(value) / n_rows for name, value in total.items()}
 
-    def _tensor(self, rows: np.ndarray) -> torch.Tensor:
+    def _tensor(self, rows: np.ndarray | torch.Tensor) -> torch.Tensor:
+        if isinstance(rows, torch.Tensor):
+            return rows
         return torch.tensor(rows, device=self.device)
+
+    def _normal(self, n_rows: int, n_columns: int) -> torch.Tensor:
+        """Draw standard normal numbers for the rows of a minibatch, on the device that learns."""
+        size = (n_rows, n_columns)
+        if self._generator is not None:
+            return torch.randn(size, generator=self._generator, device=self.device)
+        return torch.from_numpy(self._rng.standard_normal(size).astype(np.float32))
 
     def _fail_unless(self, sound: bool) -> None:
         if not sound:
@@ -176,7 +217,9 @@ class TorchLearner(MinibatchLearner):
             )
 
 
-def _add(total: dict[str, Any], sums: TensorDict) -> None:
-    """Add what one minibatch measured, in double precision."""
+def _add(total: TensorDict, sums: TensorDict) -> None:
+    """Add what one minibatch measured, in double precision and in place."""
     for name, value in sums.items():
-        total[name] = total.get(name, 0) + value.double()
+        if name not in total:
+            total[name] = torch.zeros_like(value, dtype=torch.float64)
+        total[name].add_(value)

@@ -153,9 +153,8 @@ class VAE(TorchLearner):
     def _slopes(
         self, p: TensorDict, x: torch.Tensor, blocks: Blocks, *, learn: bool
     ) -> tuple[TensorDict, TensorDict]:
-        size = (len(x), self.n_atoms)
-        drawn = self._rng.standard_normal(size) if learn else np.zeros(size)
-        noise = torch.from_numpy(drawn).to(x)
+        drawn = self._normal(len(x), self.n_atoms) if learn else x.new_zeros(len(x), self.n_atoms)
+        noise = drawn.to(x)
         names = list(p)
 
         def block(rows: slice) -> TensorDict:
