@@ -53,6 +53,8 @@ class Option:
         What stands for the value in ``--help``.
     path : bool
         Whether the value is a file or a folder.
+    written : bool
+        Whether that file or folder is written.
     none : str
         The word with which the command line and recipes say None.
     in_key : bool
@@ -73,6 +75,7 @@ class Option:
     registry: tuple[str, ...] = ()
     metavar: str = ""
     path: bool = False
+    written: bool = False
     none: str = ""
     in_key: bool = True
 

@@ -18,7 +18,7 @@ FLOORS = {
     6: {"report", "serve", "tuning"},
     5: {"auditing", "extraction", "inspection", "judging", "recipes", "stages"},
     4: {"chain"},
-    2: {"audio", "disk", "parallel", "stores", "tables"},
+    2: {"audio", "disk", "parallel", "remote", "stores", "tables"},
     1: {"__init__", "errors", "options", "registry", "settings", "source_text", "tabular"},
 }
 

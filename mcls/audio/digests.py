@@ -5,10 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
+from mcls.remote.places import local_copy
+
 
 def file_sha1(path: str | Path) -> str:
     """Return the SHA-1 of a file's bytes, in hex."""
-    with Path(path).open("rb") as file:
+    with local_copy(path) as local, local.open("rb") as file:
         return hashlib.file_digest(file, "sha1").hexdigest()
 
 

@@ -9,7 +9,7 @@ The messages of the errors are short reasons without the path, which the caller 
 
 import stat
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -26,6 +26,8 @@ from mcls.audio.mp3_frames import mp3_length
 from mcls.audio.samples import mono, resampled
 from mcls.audio.streams import stream_starts
 from mcls.errors import ConfigError, DataError
+from mcls.remote.objects import RemoteError
+from mcls.remote.places import local_copy
 
 #: The accepted sampling rates in Hz; a header with another one is corrupt.
 MIN_SR, MAX_SR = 1000, 768_000
@@ -95,7 +97,7 @@ class AudioFile:
     Parameters
     ----------
     path : path
-        Any regular file.
+        Any regular file, or a URL, of which a copy is kept as long as the file is open.
 
     Raises
     ------
@@ -114,14 +116,16 @@ class AudioFile:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
         self.faults: dict[str, str] = {}
-        _check_regular(self.path)
-        self._decoder = _open_decoder(self.path)
-        self.sr, self.n_channels = self._decoder.sr, self._decoder.n_channels
-        if not MIN_SR <= self.sr <= MAX_SR:
-            self.close()
-            raise DataError(f"the header says {self.sr} Hz; expected {MIN_SR} to {MAX_SR}")
+        with ExitStack() as opened:
+            self.path = opened.enter_context(_local_copy(path))
+            _check_regular(self.path)
+            self._decoder = _open_decoder(self.path)
+            opened.callback(self._decoder.close)
+            self.sr, self.n_channels = self._decoder.sr, self._decoder.n_channels
+            if not MIN_SR <= self.sr <= MAX_SR:
+                raise DataError(f"the header says {self.sr} Hz; expected {MIN_SR} to {MAX_SR}")
+            self._open = opened.pop_all()
 
     def __enter__(self) -> "AudioFile":
         return self
@@ -131,7 +135,7 @@ class AudioFile:
 
     def close(self) -> None:
         """Close the file."""
-        self._decoder.close()
+        self._open.close()
 
     def blocks(self, excerpt: Excerpt | None = None) -> Iterator[np.ndarray]:
         """Yield the audio in blocks of mono samples.
@@ -305,6 +309,16 @@ def read_audio(
     with AudioFile(path) as file:
         blocks = list(resampled(file.blocks(excerpt), file.sr, sr))
         return (blocks[0] if len(blocks) == 1 else np.concatenate(blocks)), sr or file.sr
+
+
+@contextmanager
+def _local_copy(path: str | Path) -> Iterator[Path]:
+    """Yield a local path, of a URL that of a copy; errors have no URL, as those of decoders."""
+    try:
+        with local_copy(path) as local:
+            yield local
+    except RemoteError as error:
+        raise DataError(error.reason) from error
 
 
 def _check_regular(path: Path) -> None:

@@ -15,6 +15,7 @@ from mcls.features.feature import Feature
 from mcls.features.specs import FeatureSpec
 from mcls.plots.axes import DimensionAxis, feature_axis
 from mcls.registry import find, register
+from mcls.remote.places import local_copy
 from mcls.stores.row_files import ARRAY_SUFFIXES, checked_rows, read_array_file
 
 if TYPE_CHECKING:
@@ -159,7 +160,8 @@ class FeatureReader:
                 f"the run reads {step.name!r}, rows that another program made, and not audio; "
                 f"give a {' or '.join(ARRAY_SUFFIXES)} file of them, or a store"
             )
-        rows = checked_rows(read_array_file(path))
+        with local_copy(path) as local:
+            rows = checked_rows(read_array_file(local))
         rate, n_dims = step.settings["rate"], step.settings["n_dims"]
         if rows.shape[1] != n_dims or (rate is None and len(rows) > 1):
             expected = f"(1, {n_dims})" if rate is None else f"(rows, {n_dims})"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mcls.cli.messages import echo, echo_json, say
-from mcls.cli.options import FILE, Name, json_option
+from mcls.cli.options import FILE, OUT, Name, json_option
 from mcls.cli.progress import done_line
 from mcls.cli.tables import show_table
 from mcls.tables.csv_cells import csv_line
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @click.option("--threshold", type=float, help="Score from which a label counts as predicted.")
 @click.option("--by", metavar="COLUMN", help="Compare over groups, such as artists or speakers.")
 @click.option("--tracks", type=FILE, help="Store or manifest with the groups of --by.")
-@click.option("-o", "--out", type=FILE, help="Image to plot the intervals to.")
+@click.option("-o", "--out", type=OUT, help="Image to plot the intervals to.")
 @click.option("--csv", "form", flag_value="csv", help="Print the table as CSV.")
 @click.option("--markdown", "form", flag_value="markdown", help="Print the table as Markdown.")
 @click.option("--latex", "form", flag_value="latex", help="Print the table as LaTeX.")

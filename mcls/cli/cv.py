@@ -10,6 +10,7 @@ import click
 from mcls.cli.messages import echo, echo_json, say
 from mcls.cli.options import (
     FILE,
+    OUT,
     RecipeFile,
     json_option,
     options_from,
@@ -26,7 +27,7 @@ from mcls.stages.options import Folds
 @click.command()
 @click.argument("recipe", type=RecipeFile())
 @click.argument("store", type=FILE)
-@click.argument("run", type=FILE)
+@click.argument("run", type=OUT)
 @options_from(Folds)
 @overwrite_option
 @json_option

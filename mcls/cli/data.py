@@ -12,6 +12,7 @@ from mcls.cli.data_audit import audit
 from mcls.cli.messages import echo, echo_json, printable, say
 from mcls.cli.options import (
     FILE,
+    OUT,
     Name,
     json_option,
     options_from,
@@ -44,7 +45,7 @@ def command() -> None:
 @command.command()
 @click.argument("dataset", type=Name("datasets", spec=True), metavar="DATASET")
 @click.argument("root", type=FILE)
-@click.argument("out", type=FILE, metavar="OUT.csv")
+@click.argument("out", type=OUT, metavar="OUT.csv")
 @settings_option("dataset")
 @overwrite_option
 def prepare(
@@ -124,7 +125,7 @@ def check(
 @click.option(
     "-o",
     "--out",
-    type=FILE,
+    type=OUT,
     metavar="OUT.csv",
     help="Manifest to write, instead of changing MANIFEST.",
 )
@@ -192,7 +193,7 @@ def split(
 
 
 @command.command()
-@click.argument("folder", type=FILE, metavar="DIR")
+@click.argument("folder", type=OUT, metavar="DIR")
 @click.option("--seed", type=int, default=0, help="Random seed; every seed makes other music.")
 @click.option("--tracks", type=int, default=180, help="Number of tracks, 18 or more.")
 @click.option("--seconds", type=float, default=4.0, help="Length of each track in seconds.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mcls.cli.messages import echo, echo_json, printable, say
-from mcls.cli.options import FILE, json_option, options_from, overwrite_option
+from mcls.cli.options import FILE, OUT, json_option, options_from, overwrite_option
 from mcls.cli.progress import done_line, progress_bar
 from mcls.tables.options import Reading
 
@@ -30,7 +30,7 @@ _SHOWN = 10
 @click.option("--run", type=FILE, help="Cross-validation whose predictions dispute labels.")
 @click.option("--feature", help="Feature of a store to compare (default: cqt, else mel).")
 @click.option(
-    "--groups", type=FILE, metavar="OUT.csv", help="Manifest to write, with copies grouped."
+    "--groups", type=OUT, metavar="OUT.csv", help="Manifest to write, with copies grouped."
 )
 @click.option("--acknowledge", multiple=True, metavar="ID", help="Accept a finding; repeatable.")
 @click.option("--reason", default="", metavar="TEXT", help="Why the findings are acceptable.")

@@ -10,6 +10,7 @@ from mcls.chain.options import Encoding
 from mcls.cli.messages import echo_json, say
 from mcls.cli.options import (
     FILE,
+    OUT,
     SectionedCommand,
     json_option,
     no_pack_option,
@@ -23,7 +24,7 @@ from mcls.cli.recipe_defaults import check_features
 
 @click.command(cls=SectionedCommand)
 @click.argument("store", type=FILE)
-@click.argument("out", type=FILE)
+@click.argument("out", type=OUT)
 @options_from(Encoding)
 @dask_option
 @no_pack_option

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mcls.cli.messages import echo, echo_json
-from mcls.cli.options import FILE, Name, json_option, settings_option
+from mcls.cli.options import FILE, OUT, Name, json_option, settings_option
 from mcls.cli.progress import done_line, progress_bar
 from mcls.cli.tables import show_table
 
@@ -49,7 +49,7 @@ def command() -> None:
     help="Learning rate of the step of gradient descent at the end.",
 )
 @click.option("--seed", type=int, default=0, help="Random seed of the weights.")
-@click.option("--html", type=FILE, help="Also write a page to go through the steps.")
+@click.option("--html", type=OUT, help="Also write a page to go through the steps.")
 @json_option
 def backprop(
     store: Path | None,
@@ -130,7 +130,7 @@ def _values(step: "BackpropStep", most: int = 6) -> list[str]:
 @click.option(
     "-o",
     "--out",
-    type=FILE,
+    type=OUT,
     required=True,
     help="Image (.png, .svg, .pdf) or animation (.gif, .mp4) to write.",
 )
@@ -230,7 +230,7 @@ def optimizers(
 @command.command()
 @click.argument("net", metavar="NET|RUN")
 @click.argument("store", type=FILE)
-@click.option("-o", "--out", type=FILE, required=True, help="Image to write: .png, .svg or .pdf.")
+@click.option("-o", "--out", type=OUT, required=True, help="Image to write: .png, .svg or .pdf.")
 @click.option("--track", metavar="ID", help="Track of the store (default: the first).")
 @click.option("--feature", help="Feature of the store.")
 @click.option(

@@ -7,13 +7,13 @@ from pathlib import Path
 import click
 
 from mcls.cli.messages import echo, echo_json, say
-from mcls.cli.options import FILE, json_option, overwrite_option
+from mcls.cli.options import FILE, OUT, json_option, overwrite_option
 from mcls.cli.progress import done_line
 
 
 @click.command()
 @click.argument("run", type=FILE)
-@click.argument("out", type=FILE)
+@click.argument("out", type=OUT)
 @click.option(
     "--with-mel", is_flag=True, help="Include the mel spectrogram, so that the input is audio."
 )

@@ -10,6 +10,7 @@ import click
 from mcls.cli.messages import echo, say
 from mcls.cli.options import (
     FILE,
+    OUT,
     SectionedCommand,
     SectionedOption,
     json_option,
@@ -26,7 +27,7 @@ _SHOWN = 20
 
 @click.command(cls=SectionedCommand)
 @click.argument("source", type=FILE)
-@click.argument("out", type=FILE)
+@click.argument("out", type=OUT)
 @options_from(Extraction)
 @click.option(
     "--skip-errors",

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from mcls.cli.messages import echo, echo_json, say
-from mcls.cli.options import FILE, json_option, options_from, overwrite_option
+from mcls.cli.options import FILE, OUT, json_option, options_from, overwrite_option
 from mcls.cli.progress import done_line, progress_bar
 from mcls.extraction.options import SplitReading
 
@@ -18,7 +18,7 @@ _SHOWN = 20
 @click.command()
 @click.argument("files", type=FILE)
 @click.argument("source", type=FILE)
-@click.argument("out", type=FILE)
+@click.argument("out", type=OUT)
 @click.option("--name", required=True, help="Name of the feature, such as clap.")
 @click.option(
     "--rate", type=click.FloatRange(0, min_open=True), metavar="HZ", help="Rows per second."

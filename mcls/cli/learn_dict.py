@@ -10,6 +10,7 @@ import click
 from mcls.cli.messages import echo, echo_json, say
 from mcls.cli.options import (
     FILE,
+    OUT,
     SectionedCommand,
     json_option,
     options_from,
@@ -37,7 +38,7 @@ def _accuracy(history: Sequence[Mapping[str, float]]) -> str:
 
 @click.command(cls=SectionedCommand)
 @click.argument("store", type=FILE)
-@click.argument("out", type=FILE)
+@click.argument("out", type=OUT)
 @options_from(Learning)
 @options_from(Split)
 @overwrite_option

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mcls.errors import ConfigError, MclsError
+from mcls.remote.places import spelled
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,6 +29,8 @@ _CONTROL = re.compile(
 def printable(text: str) -> str:
     r"""Return text with its control characters escaped, so that it is one line and only shown.
 
+    Local copies of files at a URL are named by the URL.
+
     Names and labels come from strangers: without this they could colour or clear the terminal, set
     its title, or fake rows of a table.
 
@@ -36,7 +39,7 @@ def printable(text: str) -> str:
     >>> print(printable("a\x1b[2Jb\nc"))
     a\x1b[2Jb\nc
     """
-    return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
+    return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], spelled(text))
 
 
 def echo(*lines: str, err: bool = False, bold: bool = False, nl: bool = True) -> None:
@@ -50,7 +53,7 @@ def echo_json(value: Any, indent: int | None = 2) -> None:
     """Print JSON on stdout; what JSON leaves of control characters is escaped, too."""
     text = json.dumps(value, indent=indent, ensure_ascii=False)
     escape = lambda found: found[0] if found[0] == "\n" else f"\\u{ord(found[0]):04x}"  # noqa: E731
-    click.echo(_CONTROL.sub(escape, text))
+    click.echo(_CONTROL.sub(escape, spelled(text)))
 
 
 def set_level(ctx: click.Context, level: int) -> None:

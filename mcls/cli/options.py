@@ -1,7 +1,9 @@
 """Options that several commands share, and where a value came from."""
 
+import os
 from ast import literal_eval
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,10 +12,44 @@ import click
 from mcls.errors import MclsError
 from mcls.options import Option, options_of
 from mcls.registry import entries, find_in
+from mcls.remote.outputs import destination
+from mcls.remote.places import here
+from mcls.remote.urls import plain, url_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-FILE = click.Path(path_type=Path)
+
+class _Input(click.Path):
+    """A file or folder to read; of a URL, a copy that stays until the command ends."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Return the local path."""
+        held = ExitStack() if ctx is None else ctx.with_resource(ExitStack())
+        return here(url_of(value) or Path(os.fsdecode(super().convert(value, param, ctx))), held)
+
+
+class _Output(click.Path):
+    """A file or folder to write; at a URL it is uploaded before the command ends."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Return the local path at which to make it."""
+        url = url_of(value)
+        if url is None or ctx is None:
+            return plain(os.fsdecode(super().convert(value, param, ctx)))
+        return ctx.with_resource(destination(url))
+
+
+class _Audio(click.Path):
+    """Audio, of which there may be any amount; that at a URL is copied when it is decoded."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Return the local path, or the URL as a path."""
+        return plain(url_of(value) or value)
+
+
+FILE = _Input(path_type=Path)
+OUT = _Output(path_type=Path)
+AUDIO = _Audio(path_type=Path)
 
 #: What we call the places click takes values from; any other is a default.
 ORIGINS: dict[click.core.ParameterSource | None, str] = {
@@ -184,7 +220,7 @@ def _click_type(one: Option) -> Any:
     if one.registry:
         return Name(*one.registry, spec=True)
     if one.path:
-        return FILE
+        return OUT if one.written else FILE
     if one.none:
         return OrNone(one.none)
     kind = one.type.split(" | ")[0]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mcls.cli.messages import echo_json, say
-from mcls.cli.options import FILE
+from mcls.cli.options import FILE, OUT
 from mcls.cli.progress import done_line, progress_bar
 from mcls.cli.tables import show_table
 
@@ -31,7 +31,7 @@ _OPTIONS = (
     click.option("--audio", type=FILE, help="Manifest or folder of the audio that is changed."),
     click.option("--audio-root", type=FILE, help="Folder that its paths are relative to."),
     click.option("--jobs", type=click.IntRange(1), default=1, help="Number of worker processes."),
-    click.option("-o", "--out", type=FILE, help="Image to plot the changed audio's metrics to."),
+    click.option("-o", "--out", type=OUT, help="Image to plot the changed audio's metrics to."),
 )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from mcls.cli.options import FILE, F, Name, SectionedCommand, SectionedOption
+from mcls.cli.options import FILE, OUT, F, Name, SectionedCommand, SectionedOption
 from mcls.cli.progress import done_line
 
 
@@ -148,7 +148,7 @@ _STORE, _DICTIONARY, _WHICH = "Track of a store", "Dictionary", "What to show"
 @_option(
     _DICTIONARY,
     "--audio",
-    type=FILE,
+    type=OUT,
     metavar="WAV",
     help="WAV file to write with the audio of --samples or --reconstruct.",
 )
@@ -184,7 +184,7 @@ _STORE, _DICTIONARY, _WHICH = "Track of a store", "Dictionary", "What to show"
 @click.option(
     "-o",
     "--out",
-    type=FILE,
+    type=OUT,
     required=True,
     help="Image file to write: .png, .svg or .pdf; an older plot is replaced.",
 )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mcls.cli.messages import echo, echo_json, printable, say
-from mcls.cli.options import FILE, json_option, overwrite_option
+from mcls.cli.options import AUDIO, FILE, OUT, json_option, overwrite_option
 from mcls.cli.pools import dask_option, dask_pool
 from mcls.cli.progress import done_line, progress_bar
 from mcls.cli.tables import show_table
@@ -27,7 +27,7 @@ _SHOWN = 20
 
 @click.command()
 @click.argument("run", type=FILE)
-@click.argument("sources", type=FILE, nargs=-1, required=True, metavar="AUDIO|FOLDER|STORE...")
+@click.argument("sources", type=AUDIO, nargs=-1, required=True, metavar="AUDIO|FOLDER|STORE...")
 @click.option("--top", type=click.IntRange(1), help="Show this many labels per track.")
 @click.option("--windows", is_flag=True, help="Score windows of each track as well.")
 @click.option(
@@ -48,7 +48,7 @@ _SHOWN = 20
 @click.option(
     "-o",
     "--out",
-    type=FILE,
+    type=OUT,
     metavar="OUT",
     help="Write a table that grows while files are scored, for any number of them.",
 )

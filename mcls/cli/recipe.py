@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mcls.cli.messages import echo, echo_json
-from mcls.cli.options import FILE, RecipeFile, json_option, overwrite_option
+from mcls.cli.options import OUT, RecipeFile, json_option, overwrite_option
 from mcls.cli.progress import done_line
 from mcls.cli.tables import show_table
 
@@ -134,7 +134,7 @@ def _show_training(found: "list[SizedTable]", n_tracks: int) -> None:
 
 @command.command()
 @click.argument("recipe", type=RecipeFile())
-@click.argument("out", type=FILE, required=False)
+@click.argument("out", type=OUT, required=False)
 @overwrite_option
 def copy(recipe: Path, out: Path | None, overwrite: bool) -> None:
     """Copy a recipe to a file of your own, to change it.

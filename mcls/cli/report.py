@@ -8,13 +8,13 @@ from pathlib import Path
 import click
 
 from mcls.cli.messages import say
-from mcls.cli.options import FILE, Name
+from mcls.cli.options import FILE, OUT, Name
 from mcls.cli.progress import done_line, progress_bar
 
 
 @click.command()
 @click.argument("paths", type=FILE, nargs=-1, required=True, metavar="RUN|CSV...")
-@click.option("-o", "--out", type=FILE, required=True, help="Page to write: .html.")
+@click.option("-o", "--out", type=OUT, required=True, help="Page to write: .html.")
 @click.option(
     "-m",
     "--metric",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mcls.cli.messages import say
-from mcls.cli.options import FILE, no_pack_option, overwrite_option
+from mcls.cli.options import FILE, OUT, no_pack_option, overwrite_option
 from mcls.cli.progress import done_line
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def command() -> None:
 
 @command.command()
 @click.argument("stores", type=FILE, nargs=-1, required=True)
-@click.argument("out", type=FILE)
+@click.argument("out", type=OUT)
 @no_pack_option
 @overwrite_option
 def merge(stores: tuple[Path, ...], out: Path, no_pack: bool, overwrite: bool) -> None:
@@ -63,7 +63,7 @@ def merge(stores: tuple[Path, ...], out: Path, no_pack: bool, overwrite: bool) -
 
 @command.command()
 @click.argument("store", type=FILE)
-@click.argument("out", type=FILE)
+@click.argument("out", type=OUT)
 @where_option
 @tracks_option
 @click.option("--feature", "features", multiple=True, help="Feature to keep; repeatable.")
@@ -105,7 +105,7 @@ def select(
 
 @command.command()
 @click.argument("store", type=FILE)
-@click.argument("out", type=FILE)
+@click.argument("out", type=OUT)
 @where_option
 @tracks_option
 @no_pack_option
@@ -135,7 +135,7 @@ def remove(
 
 @command.command()
 @click.argument("store", type=FILE)
-@click.argument("out", type=FILE)
+@click.argument("out", type=OUT)
 @overwrite_option
 def pack(store: Path, out: Path, overwrite: bool) -> None:
     """Write a store that is a folder of shards as one file.
@@ -154,7 +154,7 @@ def pack(store: Path, out: Path, overwrite: bool) -> None:
 
 @command.command()
 @click.argument("store", type=FILE)
-@click.argument("out", type=FILE)
+@click.argument("out", type=OUT)
 @click.option("--shards", type=click.IntRange(min=1), metavar="N", help="Number of shards.")
 @click.option("--size", metavar="SIZE", help="Largest size of a shard (default: 1GB).")
 @overwrite_option

@@ -10,6 +10,7 @@ from mcls.chain.options import Representation
 from mcls.cli.messages import echo, echo_json, say
 from mcls.cli.options import (
     FILE,
+    OUT,
     SectionedCommand,
     json_option,
     options_from,
@@ -29,7 +30,7 @@ from mcls.training.options import Training
 
 @click.command(cls=SectionedCommand)
 @click.argument("store", type=FILE)
-@click.argument("run", type=FILE)
+@click.argument("run", type=OUT)
 @options_from(Model)
 @options_from(Split)
 @options_from(Representation)

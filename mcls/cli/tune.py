@@ -9,6 +9,7 @@ import click
 from mcls.cli.messages import echo, echo_json, say
 from mcls.cli.options import (
     FILE,
+    OUT,
     RecipeFile,
     SectionedCommand,
     json_option,
@@ -32,7 +33,7 @@ _SHOWN = 10
 @click.command(cls=SectionedCommand)
 @click.argument("recipe", type=RecipeFile())
 @click.argument("store", type=FILE)
-@click.argument("out", type=FILE)
+@click.argument("out", type=OUT)
 @options_from(Search)
 @overwrite_option
 @json_option

@@ -19,6 +19,7 @@ from mcls.disk.text_files import read_json
 from mcls.disk.workspace import clean_workspace, written_whole
 from mcls.errors import ConfigError, DataError, FormatError
 from mcls.options import takes_options
+from mcls.remote.places import spelled
 from mcls.tables.manifest import Manifest, is_written, open_source, write_manifest
 from mcls.tables.options import Reading
 
@@ -191,7 +192,7 @@ def _write_record(manifest: Path, column: str, record: dict[str, Any]) -> None:
         return
     with written_whole(_record_file(manifest)) as temporary:
         text = json.dumps({**records, column: record}, indent=2, ensure_ascii=False)
-        temporary.write_text(text + "\n", encoding="utf-8")
+        temporary.write_text(spelled(text) + "\n", encoding="utf-8")
 
 
 def _order(name: str) -> tuple[int, str]:

@@ -22,6 +22,8 @@ from mcls.disk.run import toml_value
 from mcls.disk.text_files import read_toml
 from mcls.disk.workspace import written_whole
 from mcls.errors import ConfigError, DataError, FormatError, suggest
+from mcls.remote.objects import NoObjectError
+from mcls.remote.places import local_copy
 from mcls.settings import digest
 
 #: The largest audit file in bytes, about 10,000 findings.
@@ -88,9 +90,11 @@ def read_findings(path: Path | str) -> list[Finding]:
         If the file is not one that mcls wrote or a person has edited sensibly.
     """
     file = audit_file(path)
-    if not file.is_file():
+    try:
+        with local_copy(file) as local:
+            tables = read_toml(local, _LARGEST).get("finding", []) if local.is_file() else []
+    except NoObjectError:
         return []
-    tables = read_toml(file, _LARGEST).get("finding", [])
     if not isinstance(tables, list):
         raise FormatError(f"{file}: finding is not a list of tables; expected [[finding]]")
     return [_finding(file, table) for table in tables]

@@ -10,6 +10,7 @@ from mcls.disk.hdf5 import new_hdf5, open_hdf5
 from mcls.disk.text_files import parse_json
 from mcls.disk.workspace import written_whole
 from mcls.errors import DataError, FormatError
+from mcls.remote.places import kept, spelled
 from mcls.settings import canonical
 
 KIND, FORMAT = "dictionary", 1
@@ -50,7 +51,7 @@ def write_dictionary(path: Path, chain: Chain, report: dict[str, Any], key: str)
     DataError
         If it cannot be written.
     """
-    text = canonical(report)
+    text = spelled(canonical(report))
     room = chain_room(chain) + len(text)
     try:
         with (
@@ -77,7 +78,7 @@ def read_dictionary(path: str | Path) -> DictionaryFile:
     FormatError
         If it is not one, or is corrupt.
     """
-    path = Path(path)
+    path = kept(path)
     with open_hdf5(path, KIND, FORMAT) as file:
         chain = read_chain(file)
         try:

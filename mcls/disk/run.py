@@ -41,6 +41,7 @@ from mcls.disk.tensors import write_tensors
 from mcls.disk.text_files import read_json, read_toml, toml_value
 from mcls.disk.workspace import written_whole
 from mcls.errors import ConfigError, FormatError
+from mcls.remote.places import kept, spelled
 from mcls.tabular import Tabular, metric_columns
 
 #: The files of every run folder, in the order in which they are written. See `run_files`.
@@ -163,7 +164,7 @@ def open_run(path: Path | str) -> Run:
     FormatError
         If it is not one, or a file in it is missing, corrupt or not as it was written.
     """
-    path = Path(path)
+    path = kept(path)
     if path.exists() and not path.is_dir():
         raise FormatError(f"{path} is a file; expected a run folder, which `mcls train` makes")
     if not path.is_dir():
@@ -320,6 +321,6 @@ def write_settings(
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write indented JSON; NaN is refused."""
+    """Write indented JSON; NaN is refused, and local copies are named by their URL."""
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
-    path.write_text(text + "\n", encoding="utf-8")
+    path.write_text(spelled(text) + "\n", encoding="utf-8")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mcls.errors import DataError, FormatError
+from mcls.remote.places import spelled
 
 #: The largest TOML and JSON files, in bytes, and the longest JSON text in another file. What is
 #: read takes up to 400 times the memory of TOML, and 25 times that of JSON.
@@ -151,4 +152,4 @@ def toml_value(value: Any) -> str:
     if isinstance(value, int | float):
         return repr(value)
     # JSON's escapes are a subset of TOML's; DEL is the one character JSON leaves and TOML bars.
-    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
+    return json.dumps(spelled(value), ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -26,6 +26,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mcls.errors import DataError
+from mcls.remote.outputs import send
+from mcls.remote.places import refuse_to_write
 
 #: The workspaces that this process holds, by their outputs.
 _held: dict[Path, "Workspace"] = {}
@@ -53,7 +55,10 @@ class Workspace:
     Raises
     ------
     DataError
-        If another process is writing `out`, or the workspace cannot be made.
+        If another process is writing `out`, the workspace cannot be made, or an output at a URL
+        cannot be uploaded.
+    ConfigError
+        If `out` is a URL, or lies beside a copy from one: see `mcls.remote.outputs`.
 
     Examples
     --------
@@ -95,6 +100,7 @@ class Workspace:
             self._release()
             return
         if kind is None:
+            send(self.out)
             _remove(self.folder / self.key)
         if self._replaced:
             for path in self._leftovers():
@@ -281,6 +287,7 @@ def clean_workspaces(folder: Path) -> None:
 
 def _place(out: Path | str) -> Path:
     """Return where an output lies; a link is followed, so that it stays one."""
+    refuse_to_write(Path(out))
     path = Path(out).absolute()
     return Path(os.path.realpath(path)) if path.is_symlink() else path
 

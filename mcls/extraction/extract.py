@@ -39,6 +39,10 @@ from mcls.features.specs import parse_features
 from mcls.options import takes_options
 from mcls.parallel.pool import Pool, Task, given_or_new
 from mcls.parallel.progress import Progress
+from mcls.remote.functions import takes_urls
+from mcls.remote.objects import RemoteError
+from mcls.remote.places import spelled
+from mcls.remote.urls import url_of
 from mcls.settings import canonical, digest
 from mcls.stores.shard_folder import check_output, check_replaced_store, write_tracks
 from mcls.stores.shards import Shards, refuse_other_settings
@@ -80,6 +84,7 @@ class Extracted:
     notes: list[str] = field(default_factory=list)
 
 
+@takes_urls(reads=("source", "audio_root"), writes=("out",))
 @takes_options
 def extract(
     source: str | Path,
@@ -252,10 +257,9 @@ def _items(manifest: Manifest, copies: int) -> list[Item]:
         mark += "#"
     items = []
     for track_id, path in zip(manifest.track_ids, manifest.paths(), strict=True):
-        items.append(Item(track_id, path.absolute()))
+        items.append(Item(track_id, path))
         items += [
-            Item(f"{track_id}{mark}{copy}", path.absolute(), copy, track_id)
-            for copy in range(1, copies + 1)
+            Item(f"{track_id}{mark}{copy}", path, copy, track_id) for copy in range(1, copies + 1)
         ]
     return items
 
@@ -338,8 +342,8 @@ def _found_as_now(
 
 def _sha1_now(path: Path) -> str | None:
     try:
-        return file_sha1(path) if path.is_file() else None
-    except OSError:
+        return file_sha1(path) if url_of(path) or path.is_file() else None
+    except (OSError, RemoteError):
         return None
 
 
@@ -430,7 +434,7 @@ def _same(old: Store, new: StoreContents) -> bool:
         old.tracks == new.tracks
         and old.failed == rows_of(new.failed)
         and old.split_note == new.split_note
-        and old.notes == new.notes
+        and old.notes == [*map(spelled, new.notes)]
     )
 
 

@@ -17,6 +17,7 @@ from mcls.extraction.options import SplitReading
 from mcls.extraction.track_columns import complete_columns, no_split
 from mcls.options import takes_options
 from mcls.parallel.progress import Progress
+from mcls.remote.functions import takes_urls
 from mcls.settings import digest, parse_pairs
 from mcls.stores.row_files import ARRAY_SUFFIXES, RowFiles, checked_rows, open_row_files
 from mcls.stores.shard_folder import check_output, check_replaced_store
@@ -52,6 +53,7 @@ class Imported:
     notes: list[str] = field(default_factory=list)
 
 
+@takes_urls(reads=("files", "source"), writes=("out",))
 @takes_options
 def import_rows(
     files: Path | str,

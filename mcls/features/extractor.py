@@ -210,7 +210,7 @@ class Extractor:
             If the file cannot be used; the message is the reason, without the path.
         """
         with ThreadPoolExecutor(1) as aside, AudioFile(path) as file:
-            sha1 = aside.submit(file_sha1, path)
+            sha1 = aside.submit(file_sha1, file.path)
             sr = self.sr or file.sr
             blocks = resampled(file.blocks(self.excerpt), file.sr, sr)
             if change is not None:

@@ -18,6 +18,7 @@ from mcls.judging.evaluate import open_predictions, open_seeds, run_threshold
 from mcls.judging.run_facts import run_facts
 from mcls.judging.same_tracks import aligned, refuse_other_splits
 from mcls.judging.scored_columns import column_of
+from mcls.remote.functions import takes_urls
 from mcls.tables.predictions import Predictions
 
 #: Metrics by which runs are compared, in order of preference, unless another is asked for.
@@ -46,6 +47,7 @@ class _Candidate:
         return found
 
 
+@takes_urls(reads=("paths", "baseline", "tracks"))
 def compare(
     paths: Sequence[Path | str],
     metric: str | None = None,

@@ -18,6 +18,7 @@ from mcls.judging.audited import audit_notes
 from mcls.judging.same_tracks import aligned
 from mcls.judging.scored_columns import column_of
 from mcls.registry import entries
+from mcls.remote.functions import takes_urls
 from mcls.settings import split_spec
 from mcls.stages.calibrate import read_calibration, why_not
 from mcls.stages.predict_events import measure_events
@@ -108,6 +109,7 @@ class RunEvaluation(Tabular):
         return found
 
 
+@takes_urls(reads=("path", "tracks"))
 def evaluate(
     path: Path | str,
     metrics: Sequence[str] | None = None,

@@ -44,6 +44,7 @@ from mcls.parallel.progress import Progress
 from mcls.recipes.features import extraction_of, refuse_other_features
 from mcls.recipes.graph import FIXED, RecipeNode, nodes_of
 from mcls.recipes.run import run_recipe
+from mcls.remote.functions import takes_urls
 from mcls.settings import canonical, digest
 from mcls.stages.options import Folds
 from mcls.stores.store import Store
@@ -75,6 +76,7 @@ class CrossValidated:
     computed: int
 
 
+@takes_urls(reads=("recipe", "store"), writes=("run",))
 @takes_options
 def cross_validate(
     recipe: Recipe | Path | str,

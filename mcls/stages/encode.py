@@ -19,6 +19,7 @@ from mcls.errors import ConfigError, DataError
 from mcls.options import takes_options
 from mcls.parallel.pool import Pool, Task, given_or_new
 from mcls.parallel.progress import Progress
+from mcls.remote.functions import takes_urls
 from mcls.settings import digest
 from mcls.stores.shard_folder import check_output, check_replaced_store, write_tracks
 from mcls.stores.shards import Shards, refuse_other_settings
@@ -55,6 +56,7 @@ class Encoded:
     computed: bool
 
 
+@takes_urls(reads=("store", "dicts", "with_"), writes=("out",))
 @takes_options
 def encode(
     store: Path | str,

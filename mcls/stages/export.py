@@ -12,6 +12,7 @@ from mcls.disk.run import Run, open_run
 from mcls.disk.sums import file_sha256
 from mcls.disk.workspace import written_whole
 from mcls.errors import ConfigError, MclsError
+from mcls.remote.functions import takes_urls
 from mcls.settings import digest
 from mcls.stages.export_graphs import GraphToWrite, from_audio, from_rows, from_track
 
@@ -51,6 +52,7 @@ class Exported:
     computed: bool = True
 
 
+@takes_urls(reads=("run",), writes=("out",))
 def export(
     run: Path | str, out: Path | str, *, with_mel: bool = False, overwrite: bool = False
 ) -> Exported:

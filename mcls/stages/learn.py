@@ -27,6 +27,7 @@ from mcls.options import takes_options
 from mcls.parallel.processes import differing, from_first, lead, n_joined
 from mcls.parallel.progress import Progress
 from mcls.registry import Entry, entries, find
+from mcls.remote.functions import takes_urls
 from mcls.settings import digest, parse_pairs, resolve
 from mcls.stages.dictionary_labels import TrackLabels, labels_of_tracks
 from mcls.stores.store import Store, StoredRows
@@ -51,6 +52,7 @@ class Learnt:
     computed: bool
 
 
+@takes_urls(reads=("store",), writes=("out",))
 @takes_options
 def learn_dict(
     store: Path | str,

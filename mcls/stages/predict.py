@@ -19,6 +19,7 @@ from mcls.chain.feature import FeatureReader
 from mcls.chain.match import rows_for_run, rows_of_track
 from mcls.chain.model_cache import fitted_model
 from mcls.chain.step import RowsAndRate, RowsByStep, apply_chain
+from mcls.disk.audio_suffixes import AUDIO_SUFFIXES
 from mcls.disk.chain import Chain
 from mcls.disk.run import Run, open_run
 from mcls.errors import ConfigError, DataError, FormatError
@@ -27,6 +28,9 @@ from mcls.extraction.extract_faults import stored_faults
 from mcls.features.extractor import Change
 from mcls.parallel.pool import Pool, Task, given_or_new
 from mcls.parallel.progress import Progress
+from mcls.remote.functions import takes_urls
+from mcls.remote.places import is_folder, kept, spelled
+from mcls.remote.urls import plain, url_of
 from mcls.stages.calibrate import read_calibration, why_not
 from mcls.stages.timeline import Timeline, TimelineMaker, timeline_maker
 from mcls.stores.store import Store, StoredRows, is_store
@@ -163,6 +167,7 @@ class Predicted(Tabular):
         return [(self.labels[i], float(scores[i])) for i in order]
 
 
+@takes_urls(reads=("run",))
 def predict(
     run: Path | str,
     sources: Sequence[Path | str],
@@ -415,7 +420,9 @@ def tracks_of(
 ) -> Iterator[Track]:
     """Yield the tracks to score; a folder is listed as its tracks are needed."""
     reader: FeatureReader | None = None
-    for source in map(Path, sources):
+    for given in sources:
+        is_audio = url_of(given) is not None and Path(given).suffix.lower() in AUDIO_SUFFIXES
+        source = plain(given) if is_audio else kept(given)
         if is_store(source):
             store = Store(source)
             stored = rows_for_run(store, chain, feature)
@@ -424,8 +431,8 @@ def tracks_of(
             continue
         if reader is None:
             reader = FeatureReader(chain, run.about.get("sample_rate"))
-        if not source.is_dir():
-            yield FileToScore(str(source), source, reader)
+        if not is_folder(source):
+            yield FileToScore(spelled(source), source, reader)
             continue
         names = audio_below(source, Counter(), reader.suffixes)
         first = next(names, None)
@@ -433,4 +440,4 @@ def tracks_of(
             shown = "audio" if ".wav" in reader.suffixes else ", ".join(sorted(reader.suffixes))
             raise DataError(f"{source}: no {shown} files in it")
         for name in itertools.chain([first], names):
-            yield FileToScore(str(source / name), source / name, reader)
+            yield FileToScore(spelled(source / name), source / name, reader)

@@ -24,6 +24,8 @@ from mcls.disk.workspace import Workspace, written_whole
 from mcls.errors import ConfigError, DataError, FormatError
 from mcls.parallel.pool import Pool, Task, given_or_new
 from mcls.parallel.progress import Progress
+from mcls.remote.functions import takes_urls
+from mcls.remote.places import spelled
 from mcls.settings import digest
 from mcls.stages.calibrate import why_not
 from mcls.stages.predict import (
@@ -69,6 +71,7 @@ class PredictedFiles:
     notes: list[str] = field(default_factory=list)
 
 
+@takes_urls(reads=("run",), writes=("out",))
 def predict_files(
     run: Path | str,
     sources: Iterable[Path | str],
@@ -147,7 +150,7 @@ def predict_files(
     if first is None:
         raise DataError("no audio files were named")
     tracks = chain([first], tracks)
-    about = {"key": key, "run": str(run), "mcls": __version__, "complete": False}
+    about = {"key": key, "run": spelled(run), "mcls": __version__, "complete": False}
     n_scored, failed, seconds = 0, [], 0.0
     faults: dict[str, dict[str, str]] = {}
     with Workspace(out, key):

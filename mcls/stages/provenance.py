@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mcls import __version__
+from mcls.remote.places import spelled
 from mcls.stages.plan import Plan
 
 #: Libraries whose version can change a metric.
@@ -42,7 +43,7 @@ def provenance(plan: Plan, model: Any, summary: dict[str, Any]) -> dict[str, Any
         "split_id": plan.parts.id,
         **({"split_name": plan.parts.published} if plan.parts.published else {}),
         "notes": summary["notes"],
-        "store": str(plan.store.path),
+        "store": spelled(plan.store.path),
         "store_digest": plan.store_digest,
         "sample_rate": _own_rate(plan),
         "seed": plan.settings["seed"],

@@ -30,6 +30,7 @@ from mcls.evaluation.thresholds import best_thresholds
 from mcls.options import takes_options
 from mcls.parallel.progress import Progress
 from mcls.registry import find
+from mcls.remote.functions import takes_urls
 from mcls.stages.calibrate import calibrate_run
 from mcls.stages.moved_labels import label_notes
 from mcls.stages.options import Model
@@ -77,6 +78,7 @@ class Trained(Tabular):
         return metric_columns(self.summary["metrics"])
 
 
+@takes_urls(reads=("store", "dicts", "init"), writes=("run", "tensorboard"))
 @takes_options
 def train(
     store: Path | str,

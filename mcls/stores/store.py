@@ -32,6 +32,7 @@ from mcls.disk.hdf5 import CORRUPT, new_hdf5, open_hdf5, system_message
 from mcls.disk.text_files import parse_json
 from mcls.disk.workspace import written_whole
 from mcls.errors import ConfigError, DataError, FormatError, suggest
+from mcls.remote.places import kept, spelled
 from mcls.settings import canonical
 from mcls.stores.read_store import pieces_of_file, read_columns, read_features
 from mcls.stores.shard_index import INDEX, INDEX_KIND, ShardIndex, is_shard_folder
@@ -78,7 +79,7 @@ class Store(Tabular):
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self.path = kept(path)
         in_folder = is_shard_folder(self.path)
         place = self.path / INDEX if in_folder else self.path
         with open_hdf5(place, INDEX_KIND if in_folder else KIND, FORMAT) as file:
@@ -309,7 +310,7 @@ def write_contents(file: h5py.File, kind: str, contents: StoreContents) -> None:
     if contents.split_note:
         file.attrs["split_note"] = contents.split_note
     if contents.notes:
-        file.attrs["notes"] = canonical(contents.notes)
+        file.attrs["notes"] = canonical([*map(spelled, contents.notes)])
     write_columns(file.create_group("tracks"), contents.tracks)
     write_columns(file.create_group("failed"), contents.failed)
 

@@ -8,11 +8,13 @@ with a dot, are not reported. Symbolic links are followed, but no folder is visi
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from mcls.disk.audio_suffixes import AUDIO_SUFFIXES
 from mcls.errors import DataError
+from mcls.remote.objects import files_below
+from mcls.remote.urls import url_of
 from mcls.tables.labels import unknown_labels
 
 
@@ -38,10 +40,9 @@ def scan_class_folders(folder: Path) -> tuple[list[str], list[str], list[str]]:
     DataError
         If there are no class folders, none holds audio, or a name is not UTF-8.
     """
-    classes = sorted(
-        entry.name for entry in folder.iterdir() if entry.is_dir() and entry.name[0] != "."
-    )
-    loose = sum(_has_suffix(entry.name) for entry in folder.iterdir() if entry.is_file())
+    folders, files = _inside(folder)
+    classes = sorted(name for name in folders if name[0] != ".")
+    loose = sum(map(_has_suffix, files))
     if not classes:
         beside = f"{loose} audio files but no class folders" if loose else "no class folders"
         raise DataError(
@@ -110,6 +111,17 @@ def scan_audio(folder: Path) -> tuple[list[str], list[str]]:
     return paths, _ignored(others)
 
 
+def _inside(folder: Path) -> tuple[set[str], list[str]]:
+    """Return the names of the folders and files in a folder, which may be a URL."""
+    if url := url_of(folder):
+        names = [*files_below(url)]
+        folders = {name.partition("/")[0] for name in names if "/" in name}
+        return folders, [name for name in names if "/" not in name]
+    entries = [*folder.iterdir()]
+    folders = {entry.name for entry in entries if entry.is_dir()}
+    return folders, [entry.name for entry in entries if entry.is_file()]
+
+
 def _ignored(others: Counter[str]) -> list[str]:
     return [f"{sum(others.values())} other files were ignored{_listed(others)}"] if others else []
 
@@ -137,6 +149,20 @@ def audio_below(
     twice, nor a parent of this one, so that loops of links end. The order is always the same: the
     files of a folder by name, then its folders.
     """
+    for place, folders, files in _walk(folder):
+        folders[:] = sorted(name for name in folders if name[0] != ".")
+        for name in sorted(files):
+            if _has_suffix(name, suffixes):
+                yield (place / name).as_posix()
+            elif name[0] != ".":
+                others[PurePosixPath(name).suffix.lower() or "no suffix"] += 1
+
+
+def _walk(folder: Path) -> Iterator[tuple[PurePosixPath, list[str], list[str]]]:
+    """Yield every folder below one, relative to it, with the names in it."""
+    if url := url_of(folder):
+        yield from _walk_listed(files_below(url))
+        return
     above = [parent.stat() for parent in folder.absolute().parents]
     entered = {(status.st_dev, status.st_ino) for status in above}
     for place, folders, files in os.walk(folder, followlinks=True, onerror=_refuse):
@@ -145,12 +171,28 @@ def audio_below(
             folders.clear()
             continue
         entered.add((status.st_dev, status.st_ino))
-        folders[:] = sorted(name for name in folders if name[0] != ".")
-        for name in sorted(files):
-            if _has_suffix(name, suffixes):
-                yield (Path(place) / name).relative_to(folder).as_posix()
-            elif name[0] != ".":
-                others[PurePosixPath(name).suffix.lower() or "no suffix"] += 1
+        yield PurePosixPath(Path(place).relative_to(folder)), folders, files
+
+
+def _walk_listed(paths: Iterable[str]) -> Iterator[tuple[PurePosixPath, list[str], list[str]]]:
+    """Do what `_walk` does with the paths of all files below a folder."""
+    inside: dict[str, tuple[list[str], list[str]]] = {"": ([], [])}
+    for path in paths:
+        place, _, name = path.rpartition("/")
+        inside.setdefault(place, ([], []))[1].append(name)
+        while place:
+            above, _, name = place.rpartition("/")
+            folders = inside.setdefault(above, ([], []))[0]
+            if name in folders:
+                break
+            folders.append(name)
+            place = above
+    left = [""]
+    while left:
+        place = left.pop()
+        folders, files = inside[place]
+        yield PurePosixPath(place), folders, files
+        left += [f"{place}/{name}".lstrip("/") for name in reversed(folders)]
 
 
 def _refuse(error: OSError) -> None:

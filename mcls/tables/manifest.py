@@ -4,7 +4,7 @@ A manifest is CSV in UTF-8, separated by commas, tabs or semicolons, with or wit
 mark. The columns are:
 
 ``path`` (or `path_column`)
-    The audio file, relative to the manifest or to `audio_root`; or absolute.
+    The audio file, relative to the manifest or to `audio_root`; or absolute, or a URL.
 ``track_id``
     The unique name of the track. Without this column it is the path without its suffix and without
     white space around it; if two tracks would have the same name (``a.wav`` and ``a.mp3``), both
@@ -30,6 +30,8 @@ from mcls.disk.text_files import read_regular
 from mcls.disk.workspace import written_whole
 from mcls.errors import ConfigError, DataError
 from mcls.options import takes_options
+from mcls.remote.places import is_file, is_folder, kept, spelled
+from mcls.remote.urls import below, plain, url_of
 from mcls.tables.class_folders import scan_audio, scan_class_folders
 from mcls.tables.csv_cells import csv_line, other_kind, read_cell
 from mcls.tables.labels import SEPARATOR, LabelTable, parse_labels, split_items
@@ -80,9 +82,8 @@ class Manifest:
         return self.columns["track_id"]
 
     def paths(self) -> list[Path]:
-        """Return the audio file of every track, absolute; it need not exist."""
-        root = self.root.absolute()
-        return [root / path for path in self.columns["path"]]
+        """Return the audio file of every track, absolute or a URL; it need not exist."""
+        return [below(self.root, path) for path in self.columns["path"]]
 
     def column(self, name: str) -> list[str]:
         """Return a column.
@@ -113,7 +114,7 @@ class Manifest:
     def where(self, track: int) -> str:
         """Return the line of a track, as ``tracks.csv:7``, or its file in a folder."""
         if self.lines is None:
-            return str(self.source / self.columns["path"][track])
+            return spelled(self.source / self.columns["path"][track])
         return f"{self.source}:{self.lines[track]}"
 
     def label_cells(self, column: str = "labels") -> list[str]:
@@ -163,7 +164,7 @@ class Manifest:
 
     def missing(self) -> list[int]:
         """Return the indices of the tracks whose audio file does not exist."""
-        return [track for track, path in enumerate(self.paths()) if not path.is_file()]
+        return [track for track, path in enumerate(self.paths()) if not is_file(path)]
 
 
 @takes_options
@@ -182,8 +183,8 @@ def open_source(path: str | Path, *, reading: Reading) -> Manifest:
     DataError
         If it does not exist or cannot be used.
     """
-    path = Path(path)
-    if path.is_dir():
+    path = kept(path)
+    if is_folder(path):
         for name in ("audio_root", "path_column", "sep"):
             if getattr(reading, name) != getattr(Reading(), name):
                 raise DataError(
@@ -229,7 +230,7 @@ def read_manifest(path: str | Path, *, reading: Reading) -> Manifest:
     >>> len(manifest), manifest.track_ids, manifest.column("labels")
     (2, ['blues/1', 'jazz/7'], ['blues', 'jazz'])
     """
-    path, path_column = Path(path), reading.path_column
+    path, path_column = kept(path), reading.path_column
     if not reading.sep:
         raise ConfigError("sep is empty; expected one or more characters, such as '|,;'")
     lines, header, rows = _parse(path, _read_text(path), path_column)
@@ -239,13 +240,14 @@ def read_manifest(path: str | Path, *, reading: Reading) -> Manifest:
         columns["path" if is_path else name] = (
             list(cells) if is_path else [cell.strip() for cell in cells]
         )
-    root = path.parent if reading.audio_root is None else Path(reading.audio_root)
-    if not root.is_dir():
+    root = plain(Path(spelled(path)).parent if reading.audio_root is None else reading.audio_root)
+    if url_of(root) is None and not root.is_dir():
         raise DataError(f"audio root {root} is not a folder")
     manifest = Manifest(
         columns, root, path, lines, header=header, path_column=path_column, sep=reading.sep
     )
     _check_filled(manifest, "path")
+    _check_urls(manifest)
     if "track_id" in header:
         _check_filled(manifest, "track_id")
     else:
@@ -274,8 +276,8 @@ def manifest_from_folder(folder: str | Path, *, labelled: bool = True) -> Manife
     DataError
         If there are no class folders, none holds audio, or a name is not UTF-8.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
+    folder = plain(folder)
+    if not is_folder(folder):
         raise DataError(f"{folder} is not a folder")
     if labelled:
         paths, labels, notes = scan_class_folders(folder)
@@ -348,6 +350,7 @@ def track_ids_of(paths: Sequence[str]) -> list[str]:
     pure = [PurePosixPath(path) for path in paths]
     whole = [str(path).strip() for path in pure]
     short = [str(path.with_suffix("")).strip() if path.name else "" for path in pure]
+    whole, short = ([url_of(path) or path for path in some] for some in (whole, short))
     times = Counter(short)
     return [name if times[name] == 1 else path for name, path in zip(short, whole, strict=True)]
 
@@ -454,6 +457,14 @@ def _check_filled(manifest: Manifest, column: str) -> None:
             raise DataError(f"{manifest.where(track)}: {column} {cell!r} has a zero byte")
 
 
+def _check_urls(manifest: Manifest) -> None:
+    for track, cell in enumerate(manifest.columns["path"]):
+        try:
+            url_of(cell)
+        except ConfigError as error:
+            raise DataError(f"{manifest.where(track)}: {error}") from error
+
+
 def _check_unique(manifest: Manifest) -> None:
     seen: dict[str, int] = {}
     for track, name in enumerate(manifest.track_ids):
@@ -466,11 +477,15 @@ def _check_unique(manifest: Manifest) -> None:
 
 
 def _relocated(manifest: Manifest, folder: Path) -> list[str]:
-    """Return the paths relative to `folder`."""
+    """Return the paths relative to `folder`; audio at a URL is named by it."""
+    if url_of(manifest.root) is not None:
+        return [url_of(path) or str(path) for path in manifest.paths()]
     old, new = manifest.root.resolve(), folder.resolve()
     if old == new:
         return manifest.columns["path"]
     return [
-        path if os.path.isabs(path) else Path(os.path.relpath(old / path, new)).as_posix()  # noqa: PTH117
+        path
+        if below(manifest.root, path) == plain(path)  # absolute, or a URL
+        else Path(os.path.relpath(old / path, new)).as_posix()
         for path in manifest.columns["path"]
     ]

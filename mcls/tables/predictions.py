@@ -29,6 +29,7 @@ import numpy as np
 
 from mcls.disk.workspace import written_whole
 from mcls.errors import DataError, FormatError, suggest
+from mcls.remote.places import kept
 from mcls.tables.csv_cells import csv_line, other_kind, read_cell
 from mcls.tables.labels import LabelTable, label_cells, label_of, parse_labels, split_items
 from mcls.tables.number_cells import decimal_comma, read_number
@@ -247,7 +248,7 @@ def read_predictions(path: Path | str) -> Predictions:
     FormatError
         With the file and the line, if it cannot be used.
     """
-    path = Path(path)
+    path = kept(path)
     if not path.is_file():
         raise DataError(f"there is no file {path}")
     with path.open("rb") as file:

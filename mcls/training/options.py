@@ -187,6 +187,7 @@ class Training:
         section="Output",
         metavar="DIR",
         path=True,
+        written=True,
         in_key=False,
     )
 

@@ -27,6 +27,7 @@ from mcls.disk.workspace import is_workspace
 from mcls.errors import ConfigError, DataError
 from mcls.options import takes_options
 from mcls.parallel.pool import Pool, Task
+from mcls.remote.functions import takes_urls
 from mcls.tuning.options import Search
 from mcls.tuning.results import write_plots
 from mcls.tuning.study import need_optuna
@@ -57,6 +58,7 @@ class Tuned:
     trials: list[TrialResult] = field(default_factory=list)
 
 
+@takes_urls(reads=("recipe", "source"), writes=("out",))
 @takes_options
 def tune(
     recipe: Recipe | Path | str,
