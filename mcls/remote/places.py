@@ -28,7 +28,7 @@ from mcls.remote.urls import beside, name_of, plain, url_of
 #: Files of mcls beside a manifest, store or table, which are read and written with it.
 _COMPANIONS = ("{name}.audit.toml", "{stem}.splits.json", "{stem}.about.json")
 #: The files at the top of a folder by which it is one that mcls wrote, not a folder of audio.
-MARKS = ("run.toml", "cv.json", "study.json", "index.h5")
+MARKS = ("run.toml", "cv.json", "study.db", "index.h5")
 
 #: The copies that this process keeps.
 _process = ExitStack()
