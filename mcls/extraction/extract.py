@@ -182,11 +182,9 @@ def extract(
         total, seconds = len(missing), 0.0
         n_done = 0
         failed: dict[str, str] = {}
-        names = shards.new_names(len(missing))
-        tasks = [
-            Task(tuple(some), name)
-            for some, name in zip(shares(missing, jobs), names, strict=False)
-        ]
+        parts = shares(missing, jobs)
+        names = shards.new_names(len(parts))
+        tasks = [Task(tuple(some), name) for some, name in zip(parts, names, strict=True)]
         with given_or_new(workers, jobs, apart=True) as team:
             for task, result in team.map(compute, tasks, time_limit=extraction.time_limit):
                 done, some_failed, some_seconds = result

@@ -17,7 +17,7 @@ from mcls.parallel.pool import Task
 from mcls.stores.store import NewRows, StoreContents, write_store
 
 #: The most tracks and bytes of audio files in a task, which is what a kill can cost.
-_TASK_TRACKS, _TASK_BYTES = 64, 1 << 26
+_TASK_TRACKS, _TASK_BYTES = 256, 1 << 26
 #: Bytes of rows in memory after which a worker writes a shard.
 _HELD_BYTES = 1 << 27
 

@@ -135,7 +135,7 @@ def _check_utf8(folder: Path, paths: list[str]) -> None:
 
 
 def _has_suffix(name: str, suffixes: frozenset[str] = AUDIO_SUFFIXES) -> bool:
-    return name[0] != "." and PurePosixPath(name).suffix.lower() in suffixes
+    return name[0] != "." and name[name.rfind(".") :].lower() in suffixes
 
 
 def audio_below(
@@ -151,9 +151,10 @@ def audio_below(
     """
     for place, folders, files in _walk(folder):
         folders[:] = sorted(name for name in folders if name[0] != ".")
+        prefix = "" if place.as_posix() == "." else f"{place.as_posix()}/"
         for name in sorted(files):
             if _has_suffix(name, suffixes):
-                yield (place / name).as_posix()
+                yield f"{prefix}{name}"
             elif name[0] != ".":
                 others[PurePosixPath(name).suffix.lower() or "no suffix"] += 1
 
