@@ -16,7 +16,7 @@ DATASETS := esc10=fold esc50=fold urbansound8k=fold fsdd=fold mridangam=fold phi
             medley-solos-db=split speech-commands=split tinysol=fold
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all wheel-check fuzz kills lint docs site tutorial dictionaries nets zoo pretraining clean
+.PHONY: help install demo test test-all wheel-check fuzz kills lint docs site tutorial bench dictionaries nets zoo pretraining clean
 
 help: ## List the targets
 	@grep -hE '^[a-zA-Z0-9_%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 28
@@ -86,6 +86,10 @@ has_own = $(and $(shell grep -x 'dataset = "$(2)"' pipelines/$(1).toml),$(shell 
 of = $(word $(1),$(subst =, ,$(2)))
 $(foreach d,$(DATASETS),$(eval $(call on_dataset,$(call of,1,$(d)),$(call of,1,$(d)),$(call of,2,$(d)),labels)))
 $(eval $(call on_dataset,philharmonia-tags,philharmonia,split,tags))
+
+bench: install ## Print the speed beside peers on one page (a quarter of an hour)
+	$(BIN)/python -m pip install --quiet faiss-cpu spams-bin
+	$(BIN)/python benchmarks/page.py
 
 dictionaries: install ## Rebuild docs/results/dictionaries-table.md (an hour or two)
 	@mkdir -p build

@@ -35,11 +35,12 @@ import importlib.util
 import itertools
 import os
 import statistics
-import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from figures import Figure, beside, clock
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.decomposition import MiniBatchDictionaryLearning, sparse_encode
 from sklearn.neural_network import BernoulliRBM
@@ -114,9 +115,9 @@ def take_turns(
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     for _ in range(repeats):
         for name, side in sides.items():
-            start = time.perf_counter()
+            start = clock()
             side()
-            seconds[name].append(time.perf_counter() - start)
+            seconds[name].append(clock() - start)
     return seconds, results
 
 
@@ -140,9 +141,19 @@ def section_lasso(options: argparse.Namespace) -> None:
             lasso_line(f"{name} {n_dims}x{n_atoms}", rows, atoms, penalty, threads, options.repeats)
 
 
-def lasso_line(
-    what: str, rows: np.ndarray, atoms: np.ndarray, penalty: float, threads: int, repeats: int
-) -> None:
+@dataclass(frozen=True)
+class LassoTimes:
+    """Seconds a row of each side, what they found, and how far the objectives are apart."""
+
+    seconds: dict[str, list[float]]
+    nonzero: float
+    gap: dict[str, float]
+
+
+def lasso_times(
+    rows: np.ndarray, atoms: np.ndarray, penalty: float, threads: int, repeats: int
+) -> LassoTimes:
+    """Time the lasso of all sides that are installed; they must solve the same problem."""
     few, double = rows[:SKLEARN_ROWS].astype(np.float64), atoms.astype(np.float64)
     sides: dict[str, Callable[[], np.ndarray]] = {
         "mcls": lambda: lasso(rows, atoms, penalty=penalty),
@@ -154,19 +165,28 @@ def lasso_line(
         x, d = np.asfortranarray(rows.T), np.asfortranarray(atoms.T)
         sides["spams"] = lambda: spams.lasso(x, D=d, lambda1=penalty, mode=2, numThreads=threads)
     seconds, results = take_turns(sides, repeats)  # type: ignore[arg-type]
-    rate = {side: [n / s for s in seconds[side]] for side, n in lengths(sides, rows, few).items()}
+    n_rows = lengths(sides, rows, few)
     ours = lasso_objective(rows, atoms, results["mcls"], penalty=penalty)  # type: ignore[arg-type]
-    words = [f"lasso {what} penalty {penalty} threads {threads}"]
-    words += [f"nonzero {np.count_nonzero(results['mcls']) / len(rows):.1f}"]
-    words += [f"mcls {spread(rate['mcls'], 1e-3)} k rows/s"]
+    gap = {}
     for side in [side for side in sides if side != "mcls"]:
         codes = results[side] if side == "sklearn" else results[side].toarray().T  # type: ignore[attr-defined]
-        n = len(codes)
-        theirs = lasso_objective(rows[:n], atoms, codes, penalty=penalty)
-        gap = ours[:n].mean() / theirs.mean() - 1
+        theirs = lasso_objective(rows[: len(codes)], atoms, codes, penalty=penalty)
+        gap[side] = ours[: len(codes)].mean() / theirs.mean() - 1
+        assert abs(gap[side]) <= AGREE, f"{side} does not solve the same problem: {gap[side]}"
+    per_row = {side: [s / n_rows[side] for s in times] for side, times in seconds.items()}
+    return LassoTimes(per_row, np.count_nonzero(results["mcls"]) / len(rows), gap)
+
+
+def lasso_line(
+    what: str, rows: np.ndarray, atoms: np.ndarray, penalty: float, threads: int, repeats: int
+) -> None:
+    found = lasso_times(rows, atoms, penalty, threads, repeats)
+    rate = {side: [1 / s for s in times] for side, times in found.seconds.items()}
+    words = [f"lasso {what} penalty {penalty} threads {threads}", f"nonzero {found.nonzero:.1f}"]
+    words += [f"mcls {spread(rate['mcls'], 1e-3)} k rows/s"]
+    for side, gap in found.gap.items():
         ratio = statistics.median(rate["mcls"]) / statistics.median(rate[side])
         words.append(f"{side} {spread(rate[side], 1e-3)}, x{ratio:.2f}, objective {gap:+.1e}")
-        assert abs(gap) <= AGREE, f"{side} does not solve the same problem: {gap}"
     print(" | ".join(words), flush=True)
 
 
@@ -195,18 +215,34 @@ def section_learning(options: argparse.Namespace) -> None:
         goals = {"sklearn": learn_sklearn, **({"spams": learn_spams} if HAS_SPAMS else {})}
         SparseCoding(n_atoms=8, n_epochs=1).fit(rows[:100])  # warm
         for side, learn in goals.items():
-            theirs, ours = [], []
-            for seed in range(options.repeats):
-                seconds, atoms = learn(rows, n_atoms, penalty, threads, seed)
-                goal = held_out_objective(held_out, atoms, penalty)
-                theirs.append(seconds)
-                ours.append(seconds_to(goal, rows, held_out, n_atoms, penalty, seed))
+            ours, theirs, goal = learning_times(
+                learn, rows, held_out, n_atoms, penalty, threads, options.repeats
+            )
             ratio = statistics.median(theirs) / statistics.median(ours)
             print(
                 f"learning {name} {n_dims}x{n_atoms} threads {threads} | to {goal:.4f} | "
                 f"mcls {spread(ours)} s | {side} {spread(theirs)} s | x{ratio:.2f}",
                 flush=True,
             )
+
+
+def learning_times(
+    learn: Callable[..., tuple[float, np.ndarray]],
+    rows: np.ndarray,
+    held_out: np.ndarray,
+    n_atoms: int,
+    penalty: float,
+    threads: int,
+    repeats: int,
+) -> tuple[list[float], list[float], float]:
+    """Return our seconds to the other side's objective, its own seconds, and the last objective."""
+    ours, theirs, goal = [], [], np.inf
+    for seed in range(repeats):
+        seconds, atoms = learn(rows, n_atoms, penalty, threads, seed)
+        goal = held_out_objective(held_out, atoms, penalty)
+        theirs.append(seconds)
+        ours.append(seconds_to(goal, rows, held_out, n_atoms, penalty, seed))
+    return ours, theirs, goal
 
 
 def held_out_objective(rows: np.ndarray, atoms: np.ndarray, penalty: float) -> float:
@@ -227,9 +263,9 @@ def learn_sklearn(
         random_state=seed,
     )
     double = rows.astype(np.float64)
-    start = time.perf_counter()
+    start = clock()
     model.fit(double)
-    return time.perf_counter() - start, unit(model.components_)
+    return clock() - start, unit(model.components_)
 
 
 def learn_spams(
@@ -239,7 +275,7 @@ def learn_spams(
 
     first = rows[np.random.default_rng(seed).permutation(len(rows))[:n_atoms]]
     x = np.asfortranarray(rows.T, dtype=np.float64)
-    start = time.perf_counter()
+    start = clock()
     atoms = spams.trainDL(
         x,
         D=np.asfortranarray(first.T, dtype=np.float64),
@@ -250,7 +286,7 @@ def learn_spams(
         numThreads=threads,
         verbose=False,
     )
-    return time.perf_counter() - start, unit(np.asarray(atoms).T)
+    return clock() - start, unit(np.asarray(atoms).T)
 
 
 def seconds_to(
@@ -262,9 +298,9 @@ def seconds_to(
     seconds = 0.0
     for _ in range(40):
         order = rng.permutation(len(rows))
-        start = time.perf_counter()
+        start = clock()
         model.partial_fit(rows[order])
-        seconds += time.perf_counter() - start
+        seconds += clock() - start
         if held_out_objective(held_out, model.components_, penalty) <= goal:
             return seconds
     raise SystemExit(f"the objective {goal} was not reached in 40 epochs")
@@ -276,18 +312,8 @@ def section_rbm(options: argparse.Namespace) -> None:
     square = np.random.default_rng(0).random((2048, 2048), dtype=np.float32)
     for threads, batch in itertools.product(options.threads, (100, 1000)):
         set_threads(threads)
-        common = {"batch_size": batch, "learning_rate": 0.01, "random_state": 0}
-
-        def ours(algorithm: str, common: dict = common) -> object:
-            model = RBM(n_atoms=n_hidden, visible="binary", n_epochs=1, **common)
-            return model.set_params(algorithm=algorithm).fit(rows)
-
-        sides: dict[str, Callable[[], object]] = {
-            "cd": lambda: ours("cd"),
-            "pcd": lambda: ours("pcd"),
-            "sklearn": lambda c=common: BernoulliRBM(n_hidden, n_iter=1, **c).fit(rows),
-            "sgemm": lambda: square @ square,
-        }
+        sides = rbm_sides(rows, n_hidden, batch)
+        sides["sgemm"] = lambda: square @ square
         seconds, _ = take_turns(sides, options.repeats)
         medians = {side: statistics.median(values) for side, values in seconds.items()}
         rate = 2 * len(square) ** 3 / medians["sgemm"]
@@ -303,6 +329,21 @@ def section_rbm(options: argparse.Namespace) -> None:
         print(" | ".join(words), flush=True)
 
 
+def rbm_sides(rows: np.ndarray, n_hidden: int, batch: int) -> dict[str, Callable[[], object]]:
+    """Return one epoch of our two algorithms and of scikit-learn's."""
+    common = {"batch_size": batch, "learning_rate": 0.01, "random_state": 0}
+
+    def ours(algorithm: str) -> object:
+        model = RBM(n_atoms=n_hidden, visible="binary", n_epochs=1, **common)
+        return model.set_params(algorithm=algorithm).fit(rows)
+
+    return {
+        "cd": lambda: ours("cd"),
+        "pcd": lambda: ours("pcd"),
+        "sklearn": lambda: BernoulliRBM(n_hidden, n_iter=1, **common).fit(rows),
+    }
+
+
 def section_kmeans(options: argparse.Namespace) -> None:
     made = {"synthetic": np.concatenate([synthetic_rows(20_000, 128, seed) for seed in range(10)])}
     if options.data:
@@ -316,7 +357,10 @@ def section_kmeans(options: argparse.Namespace) -> None:
         kmeans_line(what, rows, n_atoms, options.repeats)
 
 
-def assignment_line(what: str, rows: np.ndarray, n_atoms: int, threads: int, repeats: int) -> None:
+def nearest_times(
+    rows: np.ndarray, n_atoms: int, threads: int, repeats: int
+) -> tuple[dict[str, list[float]], float]:
+    """Return the seconds of both sides to the nearest atoms, and how far distances are apart."""
     import faiss
 
     faiss.omp_set_num_threads(threads)
@@ -332,14 +376,21 @@ def assignment_line(what: str, rows: np.ndarray, n_atoms: int, threads: int, rep
     ours, theirs = results["mcls"][1], results["faiss"][0][:, 0]  # type: ignore[index]
     gap = float(np.abs(ours - theirs).max() / theirs.mean())
     assert gap <= AGREE, f"faiss finds other distances: {gap}"
+    return seconds, gap
+
+
+def blas_kernels() -> str:
+    """Return the kernels that the OpenBLAS of each library takes for this processor."""
     blas = [one for one in threadpool_info() if one["internal_api"] == "openblas"]
-    kernels = ", ".join(
-        f"{Path(one['filepath']).parent.name} {one['architecture']}" for one in blas
-    )
+    return ", ".join(f"{Path(one['filepath']).parent.name} {one['architecture']}" for one in blas)
+
+
+def assignment_line(what: str, rows: np.ndarray, n_atoms: int, threads: int, repeats: int) -> None:
+    seconds, gap = nearest_times(rows, n_atoms, threads, repeats)
     ratio = statistics.median(seconds["faiss"]) / statistics.median(seconds["mcls"])
     print(
         f"{what} | nearest | mcls {spread(seconds['mcls'])} s | faiss {spread(seconds['faiss'])} s "
-        f"| x{ratio:.2f}, distances within {gap:.0e} | {kernels}",
+        f"| x{ratio:.2f}, distances within {gap:.0e} | {blas_kernels()}",
         flush=True,
     )
 
@@ -347,16 +398,16 @@ def assignment_line(what: str, rows: np.ndarray, n_atoms: int, threads: int, rep
 def kmeans_line(what: str, rows: np.ndarray, n_atoms: int, repeats: int) -> None:
     ours, theirs = [], []
     for seed in range(repeats):
-        start = time.perf_counter()
+        start = clock()
         model = MiniBatchKMeans(n_atoms, compute_labels=False, random_state=seed).fit(rows)
-        theirs.append(time.perf_counter() - start)
+        theirs.append(clock() - start)
         goal = nearest(rows, model.cluster_centers_)[1].mean(dtype=float)
         distance, passes = np.inf, 1
         while distance > goal:  # twice the passes, from the start
-            start = time.perf_counter()
+            start = clock()
             model = KMeans(n_atoms=n_atoms, max_iter=passes, tol=0.0, random_state=seed)
             model.fit_batches(lambda: (rows[i : i + 8192] for i in range(0, len(rows), 8192)))
-            seconds = time.perf_counter() - start
+            seconds = clock() - start
             distance = nearest(rows, model.components_)[1].mean(dtype=float)
             passes *= 2
         ours.append(seconds)
@@ -365,6 +416,35 @@ def kmeans_line(what: str, rows: np.ndarray, n_atoms: int, repeats: int) -> None
         f"{spread(theirs)} s | x{statistics.median(theirs) / statistics.median(ours):.2f}",
         flush=True,
     )
+
+
+def figures(repeats: int = 5) -> list[Figure]:
+    """Return the figures of one thread on synthetic rows, beside the libraries installed."""
+    set_threads(1)
+    n_dims, n_atoms = SIZES[0]
+    rows = unit(synthetic_rows(12_000, n_dims))
+    binary = (np.random.default_rng(0).random((20_000, 256)) < 0.3).astype(np.float32)
+    found = []
+    if HAS_SPAMS:
+        atoms = SparseCoding(n_atoms=n_atoms, penalty=0.15, n_epochs=2, random_state=0)
+        times = lasso_times(rows, atoms.fit(rows).components_, 0.15, 1, repeats).seconds
+        what = f"lasso of a row, {n_dims} x {n_atoms}"
+        found.append(beside(what, times["mcls"], "SPAMS", times["spams"], 2.3))
+        ours, theirs, _ = learning_times(
+            learn_spams, rows[2000:], rows[:2000], n_atoms, 0.15, 1, min(repeats, 3)
+        )
+        found.append(beside("sparse coding, to an objective", ours, "SPAMS", theirs))
+    if HAS_FAISS:
+        many = np.concatenate([synthetic_rows(20_000, n_dims, seed) for seed in range(10)])
+        times, _ = nearest_times(many, n_atoms, 1, repeats)
+        what = f"nearest of {n_atoms} atoms, {len(many):,} rows"
+        found.append(beside(what, times["mcls"], "faiss", times["faiss"], 0.95))
+    for batch in (100, 1000):
+        times, _ = take_turns(rbm_sides(binary, 1024, batch), repeats)
+        for name in ("cd", "pcd"):
+            what = f"RBM epoch, batch {batch}, {name}"
+            found.append(beside(what, times[name], "scikit-learn", times["sklearn"]))
+    return found
 
 
 SECTIONS = {

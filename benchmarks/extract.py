@@ -31,6 +31,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import soxr
+from figures import Figure, beside, clock
 from scipy import fft
 
 from mcls.errors import DataError
@@ -185,8 +186,8 @@ def mcls_side(names: list[str]) -> Side:
     return run
 
 
-def per_clip(clips: list[Path], names: list[str], rounds: int) -> dict[str, float]:
-    """Return the median milliseconds a clip of each side, the sides taking turns."""
+def clip_seconds(clips: list[Path], names: list[str], rounds: int) -> dict[str, list[float]]:
+    """Return the seconds a clip of each side, the sides taking turns."""
     sides: dict[str, Side] = {
         "mcls": mcls_side(names),
         "librosa": with_librosa,
@@ -205,11 +206,32 @@ def per_clip(clips: list[Path], names: list[str], rounds: int) -> dict[str, floa
     for turn in range(rounds + 1):
         for clip in clips:
             for side, run in sides.items():
-                start = time.perf_counter()
+                start = clock()
                 run(clip, names)
                 if turn:  # the first turn warms caches
-                    spent[side].append(time.perf_counter() - start)
+                    spent[side].append(clock() - start)
+    return spent
+
+
+def per_clip(clips: list[Path], names: list[str], rounds: int) -> dict[str, float]:
+    """Return the median milliseconds a clip of each side."""
+    spent = clip_seconds(clips, names, rounds)
     return {side: 1000 * statistics.median(times) for side, times in spent.items()}
+
+
+def figures(repeats: int = 5) -> list[Figure]:
+    found = []
+    with tempfile.TemporaryDirectory() as work, one_blas_thread():
+        kinds = make_clips(Path(work), 3)
+        for kind, label, expected in (
+            ("wav 44.1 stereo", "mel", None),
+            ("wav 44.1 stereo", "mel+mfcc+cqt", 4.5),
+            ("mp3 44.1 stereo", "mel", None),
+        ):
+            spent = clip_seconds(kinds[kind], FEATURES[label], repeats)
+            what = f"{label} of 30 s, {kind}"
+            found.append(beside(what, spent["mcls"], "librosa", spent["librosa"], expected))
+    return found
 
 
 def whole_process(folder: Path, names: list[str], rounds: int, jobs: int) -> dict[str, float]:

@@ -26,14 +26,16 @@ import itertools
 import platform
 import statistics
 import tempfile
-import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import librosa
 import numpy as np
 import torch
+from figures import Figure, beside, clock, set_clock
 from torch import nn
 from torch.nn import functional
 
@@ -54,8 +56,30 @@ from mcls.training.task import TrainingTask
 N_LABELS = 10
 NETS = ("fcn4", "fcn5", "cnn1d", "crnn", "musicnn", "short-chunk-res")
 SR, N_FFT, HOP = 12_000, 512, 256
-CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
-clock = time.perf_counter
+N_DIMS = 96
+
+
+@dataclass(frozen=True)
+class StepCase:
+    """A net and the batches that a step of it learns from."""
+
+    net: str
+    settings: dict[str, Any]
+    n_frames: int
+    n_dims: int
+    batch: int
+    n_steps: int
+
+    def __str__(self) -> str:
+        said = ", ".join(f"{key}={value}" for key, value in self.settings.items()) or "defaults"
+        return f"{self.net} ({said}), {self.batch} x {self.n_frames} x {self.n_dims}"
+
+
+STEPS = (
+    StepCase("mlp", {}, 1, 128, 64, 200),
+    StepCase("mlp", {"layers": (128, 128)}, 1, 128, 64, 400),
+    StepCase("fcn4", {"width": 0.05}, 128, 96, 16, 60),
+)
 
 
 def main() -> None:
@@ -64,7 +88,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
-    parser.add_argument("--clock", default="wall", choices=CLOCKS)
+    parser.add_argument("--clock", default="wall", choices=["wall", "cpu"])
     parser.add_argument(
         "--net", action="append", choices=NETS, help="net of throughput (default: all)"
     )
@@ -72,8 +96,7 @@ def main() -> None:
     options = parser.parse_args()
     for unknown in set(options.sections) - set(SECTIONS):
         parser.error(f"no section {unknown}; there are {', '.join(SECTIONS)}")
-    global clock
-    clock = CLOCKS[options.clock]
+    set_clock(options.clock)
     torch.set_num_threads(options.threads)
     where = torch.cuda.get_device_name() if options.device == "cuda" else platform.processor()
     print(
@@ -85,12 +108,16 @@ def main() -> None:
             SECTIONS[name](options, Path(folder))
 
 
-def medians(sides: dict[str, Callable[[], float]], repeats: int) -> dict[str, float]:
-    """Let the sides take turns; return the median of what each returns."""
+def take_turns(sides: dict[str, Callable[[], float]], repeats: int) -> dict[str, list[float]]:
+    """Let the sides take turns; return what each returned."""
     found: dict[str, list[float]] = {name: [] for name in sides}
     for _ in range(repeats):
         for name, side in sides.items():
             found[name].append(side())
+    return found
+
+
+def medians(found: dict[str, list[float]]) -> dict[str, float]:
     return {name: statistics.median(values) for name, values in found.items()}
 
 
@@ -111,46 +138,53 @@ def tracks_of(folder: Path, n_tracks: int, n_rows: int, n_dims: int) -> Tracks:
 
 
 def reading(options: argparse.Namespace, folder: Path) -> None:
-    n_tracks, n_rows, n_dims, batch = 200, 1300, 96, 32
-    tracks = tracks_of(folder, n_tracks, n_rows, n_dims)
-    bare = np.load(folder / f"{n_tracks}-{n_rows}-{n_dims}.npy", mmap_mode="r")
     for n_frames in (1, 16, 128, 1024):
-        size = batch if n_frames > 1 else 1024
-        batches = Batches(tracks, n_frames, size, crops=max(1, 40 * size // n_tracks))
-        steps = len(batches)
-        total = batches.n_segments
-        epochs = itertools.count()
-        rng = np.random.default_rng(0)
-
-        def starts(size: int = size, n_frames: int = n_frames, rng=rng) -> np.ndarray:
-            track = rng.integers(0, n_tracks, size)
-            tracks.targets[track]  # the labels of the batch
-            return track * n_rows + rng.integers(0, n_rows - n_frames + 1, size)
-
-        def slices(size: int = size, n_frames: int = n_frames, steps: int = steps) -> None:
-            for _ in range(steps):
-                out = np.empty((size, n_frames, n_dims), np.float32)
-                for i, start in enumerate(starts()):
-                    out[i] = bare[start : start + n_frames]
-
-        def take(n_frames: int = n_frames, steps: int = steps) -> None:
-            for _ in range(steps):
-                np.asarray(bare).take(starts()[:, None] + np.arange(n_frames), axis=0)
-
-        def ours(batches: Batches = batches, steps: int = steps, epochs=epochs) -> None:
-            epoch = next(epochs)  # its order is drawn with its first batch
-            for step in range(steps):
-                batches[epoch, step]
-
-        sides = {"slices": slices, "take": take, "ours": ours}
-        found = medians({k: partial(timed, side) for k, side in sides.items()}, options.repeats)
-        rates = {name: total / seconds for name, seconds in found.items()}
+        size, total, found = reading_seconds(folder, n_frames, options.repeats)
+        rates = {name: total / seconds for name, seconds in medians(found).items()}
         print(
-            f"reading {size} x {n_frames} x {n_dims}: {rates['ours']:,.0f} segments/s, "
+            f"reading {size} x {n_frames} x {N_DIMS}: {rates['ours']:,.0f} segments/s, "
             f"{rates['ours'] / rates['slices']:.2f} of memmap by slices "
             f"({rates['slices']:,.0f}/s), {rates['ours'] / rates['take']:.2f} of memmap by take "
             f"({rates['take']:,.0f}/s)"
         )
+
+
+def reading_seconds(
+    folder: Path, n_frames: int, repeats: int
+) -> tuple[int, int, dict[str, list[float]]]:
+    """Return the size of a batch, the segments read, and the seconds of each side and turn."""
+    n_tracks, n_rows = 200, 1300
+    tracks = tracks_of(folder, n_tracks, n_rows, N_DIMS)
+    bare = np.load(folder / f"{n_tracks}-{n_rows}-{N_DIMS}.npy", mmap_mode="r")
+    size = 32 if n_frames > 1 else 1024
+    batches = Batches(tracks, n_frames, size, crops=max(1, 40 * size // n_tracks))
+    steps = len(batches)
+    epochs = itertools.count()
+    rng = np.random.default_rng(0)
+
+    def starts() -> np.ndarray:
+        track = rng.integers(0, n_tracks, size)
+        tracks.targets[track]  # the labels of the batch
+        return track * n_rows + rng.integers(0, n_rows - n_frames + 1, size)
+
+    def slices() -> None:
+        for _ in range(steps):
+            out = np.empty((size, n_frames, N_DIMS), np.float32)
+            for i, start in enumerate(starts()):
+                out[i] = bare[start : start + n_frames]
+
+    def take() -> None:
+        for _ in range(steps):
+            np.asarray(bare).take(starts()[:, None] + np.arange(n_frames), axis=0)
+
+    def ours() -> None:
+        epoch = next(epochs)  # its order is drawn with its first batch
+        for step in range(steps):
+            batches[epoch, step]
+
+    sides = {"slices": slices, "take": take, "ours": ours}
+    found = take_turns({name: partial(timed, side) for name, side in sides.items()}, repeats)
+    return size, batches.n_segments, found
 
 
 def timed(function: Callable[[], object]) -> float:
@@ -215,30 +249,48 @@ def bare_step(name: str, settings: dict, held: list, n_steps: int) -> float:
 
 
 def steps(options: argparse.Namespace, folder: Path) -> None:
-    cases: list[tuple[str, dict, int, int, int, int]] = [
-        ("mlp", {}, 1, 128, 64, 200),
-        ("mlp", {"layers": (128, 128)}, 1, 128, 64, 400),
-        ("fcn4", {"width": 0.05}, 128, 96, 16, 60),
-    ]
-    for name, settings, n_frames, n_dims, batch, n_steps in cases:
-        tracks = tracks_of(folder, 100, 1300, n_dims)
-        batches = Batches(tracks, n_frames, batch, crops=max(1, n_steps * batch // 100))
-        held = []
-        for step in range(8):
-            x, y = batches[0, step]
-            held.append(((torch.from_numpy(x) + 30) / 10, torch.from_numpy(y)))
-        sides = {
-            "bare": lambda: bare_step(name, settings, held, n_steps),  # noqa: B023 # called here
-            "ours": lambda: trainer_step(name, settings, batches, folder, device="cpu"),  # noqa: B023
-        }
-        found = medians(sides, options.repeats)
-        said = ", ".join(f"{key}={value}" for key, value in settings.items()) or "defaults"
+    for case in STEPS:
+        found = medians(step_seconds(folder, case, options.repeats))
         print(
-            f"steps {name} ({said}), {batch} x {n_frames} x {n_dims}: "
+            f"steps {case}: "
             f"{1e3 * found['ours']:.2f} ms a step, bare loop {1e3 * found['bare']:.2f} ms: "
             f"{1e3 * (found['ours'] - found['bare']):+.2f} ms, "
             f"{100 * (found['ours'] / found['bare'] - 1):+.1f} %"
         )
+
+
+def step_seconds(folder: Path, case: StepCase, repeats: int) -> dict[str, list[float]]:
+    """Return the seconds of a step of our loop and of a bare one, of each turn."""
+    name, settings = case.net, case.settings
+    tracks = tracks_of(folder, 100, 1300, case.n_dims)
+    batches = Batches(
+        tracks, case.n_frames, case.batch, crops=max(1, case.n_steps * case.batch // 100)
+    )
+    held = []
+    for step in range(8):
+        x, y = batches[0, step]
+        held.append(((torch.from_numpy(x) + 30) / 10, torch.from_numpy(y)))
+    sides: dict[str, Callable[[], float]] = {
+        "bare": lambda: bare_step(name, settings, held, case.n_steps),
+        "ours": lambda: trainer_step(name, settings, batches, folder, device="cpu"),
+    }
+    return take_turns(sides, repeats)
+
+
+def figures(repeats: int = 7) -> list[Figure]:
+    """Return the figures of one thread: reading segments, and steps of nets."""
+    torch.set_num_threads(1)
+    found = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for n_frames in (16, 128):
+            size, _, spent = reading_seconds(folder, n_frames, repeats)
+            what = f"random crops, {size} x {n_frames} x {N_DIMS}"
+            found.append(beside(what, spent["ours"], "np.memmap", spent["slices"], 1.0))
+        for case in STEPS:
+            spent = step_seconds(folder, case, repeats)
+            found.append(beside(f"step of {case}", spent["ours"], "bare loop", spent["bare"]))
+    return found
 
 
 def product_rate(device: str, dtype: torch.dtype) -> float:
