@@ -37,8 +37,8 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 demo: install ## Run the main commands on synthetic music (about a minute)
 	$(MCLS) demo
 
-test: install ## Run all tests except the slow ones (a few minutes)
-	$(BIN)/python -m pytest
+test: install ## Run all tests except the slow ones, on two cores (a few minutes)
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-all: install ## Run every test
 	$(BIN)/python -m pytest -m ''
