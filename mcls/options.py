@@ -51,10 +51,9 @@ class Option:
         The families of the registry of which the value names an entry.
     metavar : str
         What stands for the value in ``--help``.
-    path : bool
-        Whether the value is a file or a folder.
-    written : bool
-        Whether that file or folder is written.
+    path : {'', 'read', 'audio', 'written'}
+        What the value names, if it is a path: files of mcls to read, a folder of audio, or what is
+        written.
     none : str
         The word with which the command line and recipes say None.
     in_key : bool
@@ -74,8 +73,7 @@ class Option:
     max_open: bool = False
     registry: tuple[str, ...] = ()
     metavar: str = ""
-    path: bool = False
-    written: bool = False
+    path: str = ""
     none: str = ""
     in_key: bool = True
 

@@ -24,6 +24,7 @@ from mcls.cli.main import cli
 from mcls.disk.audit_file import read_findings
 from mcls.disk.workspace import Workspace
 from mcls.errors import ConfigError, DataError
+from mcls.judging.scored_columns import track_columns
 from mcls.remote import objects
 from mcls.remote.outputs import destination, send
 from mcls.remote.places import local_copy
@@ -407,3 +408,47 @@ def test_s3_with_a_real_server(music: Path, tmp_path: Path) -> None:
         for path in tmp_path.rglob("*"):
             if path.is_file():
                 assert SECRET.encode() not in path.read_bytes(), path
+
+
+def test_a_run_at_a_url_finds_its_store_and_its_audio(
+    memory: Any, web: str, music: Path, tmp_path: Path
+) -> None:
+    rows = [f"{path.relative_to(music)},{path.parent.name}" for path in music.rglob("*.wav")]
+    (music / "tracks.csv").write_text("\n".join(["path,labels", *sorted(rows)]), encoding="utf-8")
+    assert "12 tracks" in mcls_("data", "check", f"{web}/tracks.csv", "--decode")
+    assert "12 tracks" in mcls_("data", "check", f"{web}/tracks.csv")
+    (tmp_path / "moved.csv").write_bytes((music / "tracks.csv").read_bytes())
+    assert "missing" not in mcls_(
+        "data", "check", tmp_path / "moved.csv", "--audio-root", f"{web}/"
+    )
+    store = mcls.extract(music, tmp_path / "m.h5", features=["mfcc"], sr=8000).path
+    memory.put(str(store), "/b/m.h5")
+    mcls.train("memory://b/m.h5", tmp_path / "run", pool=["meanstd"], model="knn")
+    assert json.loads((tmp_path / "run/about.json").read_text())["store"] == "memory://b/m.h5"
+    found = mcls.evaluate(tmp_path / "run", ["accuracy"], by="labels")
+    assert found["accuracy"].macro is not None
+    run = track_columns({"store": "memory://b/m.h5"}, None)
+    assert len(run["track_id"]) == 12
+    memory.rm("/b/m.h5")
+    with pytest.raises(DataError, match="there is no such object"):
+        track_columns({"store": "memory://b/m.h5"}, None)
+
+
+def test_a_folder_of_shards_is_uploaded_with_its_index_last(memory: Any, music: Path) -> None:
+    mcls_("extract", music, "memory://b/shards", "--feature", "mfcc", "--sr", 8000, "--no-pack")
+    local = mcls.extract(music, music.parent / "m.h5", features=["mfcc"], sr=8000).path
+    assert "/b/shards/index.h5" in memory.find("/b")
+    mcls_("store", "pack", "memory://b/shards", "memory://b/m.h5")
+    assert memory.cat("/b/m.h5") == local.read_bytes()
+    assert Store("memory://b/shards").track_ids == Store(local).track_ids
+
+
+def test_what_a_killed_download_left_is_replaced(memory: Any, tmp_path: Path) -> None:
+    memory.pipe("/b/one.wav", b"whole")
+    with local_copy("memory://b/one.wav") as path:
+        key = path.parent
+    key.rename(key.with_name(f"{key.name}.new"))
+    (key.with_name(f"{key.name}.new") / "one.wav").write_bytes(b"ha")
+    with local_copy("memory://b/one.wav") as path:
+        assert path.read_bytes() == b"whole"
+    assert not key.with_name(f"{key.name}.new").exists()

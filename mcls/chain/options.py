@@ -18,7 +18,7 @@ class Representation:
         section="Representation",
         word="dict",
         metavar="DICT|RUN",
-        path=True,
+        path="read",
         in_key=False,
     )
     encoder: str | None = option(
@@ -45,7 +45,7 @@ class Encoding(Representation):
         section="Representation",
         word="with",
         metavar="DICT|RUN",
-        path=True,
+        path="read",
     )
     layers: tuple[str, ...] = option(
         (),

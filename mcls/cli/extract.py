@@ -62,7 +62,8 @@ def command(
     """Compute features of every track of a dataset.
 
     SOURCE is a manifest (CSV) or a folder with one folder per class. OUT is
-    the store to write. A track that cannot be read is listed as failed with
+    the store to write. Both, and the audio in a manifest, may be URLs such
+    as s3://BUCKET/tracks.csv. A track that cannot be read is listed as failed with
     the reason, and the others are computed. A truncated file is used as far
     as it decodes and marked so in the store; --strict refuses it. The same
     command again computes only tracks that are missing or whose audio was

@@ -220,7 +220,7 @@ def _click_type(one: Option) -> Any:
     if one.registry:
         return Name(*one.registry, spec=True)
     if one.path:
-        return OUT if one.written else FILE
+        return {"read": FILE, "audio": AUDIO, "written": OUT}[one.path]
     if one.none:
         return OrNone(one.none)
     kind = one.type.split(" | ")[0]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mcls.cli.messages import echo_json, say
-from mcls.cli.options import FILE, OUT
+from mcls.cli.options import AUDIO, FILE, OUT
 from mcls.cli.progress import done_line, progress_bar
 from mcls.cli.tables import show_table
 
@@ -29,7 +29,7 @@ _OPTIONS = (
     click.option("--noise", metavar=_RANGE, help="Add noise these dB below the signal."),
     click.option("--gain", metavar=_RANGE, help="Change the level by these dB."),
     click.option("--audio", type=FILE, help="Manifest or folder of the audio that is changed."),
-    click.option("--audio-root", type=FILE, help="Folder that its paths are relative to."),
+    click.option("--audio-root", type=AUDIO, help="Folder that its paths are relative to."),
     click.option("--jobs", type=click.IntRange(1), default=1, help="Number of worker processes."),
     click.option("-o", "--out", type=OUT, help="Image to plot the changed audio's metrics to."),
 )

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from mcls.cli.options import FILE, OUT, F, Name, SectionedCommand, SectionedOption
+from mcls.cli.options import AUDIO, FILE, OUT, F, Name, SectionedCommand, SectionedOption
 from mcls.cli.progress import done_line
 
 
@@ -177,7 +177,7 @@ _STORE, _DICTIONARY, _WHICH = "Track of a store", "Dictionary", "What to show"
 @_option(
     _WHICH,
     "--audio-root",
-    type=FILE,
+    type=AUDIO,
     metavar="DIR",
     help="Folder of the audio, to draw --errors, and to write the segments of --exciting.",
 )

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from mcls.cli.messages import say
-from mcls.cli.options import FILE, OUT, Name
+from mcls.cli.options import AUDIO, FILE, OUT, Name
 from mcls.cli.progress import done_line, progress_bar
 
 
@@ -33,7 +33,7 @@ from mcls.cli.progress import done_line, progress_bar
     "--store", "stores", type=FILE, multiple=True, help="Store of the runs, if it has moved."
 )
 @click.option(
-    "--audio-root", type=FILE, metavar="DIR", help="Folder that the paths in the store start from."
+    "--audio-root", type=AUDIO, metavar="DIR", help="Folder that the paths in the store start from."
 )
 @click.option(
     "--audio-budget",

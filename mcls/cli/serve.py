@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from mcls.cli.messages import say
-from mcls.cli.options import FILE
+from mcls.cli.options import AUDIO, FILE
 from mcls.cli.progress import progress_bar
 from mcls.errors import missing_extra
 
@@ -19,7 +19,7 @@ _NEEDED = ("fastapi", "fastapi_offline", "python_multipart", "uvicorn")
 @click.option("--host", default="127.0.0.1", help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, help="Port; 0: any free one.")
 @click.option("--store", type=FILE, help="Store of the train tracks, to show similar ones.")
-@click.option("--audio-root", type=FILE, help="Folder of the store's audio (default: its own).")
+@click.option("--audio-root", type=AUDIO, help="Folder of the store's audio (default: its own).")
 @click.option(
     "--window",
     type=click.FloatRange(0, min_open=True),

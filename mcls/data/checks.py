@@ -17,6 +17,7 @@ from mcls.data.splits import Leaks, find_leaks
 from mcls.errors import MclsError
 from mcls.options import takes_options
 from mcls.parallel.progress import Progress
+from mcls.remote.places import size_of
 from mcls.tables.labels import UNKNOWN, LabelTable
 from mcls.tables.manifest import Manifest, open_source
 from mcls.tables.options import Reading
@@ -283,7 +284,7 @@ def _audio_sums(
     sums, broken, faults, seconds = [""] * len(paths), {}, {}, 0.0
     there = [row for row in range(len(paths)) if row not in missing]
     if not decode:  # files of different size differ
-        sizes = {row: paths[row].stat().st_size for row in there}
+        sizes = {row: size_of(paths[row]) for row in there}
         times = Counter(sizes.values())
         there = [row for row in there if times[sizes[row]] > 1]
     for done, row in enumerate(there, start=1):

@@ -84,7 +84,7 @@ class Extracted:
     notes: list[str] = field(default_factory=list)
 
 
-@takes_urls(reads=("source", "audio_root"), writes=("out",))
+@takes_urls(reads=("source",), writes=("out",))
 @takes_options
 def extract(
     source: str | Path,

@@ -17,6 +17,7 @@ from mcls.judging.evaluate import open_part, run_threshold
 from mcls.plots.errors import draw_small_tracks
 from mcls.plots.page import Figure, shortened
 from mcls.plots.track import Panel
+from mcls.remote.urls import below
 from mcls.stores.store import Store, StoredRows
 from mcls.tables.predictions import Predictions
 
@@ -106,7 +107,7 @@ def _of_audio(store: Store, root: Path) -> Callable[[int], Panel]:
     axes = axes_of((step,))
 
     def draw(i: int) -> Panel:
-        audio = root / store.column("path")[i]
+        audio = below(root, store.column("path")[i])
         try:
             return panels_of_step(step, extractor.track(audio).rows("mel"), axes)[0]
         except DataError as error:

@@ -18,6 +18,7 @@ from mcls.disk.sums import check_sums
 from mcls.disk.text_files import read_json
 from mcls.errors import DataError, FormatError, MclsError
 from mcls.options import takes_options
+from mcls.remote.places import is_file, spelled
 from mcls.stores.store import KIND, MEASURED, Store, is_store
 from mcls.tables.events import hold_events, labels_in
 from mcls.tables.labels import split_labels
@@ -203,7 +204,7 @@ def _predictions(predictions: Predictions) -> dict[str, Any]:
 
 
 def _manifest(manifest: Manifest, path: Path, labels: str, split: str) -> dict[str, Any]:
-    missing = [str(audio) for audio in manifest.paths() if not audio.is_file()]
+    missing = [spelled(audio) for audio in manifest.paths() if not is_file(audio)]
     columns = dict(manifest.columns)
     if labels in columns:
         columns[labels] = manifest.label_cells(labels)

@@ -18,6 +18,7 @@ from mcls.inspection.saliency import METHODS
 from mcls.plots.axes import DimensionAxis
 from mcls.plots.page import Figure, shortened
 from mcls.plots.track import Panel, draw_track
+from mcls.remote.places import kept
 from mcls.stores.store import Store, is_store
 
 if TYPE_CHECKING:
@@ -228,7 +229,7 @@ def _given(run: Run, chain: Chain, track: str, store: Path | None) -> RowsByStep
     """Return the rows of the first steps of a run's chain, for an audio file or a stored track."""
     if store is None and Path(track).is_file():
         return FeatureReader(chain, run.about.get("sample_rate")).read(Path(track))[0]
-    place = Path(store or run.about.get("store", ""))
+    place = kept(store or run.about.get("store", ""))
     if not is_store(place):
         raise DataError(
             f"there is no audio file {track}, and no store at {place} to look for such a track in; "

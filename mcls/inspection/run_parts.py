@@ -6,6 +6,7 @@ from typing import Any
 
 from mcls.disk.run import Run, open_run
 from mcls.errors import ConfigError, DataError
+from mcls.remote.places import kept
 from mcls.stores.store import Store
 
 
@@ -53,6 +54,6 @@ def open_run_store(path: Path, about: Mapping[str, Any], store: Path | None) -> 
     place = store or about.get("store")
     if not place:
         raise DataError(f"{path} does not say from which store it is; name it with --store")
-    if not Path(place).exists():
+    if not kept(place).exists():
         raise DataError(f"{path}: there is no store at {place}; name it with --store")
-    return Store(Path(place))
+    return Store(place)

@@ -17,6 +17,7 @@ from mcls.errors import ConfigError, DataError
 from mcls.inspection.run_parts import open_net_run, open_run_store
 from mcls.plots.maps import draw_maps
 from mcls.plots.page import Figure, shortened
+from mcls.remote.urls import below
 from mcls.stores.store import Store
 from mcls.stores.stored_rows import StoredRows
 from mcls.training.segments import grid
@@ -233,7 +234,7 @@ def plot_exciting(
         check_wav(wav)
     for (_, i, start, _), wav in zip(found, beside, strict=True):
         excerpt = Excerpt(net.seconds, start * net.axes.hop)
-        audio = audio_root / opened.column("path")[i]
+        audio = below(audio_root, opened.column("path")[i])
         _copy_excerpt(audio, excerpt, wav)
     return page, f"{shows}, with their audio"
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from mcls.errors import DataError, suggest
+from mcls.remote.places import kept
 from mcls.stores.store import Store, is_store
 from mcls.tables.manifest import open_source
 from mcls.tables.options import Reading
@@ -26,7 +27,7 @@ def track_columns(about: Mapping[str, Any], tracks: Path | None) -> Mapping[str,
         With the column ``track_id``; empty if nothing is named, or the store of the run is gone.
     """
     if tracks is None:
-        store = Path(about["store"]) if about.get("store") else None
+        store = kept(about["store"]) if about.get("store") else None
         if store is None or not is_store(store):
             return {}
         return Store(store).tracks

@@ -61,16 +61,16 @@ def here(path: Path | str, held: ExitStack) -> Path:
     url = url_of(path)
     if url is None:
         return plain(path)
-    file = look(url)
+    name, file = name_of(url), look(url)
     if file is None:
-        inside = files_below(url)
-        if not any(mark in inside or f"fold-test/{mark}" in inside for mark in MARKS):
+        below = files_below(url)
+        if not any(mark in below or f"fold-test/{mark}" in below for mark in MARKS):
             stand_for(Path(url), url)
             return Path(url)
+        inside = {f"{name}/{path}": one for path, one in below.items()}
     else:
-        inside = {name_of(url): file, **companions(url)}
-    folder = held.enter_context(_copied(url, inside))
-    local = folder if file is None else folder / name_of(url)
+        inside = {name: file, **companions(url)}
+    local = held.enter_context(_copied(url, inside)) / name
     stand_for(local, url.rstrip("/"))
     return local
 
@@ -130,6 +130,26 @@ def is_folder(path: Path) -> bool:
         return look(url) is None
     except NoObjectError:
         return False
+
+
+def size_of(path: Path) -> int | None:
+    """Return the bytes of a local file or of one at a URL; None if its server does not say.
+
+    Raises
+    ------
+    RemoteError
+        If a URL cannot be reached.
+    OSError
+        If a local file cannot be.
+    """
+    url = url_of(path)
+    file = None if url is None else look(url)
+    return path.stat().st_size if url is None else None if file is None else file.size
+
+
+def folder_of(path: Path) -> Path:
+    """Return the folder of a local path, or of the URL for which it stands, as a path."""
+    return Path(spelled(path)).parent
 
 
 def companions(url: str) -> dict[str, RemoteFile]:

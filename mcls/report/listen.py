@@ -12,6 +12,8 @@ import numpy as np
 
 from mcls.audio.files import Excerpt, audio_blocks
 from mcls.errors import DataError
+from mcls.remote.places import folder_of, is_file, spelled
+from mcls.remote.urls import below, url_of
 from mcls.stores.store import Store
 
 #: Opus at this bit rate, and of at most so many seconds.
@@ -55,10 +57,10 @@ def find_audio(store: Store, i: int, audio_root: Path | None) -> Path:
     DataError
         If there is no such file; the message names the place.
     """
-    root = store.path.parent if audio_root is None else audio_root
-    path = root / store.column("path")[i]
-    if not path.is_file():
-        raise DataError(f"there is no audio at {path}; name its folder with --audio-root")
+    root = folder_of(store.path) if audio_root is None else audio_root
+    path = below(root, store.column("path")[i])
+    if not is_file(path):
+        raise DataError(f"there is no audio at {spelled(path)}; name its folder with --audio-root")
     return path
 
 
@@ -88,9 +90,10 @@ class Listening:
         if self.how == "none":
             return Player(said="")
         if self.how == "link":
-            link = Path(os.path.relpath(path.absolute(), self.out.absolute().parent)).as_posix()
+            link = quote(os.path.relpath(path.absolute(), self.out.absolute().parent))
+            link = url_of(path) or link
             said = "" if excerpt is None else f"The run has heard {excerpt} (seconds@start)."
-            return Player(link=quote(link), said=said)
+            return Player(link=link, said=said)
         said = f"The first {SECONDS:g} s of {seconds:.0f} s." if seconds > SECONDS + 0.5 else ""
         known = self._keys.get((path.absolute(), excerpt))
         if known is not None:

@@ -9,6 +9,7 @@ from mcls.disk.run import Run, fold_folder, open_run, run_files, seed_folders
 from mcls.errors import DataError, MclsError
 from mcls.evaluation.suitable import default_metrics
 from mcls.judging.evaluate import RunEvaluation, evaluate, open_part, run_threshold
+from mcls.remote.places import kept
 from mcls.stores.store import Store
 from mcls.stores.stored_rows import StoredRows
 from mcls.tables.predictions import Predictions
@@ -142,7 +143,7 @@ def store_of(run: Run | None, stores: Sequence[Path]) -> RunStore:
     reasons = []
     for place in places:
         try:
-            if not place.exists():
+            if not kept(place).exists():
                 raise DataError(f"there is no store at {place}; name it with --store")
             store = Store(place)
             return RunStore(store, "", {} if run is None else rows_for_run(store, run.chain()))

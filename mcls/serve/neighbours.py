@@ -11,6 +11,8 @@ from mcls.chain.match import encoded_track, rows_for_run
 from mcls.disk.run import Run
 from mcls.errors import DataError
 from mcls.parallel.progress import Progress
+from mcls.remote.places import folder_of
+from mcls.remote.urls import below
 from mcls.stores.store import Store
 from mcls.tables.labels import split_labels
 
@@ -81,8 +83,8 @@ class TrainTracks:
         cells = store.column(column) if column in store.tracks else [""] * store.n_tracks
         self.labels = [split_labels(cells[i]) for i in tracks]
         paths = store.column("path") if "path" in store.tracks else [""] * store.n_tracks
-        root = store.path.parent if audio_root is None else Path(audio_root)
-        self.paths = [root / paths[i] if paths[i] else None for i in tracks]
+        root = folder_of(store.path) if audio_root is None else Path(audio_root)
+        self.paths = [below(root, paths[i]) if paths[i] else None for i in tracks]
 
     def nearest(self, row: np.ndarray, n: int) -> list[Neighbour]:
         """Return the `n` most similar train tracks of a row, ``(n_dims,)``, best first."""

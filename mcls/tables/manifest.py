@@ -30,7 +30,7 @@ from mcls.disk.text_files import read_regular
 from mcls.disk.workspace import written_whole
 from mcls.errors import ConfigError, DataError
 from mcls.options import takes_options
-from mcls.remote.places import is_file, is_folder, kept, spelled
+from mcls.remote.places import folder_of, is_file, is_folder, kept, spelled
 from mcls.remote.urls import below, plain, url_of
 from mcls.tables.class_folders import scan_audio, scan_class_folders
 from mcls.tables.csv_cells import csv_line, other_kind, read_cell
@@ -240,7 +240,7 @@ def read_manifest(path: str | Path, *, reading: Reading) -> Manifest:
         columns["path" if is_path else name] = (
             list(cells) if is_path else [cell.strip() for cell in cells]
         )
-    root = plain(Path(spelled(path)).parent if reading.audio_root is None else reading.audio_root)
+    root = plain(folder_of(path) if reading.audio_root is None else reading.audio_root)
     if url_of(root) is None and not root.is_dir():
         raise DataError(f"audio root {root} is not a folder")
     manifest = Manifest(

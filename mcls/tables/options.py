@@ -14,7 +14,7 @@ class Reading:
         "Folder that the paths in the manifest are relative to.",
         section="Data",
         metavar="DIR",
-        path=True,
+        path="audio",
     )
     path_column: str = option(
         "path", "Column with the audio files.", section="Data", metavar="NAME"

@@ -63,7 +63,7 @@ class Training:
         "Initialise layers from a dictionary or from runs of nets; repeatable.",
         section="Optimisation",
         metavar="DICT|RUN",
-        path=True,
+        path="read",
         in_key=False,
     )
     epochs: int = option(50, "Maximum number of epochs.", section="Optimisation", min=1)
@@ -186,8 +186,7 @@ class Training:
         "Folder for TensorBoard logs.",
         section="Output",
         metavar="DIR",
-        path=True,
-        written=True,
+        path="written",
         in_key=False,
     )
 
