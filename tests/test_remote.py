@@ -12,6 +12,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -250,6 +251,7 @@ def test_what_is_missing_or_corrupt_fails_alone(web: str, music: Path, tmp_path:
     assert read_manifest(tmp_path / "moved.csv").paths() == moved.paths()
 
 
+@pytest.mark.slow
 def test_outputs_are_uploaded_whole_and_read_again(memory: Any, music: Path) -> None:
     local = mcls.extract(music, music.parent / "m.h5", features=["mfcc"], sr=8000).path
     memory.put(str(local), "/b/m.h5")
@@ -410,6 +412,7 @@ def test_s3_with_a_real_server(music: Path, tmp_path: Path) -> None:
                 assert SECRET.encode() not in path.read_bytes(), path
 
 
+@pytest.mark.slow
 def test_a_run_at_a_url_finds_its_store_and_its_audio(
     memory: Any, web: str, music: Path, tmp_path: Path
 ) -> None:
@@ -434,6 +437,7 @@ def test_a_run_at_a_url_finds_its_store_and_its_audio(
         track_columns({"store": "memory://b/m.h5"}, None)
 
 
+@pytest.mark.slow
 def test_a_folder_of_shards_is_uploaded_with_its_index_last(memory: Any, music: Path) -> None:
     mcls_("extract", music, "memory://b/shards", "--feature", "mfcc", "--sr", 8000, "--no-pack")
     local = mcls.extract(music, music.parent / "m.h5", features=["mfcc"], sr=8000).path
@@ -452,3 +456,46 @@ def test_what_a_killed_download_left_is_replaced(memory: Any, tmp_path: Path) ->
     with local_copy("memory://b/one.wav") as path:
         assert path.read_bytes() == b"whole"
     assert not key.with_name(f"{key.name}.new").exists()
+
+
+def all_commands(group: click.Group, *words: str) -> Iterator[tuple[list[str], click.Command]]:
+    ctx = click.Context(group)
+    for name in group.list_commands(ctx):
+        command = group.get_command(ctx, name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            yield from all_commands(command, *words, name)
+        else:
+            yield [*words, name], command
+
+
+COMMANDS = {" ".join(words): command for words, command in all_commands(cli)}
+del COMMANDS["data synth"]  # which writes to a URL, as it reads nothing
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_command_takes_a_url_for_a_local_path(
+    name: str, memory: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = [
+        one
+        for one in COMMANDS[name].params
+        if isinstance(one, click.Argument) and one.type.name not in ("choice", "integer")
+    ]
+    words = [*name.split(), *("memory://none/x.h5" for one in given)]
+    for one in COMMANDS[name].params:
+        if isinstance(one, click.Option) and (one.required or one.name in ("out", "html")):
+            words += [
+                one.opts[-1],
+                "memory://none/y.png" if isinstance(one.type, click.Path) else "1",
+            ]
+    if len(words) == len(name.split()):
+        return
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    result = CliRunner().invoke(cli, words)
+    assert isinstance(result.exception, SystemExit), result.output
+    assert result.exit_code in (1, 2), result.output
+    assert result.output.strip()
+    assert not list((tmp_path / "here").iterdir())
+    assert memory.find("/none") == []

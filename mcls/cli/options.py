@@ -36,6 +36,8 @@ class _Output(click.Path):
         url = url_of(value)
         if url is None or ctx is None:
             return plain(os.fsdecode(super().convert(value, param, ctx)))
+        if int(os.environ.get("RANK", "0")) > 0:
+            return Path(url)  # the first process of torchrun writes for all
         return ctx.with_resource(destination(url))
 
 
