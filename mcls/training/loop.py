@@ -120,11 +120,12 @@ def run_epochs(task: TrainingTask, state: Checkpoint, process: Process) -> None:
                 with mixed:
                     made = forward(standardise(x))
                     labels, others, named[step] = step_losses(task, made, y, share)
-                    loss = (labels + others).mean()
+                    weight = task.batches.weight(epoch, step)
+                    loss = (labels + others).mean() * weight
                     if training.l1:
                         weights = sum(p.abs().sum() for p in net.parameters())
                         loss = loss + training.l1 * weights
-                losses[step] = labels.detach().mean()
+                losses[step] = labels.detach().mean() * weight
                 optimizer.zero_grad()
                 scaler.scale(loss).backward()
                 scaler.unscale_(optimizer)

@@ -307,8 +307,26 @@ class Batches:
 
     def part_of_step(self, step: int) -> slice:
         """Return which segments of the epoch's order this process takes in a step."""
-        first, last = (i * self.n_segments // self.n_steps for i in (step, step + 1))
+        first, last = self._step(step)
         return slice(first + self.shard[0], last, self.shard[1])
+
+    def weight(self, epoch: int, step: int) -> float:
+        """Return how much this process's mean loss counts in a step, relative to an equal share.
+
+        It is proportional to the known labels of its segments. So the mean over the processes of
+        their weighted losses is the loss of the whole batch, whose shares may differ in size.
+        """
+        rank, n_processes = self.shard
+        if n_processes == 1:
+            return 1.0
+        tracks = self.order(epoch)[0, slice(*self._step(step))]
+        known = (~np.isnan(self.tracks.targets[tracks])).sum(axis=1)
+        return float(n_processes * known[rank::n_processes].sum() / max(1, known.sum()))
+
+    def _step(self, step: int) -> tuple[int, int]:
+        """Return where the segments of a step begin and end in the epoch's order."""
+        first, last = (i * self.n_segments // self.n_steps for i in (step, step + 1))
+        return first, last
 
     def order(self, epoch: int) -> np.ndarray:
         """Return the track of every segment of an epoch and its first row, ``(2, n_segments)``."""
