@@ -13,10 +13,14 @@ from mcls.dictionaries.autoencoder import AutoEncoder
 from mcls.dictionaries.batches import shuffled, shuffled_order
 from mcls.dictionaries.captured import captured
 from mcls.dictionaries.device_rows import minibatches_on
+from mcls.dictionaries.options import Learning
 from mcls.dictionaries.psd import PSD
 from mcls.dictionaries.rbm import RBM
+from mcls.dictionaries.sparse_coding import SparseCoding
 from mcls.dictionaries.vae import VAE
 from mcls.errors import ConfigError
+from mcls.registry import find
+from mcls.stages import learn
 
 ELSEWHERE = "cpu:0"
 
@@ -108,6 +112,43 @@ def test_noise_of_the_device_is_as_good(model, rows):
     again = clone(there).fit(rows)
     assert again.components_.tobytes() == there.components_.tobytes()
     assert clone(there).set_params(random_state=1).fit(rows).components_.any()
+
+
+@pytest.mark.parametrize("positive", [False, True])
+def test_sparse_coding_there_learns_the_same_atoms(rows, positive):
+    """Other solvers: codes differ within their tolerance, and atoms by what follows from that."""
+    model = SparseCoding(
+        n_atoms=20, penalty=0.3, tol=1e-5, batch_size=200, random_state=0, positive=positive
+    )
+    rows = np.concatenate([rows, np.zeros((3, 12), np.float32)])
+    here, there = clone(model).fit(rows), clone(model).set_params(device=ELSEWHERE).fit(rows)
+    np.testing.assert_allclose(there.components_, here.components_, atol=2e-3)
+    np.testing.assert_allclose(
+        [one["objective"] for one in there.history_],
+        [one["objective"] for one in here.history_],
+        rtol=1e-4,
+    )
+    np.testing.assert_allclose(there.usage_, here.usage_, atol=0.003)
+    assert there.n_replaced_ == here.n_replaced_
+    np.testing.assert_allclose(there.transform(rows), here.transform(rows), atol=0.02)
+    parts = lambda: (rows[i : i + 130] for i in range(0, len(rows), 130))  # noqa: E731
+    a, b = (clone(one).fit_batches(parts).components_ for one in (here, there))
+    np.testing.assert_allclose(a, b, atol=2e-3)
+
+
+def test_a_gpu_gets_the_minibatches_that_suit_it_and_says_so():
+    """Sparse coding learns as well from 4096 rows a minibatch as from 512, and faster there."""
+    entry = find("dictionaries", "sparse-coding")
+
+    def size(**given):
+        return learn._method_settings(entry, Learning(**given), seed=0)["batch_size"]
+
+    assert size() == 512
+    assert size(device="cuda") == size(device="cuda:1") == size(settings=("device=cuda",)) == 4096
+    assert size(device="cuda", settings=("batch_size=100",)) == 100
+    assert size(device="cuda", settings=("device=cpu",)) == 512
+    psd = find("dictionaries", "psd")
+    assert learn._method_settings(psd, Learning(device="cuda"), seed=0)["batch_size"] == 500
 
 
 class Recording:

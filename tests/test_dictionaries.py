@@ -75,7 +75,8 @@ def test_scikit_learns_contract(method):
 
 def test_facts_are_those_of_the_contract(method):
     facts = find("dictionaries", method).facts
-    assert set(facts) <= {"encoder", "watches_valid", "resumes", "labels_if"}
+    known = {"encoder", "watches_valid", "resumes", "labels_if", "distributed", "gpu_batch_size"}
+    assert set(facts) <= known
     assert facts["encoder"] in entries("encoders")
     takes = inspect.signature(find("dictionaries", method).load().fit_batches).parameters
     assert method not in WATCHING or "valid" in takes

@@ -182,6 +182,18 @@ def test_fista_is_the_same_lasso(problem, positive, device):
         fista(rows, atoms, penalty=0.1, max_iter=2, device=device)
 
 
+def test_the_bound_of_eigenvalues_is_one_and_near():
+    torch = pytest.importorskip("torch")
+    from mcls.dictionaries.fista import eigenvalue_bound
+
+    rng = np.random.default_rng(0)
+    for matrix in (rng.normal(size=(90, 40)), 1e4 * rng.normal(size=(5, 60)), np.eye(512)):
+        gram = torch.tensor(matrix @ matrix.T, dtype=torch.float32)
+        ratio = float(eigenvalue_bound(gram)) / np.linalg.eigvalsh(matrix @ matrix.T)[-1]
+        assert 1 <= ratio <= 1.0002 * len(gram) ** (1 / 64)
+    assert 0 < float(eigenvalue_bound(torch.zeros(3, 3))) < 1e-6
+
+
 @pytest.mark.parametrize("name", ["lasso", "omp", "threshold"])
 def test_encoders(problem, name):
     rows, atoms = problem

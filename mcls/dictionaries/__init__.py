@@ -17,6 +17,8 @@ arguments of the decorator are facts that ``learn-dict`` and ``encode`` read:
   layers as ``kept``, it learns the others only, to the same bytes.
 * ``distributed=True``: the processes of torchrun share its costly parts (see
   `mcls.parallel.processes`), to the bytes of one process.
+* ``gpu_batch_size=N``: the ``batch_size`` that ``learn-dict`` chooses on a GPU, where larger
+  minibatches are faster and learn as well, unless one is given.
 * ``labels_if="setting"``: where that setting is above 0 and the store has labels,
   ``fit_batches(..., labelled=source, valid_labelled=source)`` gets the same rows with a column per
   label behind them.

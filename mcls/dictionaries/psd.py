@@ -283,19 +283,15 @@ class Solver:
         self.atoms, self.penalty, self.pull = atoms, penalty, pull
         self.positive, self.tol = positive, tol
         self.compiled = atoms.device.type == "cpu" if compiled is None else compiled
-        gram = atoms @ atoms.T
-        if not self.compiled:
-            largest = torch.linalg.eigvalsh(gram.double())[-1]
-            self.lipschitz = max(float(largest) * 1.0001 + pull, 1e-12)
-        gram.diagonal().add_(pull)
-        self.gram = gram
+        self.gram = atoms @ atoms.T
+        self.gram.diagonal().add_(pull)
 
     def __call__(self, x: torch.Tensor, prediction: torch.Tensor) -> torch.Tensor:
         """Return the codes of rows ``(n, n_dims)`` with predictions ``(n, n_atoms)``."""
         c = torch.addmm(prediction, x, self.atoms.T, beta=self.pull)
         if not self.compiled:
             w = c.new_full((len(c), 1), self.penalty)
-            how = (self.lipschitz, self.positive, self.tol, _MAX_ITER)
+            how = (self.positive, self.tol, _MAX_ITER)
             return solve(c, w, self.gram, *how, start=prediction)[0]
         codes = np.zeros(c.shape, np.float32)
         weights = np.full(len(codes), self.penalty, np.float32)

@@ -9,13 +9,12 @@ with the rows, and each minibatch costs the same.
 On the CPU the same seed and rows give the same bytes, for any number of threads.
 """
 
-from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from mcls.dictionaries.atom_update import add_codes, update_atoms
-from mcls.dictionaries.batches import RowBatches, Source, draw
+from mcls.dictionaries.batches import Source, draw
 from mcls.dictionaries.lasso import lasso, row_norms
 from mcls.dictionaries.learner import Minibatches, MinibatchLearner
 from mcls.dictionaries.usage import perplexity
@@ -23,11 +22,14 @@ from mcls.parallel.processes import n_sharing, shared
 from mcls.parallel.threads import one_blas_thread
 from mcls.registry import register
 
+if TYPE_CHECKING:
+    import torch
+
 #: An atom that no code has used for this many rows per atom is restarted.
 _IDLE = 10
 
 
-@register("dictionaries", "sparse-coding", encoder="lasso", distributed=True)
+@register("dictionaries", "sparse-coding", encoder="lasso", distributed=True, gpu_batch_size=4096)
 class SparseCoding(MinibatchLearner):
     """Sparse coding by online dictionary learning.
 
@@ -40,7 +42,7 @@ class SparseCoding(MinibatchLearner):
     positive : bool
         Restrict codes to values of 0 or more.
     batch_size : int
-        Rows per minibatch.
+        Rows per minibatch. `learn-dict --device cuda` takes 4096 where none is given.
     n_epochs : int
         Number of passes over the rows.
     forget : float
@@ -48,7 +50,7 @@ class SparseCoding(MinibatchLearner):
     tol : float
         Tolerance of the optimality conditions, as a share of the penalty.
     device : str
-        Torch device to compute codes on: cpu, cuda or cuda:1.
+        Torch device to compute codes on: cpu, cuda or cuda:1. Atoms are updated on the CPU.
     random_state : int or None
         Random seed.
 
@@ -151,49 +153,69 @@ class SparseCoding(MinibatchLearner):
         self._b = np.zeros((self.n_atoms, n_dims), dtype=np.float32)
         self._idle = np.zeros(self.n_atoms, dtype=np.int64)
 
-    def _minibatches(
-        self,
-        source: Source,
-        streamed: Callable[[], RowBatches],
-        order: Callable[[int], np.ndarray],
-    ) -> Callable[[], RowBatches]:
-        return streamed
-
     def _epoch(self, batches: Minibatches, *, left: int | None = None) -> dict[str, float]:
         total, n_rows = 0.0, 0
         uses = np.zeros(self.n_atoms, dtype=np.int64)
-        for batch in map(np.asarray, batches):
-            norms = row_norms(batch)
-            rows = batch / np.where(norms > 0, norms, 1)[:, None]
-            total += self._step(rows, uses)
-            n_rows += len(rows)
+        for batch in batches:
+            total += self._step(batch, uses)
+            n_rows += len(batch)
         self.usage_ = uses / n_rows
         self.perplexity_ = perplexity(uses)
         return {"objective": total / n_rows}
 
-    def _step(self, rows: np.ndarray, uses: np.ndarray) -> float:
-        """Learn from one minibatch of rows of norm 1; return the sum of its objectives."""
-        parts = np.array_split(rows, n_sharing())
-        codes = np.concatenate([*shared(parts, self._codes)])
-        used = np.count_nonzero(codes, axis=0)
-        uses += used
+    def _step(self, batch: "np.ndarray | torch.Tensor", uses: np.ndarray) -> float:
+        """Learn from one minibatch; return the sum of its objectives."""
         self.n_steps_ += 1
         keep = np.float32((1 - 1 / self.n_steps_) ** self.forget)
         self._a *= keep
         self._b *= keep
-        objective = add_codes(codes, rows, self.components_, self.penalty, self._a, self._b)
+        rows: np.ndarray | torch.Tensor
+        if isinstance(batch, np.ndarray):
+            rows, used, objective = self._add_codes(batch)
+        else:
+            rows, used, objective = self._add_device_codes(batch)
+        uses += used
         self._replace_idle(used > 0, rows)
         with one_blas_thread():
             update_atoms(self.components_, self._a, self._b)
         return float(objective)
 
-    def _replace_idle(self, used: np.ndarray, rows: np.ndarray) -> None:
+    def _add_codes(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+        """Add the codes of rows to the statistics.
+
+        Returns the rows, scaled to norm 1, how many of them use each atom, and the sum of their
+        objectives.
+        """
+        norms = row_norms(batch)
+        rows = batch / np.where(norms > 0, norms, 1)[:, None]
+        parts = np.array_split(rows, n_sharing())
+        codes = np.concatenate([*shared(parts, self._codes)])
+        objective = add_codes(codes, rows, self.components_, self.penalty, self._a, self._b)
+        return rows, np.count_nonzero(codes, axis=0), objective
+
+    def _add_device_codes(self, batch: "torch.Tensor") -> "tuple[torch.Tensor, np.ndarray, float]":
+        """Do what `_add_codes` does with rows on a device; the statistics stay on the CPU."""
+        from mcls.dictionaries.fista import code_sums
+
+        norms = batch.square().sum(dim=1, keepdim=True).sqrt()
+        rows = batch / norms.where(norms > 0, 1)
+        sums = code_sums(
+            rows, self.components_, penalty=self.penalty, positive=self.positive, tol=self.tol
+        )
+        self._a += sums.a
+        self._b += sums.b
+        return rows, sums.used, sums.objective
+
+    def _replace_idle(self, used: np.ndarray, rows: "np.ndarray | torch.Tensor") -> None:
         self._idle = np.where(used, 0, self._idle + len(rows))
         dead = np.flatnonzero(self._idle >= _IDLE * self.n_atoms)
-        usable = np.flatnonzero(rows.any(axis=1))
-        fresh = usable[self._rng.permutation(len(usable))[: len(dead)]] if len(dead) else dead
+        if not len(dead):
+            return
+        some = rows if isinstance(rows, np.ndarray) else rows.cpu().numpy()
+        usable = np.flatnonzero(some.any(axis=1))
+        fresh = usable[self._rng.permutation(len(usable))[: len(dead)]]
         dead = dead[: len(fresh)]
-        self.components_[dead] = rows[fresh]
+        self.components_[dead] = some[fresh]
         self._a[dead] = 0
         self._a[:, dead] = 0
         self._b[dead] = 0

@@ -252,6 +252,11 @@ def _learn(
         learnt_from=tuple(plan.track_ids[i] for i in train),
     )
     notes = [*plan.parts.notes]
+    if (size := _gpu_batch_size(plan.entry, learning)) is not None:
+        notes.append(
+            f"{learning.method} learns from minibatches of {size} rows on a GPU; choose another "
+            "size with --param batch_size=N"
+        )
     if others := differing(chain_digest((step,))):
         notes.append(
             f"processes {', '.join(map(str, others))} have other last digits than process 0, as on "
@@ -301,7 +306,16 @@ def _method_settings(entry: Entry, learning: Learning, *, seed: int) -> dict[str
     for name, value in options:
         if name in entry.settings:
             given.setdefault(name, value)
+    if (size := _gpu_batch_size(entry, learning)) is not None:
+        given["batch_size"] = size
     return resolve(entry, given)
+
+
+def _gpu_batch_size(entry: Entry, learning: Learning) -> int | None:
+    """Return the batch size that a method has on a GPU where none is given, if it has one."""
+    given = parse_pairs(learning.settings)
+    on_gpu = str(given.get("device", learning.device)).startswith("cuda")
+    return entry.facts.get("gpu_batch_size") if on_gpu and "batch_size" not in given else None
 
 
 def _there(out: Path, key: str, *, overwrite: bool) -> Learnt | None:
