@@ -1,12 +1,12 @@
 """Batches of segments on the device of the training, ready when a step wants them.
 
 * On a GPU the rows of the train part are copied to its memory once, if they fit, and segments are
-  cut there: a step copies nothing.
+  cut and augmented there: a step copies the random numbers at most.
 * Otherwise background threads cut and augment the next batches while the device computes; on a GPU
   they do so into pinned memory, from which a copy runs beside the computing.
 * On a CPU without ``--workers`` a batch is cut out of the memory map when the step asks for it.
 
-All three give the same numbers.
+All three give the same numbers. Augmentations that are for NumPy alone need the second or third.
 """
 
 from collections import deque
@@ -16,6 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 import torch
 
+from mcls.training.segment_augmentations import Batch
 from mcls.training.segments import Batches
 
 TensorBatch = tuple[torch.Tensor, torch.Tensor]
@@ -42,8 +43,14 @@ class DeviceBatches:
         self.device = device
         self.workers = max(1, workers) if device.type == "cuda" else workers
         self.rows: DeviceRows | None = None
-        if device.type == "cuda" and not batches.augment and _fits(batches, device):
+        if device.type == "cuda" and _on_device(batches) and _fits(batches, device):
             self.rows = DeviceRows(batches, device)
+
+    def describe(self) -> str:
+        """Say where batches on a CUDA device come from."""
+        if self.rows is not None:
+            return "the rows of the train part are in its memory"
+        return f"its batches are prepared by threads ({self.workers})"
 
     def epoch(self, epoch: int) -> Iterator[TensorBatch]:
         """Yield ``x`` (batch, 1, n_frames, n_dims) and ``y`` (batch, n_labels) for each step."""
@@ -83,7 +90,7 @@ class DeviceRows:
     Parameters
     ----------
     batches : Batches
-        What is trained on; its augmentations are left out, which are for NumPy.
+        What is trained on; its augmentations change tensors as well.
     device : torch.device
         Where the rows are kept.
     """
@@ -101,7 +108,8 @@ class DeviceRows:
         self.lengths = torch.from_numpy(tracks.lengths).to(device)
         self.targets = torch.from_numpy(batches.columns).to(device)
         self.frames = torch.arange(batches.n_frames, device=device)
-        self.mean = torch.from_numpy(batches.mean).to(device, self.rows.dtype)
+        self.mean = torch.from_numpy(batches.mean).to(device)
+        self.scale = torch.from_numpy(batches.scale).to(device)
         self.all_whole = bool(tracks.lengths.min() >= batches.n_frames)
 
     def epoch(self, epoch: int) -> Iterator[TensorBatch]:
@@ -109,18 +117,27 @@ class DeviceRows:
         order = torch.from_numpy(self.batches.order(epoch)).to(self.rows.device)
         for step in range(len(self.batches)):
             track, offset = order[:, self.batches.part_of_step(step)]
-            yield self._cut(track, offset), self.targets[track]
+            x, y = self._cut(track, offset), self.targets[track]
+            if self.batches.augment:
+                batch = Batch(x.float(), y, self.mean, self.scale, self.batches.moved_labels)
+                x, y = self.batches.augmented(batch, (epoch, step))
+            yield x[:, None], y
 
     def _cut(self, track: torch.Tensor, offset: torch.Tensor) -> torch.Tensor:
-        """Return segments ``(batch, 1, n_frames, n_dims)``, as `segments.cut` does."""
+        """Return segments ``(batch, n_frames, n_dims)``, as `segments.cut` does."""
         start, place = self.starts[track][:, None], offset[:, None] + self.frames
         if self.all_whole:
-            return self.rows[start + place][:, None]
+            return self.rows[start + place]
         length = self.lengths[track][:, None]
         x = self.rows[start + place % length]
         if self.batches.short == "pad":
-            x = torch.where((place >= length)[:, :, None], self.mean, x)
-        return x[:, None]
+            x = torch.where((place >= length)[:, :, None], self.mean.to(x.dtype), x)
+        return x
+
+
+def _on_device(batches: Batches) -> bool:
+    """Say whether all augmentations change tensors as well."""
+    return all(getattr(augment, "on_device", False) for augment in batches.augment)
 
 
 def _fits(batches: Batches, device: torch.device) -> bool:

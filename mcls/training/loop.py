@@ -88,7 +88,8 @@ def run_epochs(task: TrainingTask, state: Checkpoint, process: Process) -> None:
         average.load_state_dict(state.average or average.state_dict())
     evaluated = net if average is None else average.module
     if device.type == "cuda":
-        notes.append(describe_precision(training.precision, torch.cuda.get_device_name(device)))
+        card = torch.cuda.get_device_name(device)
+        notes.append(f"{describe_precision(training.precision, card)}; {batches.describe()}")
     if process.rank == 0:
         _tell(task, state, notes)
     began, saving = time.monotonic(), 0.0

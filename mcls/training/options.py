@@ -158,7 +158,7 @@ class Training:
     )
     workers: int = option(
         0,
-        "Worker processes that load batches; 0 loads them in the main process.",
+        "Threads that prepare batches beside the training; 0 has none on a CPU.",
         section="Hardware",
         in_key=False,
         min=0,

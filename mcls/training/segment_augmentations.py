@@ -3,11 +3,16 @@
 An augmentation is a function of a `Batch` and a random generator that returns a batch. It works on
 whole batches in the units of the store, for instance dB; ``mean`` and ``scale`` are the statistics
 of the train rows in these units. Augmentations are applied in the given order.
+
+Random numbers are drawn by NumPy. With the fact ``on_device`` an augmentation changes arrays and
+tensors alike, by the same numbers, so that the rows of a training may stay on a GPU. The others
+change arrays only: they draw as many numbers as there are values, or need more of NumPy.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -34,28 +39,56 @@ class MovedLabels:
 
 @dataclass(frozen=True)
 class Batch:
-    """A batch of segments with their labels.
+    """A batch of segments with their labels: arrays, or tensors on one device.
 
     Parameters
     ----------
-    x : np.ndarray, shape (batch, n_frames, n_dims), float32
+    x : np.ndarray or torch.Tensor, shape (batch, n_frames, n_dims), float32
         Segments in the units of the store. An augmentation may write into them.
-    y : np.ndarray, shape (batch, n_labels), float32
+    y : np.ndarray or torch.Tensor, shape (batch, n_labels), float32
         Labels, 0 or 1; between if segments were mixed, NaN if they are unknown.
-    mean, scale : np.ndarray, shape (n_dims,), float32
+    mean, scale : np.ndarray or torch.Tensor, shape (n_dims,), float32
         Mean and standard deviation of the train rows; 0 and 1 if none were learnt.
     moved_labels : MovedLabels or None
         How labels follow a shift; None leaves them as they are.
     """
 
-    x: np.ndarray
-    y: np.ndarray
-    mean: np.ndarray
-    scale: np.ndarray
+    x: Any
+    y: Any
+    mean: Any
+    scale: Any
     moved_labels: MovedLabels | None = None
+
+    def like(self, values: np.ndarray) -> Any:
+        """Return values as what the segments are: an array, or a tensor on their device."""
+        if isinstance(self.x, np.ndarray):
+            return values
+        import torch
+
+        return torch.from_numpy(values).to(self.x.device)
 
 
 Augment = Callable[[Batch, np.random.Generator], Batch]
+
+
+@dataclass(frozen=True)
+class RegisteredAugment:
+    """An augmentation of the registry with its settings.
+
+    Parameters
+    ----------
+    apply : callable
+        The augmentation.
+    on_device : bool
+        Whether it changes tensors as well.
+    """
+
+    apply: Augment
+    on_device: bool
+
+    def __call__(self, batch: Batch, rng: np.random.Generator) -> Batch:
+        """Return the changed batch."""
+        return self.apply(batch, rng)
 
 
 def augmentations_of(specs: Sequence[str]) -> list[Augment]:
@@ -70,11 +103,12 @@ def augmentations_of(specs: Sequence[str]) -> list[Augment]:
     for spec in specs:
         name, given = split_spec(spec)
         entry = find("segment-augmentations", name)
-        found.append(partial(entry.load(), **resolve(entry, given)))
+        apply = partial(entry.load(), **resolve(entry, given))
+        found.append(RegisteredAugment(apply, entry.facts.get("on_device", False)))
     return found
 
 
-@register("segment-augmentations", "specaugment")
+@register("segment-augmentations", "specaugment", on_device=True)
 def specaugment(
     batch: Batch,
     rng: np.random.Generator,
@@ -108,15 +142,19 @@ def specaugment(
             f"specaugment: frames={frames}, dims={dims}, masks={masks}; expected fractions in "
             "[0, 1] and 0 masks or more"
         )
-    n, n_frames, n_dims = batch.x.shape
+    x = batch.x
+    n, n_frames, n_dims = x.shape
     for _ in range(masks):
-        hidden = _random_bands(rng, n, n_frames, frames)[:, :, None]
-        hidden = hidden | _random_bands(rng, n, n_dims, dims)[:, None, :]
-        np.copyto(batch.x, batch.mean, where=hidden)
-    return batch
+        hidden = batch.like(_random_bands(rng, n, n_frames, frames))[:, :, None]
+        hidden = hidden | batch.like(_random_bands(rng, n, n_dims, dims))[:, None, :]
+        if isinstance(x, np.ndarray):
+            np.copyto(x, batch.mean, where=hidden)
+        else:
+            x = batch.mean.where(hidden, x)
+    return replace(batch, x=x)
 
 
-@register("segment-augmentations", "mixup")
+@register("segment-augmentations", "mixup", on_device=True)
 def mixup(batch: Batch, rng: np.random.Generator, *, alpha: float = 0.2) -> Batch:
     """Mixup: mix each segment and its labels with another segment of the batch.
 
@@ -138,14 +176,14 @@ def mixup(batch: Batch, rng: np.random.Generator, *, alpha: float = 0.2) -> Batc
     if alpha <= 0:
         raise ConfigError(f"mixup: alpha={alpha}; expected above 0")
     n = len(batch.x)
-    share = rng.beta(alpha, alpha, n).astype(np.float32)
-    other = rng.permutation(n)
+    share = batch.like(rng.beta(alpha, alpha, n).astype(np.float32))
+    other = batch.like(rng.permutation(n))
     x = batch.x + (batch.x[other] - batch.x) * (1 - share)[:, None, None]
     y = batch.y + (batch.y[other] - batch.y) * (1 - share)[:, None]
     return replace(batch, x=x, y=y)
 
 
-@register("segment-augmentations", "roll")
+@register("segment-augmentations", "roll", on_device=True)
 def roll(batch: Batch, rng: np.random.Generator) -> Batch:
     """Rotate each segment in time by a random number of frames.
 
@@ -158,11 +196,17 @@ def roll(batch: Batch, rng: np.random.Generator) -> Batch:
     """
     n, n_frames, _ = batch.x.shape
     start = rng.integers(0, n_frames, (n, 1))
-    index = (start + np.arange(n_frames)) % n_frames
-    return replace(batch, x=np.take_along_axis(batch.x, index[:, :, None], axis=1))
+    index = batch.like((start + np.arange(n_frames)) % n_frames)
+    return replace(batch, x=batch.x[batch.like(np.arange(n))[:, None], index])
 
 
-@register("segment-augmentations", "shift", threatens=["key", "pitch"], follows="transpose")
+@register(
+    "segment-augmentations",
+    "shift",
+    threatens=["key", "pitch"],
+    follows="transpose",
+    on_device=True,
+)
 def shift(batch: Batch, rng: np.random.Generator, *, dims: int = 2, wrap: bool = False) -> Batch:
     """Shift each segment by a few dimensions: a pitch shift if the axis is log-frequency.
 
@@ -179,10 +223,11 @@ def shift(batch: Batch, rng: np.random.Generator, *, dims: int = 2, wrap: bool =
     wrap : bool
         Move what leaves at one edge in at the other, as chroma needs.
     """
-    n, _, n_dims = batch.x.shape
+    n, n_frames, n_dims = batch.x.shape
     if not 0 <= dims < n_dims:
         raise ConfigError(f"shift: dims={dims}; expected 0 to {n_dims - 1}")
     y, moved = batch.y, batch.moved_labels
+    segment = batch.like(np.arange(n))[:, None]
     if moved is None:
         by = rng.integers(-dims, dims + 1, (n, 1))
     else:
@@ -190,12 +235,15 @@ def shift(batch: Batch, rng: np.random.Generator, *, dims: int = 2, wrap: bool =
         semitones = rng.integers(-most, most + 1, (n, 1))
         by = semitones * moved.dims
         order = moved.order[len(moved.order) // 2 + semitones[:, 0]]
-        groups = y[:, order.shape[1] :]  # what an adversary tells apart does not move
-        y = np.concatenate([np.take_along_axis(y, order, axis=1), groups], axis=1)
-    return replace(batch, x=move_dims(batch.x, by, wrap=wrap), y=y)
+        columns = np.tile(np.arange(y.shape[1]), (n, 1))
+        columns[:, : order.shape[1]] = order  # the groups after the labels do not move
+        y = y[segment, batch.like(columns)]
+    frame = batch.like(np.arange(n_frames))[None, :, None]
+    dim = batch.like(_moved_dims(n_dims, by[:, 0], wrap=wrap))[:, None]
+    return replace(batch, x=batch.x[segment[:, :, None], frame, dim], y=y)
 
 
-@register("segment-augmentations", "gain", threatens=["loudness"])
+@register("segment-augmentations", "gain", threatens=["loudness"], on_device=True)
 def gain(batch: Batch, rng: np.random.Generator, *, low: float = -6.0, high: float = 6.0) -> Batch:
     """Add a random offset to each segment: a gain, if the rows are in dB.
 
@@ -210,7 +258,8 @@ def gain(batch: Batch, rng: np.random.Generator, *, low: float = -6.0, high: flo
     """
     if low > high:
         raise ConfigError(f"gain: low={low} is above high={high}")
-    np.add(batch.x, rng.uniform(low, high, (len(batch.x), 1, 1)).astype(np.float32), out=batch.x)
+    x = batch.x
+    x += batch.like(rng.uniform(low, high, (len(x), 1, 1)).astype(np.float32))
     return batch
 
 
@@ -296,10 +345,14 @@ def move_dims(x: np.ndarray, by: np.ndarray | int, *, wrap: bool = False) -> np.
     >>> move_dims(np.array([1, 2, 3, 4]), 1).tolist(), move_dims(np.array([1, 2, 3]), -2).tolist()
     ([1, 1, 2, 3], [3, 3, 3])
     """
-    n_dims = x.shape[-1]
-    index = np.arange(n_dims) - np.asarray(by)[..., None]
-    index = index % n_dims if wrap else np.clip(index, 0, n_dims - 1)
+    index = _moved_dims(x.shape[-1], by, wrap=wrap)
     return np.take_along_axis(x, index.reshape((1,) * (x.ndim - index.ndim) + index.shape), axis=-1)
+
+
+def _moved_dims(n_dims: int, by: np.ndarray | int, *, wrap: bool) -> np.ndarray:
+    """Return which dimension is moved to each place, ``(..., n_dims)``."""
+    index = np.arange(n_dims) - np.asarray(by)[..., None]
+    return index % n_dims if wrap else np.clip(index, 0, n_dims - 1)
 
 
 def _random_bands(rng: np.random.Generator, n: int, length: int, widest: float) -> np.ndarray:

@@ -298,12 +298,15 @@ class Batches:
         y = self.columns.take(track, axis=0)
         if self.augment:
             x = x.astype(np.float32, copy=False)
-            batch = Batch(x, y, self.mean, self.scale, self.moved_labels)
-            rng = np.random.default_rng([self.seed, _AUGMENT, epoch, step, self.shard[0]])
-            for augment in self.augment:
-                batch = augment(batch, rng)
-            x, y = batch.x, batch.y
+            x, y = self.augmented(Batch(x, y, self.mean, self.scale, self.moved_labels), at)
         return x[:, None], y
+
+    def augmented(self, batch: Batch, at: tuple[int, int]) -> tuple[Any, Any]:
+        """Return the segments and the labels of a batch after its augmentations."""
+        rng = np.random.default_rng([self.seed, _AUGMENT, *at, self.shard[0]])
+        for augment in self.augment:
+            batch = augment(batch, rng)
+        return batch.x, batch.y
 
     def part_of_step(self, step: int) -> slice:
         """Return which segments of the epoch's order this process takes in a step."""

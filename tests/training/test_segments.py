@@ -7,9 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcls.errors import ConfigError, DataError
+from mcls.registry import entries
 from mcls.stores.store import Store
+from mcls.training import device_batches
 from mcls.training.device_batches import DeviceBatches, DeviceRows
-from mcls.training.segment_augmentations import augmentations_of
+from mcls.training.segment_augmentations import MovedLabels, augmentations_of
 from mcls.training.segments import Batches, Tracks, cut, grid, step_of
 
 
@@ -139,6 +141,61 @@ def test_segments_cut_on_the_device_are_those_cut_in_memory(short, dtype):
                 assert x.numpy().dtype == expected[0].dtype
                 assert np.array_equal(x.numpy(), expected[0])
                 assert np.array_equal(y.numpy(), expected[1])
+
+
+AUGMENTED = [
+    *([name] for name, one in entries("segment-augmentations").items() if "on_device" in one.facts),
+    ["shift:dims=3,wrap=true", "specaugment:masks=3", "roll", "mixup:alpha=1", "gain"],
+]
+
+
+@pytest.mark.parametrize("specs", AUGMENTED, ids="+".join)
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_segments_augmented_on_the_device_are_those_augmented_in_memory(specs, dtype, rng):
+    lengths = [9, 30, 17, 4]
+    rows = rng.normal(-30, 10, (sum(lengths), 5)).astype(dtype)
+    stops = np.cumsum(lengths)
+    tracks = Tracks(rows, stops - lengths, stops, np.eye(4, dtype=np.float32))
+    mean, scale = np.full(5, -30, np.float32), np.full(5, 10, np.float32)
+    order = np.stack([np.roll(np.arange(4), s) for s in range(-2, 3)])
+    for moved in (None, MovedLabels(1, order)):
+        batches = Batches(
+            tracks,
+            10,
+            4,
+            seed=3,
+            short="pad",
+            augment=augmentations_of(specs),
+            moved_labels=moved,
+            mean=mean,
+            scale=scale,
+        )
+        batches.shard = (1, 2)
+        made = list(DeviceRows(batches, torch.device("cpu")).epoch(1))
+        for step, (x, y) in enumerate(made):
+            expected = batches[1, step]
+            np.testing.assert_allclose(x.numpy(), expected[0], rtol=1e-6, atol=1e-6)
+            np.testing.assert_allclose(y.numpy(), expected[1], rtol=1e-6, atol=1e-6)
+            assert x.dtype == y.dtype == torch.float32
+
+
+def test_rows_stay_off_the_device_if_an_augmentation_is_for_numpy(monkeypatch):
+    monkeypatch.setattr(device_batches, "_fits", lambda batches, device: True)
+    monkeypatch.setattr(device_batches, "DeviceRows", lambda batches, device: "on the device")
+    card = torch.device("cuda")
+    for specs, where in (
+        ([], "on the device"),
+        (["mixup", "gain"], "on the device"),
+        (["mixup", "noise"], None),
+        (["pca-jitter"], None),
+    ):
+        batches = Batches(numbered([30, 30]), 10, 2, augment=augmentations_of(specs))
+        found = DeviceBatches(batches, card)
+        assert found.rows == where
+        said = "prepared by threads (1)" if where is None else "rows of the train part are in its"
+        assert said in found.describe()
+    own = Batches(numbered([30, 30]), 10, 2, augment=[lambda batch, rng: batch])
+    assert DeviceBatches(own, card).rows is None
 
 
 def test_an_error_while_a_batch_is_prepared_is_raised_by_the_step():
