@@ -11,11 +11,10 @@ Sections (one function each, in ``SECTIONS``; without a name all are run):
 * **steps**: the whole training loop against a loop of torch whose batches are standardised and in
   memory beforehand. Our time is measured from the end of the first epoch to the end of the last
   one, divided by the steps between; it includes batches, standardisation, metrics and checkpoints.
-* **throughput**: steps and segments per second of the nets of ``--net`` on segments of their
-  published size, in single precision and bf16, on ``--device``; the fraction of the rate of one
-  large matrix product; and whether batches alone would take longer (loader-bound) or not. For
-  comparison, a plain loop computes the mel spectrogram on the fly, from waveforms in memory. On
-  CUDA the nets have their published width, on a CPU a twentieth of it, unless ``--width`` is given.
+* **throughput**: the numbers of ``mcls bench gpu`` for the nets of ``--net``, in single precision
+  and bf16, on ``--device``. For comparison, a plain loop computes the mel spectrogram on the fly,
+  from waveforms in memory. On CUDA the nets have their published width and are compiled, on a CPU
+  they have a twentieth of it, unless ``--width`` is given.
 
 The sides take turns; times are medians of the repeats, and ratios are between medians. On a busy
 machine ``--clock cpu`` counts the CPU seconds of all threads of the process.
@@ -36,24 +35,16 @@ import librosa
 import numpy as np
 import torch
 from figures import Figure, beside, clock, set_clock
-from torch import nn
 from torch.nn import functional
 
 from mcls.disk.chain import Step
 from mcls.nets import build_net
-from mcls.nets.describe import describe_net
-from mcls.registry import find
 from mcls.stores.store import NewRows, Store, StoreContents, write_store
 from mcls.training.fit import fit
-from mcls.training.losses import cross_entropy
-from mcls.training.model import NetSpec, TrainedNet
-from mcls.training.optimizers import adam
 from mcls.training.options import Training
 from mcls.training.segments import Batches, Tracks
-from mcls.training.standardise import Standardise
-from mcls.training.task import TrainingTask
+from mcls.training.speed import N_LABELS, measure_speed, noise_task
 
-N_LABELS = 10
 NETS = ("fcn4", "fcn5", "cnn1d", "crnn", "musicnn", "short-chunk-res")
 SR, N_FFT, HOP = 12_000, 512, 256
 N_DIMS = 96
@@ -193,39 +184,13 @@ def timed(function: Callable[[], object]) -> float:
     return clock() - started
 
 
-def task_of(
-    net: nn.Module, name: str, settings: dict, batches: Batches, training: Training, folder: Path
-) -> TrainingTask:
-    n_dims = batches.tracks.array().shape[1]
-    labels = tuple(range(N_LABELS))
-    spec = NetSpec(
-        name,
-        settings,
-        batches.n_frames,
-        n_dims,
-        labels,
-        (),
-        False,
-        "cross-entropy",
-        "loop",
-        (),
-    )
-    standardise = Standardise(torch.full((n_dims,), -30.0), torch.full((n_dims,), 10.0))
-    path = folder / "state.safetensors"
-    path.unlink(missing_ok=True)
-    share = np.full(N_LABELS, 1 / N_LABELS, np.float32)
-    model = TrainedNet(spec, net, standardise)
-    return TrainingTask(model, batches, None, cross_entropy, adam, share, training, 0, path)
-
-
 def trainer_step(
     name: str, settings: dict, batches: Batches, folder: Path, epochs: int = 3, **options: object
 ) -> float:
     """Train; return the seconds of a step, from the end of the first epoch to that of the last."""
-    n_dims = batches.tracks.array().shape[1]
-    net = build_net(name, settings, batches.n_frames, n_dims, N_LABELS)
     training = Training(epochs=epochs, loss="cross-entropy", **options)  # type: ignore[arg-type]
-    task = task_of(net, name, settings, batches, training, folder)
+    (folder / "state.safetensors").unlink(missing_ok=True)
+    task = noise_task(name, settings, batches, training, folder)
     ends: list[float] = []
     task.on_epoch = lambda row: ends.append(clock())
     fit(task)
@@ -293,49 +258,35 @@ def figures(repeats: int = 7) -> list[Figure]:
     return found
 
 
-def product_rate(device: str, dtype: torch.dtype) -> float:
-    """Return floating-point operations per second of one large matrix product."""
-    n = 8192 if device == "cuda" else 1024
-    a = torch.randn(n, n, device=device, dtype=dtype)
-    times = []
-    for _ in range(5):
-        synchronise(device)
-        times.append(timed(lambda: (a @ a, synchronise(device))))
-    return 2 * n**3 / min(times)
+def throughput(options: argparse.Namespace, folder: Path) -> None:
+    on_cpu = options.device == "cpu"
+    batch, n_steps = 16, 8 if on_cpu else 100
+    width = options.width or (0.05 if on_cpu else 1.0)
+    settings = {"width": width}
+    for name in options.net or NETS:
+        for precision in ("32", "bf16"):
+            found = measure_speed(
+                name,
+                settings,
+                batch_size=batch,
+                n_steps=n_steps,
+                device=options.device,
+                precision=precision,
+                compile=not on_cpu,
+            )
+            size = found.n_frames, found.n_dims
+            fly = on_the_fly(name, settings, size, batch, n_steps, options.device, precision)
+            print(
+                f"throughput {name} (width={width:g}) {batch} x {size[0]} x {size[1]}, "
+                f"{precision}: {found.trainer:,.2f} steps/s, {found.segments:,.0f} segments/s, "
+                f"{found.ratio:.2f} of the faster bare loop, {100 * found.matrix_share:.1f} % of "
+                f"the matrix rate; mel on the fly {batch / fly:,.0f}/s"
+            )
 
 
 def synchronise(device: str) -> None:
     if device == "cuda":
         torch.cuda.synchronize()
-
-
-def throughput(options: argparse.Namespace, folder: Path) -> None:
-    on_cpu = options.device == "cpu"
-    batch, n_steps = 16, 8 if on_cpu else 100
-    width = options.width or (0.05 if on_cpu else 1.0)
-    for name in options.net or NETS:
-        published = find("nets", name).facts
-        n_frames, n_dims = published["frames"], published["dims"]
-        settings = {"width": width}
-        layers = describe_net(name, settings, n_frames, n_dims, N_LABELS)
-        flops = 3 * sum(layer.flops for layer in layers)  # backward costs two forwards
-        tracks = tracks_of(folder, 40, 2600, n_dims)
-        batches = Batches(tracks, n_frames, batch, crops=max(1, n_steps * batch // 40))
-        gather = timed(lambda: [batches[1, s] for s in range(len(batches))]) / len(batches)  # noqa: B023
-        for precision, dtype in (("32", torch.float32), ("bf16", torch.bfloat16)):
-            given = {"device": options.device, "precision": precision}
-            step = trainer_step(name, settings, batches, folder, epochs=2, **given)
-            fly = on_the_fly(
-                name, settings, (n_frames, n_dims), batch, n_steps, options.device, precision
-            )
-            share = batch / step * flops / product_rate(options.device, dtype)
-            bound = "loader-bound" if gather > 0.9 * step else "compute-bound"
-            print(
-                f"throughput {name} (width={width:g}) {batch} x {n_frames} x {n_dims}, "
-                f"{precision}: {1 / step:,.2f} steps/s, {batch / step:,.0f} segments/s, "
-                f"{100 * share:.1f} % of the matrix rate, {bound} (gathering alone "
-                f"{batch / gather:,.0f}/s); mel on the fly {batch / fly:,.0f}/s"
-            )
 
 
 def on_the_fly(

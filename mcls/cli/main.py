@@ -57,7 +57,7 @@ SECTIONS = {
         "report",
         "export",
     ],
-    "Inspect": ["info", "plot", "explain", "list", "recipe", "demo"],
+    "Inspect": ["info", "plot", "explain", "list", "recipe", "bench", "demo"],
 }
 
 

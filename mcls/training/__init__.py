@@ -20,6 +20,7 @@
 `logs`                      TensorBoard, Weights & Biases, MLflow
 `batch_size`, `lr_finder`,  a batch size and a learning rate, found by trial
 `trial_step`
+`speed`                     how fast nets train, against bare loops of torch
 `interpret`, `grad_cam`     filters, attributions and Grad-CAM of a trained net
 =========================== =====================================================================
 

@@ -20,7 +20,7 @@ import torch
 from mcls.errors import ConfigError
 
 #: The numbers of mixed precision.
-_MIXED = {"bf16": torch.bfloat16, "16": torch.float16}
+MIXED = {"bf16": torch.bfloat16, "16": torch.float16}
 #: The first generation of CUDA devices that computes in TF32 (Ampere).
 _TF32_SINCE = (8, 0)
 
@@ -44,8 +44,8 @@ def exact_arithmetic() -> Iterator[None]:
 
 def autocast(precision: str, device: torch.device) -> torch.autocast:
     """Return the context of the forward pass: mixed precision, if that is the precision."""
-    kind = _MIXED.get(precision, torch.bfloat16)
-    return torch.autocast(device.type, kind, enabled=precision in _MIXED)
+    kind = MIXED.get(precision, torch.bfloat16)
+    return torch.autocast(device.type, kind, enabled=precision in MIXED)
 
 
 def check_precision(precision: str, device: str) -> None:

@@ -1,6 +1,8 @@
 """Compiling a net with torch.compile: whether it pays, and what happens where it fails."""
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -65,6 +67,15 @@ def compiled(task: TrainingTask, forward: Forward, device: torch.device) -> tupl
         return forward, f"the net was not compiled, as torch.compile failed: {first}"
     why = "as --compile asks" if training.compile else f"which pays for {n_steps} steps"
     return made, f"the net was compiled with torch.compile, {why}"
+
+
+@contextmanager
+def compiler_warnings_ignored() -> Iterator[None]:
+    """Leave out what torch's compiler, and what it imports, warn about: it is for its makers."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r".*`torch\.jit\.")
+        warnings.filterwarnings("ignore", module=r"torch\._")
+        yield
 
 
 def _try(task: TrainingTask, forward: Forward, device: torch.device) -> None:

@@ -1,7 +1,6 @@
 """Train a net from its checkpoint, or from its initial weights, to the weights that are kept."""
 
 import os
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,6 +13,7 @@ from mcls.parallel.processes import n_joined
 from mcls.training.arithmetic import check_precision, training_arithmetic
 from mcls.training.batch_size import find_batch_size
 from mcls.training.checkpoint import Checkpoint, copied, read_checkpoint
+from mcls.training.compiling import compiler_warnings_ignored
 from mcls.training.diagnosis import check_single_segments
 from mcls.training.loop import learner_of, run_epochs
 from mcls.training.lr_finder import find_rate
@@ -117,8 +117,6 @@ def _generators_kept(device: str) -> Iterator[None]:
     """Leave the caller's random generators and warning filters as they were."""
     with (
         torch.random.fork_rng([torch.cuda.current_device()] if device == "cuda" else []),
-        warnings.catch_warnings(),
+        compiler_warnings_ignored(),
     ):
-        warnings.filterwarnings("ignore", r".*`torch\.jit\.")  # what torch's compiler imports,
-        warnings.filterwarnings("ignore", module=r"torch\._")  # and what it says to its makers
         yield

@@ -1,9 +1,7 @@
 """torch.compile: when it is used, that a failure is said, and that nets of all kinds compile."""
 
 import json
-from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,17 +9,11 @@ import torch
 from click.testing import CliRunner
 
 from mcls.cli.main import cli
-from mcls.nets import build_net
 from mcls.training import compiling
 from mcls.training.compiling import pays
 from mcls.training.fit import fit
-from mcls.training.losses import cross_entropy
-from mcls.training.model import NetSpec, TrainedNet
-from mcls.training.optimizers import adam
 from mcls.training.options import Training
-from mcls.training.segments import Batches, Tracks
-from mcls.training.standardise import Standardise
-from mcls.training.task import TrainingTask
+from mcls.training.speed import noise_batches, noise_task
 
 
 def notes(run) -> list[str]:
@@ -68,29 +60,6 @@ def test_a_long_training_compiles_by_itself(train, monkeypatch):
     assert not any("compiled" in one for one in notes(hidden))
 
 
-def task_of(name: str, settings: dict, n_frames: int, n_dims: int, path: Path) -> TrainingTask:
-    """Return a training of two tracks of white noise, three segments in two steps an epoch."""
-    rng = np.random.default_rng(0)
-    rows = rng.normal(size=(3 * n_frames, n_dims)).astype(np.float32)
-    starts, stops = np.array([0, 2 * n_frames]), np.array([2 * n_frames, 3 * n_frames])
-    tracks = Tracks(rows, starts, stops, np.eye(2, dtype=np.float32))
-    net = build_net(name, settings, n_frames, n_dims, 2)
-    spec = NetSpec(name, settings, n_frames, n_dims, (0, 1), (), False, "cross-entropy", "loop", ())
-    standardise = Standardise(torch.zeros(n_dims), torch.ones(n_dims))
-    share = np.full(2, 0.5, np.float32)
-    return TrainingTask(
-        model=TrainedNet(spec, net, standardise),
-        batches=Batches(tracks, n_frames, 4, crops=3),
-        valid=None,
-        loss=cross_entropy,
-        optimizer=adam,
-        share=share,
-        training=Training(epochs=2, loss="cross-entropy", device="cpu", compile=True),
-        seed=0,
-        path=path / "state.safetensors",
-    )
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "settings", "n_frames", "n_dims"),
@@ -111,8 +80,9 @@ def test_nets_of_all_kinds_train_compiled(name, settings, n_frames, n_dims, tmp_
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))
     losses = []
     for compiled in (True, False):
-        task = task_of(name, {**settings, "dropout": 0.0}, n_frames, n_dims, tmp_path)
-        task.training = replace(task.training, compile=compiled)
+        training = Training(epochs=2, loss="cross-entropy", device="cpu", compile=compiled)
+        batches = noise_batches(2, n_frames, n_dims, 2)
+        task = noise_task(name, {**settings, "dropout": 0.0}, batches, training, tmp_path)
         _, state = fit(task)
         task.path.unlink()
         assert state.notes == (
