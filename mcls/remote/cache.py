@@ -8,6 +8,8 @@ the folder ``copies`` lies, for a key that names an object in one version::
     KEY.new     the same while it is downloaded
     KEY.lock    locked by those who read (shared) or download (alone); modified at each use, and a
                 sparse file as long as the copies are large, so that a listing knows their size
+    total       the bytes of all copies, locked by whoever changes it; downloads that failed count
+                until copies are removed
 """
 
 import fcntl
@@ -20,6 +22,8 @@ from pathlib import Path
 
 from mcls.errors import ConfigError, DataError
 
+#: The share of the bound that stays when copies are removed, so that this is not done at each file.
+_ROOM = 0.9
 _UNITS = {"": 1, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 
 
@@ -113,22 +117,36 @@ def _fill(root: Path, key: str, size: int, fill: Callable[[Path], None], lock: i
 
 
 def _make_room(root: Path, size: int, own: int) -> None:
-    """Remove the copies used longest ago until there is room, and take the room."""
+    """Take the room for copies; remove those used longest ago if there is not enough."""
     bound = cache_bound()
-    with (root / ".lock").open("w") as all_locks:
-        fcntl.flock(all_locks, fcntl.LOCK_EX)
-        known = []
-        for entry in os.scandir(root):
-            if entry.name.endswith(".lock") and entry.name != ".lock":
-                with suppress(FileNotFoundError):
-                    known.append((entry.stat().st_mtime_ns, entry.stat().st_size, entry.path))
-        left = sum(taken for _, taken, _ in known) + size - bound
-        for _, taken, path in sorted(known):
-            if left <= 0:
-                break
-            if _removed(Path(path)):
-                left -= taken
-        os.truncate(own, size)
+    count = os.open(root / "total", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(count, fcntl.LOCK_EX)
+        text = os.pread(count, 30, 0)
+        total = int(text) if text.isdigit() else bound
+        if total + size > bound:
+            total = _shrink(root, int(_ROOM * bound) - size)
+        os.ftruncate(own, size)
+        os.ftruncate(count, 0)
+        os.pwrite(count, str(total + size).encode(), 0)
+    finally:
+        os.close(count)
+
+
+def _shrink(root: Path, most: int) -> int:
+    """Remove the copies used longest ago until they take `most` bytes; return what they take."""
+    known = []
+    for path in root.glob("*.lock"):
+        with suppress(FileNotFoundError):
+            status = path.stat()
+            known.append((status.st_mtime_ns, status.st_size, path))
+    total = sum(size for _, size, _ in known)
+    for _, size, path in sorted(known):
+        if total <= most:
+            break
+        if _removed(path):
+            total -= size
+    return total
 
 
 def _removed(path: Path) -> bool:
