@@ -13,10 +13,13 @@ from mcls.dictionaries.autoencoder import AutoEncoder
 from mcls.dictionaries.batches import shuffled, shuffled_order
 from mcls.dictionaries.captured import captured
 from mcls.dictionaries.device_rows import minibatches_on
+from mcls.dictionaries.kmeans import KMeans, nearest
+from mcls.dictionaries.kmeans_device import assigned_there
 from mcls.dictionaries.options import Learning
 from mcls.dictionaries.psd import PSD
 from mcls.dictionaries.rbm import RBM
 from mcls.dictionaries.sparse_coding import SparseCoding
+from mcls.dictionaries.spherical_kmeans import SphericalKMeans
 from mcls.dictionaries.vae import VAE
 from mcls.errors import ConfigError
 from mcls.registry import find
@@ -134,6 +137,40 @@ def test_sparse_coding_there_learns_the_same_atoms(rows, positive):
     parts = lambda: (rows[i : i + 130] for i in range(0, len(rows), 130))  # noqa: E731
     a, b = (clone(one).fit_batches(parts).components_ for one in (here, there))
     np.testing.assert_allclose(a, b, atol=2e-3)
+
+
+@pytest.mark.parametrize("kind", [KMeans, SphericalKMeans])
+@pytest.mark.parametrize("device", [ELSEWHERE, pytest.param("cuda", marks=pytest.mark.gpu)])
+def test_kmeans_there_finds_the_same_clusters(kind, device):
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    rng = np.random.default_rng(4)
+    centres = 5 * rng.normal(size=(12, 8))
+    rows = (centres[rng.integers(0, 12, 3000)] + rng.normal(size=(3000, 8))).astype(np.float32)
+    here = kind(n_atoms=12, random_state=0).fit(rows)
+    there = kind(n_atoms=12, device=device, random_state=0).fit(rows)
+    np.testing.assert_array_equal(there.labels_, here.labels_)
+    assert there.labels_.dtype == here.labels_.dtype
+    assert there.inertia_ == pytest.approx(here.inertia_, rel=1e-5)
+    np.testing.assert_allclose(there.components_, here.components_, atol=1e-5)
+    np.testing.assert_array_equal(there.counts_, here.counts_)
+    assert there.n_iter_ == here.n_iter_
+    many = kind(n_atoms=300, device=device, random_state=0).fit(rows)  # some atoms start anew
+    assert (many.counts_ > 0).mean() > 0.99
+
+
+def test_the_farthest_rows_are_found_there(rows):
+    atoms = rows[:5]
+    labels, distances = nearest(rows, atoms)
+    found = assigned_there(torch.from_numpy(rows), atoms)
+    worst = np.argsort(-distances)[:4]
+    assert [i for _, i, _ in found.far] == worst.tolist()
+    np.testing.assert_allclose([-one for one, _, _ in found.far], distances[worst], rtol=1e-5)
+    np.testing.assert_array_equal(found.far[0][2], rows[worst[0]])
+    sums = [rows[labels == k].sum(axis=0, dtype=np.float64) for k in range(5)]
+    np.testing.assert_allclose(found.sums, sums, rtol=1e-12, atol=1e-12)
+    np.testing.assert_array_equal(found.counts, np.bincount(labels, minlength=5))
+    assert found.inertia == pytest.approx(distances.sum(dtype=np.float64), rel=1e-6)
 
 
 def test_a_gpu_gets_the_minibatches_that_suit_it_and_says_so():

@@ -1,7 +1,9 @@
 """K-means: atoms are the means of the rows nearest to them."""
 
-from collections.abc import Iterator
-from typing import Self
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from scipy import sparse
@@ -9,18 +11,22 @@ from sklearn.base import ClusterMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from mcls.dictionaries.batches import Source
-from mcls.dictionaries.learner import Dictionary
+from mcls.dictionaries.batches import Source, regroup
+from mcls.dictionaries.learner import Dictionary, Minibatches
 from mcls.dictionaries.usage import perplexity
 from mcls.parallel.processes import from_first, shared
 from mcls.parallel.threads import for_blocks, one_blas_thread
 from mcls.registry import register
+
+if TYPE_CHECKING:
+    import torch
 
 _TASK = 4096  # rows that a thread takes at once
 _BLOCK = 512  # rows whose likeness to all atoms is held at once: it fits the second-level cache
 _SAMPLE_ROWS = 32  # per atom, in the first sample
 _SEED_ROWS = 16  # per atom, of which the first atoms are chosen
 _AT_ONCE = 4  # atoms whose candidates are drawn together
+_DEVICE_ROWS = 2**16  # rows that another device takes at once
 
 #: Rows far from their atoms: the negative squared distance, the number and the row of each.
 _Far = list[tuple[float, int, np.ndarray]]
@@ -41,6 +47,8 @@ class KMeans(ClusterMixin, Dictionary):
         Maximum number of passes over the rows.
     tol : float
         Stop when a pass lowers the inertia by less than this share of it.
+    device : str
+        Torch device on which `fit` and `predict` compute: cpu, cuda or cuda:1.
     random_state : int or None
         Random seed.
 
@@ -78,11 +86,13 @@ class KMeans(ClusterMixin, Dictionary):
         n_atoms: int = 256,
         max_iter: int = 50,
         tol: float = 1e-4,
+        device: str = "cpu",
         random_state: int | None = None,
     ) -> None:
         self.n_atoms = n_atoms
         self.max_iter = max_iter
         self.tol = tol
+        self.device = device
         self.random_state = random_state
 
     def fit(self, X: np.ndarray, y: object = None) -> Self:
@@ -123,8 +133,8 @@ class KMeans(ClusterMixin, Dictionary):
         some = self._compared(sample[: _SEED_ROWS * self.n_atoms])
         self.components_ = from_first(_plus_plus(some, self.n_atoms, rng))
         if len(sample) < n_rows:
-            self._lloyd(lambda: _slices(sample))
-        self._lloyd(source)
+            self._lloyd(self._placed(lambda: _slices(sample)))
+        self._lloyd(self._placed(source))
         self.inertia_ = self.history_[-1]["distance"] * n_rows
         return self
 
@@ -157,7 +167,31 @@ class KMeans(ClusterMixin, Dictionary):
         return lambda: _slices(X)
 
     def _nearest(self, rows: np.ndarray) -> np.ndarray:
-        return nearest(self._compared(rows), self.components_)[0]
+        if self.device == "cpu":
+            return nearest(self._compared(rows), self.components_)[0]
+        from mcls.dictionaries.device_rows import sent_ahead  # torch
+        from mcls.dictionaries.kmeans_device import nearest_there
+
+        batches = map(self._compared, _slices(rows, _DEVICE_ROWS))
+        labels = [
+            nearest_there(batch, self.components_)[0].cpu().numpy()
+            for batch in sent_ahead(batches, self.device)
+        ]
+        return np.concatenate(labels).astype(np.int32)
+
+    def _placed(self, source: Source) -> Callable[[], Minibatches]:
+        """Return what yields the rows of a source in batches, where they are assigned."""
+        if self.device == "cpu":
+            return source
+        from mcls.dictionaries.device_rows import minibatches_on  # torch
+
+        def compared() -> Iterator[np.ndarray]:
+            return map(self._compared, source())
+
+        def streamed() -> Iterator[np.ndarray]:
+            return regroup(compared(), _DEVICE_ROWS)
+
+        return minibatches_on(self.device, compared, _DEVICE_ROWS, np.arange, streamed)
 
     def _codes(self, rows: np.ndarray) -> np.ndarray:
         """Return one-hot codes: 1 at the nearest atom."""
@@ -182,7 +216,7 @@ class KMeans(ClusterMixin, Dictionary):
         means = sums / np.maximum(counts, 1)[:, None]
         return np.where(counts[:, None] > 0, means, self.components_).astype(np.float32)
 
-    def _lloyd(self, source: Source) -> None:
+    def _lloyd(self, source: Callable[[], Minibatches]) -> None:
         before = np.inf
         self.history_ = []
         for turn in range(self.max_iter):
@@ -208,8 +242,14 @@ class KMeans(ClusterMixin, Dictionary):
             for atom, row in zip(dead, worst.rows(), strict=False):
                 self.components_[atom] = row
 
-    def _assigned(self, batch: np.ndarray) -> "tuple[np.ndarray, np.ndarray, float, _Far]":
+    def _assigned(
+        self, batch: np.ndarray | torch.Tensor
+    ) -> tuple[np.ndarray, np.ndarray, float, _Far]:
         """Return sums and numbers of a batch's rows per atom, their inertia, and the farthest."""
+        if not isinstance(batch, np.ndarray):
+            from mcls.dictionaries.kmeans_device import assigned_there
+
+            return assigned_there(batch, self.components_)
         rows = self._compared(batch)
         labels, distances = nearest(rows, self.components_)
         k = min(4, len(rows))

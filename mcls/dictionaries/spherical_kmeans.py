@@ -29,6 +29,8 @@ class SphericalKMeans(KMeans):
         Maximum number of passes over the rows.
     tol : float
         Stop when a pass lowers the inertia by less than this share of it.
+    device : str
+        Torch device on which `fit` and `predict` compute: cpu, cuda or cuda:1.
     random_state : int or None
         Random seed.
 
@@ -66,9 +68,12 @@ class SphericalKMeans(KMeans):
         alpha: float = 0.5,
         max_iter: int = 50,
         tol: float = 1e-4,
+        device: str = "cpu",
         random_state: int | None = None,
     ) -> None:
-        super().__init__(n_atoms=n_atoms, max_iter=max_iter, tol=tol, random_state=random_state)
+        super().__init__(
+            n_atoms=n_atoms, max_iter=max_iter, tol=tol, device=device, random_state=random_state
+        )
         self.alpha = alpha
 
     def encoder_settings(self) -> dict[str, float]:
