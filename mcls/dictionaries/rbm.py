@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from mcls.dictionaries.batches import RowBatches, Source, draw
 from mcls.dictionaries.learner import Minibatches, MinibatchLearner
+from mcls.dictionaries.rbm_measures import measured_there
 from mcls.dictionaries.rbm_steps import RBMState, StepSettings, take_steps
 from mcls.dictionaries.rbm_units import (
     check_rows,
@@ -358,15 +359,18 @@ class RBM(MinibatchLearner):
         )
 
     def _measure(self, batches: Minibatches) -> dict[str, float]:
-        rows, measured = np.concatenate([np.asarray(one) for one in batches]), {}
-        with np.errstate(all="ignore"):  # an error follows if a number is not finite
-            errors = reconstruction_errors(
-                rows, *self._parameters, visible=self.visible, hidden=self.hidden
+        rows = np.concatenate([np.asarray(one) for one in batches])
+        if self.device == "cpu":
+            measured = self._measured_here(rows)
+        else:
+            measured = measured_there(
+                rows,
+                self._parameters,
+                visible=self.visible,
+                hidden=self.hidden,
+                energies=self._has_free_energy,
+                device=self.device,
             )
-            measured["reconstruction"] = float(errors.mean())
-            if self._has_free_energy:
-                energies = free_energy(rows, *self._parameters, visible=self.visible)
-                measured["free_energy"] = float(energies.mean())
         arrays = (*self._parameters, self.usage_, np.array(list(measured.values())))
         if not all(np.isfinite(array).all() for array in arrays):
             raise DataError(
@@ -375,6 +379,18 @@ class RBM(MinibatchLearner):
                 "learning_rate, and standardise or whiten the rows: Gaussian units expect a "
                 "variance of 1"
             )
+        return measured
+
+    def _measured_here(self, rows: np.ndarray) -> dict[str, float]:
+        """Return what is measured of some rows, computed on the CPU."""
+        with np.errstate(all="ignore"):  # an error follows if a number is not finite
+            errors = reconstruction_errors(
+                rows, *self._parameters, visible=self.visible, hidden=self.hidden
+            )
+            measured = {"reconstruction": float(errors.mean())}
+            if self._has_free_energy:
+                energies = free_energy(rows, *self._parameters, visible=self.visible)
+                measured["free_energy"] = float(energies.mean())
         return measured
 
     def _publish(self) -> None:
