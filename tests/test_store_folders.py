@@ -18,7 +18,7 @@ from mcls.cli.main import cli
 from mcls.disk.chain import Step
 from mcls.errors import ConfigError, FormatError, MclsError
 from mcls.extraction.store_forms import pack_store, split_store
-from mcls.stores.mapped_files import MappedFiles
+from mcls.stores.joined_files import JoinedFiles
 from mcls.stores.shard_folder import shards_of_size, write_folder
 from mcls.stores.store import NewRows, Store, StoreContents, write_store
 from mcls.training.segments import Batches, Tracks
@@ -110,15 +110,14 @@ def test_random_crops_of_a_folder_are_those_of_the_file(tmp_path, short, n_frame
         tracks = Tracks(rows, starts, stops, np.zeros((6, 2), np.float32))
         batches = Batches(tracks, n_frames, 4, short=short, crops=3)
         found.append(np.concatenate([batches[1, step][0] for step in range(len(batches))]))
-    assert isinstance(tracks.array(), MappedFiles)
+    assert isinstance(tracks.array(), JoinedFiles)
     np.testing.assert_array_equal(*found)
 
 
 @pytest.mark.parametrize(
-    ("n", "n_maps", "n_files"),
-    [(60, 8, 40), pytest.param(10_000, 256, 300, marks=pytest.mark.slow)],
+    ("n", "limit"), [(60, 40), pytest.param(2_000, 300, marks=pytest.mark.slow)]
 )
-def test_more_shards_than_files_that_may_be_open(tmp_path, monkeypatch, n, n_maps, n_files):
+def test_more_shards_than_files_that_may_be_open(tmp_path, monkeypatch, n, limit):
     """A process that may open few files reads all shards, in any order, as maps and as rows."""
     monkeypatch.setattr("mcls.disk.workspace._sync", lambda path: None)
     write(tmp_path / "s.h5", [2] * n, names=("mel",))
@@ -126,11 +125,9 @@ def test_more_shards_than_files_that_may_be_open(tmp_path, monkeypatch, n, n_map
     code = """
 import resource, sys
 import numpy as np
-from mcls.stores import mapped_files
+store, n, limit = sys.argv[1], *map(int, sys.argv[2:])
+resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
 from mcls.stores.store import Store
-store, n, n_maps, n_files = sys.argv[1], *map(int, sys.argv[2:])
-resource.setrlimit(resource.RLIMIT_NOFILE, (n_files, n_files))
-assert n_maps == 256 or setattr(mapped_files, "_MAPS", n_maps) is None
 rows = Store(store).feature()
 assert len(rows.pieces.files) == n
 everything = np.arange(rows.shape[0] * 3, dtype=np.float32).reshape(-1, 3)
@@ -139,7 +136,7 @@ assert (array.take(order) == everything[order]).all()
 assert (array[:] == everything).all()
 assert (rows.read(0, len(rows)) == everything).all()
 """
-    arguments = [str(one) for one in (tmp_path / "s.store", n, n_maps, n_files)]
+    arguments = [str(one) for one in (tmp_path / "s.store", n, limit)]
     subprocess.run([sys.executable, "-c", code, *arguments], check=True)
 
 

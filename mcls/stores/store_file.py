@@ -6,8 +6,8 @@ that was there at first.
 
 import os
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
@@ -41,7 +41,7 @@ class StoreFile:
         """The checksums at its end."""
         return self._checksums
 
-    def open(self) -> BinaryIO:
+    def open(self) -> FileIO:
         """Open the file and check that it was not replaced since it was found.
 
         Raises
@@ -50,7 +50,7 @@ class StoreFile:
             If it was, or can no longer be read.
         """
         try:
-            file = self.path.open("rb")
+            file = self.path.open("rb", buffering=0)
         except OSError as error:
             raise DataError(f"{self.path} can no longer be read: {error.strerror}") from error
         if stamp_of(file.fileno()) != self.stamp:
@@ -119,17 +119,17 @@ class FileRows:
     shape: tuple[int, int]
     dtype: np.dtype
 
-    def read(self, opened: BinaryIO, start: int, stop: int) -> np.ndarray:
+    def read(self, opened: FileIO, start: int, stop: int) -> np.ndarray:
         """Read and return rows `start` to `stop`."""
         opened.seek(self.start + start * self._width)
         count = (stop - start) * self.shape[1]
         return np.fromfile(opened, self.dtype, count).reshape(stop - start, self.shape[1])
 
-    def mapped(self, opened: BinaryIO) -> np.ndarray:
+    def mapped(self, opened: FileIO) -> np.ndarray:
         """Return all rows as a read-only memory map."""
         return np.memmap(opened, self.dtype, "r", self.start, self.shape)
 
-    def damaged(self, opened: BinaryIO, start: int, stop: int) -> tuple[int, int] | None:
+    def damaged(self, opened: FileIO, start: int, stop: int) -> tuple[int, int] | None:
         """Return the first and the last row of the first block that is not as it was written.
 
         Blocks of rows `start` to `stop` are compared with their checksums, each block once; None

@@ -2,15 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
 from mcls.disk.chain import Chain
 from mcls.disk.finite import first_not_finite
 from mcls.errors import DataError, FormatError
-from mcls.stores.mapped_files import MappedFiles
+from mcls.stores.joined_files import JoinedFiles
 from mcls.stores.pieces import Pieces
 from mcls.stores.store_file import FileRows
 from mcls.tabular import Tabular
@@ -64,16 +65,16 @@ class StoredRows(Tabular):
         return np.stack([self.offsets[:-1], self.offsets[1:]], axis=1)
 
     @property
-    def rows(self) -> np.ndarray | MappedFiles:
+    def rows(self) -> np.ndarray | JoinedFiles:
         """All rows, read-only, ``(n_rows, n_dims)``; their checksums are compared first.
 
-        A memory map; of a store that is a folder, an array of memory maps of its shards, which
+        A memory map; of a store that is a folder, an array that is read where it is indexed, which
         compares the checksums of a shard when its rows are asked for.
         """
         files = self.pieces.files
         if len(files) == 1 and len(self.pieces.file) <= 1 and files[0].shape == self.shape:
             return self._mapped(files[0])
-        return MappedFiles(self.pieces, self._mapped)
+        return JoinedFiles(self.pieces, self._check)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -171,7 +172,7 @@ class StoredRows(Tabular):
             self._check(part, file, 0, part.shape[0])
             return part.mapped(file)
 
-    def _check(self, part: FileRows, file: BinaryIO, start: int, stop: int) -> None:
+    def _check(self, part: FileRows, file: FileIO, start: int, stop: int) -> None:
         """Compare the checksums of some rows of a file."""
         damaged = part.damaged(file, start, stop)
         if damaged is None:

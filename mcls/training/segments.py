@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from mcls.errors import ConfigError, DataError
-from mcls.stores.mapped_files import MappedFiles
+from mcls.stores.joined_files import JoinedFiles
 from mcls.stores.stored_rows import StoredRows
 from mcls.training.segment_augmentations import Augment, Batch, MovedLabels
 
@@ -44,7 +44,7 @@ class Tracks:
     stops: np.ndarray
     targets: np.ndarray
     groups: np.ndarray | None = None
-    _mapped: list[np.ndarray | MappedFiles] = field(default_factory=list, repr=False, compare=False)
+    _mapped: list[np.ndarray | JoinedFiles] = field(default_factory=list, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -58,13 +58,13 @@ class Tracks:
         """Number of rows of each track."""
         return self.stops - self.starts
 
-    def array(self) -> np.ndarray | MappedFiles:
+    def array(self) -> np.ndarray | JoinedFiles:
         """Return all rows, memory-mapped if they are in a store."""
         if isinstance(self.rows, np.ndarray):
             return self.rows
         if not self._mapped:
             rows = self.rows.rows
-            self._mapped.append(rows if isinstance(rows, MappedFiles) else np.asarray(rows))
+            self._mapped.append(rows if isinstance(rows, JoinedFiles) else np.asarray(rows))
         return self._mapped[0]
 
     def track(self, i: int) -> np.ndarray:
@@ -118,7 +118,7 @@ def grid(n_rows: int, n_frames: int, overlap: float = 0.0) -> np.ndarray:
 
 
 def cut(
-    rows: np.ndarray | MappedFiles,
+    rows: np.ndarray | JoinedFiles,
     starts: np.ndarray,
     stops: np.ndarray,
     offsets: np.ndarray,
@@ -131,7 +131,7 @@ def cut(
 
     Parameters
     ----------
-    rows : np.ndarray or MappedFiles, shape (n_rows, n_dims)
+    rows : np.ndarray or JoinedFiles, shape (n_rows, n_dims)
         Rows of all tracks.
     starts, stops : np.ndarray, shape (batch,)
         First row of the track of each segment, and the row after its last one.
@@ -160,16 +160,10 @@ def cut(
     return segments
 
 
-def _adjacent_rows(rows: np.ndarray | MappedFiles, first: np.ndarray, n_frames: int) -> np.ndarray:
-    """Copy runs of adjacent rows, ``(len(first), n_frames, n_dims)``, each as one block.
-
-    Those of a track are in one file, if the rows are in several.
-    """
-    if isinstance(rows, MappedFiles):
-        runs = np.empty((len(first), n_frames, rows.shape[1]), rows.dtype)
-        for one_file, within, where in rows.by_file(first):
-            runs[where] = _adjacent_rows(one_file, within, n_frames)
-        return runs
+def _adjacent_rows(rows: np.ndarray | JoinedFiles, first: np.ndarray, n_frames: int) -> np.ndarray:
+    """Copy runs of adjacent rows, ``(len(first), n_frames, n_dims)``, each as one block."""
+    if isinstance(rows, JoinedFiles):
+        return rows.runs(first, n_frames)
     if not rows.flags.c_contiguous or len(rows) < n_frames:
         return rows.take(first[:, None] + np.arange(n_frames), axis=0)
     n_rows, n_dims = rows.shape
