@@ -272,3 +272,15 @@ def test_what_is_not_there_or_not_hdf5_is_named(tmp_path):
         Store(tmp_path / "text.h5")
     with pytest.raises(DataError, match=r"no file .*none\.h5"):
         Store(tmp_path / "none.h5")
+
+
+def test_equal_texts_of_a_column_take_the_room_of_one(tmp_path):
+    """The texts are those that were written, whether they are many or few different ones."""
+    ids = [f"ä{i}" for i in range(3000)]
+    labels = [f"lábel {i % 7}" for i in range(3000)]
+    contents = StoreContents({"track_id": ids, "path": ids, "labels": labels})
+    rows = np.zeros((3000, 3), np.float32)
+    write_store(tmp_path / "s.h5", contents, [NewRows("mel", CHAIN, 43.0, 3, [1] * 3000, [rows])])
+    found = Store(tmp_path / "s.h5").tracks
+    assert (found["track_id"], found["labels"]) == (ids, labels)
+    assert len({id(text) for text in found["labels"]}) == 7

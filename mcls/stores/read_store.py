@@ -23,6 +23,9 @@ from mcls.stores.stored_rows import StoredRows
 #: Types of rows.
 DTYPES = ("float32", "float16", "int16")
 
+#: Texts of a column that show whether many of them are equal.
+_FIRST = 1000
+
 #: Finds the rows of a feature, from its group, the offsets of the tracks, and what to call it.
 ReadPieces = Callable[[h5py.Group, np.ndarray, str], Pieces]
 
@@ -42,7 +45,7 @@ def read_columns(file: h5py.File, name: str, path: Path) -> dict[str, list[Any]]
         if dataset.ndim != 1:
             raise FormatError(f"{path}: column {column!r} has the shape {dataset.shape}")
         if h5py.check_string_dtype(dataset.dtype):
-            columns[column] = list(dataset.asstr()[()])
+            columns[column] = _texts(dataset)
         elif dataset.dtype.kind in "iuf":
             columns[column] = dataset[()].tolist()
         else:
@@ -56,6 +59,16 @@ def read_columns(file: h5py.File, name: str, path: Path) -> dict[str, list[Any]]
         raise FormatError(f"{path}: the track_ids of /{name} are not text, each once")
     first = ["track_id", "path"]
     return {key: columns[key] for key in [*first, *columns] if key in columns}
+
+
+def _texts(dataset: h5py.Dataset) -> list[str]:
+    """Return the texts of a column; equal ones are one object, if few of the first differ."""
+    found = dataset[()].tolist()
+    first = found[:_FIRST]
+    if 2 * len(set(first)) > len(first):
+        return [text.decode() for text in found]
+    shared = {text: text.decode() for text in set(found)}
+    return [shared[text] for text in found]
 
 
 def read_features(
