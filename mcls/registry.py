@@ -216,12 +216,13 @@ def find_in(families: Sequence[str], name: str) -> Entry:
     ConfigError
         If none has it; the message suggests one.
     """
-    known = {key: entry for family in families for key, entry in entries(family).items()}
-    if name not in known:
-        broken = "".join(f"; {text}" for family in families for text in broken_packages(family))
-        where = " or ".join(families)
-        raise ConfigError(f"there is no {name!r} among the {where}; {suggest(name, known)}{broken}")
-    return known[name]
+    for family in families:
+        if (found := entries(family).get(name)) is not None:
+            return found
+    known = [key for family in families for key in entries(family)]
+    broken = "".join(f"; {text}" for family in families for text in broken_packages(family))
+    where = " or ".join(families)
+    raise ConfigError(f"there is no {name!r} among the {where}; {suggest(name, known)}{broken}")
 
 
 def defaults(entry: Entry) -> dict[str, Any]:

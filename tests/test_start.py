@@ -14,7 +14,7 @@ LIGHT = {
     "list nets --table": {"torch", "sklearn", "scipy", "numba", "h5py"},
     "predict {data}/svm {data}/0.wav": {"torch", "dask", "numba", "librosa", "matplotlib"},
     "predict {data}/net {data}/0.wav": {"sklearn", "numba", "skops", "librosa", "matplotlib"},
-    "train {data}/s.h5 {data}/new --pool mean": {"torch", "dask", "numba", "librosa"},
+    "train {data}/s.h5 {data}/new --pool mean": {"torch", "dask", "numba", "librosa", "soundfile"},
     "eval {data}/svm": {"torch", "sklearn", "numba", "skops", "librosa", "matplotlib"},
 }
 

@@ -1,6 +1,5 @@
 """The work of the worker processes of `extract`: compute tracks and write them to a shard."""
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -11,7 +10,7 @@ import numpy as np
 
 from mcls.errors import DataError
 from mcls.extraction.extract_faults import fault_columns
-from mcls.features.augmentations import Augmentation, augment
+from mcls.features.augmentations import Augmentation, augment, copy_seed
 from mcls.features.extractor import Change, Extractor, TrackRows
 from mcls.parallel.pool import Task
 from mcls.stores.store import NewRows, StoreContents, write_store
@@ -113,11 +112,6 @@ def _change(item: Item, changes: Sequence[Augmentation], seed: int) -> Change | 
     if not item.copy:
         return None
     return partial(augment, augmentations=changes, seed=copy_seed(item.track_id, seed))
-
-
-def copy_seed(track_id: str, seed: int) -> list[int]:
-    """Return the seed of an augmented copy, which does not depend on the other tracks."""
-    return [seed, int(hashlib.sha1(track_id.encode()).hexdigest()[:8], 16)]
 
 
 def _write_shard(path: Path, extractor: Extractor, held: Sequence[tuple[Item, TrackRows]]) -> None:

@@ -5,8 +5,7 @@ from collections.abc import Mapping, Sequence
 from mcls.data.label_kinds import kinds_of, plural_of
 from mcls.data.label_rules import follow, parse_rules
 from mcls.errors import ConfigError, DataError
-from mcls.extraction.extract_tracks import copy_seed
-from mcls.features.augmentations import Augmentation, amounts
+from mcls.features.augmentations import Augmentation, amounts, copy_seed
 from mcls.registry import find
 from mcls.tables.labels import parse_labels
 

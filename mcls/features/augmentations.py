@@ -19,6 +19,7 @@ The audio is changed by audiomentations (``pip install 'mcls[augment]'``). This 
 amounts, and seeds the global generators that audiomentations uses for the time of the call only.
 """
 
+import hashlib
 import random
 import re
 from collections.abc import Iterator, Sequence
@@ -409,6 +410,11 @@ def augment(
         low, high = (known[one.name],) * 2 if one.followed else (one.low, one.high)
         y = find("augmentations", one.name).load()(y, sr, rng, low=low, high=high)
     return np.ascontiguousarray(y, dtype=np.float32)
+
+
+def copy_seed(track_id: str, seed: int) -> list[int]:
+    """Return the seed of an augmented copy, which does not depend on the other tracks."""
+    return [seed, int(hashlib.sha1(track_id.encode()).hexdigest()[:8], 16)]
 
 
 def _installed(name: str) -> Entry:

@@ -87,7 +87,8 @@ def label_notes(plan: Plan) -> list[str]:
     """Name what may make the labels of a training wrong: stored copies, shifts of segments."""
     column, training = plan.settings["labels"], plan.training
     used = plan.parts.of("train", "valid", "test")
-    cells = [plan.store.column(column)[i] for i in used]
+    whole = plan.store.column(column)
+    cells = [whole[i] for i in used]
     copied = sorted(set(copies(plan.store)) & set(plan.parts.of("train").tolist()))
     made = plan.store.tracks.get("augmented_by", [])
     notes = stored_copies_notes([made[i] for i in copied if made], column, cells)
