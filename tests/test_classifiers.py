@@ -10,9 +10,9 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn.svm import SVC
 from sklearn.utils.estimator_checks import check_estimator
 
-from mcls.classifiers.base import inner_folds
 from mcls.classifiers.gmm import GaussianMixtures
 from mcls.classifiers.gmm_hmm import GMMHMM
+from mcls.classifiers.inner_folds import inner_folds
 from mcls.classifiers.logistic import Logistic
 from mcls.classifiers.svm import SVM
 from mcls.disk.model import read_model, write_model

@@ -112,7 +112,7 @@ def test_with_all_rows_as_landmarks_it_is_the_kernel_machine_itself(rng):
         weights=None,
         sample=X[::2],
         landmarks=landmarks,
-        hold=1 << 20,
+        memory=1 << 24,
     )
     factor = landmarks.root.T
     theirs = LinearSVC(C=1.0, dual=False, tol=1e-10).fit(factor, y)

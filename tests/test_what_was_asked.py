@@ -61,17 +61,20 @@ def test_inner_folds_of_one_group_keep_tracks_whole(make_store, tmp_path):
 
 
 def test_the_rows_said_are_the_rows_learnt_from(make_store, tmp_path):
-    """An SVM that draws 50 of 120 rows says 50, in its notes and on stderr."""
+    """An SVM with more rows than its kernel matrix says how it learns from all, on stderr, too."""
     store = make_store()
     line = ["train", store, tmp_path / "run", "--split", "fold", "--fold", "b", "--valid", "0"]
     result = run(*line, "-p", "max_rows=50", "-p", "C=1")
     assert result.exit_code == 0, result.output
-    assert "svm on 50 rows" in result.stdout
-    note = "the svm was trained on 50 of 120 train rows, drawn (max_rows=50)"
+    assert "svm on 120 rows" in result.stdout
+    note = (
+        "the svm was trained on all 120 train rows by passes over them (squared hinge loss, rbf "
+        "kernel with 50 landmarks)"
+    )
     assert f"note: {note}\n" in result.stderr
     about = open_run(tmp_path / "run").about
     assert note in about["notes"]
-    assert about["summary"]["rows"] == 50
+    assert about["summary"]["rows"] == 120
     assert run(*line, "-p", "max_rows=50", "-p", "C=1").stderr.count(note) == 1
 
 
@@ -79,7 +82,8 @@ def test_caps_of_the_choice_of_settings_are_noted(make_store, tmp_path):
     store = make_store(split=["train"] * 10 + ["valid"] * 8 + ["test"] * 2)
     made = mcls.train(store, tmp_path / "linear", settings=["max_rows=50", "kernel=linear"])
     assert made.summary["rows"] == 100
-    assert "C was chosen with 50 of 100 train rows, drawn (max_rows=50)" in made.summary["notes"]
+    drawn = "settings were chosen on 50 of 100 train rows, drawn (max_rows=50)"
+    assert drawn in made.summary["notes"]
     chosen_on = "settings were chosen on 50 of 80 valid rows (max_rows=50)"
     assert chosen_on in made.summary["notes"]
     all_rows = mcls.train(store, tmp_path / "all")

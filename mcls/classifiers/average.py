@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from mcls.classifiers.base import RowClassifier
+from mcls.classifiers.rows import Rows
 from mcls.registry import register
 
 
@@ -27,11 +28,12 @@ class Average(RowClassifier):
     """
 
     unknown_labels = "unused"
+    by_passes = True
 
     def __init__(self, *, n_labels: int | None = None) -> None:
         self.n_labels = n_labels
 
-    def _fit(self, X: np.ndarray, Y: np.ndarray, **_: Any) -> None:
+    def _fit(self, X: np.ndarray | Rows, Y: np.ndarray, **_: Any) -> None:
         each = len(self.classes_) if self.n_labels is None else self.n_labels
         if X.shape[1] % each or self.classes_.max() >= each:
             raise ValueError(

@@ -12,28 +12,26 @@ scikit-learn's. `RowClassifier` makes these rules hold for all of them:
 * a label that no training row has (or every row) cannot be learnt: its score is constant, the
   lowest (or highest) possible one;
 * where ``y`` has NaN, nobody knows whether the row has the label: then each label is learnt by a
-  classifier of its own, from the rows of which it is known, its scaling and settings included.
+  classifier of its own, from the rows of which it is known, its scaling and settings included;
+* rows that do not fit in memory are given as `mcls.classifiers.rows.Rows` to those that learn by
+  passes over them (`by_passes`); `bytes_in_memory` says what the others would take.
 """
 
-import warnings
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
+from mcls.classifiers.rows import Rows
 from mcls.errors import ConfigError
 from mcls.evaluation.calibration import probabilities
 
-#: Inner folds of the train part to choose settings on, if there is no valid part.
-N_INNER_FOLDS = 5
-
-Valid = tuple[np.ndarray, np.ndarray]
+Valid = tuple[np.ndarray | Rows, np.ndarray]
 
 
 class RowClassifier(ClassifierMixin, BaseEstimator):
@@ -64,6 +62,10 @@ class RowClassifier(ClassifierMixin, BaseEstimator):
     threshold: float = 0.5
     #: Where labels are unknown: learn each label alone, learn nothing of labels anyway, or refuse.
     unknown_labels: ClassVar[Literal["alone", "unused", "refused"]] = "alone"
+    #: Whether it learns from rows on the disk, by passes over them.
+    by_passes: ClassVar[bool] = False
+    #: Whether it learns from the order of the rows of a track.
+    in_order: ClassVar[bool] = False
     #: The classifier of each label that varies, if labels are unknown.
     alone_: list[Any] | None = None
 
@@ -72,7 +74,7 @@ class RowClassifier(ClassifierMixin, BaseEstimator):
 
     def fit(
         self,
-        X: np.ndarray,
+        X: np.ndarray | Rows,
         y: np.ndarray,
         *,
         groups: np.ndarray | None = None,
@@ -83,7 +85,7 @@ class RowClassifier(ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : np.ndarray, shape (n_rows, n_dims)
+        X : np.ndarray or Rows, shape (n_rows, n_dims)
             Training rows.
         y : np.ndarray, shape (n_rows,) or (n_rows, n_labels) bool or float
             The class of each row, or its labels: 0 or 1, or NaN where they are unknown.
@@ -125,9 +127,11 @@ class RowClassifier(ClassifierMixin, BaseEstimator):
                 f"all rows belong to one class ({self.classes_[0]}); expected at least two classes"
             )
         self.known_ = known
-        self.scaler_ = StandardScaler().fit(X) if self._scales() else None
+        self.scaler_ = fit_scaler(X) if self._scales() else None
         if valid is not None and len(valid[0]):
-            X_valid = validate_data(self, valid[0], reset=False, dtype=np.float64)
+            X_valid = valid[0]
+            if not isinstance(X_valid, Rows):
+                X_valid = validate_data(self, X_valid, reset=False, dtype=np.float64)
             valid = (self._scaled(X_valid), self._columns(np.asarray(valid[1]))[:, known])
         else:
             valid = None
@@ -144,7 +148,7 @@ class RowClassifier(ClassifierMixin, BaseEstimator):
 
     def _fit_known(
         self,
-        X: np.ndarray,
+        X: np.ndarray | Rows,
         Y: np.ndarray,
         groups: np.ndarray | None,
         valid: Valid | None,
@@ -172,9 +176,9 @@ class RowClassifier(ClassifierMixin, BaseEstimator):
             own = None
             if valid is not None:
                 some = ~np.isnan(np.asarray(valid[1], dtype=np.float64)[:, label])
-                own = (valid[0][some], valid[1][some, label : label + 1] == 1)
+                own = (_only(valid[0], some), valid[1][some, label : label + 1] == 1)
             one = clone(self).fit(
-                X[rows],
+                _only(X, rows),
                 Y[rows, label : label + 1] == 1,
                 groups=None if groups is None else groups[rows],
                 valid=own,
@@ -191,6 +195,18 @@ class RowClassifier(ClassifierMixin, BaseEstimator):
             The number of train and of valid rows given to ``fit``.
         """
         return n_rows, []
+
+    def bytes_in_memory(self, n_rows: int, n_dims: int, n_labels: int) -> int:
+        """Return an upper bound of the bytes that learning takes with all rows in memory.
+
+        Parameters
+        ----------
+        n_rows, n_dims, n_labels : int
+            The train and valid rows, which are float32.
+        """
+        # the rows of each track and of all, a float64 copy and a standardised one; labels, groups
+        # and weights of each row
+        return n_rows * (24 * n_dims + 9 * n_labels + 48)
 
     def scores(self, X: np.ndarray) -> np.ndarray:
         """Return the score of each label for each row.
@@ -257,7 +273,7 @@ class RowClassifier(ClassifierMixin, BaseEstimator):
 
     def _fit(
         self,
-        X: np.ndarray,
+        X: Any,
         Y: np.ndarray,
         *,
         weights: np.ndarray | None,
@@ -265,7 +281,7 @@ class RowClassifier(ClassifierMixin, BaseEstimator):
         valid: Valid | None,
         lengths: np.ndarray,
     ) -> None:
-        """Train on scaled rows and a bool column per label that varies."""
+        """Train on scaled rows (`Rows` if `by_passes`) and a bool column per label that varies."""
         raise NotImplementedError
 
     def _scores(self, X: np.ndarray) -> np.ndarray:
@@ -285,16 +301,21 @@ class RowClassifier(ClassifierMixin, BaseEstimator):
     def _scales(self) -> bool:
         return bool(getattr(self, "scale", False))
 
-    def _scaled(self, X: np.ndarray) -> np.ndarray:
-        return X if self.scaler_ is None else self.scaler_.transform(X)
+    def _scaled(self, X: Any) -> Any:
+        if self.scaler_ is None:
+            return X
+        return X.scaled(self.scaler_) if isinstance(X, Rows) else self.scaler_.transform(X)
 
-    def _checked(self, X: np.ndarray, y: Any) -> tuple[np.ndarray, np.ndarray]:
+    def _checked(self, X: Any, y: Any) -> tuple[Any, np.ndarray]:
         if y is None:
             raise ValueError("requires y to be passed, but the target y is None")
         matrix = getattr(y, "ndim", 1) == 2 and (
             y.dtype == bool or type_of_target(y) == "multilabel-indicator"
         )
-        X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True)
+        if isinstance(X, Rows):
+            self.n_features_in_ = X.shape[1]
+        else:
+            X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True)
         if matrix:
             return X, y.astype(bool)
         check_classification_targets(y)
@@ -313,6 +334,21 @@ class RowClassifier(ClassifierMixin, BaseEstimator):
             return compute_sample_weight(class_weight, y)
         known = self._columns(y)[:, self.known_]
         return np.column_stack([compute_sample_weight(class_weight, column) for column in known.T])
+
+
+def fit_scaler(X: np.ndarray | Rows) -> StandardScaler:
+    """Return the standardisation of rows."""
+    if not isinstance(X, Rows):
+        return StandardScaler().fit(X)
+    scaler = StandardScaler()
+    for chunk in X.chunks():
+        scaler.partial_fit(chunk)
+    return scaler
+
+
+def _only(X: np.ndarray | Rows, rows: np.ndarray) -> np.ndarray | Rows:
+    """Return some rows; `rows` is a mask."""
+    return X.only(rows) if isinstance(X, Rows) else X[rows]
 
 
 def varying(Y: np.ndarray) -> np.ndarray:
@@ -348,48 +384,3 @@ def column_weights(weights: np.ndarray | None, column: int) -> np.ndarray | None
     if weights is None or weights.ndim == 1:
         return weights
     return np.ascontiguousarray(weights[:, column])
-
-
-def inner_folds(
-    Y: np.ndarray, groups: np.ndarray | None, *, single_label: bool, random_state: int | None
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Split training rows into folds to choose settings on, by group and stratified if possible.
-
-    Parameters
-    ----------
-    Y : np.ndarray, shape (n_rows, n_labels) bool
-        Labels.
-    groups : np.ndarray, shape (n_rows,), or None
-        Group of each row; None: each row is a group of its own. Rows of a group are never split.
-    single_label : bool
-        True if each row has exactly one label, which allows stratification.
-    random_state : int or None
-        Random seed of the shuffle.
-
-    Returns
-    -------
-    list of (train, test) row indices
-        Up to ``N_INNER_FOLDS`` folds; empty if there are too few groups or rows to split.
-    """
-    if groups is None:
-        groups = np.arange(len(Y))
-    alone = len(np.unique(groups)) == len(groups)
-    if single_label:
-        kinds = Y.argmax(axis=1)
-        per_class = [len(np.unique(groups[kinds == k])) for k in np.unique(kinds)]
-        n_folds = min(N_INNER_FOLDS, max(per_class))
-    else:
-        kinds = np.zeros(len(Y), dtype=int)
-        n_folds = min(N_INNER_FOLDS, len(np.unique(groups)))
-    if n_folds < 2:
-        return []
-    shuffled: dict[str, Any] = {"n_splits": n_folds, "shuffle": True, "random_state": random_state}
-    if single_label:
-        maker = StratifiedGroupKFold(**shuffled)
-    else:
-        maker = KFold(**shuffled) if alone else GroupKFold(**shuffled)
-        groups = None if alone else groups
-    with warnings.catch_warnings():
-        # A class with fewer groups than folds is missing from some folds, which is harmless.
-        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
-        return [(train, test) for train, test in maker.split(Y, kinds, groups) if len(test)]

@@ -56,6 +56,11 @@ class GaussianMixtures(RowClassifier):
         self.priors = priors
         self.random_state = random_state
 
+    def bytes_in_memory(self, n_rows: int, n_dims: int, n_labels: int) -> int:
+        """Return an upper bound of the bytes that learning takes with all rows in memory."""
+        rows = super().bytes_in_memory(n_rows, n_dims, n_labels)
+        return rows + n_rows * 8 * (2 * n_dims + 4 * self.n_components)
+
     def _fit(self, X: np.ndarray, Y: np.ndarray, **_: Any) -> None:
         self.with_ = [self._mixture(X[column]) for column in Y.T]
         self.without_ = [self._mixture(X[~column]) for column in Y.T] if self.multi_label_ else []

@@ -62,6 +62,7 @@ class GMMHMM(RowClassifier):
     highest: ClassVar[float] = 1e6
     threshold: float = 0.0
     unknown_labels = "refused"
+    in_order = True
 
     def __init__(
         self,
@@ -164,6 +165,11 @@ class GMMHMM(RowClassifier):
             f"{self.n_short_} train tracks have fewer rows than an HMM has states ({self.states}), "
             "so they reach its first states only"
         ]
+
+    def bytes_in_memory(self, n_rows: int, n_dims: int, n_labels: int) -> int:
+        """Return an upper bound of the bytes that learning takes with all rows in memory."""
+        rows = super().bytes_in_memory(n_rows, n_dims, n_labels)
+        return rows + n_rows * 8 * (2 * n_dims + 4 * self.states * self.mixtures)
 
     def _fit(self, X: np.ndarray, Y: np.ndarray, *, lengths: np.ndarray, **_: Any) -> None:
         offsets = offsets_of(lengths)

@@ -124,7 +124,7 @@ def fit_machines(
     weights: np.ndarray | None,
     sample: np.ndarray,
     landmarks: LandmarkKernel | None = None,
-    hold: int = 0,
+    memory: int = 1 << 30,
     tolerance: float = 1e-7,
 ) -> Machines:
     """Train a machine per label, all by the same passes over the rows.
@@ -145,9 +145,10 @@ def fit_machines(
         Some of the rows; they decide how many passes it takes, and nothing else.
     landmarks : LandmarkKernel or None
         The features; None for the dimensions of the rows.
-    hold : int
-        Bytes for the kernel of all rows with the landmarks, which is computed once if it fits, and
-        kept as float32; in every pass otherwise.
+    memory : int
+        Bytes. Up to a quarter is for the kernel of all rows with the landmarks, which is computed
+        once if it fits, and kept as float32; in every pass otherwise. Another quarter is for the
+        curvature; if it does not fit, that of each feature alone is used.
     tolerance : float
         Stop when no entry of the gradient is larger than this share of the first gradient, > 0.
 
@@ -161,10 +162,12 @@ def fit_machines(
     curvature, penalise = LOSSES[loss]
     penalty = np.ones((width + 1, 1))
     penalty[-1] = float(penalise)
-    change = _change(features(sample), landmarks, penalty, curvature * C * len(X) / len(sample))
+    amount = curvature * C * len(X) / len(sample)
+    whole = landmarks is not None or 32 * width**2 <= memory // 4
+    change = _change(features(sample), landmarks, penalty, amount, whole=whole)
     size = chunk_size(max(X.shape[1], width, n_labels))
     held = None
-    if landmarks is not None and 4 * len(X) * width <= hold:
+    if landmarks is not None and 4 * len(X) * width <= memory // 4:
         held = np.full((len(X), width), np.nan, np.float32)
 
     def features_of(block: slice) -> np.ndarray:
@@ -217,8 +220,10 @@ class _Change:
 
     Parameters
     ----------
-    norm, features : np.ndarray, upper triangular, or None
-        Cholesky factors, by which the variables are divided.
+    norm : np.ndarray, upper triangular, or a column
+        Cholesky factor by which the variables of the solver are divided; or numbers.
+    features : np.ndarray, upper triangular, or None
+        Cholesky factor by which those of the norm are divided.
     """
 
     norm: np.ndarray
@@ -226,6 +231,8 @@ class _Change:
 
     def to_norm(self, values: np.ndarray, *, transposed: bool = False) -> np.ndarray:
         """Return variables of the solver as those of the norm; or slopes the other way."""
+        if self.norm.shape[1] == 1:
+            return np.asarray(values / self.norm)
         return np.asarray(solve_triangular(self.norm, values, trans="T" if transposed else "N"))
 
     def to_features(self, values: np.ndarray, *, transposed: bool = False) -> np.ndarray:
@@ -237,12 +244,19 @@ class _Change:
 
 
 def _change(
-    phi: np.ndarray, landmarks: LandmarkKernel | None, penalty: np.ndarray, amount: float
+    phi: np.ndarray,
+    landmarks: LandmarkKernel | None,
+    penalty: np.ndarray,
+    amount: float,
+    *,
+    whole: bool,
 ) -> _Change:
     """Return the change of variables in which the curvature on a sample is close to one."""
     root = None if landmarks is None else landmarks.root
     inner = phi if root is None else solve_triangular(root, phi.T, trans="T").T
     inner = np.hstack([inner, np.ones((len(inner), 1))])
+    if not whole:
+        return _Change(np.sqrt(penalty + amount * np.sum(inner**2, axis=0)[:, None]), root)
     curvature = amount * (inner.T @ inner)
     curvature.flat[:: len(curvature) + 1] += penalty[:, 0]
     return _Change(cholesky(curvature), root)

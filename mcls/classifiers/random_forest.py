@@ -38,6 +38,15 @@ class RandomForest(RowClassifier):
         self.class_weight = class_weight
         self.random_state = random_state
 
+    def bytes_in_memory(self, n_rows: int, n_dims: int, n_labels: int) -> int:
+        """Return an upper bound of the bytes that learning takes with all rows in memory."""
+        # a bootstrap sample has 0.63 n rows that differ, so a tree has fewer than 1.3 n nodes
+        nodes = self.n_estimators * (1.3 * n_rows / self.min_samples_leaf)
+        if self.max_depth is not None:
+            nodes = min(nodes, self.n_estimators * 2.0 ** (self.max_depth + 1))
+        rows = super().bytes_in_memory(n_rows, n_dims, n_labels)
+        return rows + int(nodes * (64 + 16 * n_labels))
+
     def _fit(self, X: np.ndarray, Y: np.ndarray, *, weights: np.ndarray | None, **_: Any) -> None:
         self.model_ = RandomForestClassifier(
             n_estimators=self.n_estimators,

@@ -14,8 +14,9 @@ class Rows:
 
     Parameters
     ----------
-    stored : np.ndarray or np.memmap, shape (n_stored, n_dims)
-        Of any type of float; a chunk is converted to float64, never the whole.
+    stored : array, shape (n_stored, n_dims)
+        Has ``shape``, slices and `take`, as arrays, their memory maps and those of many files have;
+        of any type of float. A chunk is converted to float64, never the whole.
     index : np.ndarray, shape (n_rows,), int64
         The rows, ascending.
     memory : int
@@ -24,9 +25,7 @@ class Rows:
         Standardisation.
     """
 
-    def __init__(
-        self, stored: np.ndarray, index: np.ndarray, *, memory: int, scaler: Any = None
-    ) -> None:
+    def __init__(self, stored: Any, index: np.ndarray, *, memory: int, scaler: Any = None) -> None:
         self.stored = stored
         self.index = index
         self.memory = memory
@@ -40,7 +39,9 @@ class Rows:
         """Read some rows, a slice or indices; return them as float64, standardised."""
         index = self.index[rows]
         together = len(index) > 0 and index[-1] - index[0] == len(index) - 1
-        found = self.stored[index[0] : index[-1] + 1] if together else self.stored[index]
+        found = (
+            self.stored[index[0] : index[-1] + 1] if together else self.stored.take(index, axis=0)
+        )
         found = np.asarray(found, dtype=np.float64)
         return found if self.scaler is None else self.scaler.transform(found)
 
@@ -52,6 +53,10 @@ class Rows:
         """Return the same rows, standardised."""
         return Rows(self.stored, self.index, memory=self.memory, scaler=scaler)
 
+    def min(self) -> float:
+        """Return the smallest value."""
+        return min(float(chunk.min()) for chunk in self.chunks())
+
     def chunks(self) -> Iterator[np.ndarray]:
         """Yield all rows in chunks, in order."""
         size = chunk_size(self.shape[1])
@@ -62,3 +67,8 @@ class Rows:
 def chunk_size(width: int) -> int:
     """Return the rows of a chunk whose widest matrix has `width` columns."""
     return max(64, _CHUNK // max(1, width))
+
+
+def spread(n: int, at_most: int) -> np.ndarray:
+    """Return up to `at_most` evenly spaced indices below `n`."""
+    return np.unique(np.linspace(0, n - 1, min(n, at_most)).astype(int))

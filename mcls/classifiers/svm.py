@@ -1,12 +1,15 @@
 """Support vector machines, one-vs-rest."""
 
 from itertools import product
+from math import isqrt
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from mcls.classifiers.base import RowClassifier, Valid, column_weights, inner_folds
+from mcls.classifiers.base import RowClassifier, Valid, column_weights
+from mcls.classifiers.inner_folds import inner_folds
 from mcls.classifiers.passes import LandmarkKernel, fit_machines, squared_hinge
+from mcls.classifiers.rows import Rows, spread
 from mcls.errors import ConfigError
 from mcls.registry import register
 
@@ -14,6 +17,7 @@ from mcls.registry import register
 #: by the mean squared norm of the rows; gamma is relative to the value of ``scale``.
 C_GRID = (0.1, 1.0, 10.0, 100.0)
 GAMMA_GRID = (0.25, 1.0, 4.0)
+_KERNEL_BYTES = 64  # per pair of rows: distances, kernel, those of a fold, and libsvm's cache
 _BLOCK = 4096  # rows per block of scoring, which bounds the memory of the kernel
 
 
@@ -72,6 +76,7 @@ class SVM(RowClassifier):
     #: Number of rows on which C and gamma are chosen; None if they are all train rows.
     drawn_: int | None = None
 
+    by_passes = True
     lowest: ClassVar[float] = -1e6
     highest: ClassVar[float] = 1e6
     threshold: float = 0.0
@@ -102,7 +107,7 @@ class SVM(RowClassifier):
 
     def _fit(
         self,
-        X: np.ndarray,
+        X: np.ndarray | Rows,
         Y: np.ndarray,
         *,
         weights: np.ndarray | None,
@@ -111,7 +116,8 @@ class SVM(RowClassifier):
         **_: Any,
     ) -> None:
         self._check_settings(X)
-        drawn = self._drawn(Y, self.max_rows)
+        self.at_most_ = at_most = self._kernel_rows(X, valid)
+        drawn = self._drawn(Y, at_most)
         Z, labels, groups = X[drawn], Y[drawn], None if groups is None else groups[drawn]
         row_weights = None if weights is None else weights[drawn]
         rows = len(Z)
@@ -125,7 +131,7 @@ class SVM(RowClassifier):
             distances = self._distances(Z, Z)
         else:
             if valid is not None:
-                some = _spread(len(valid[0]), self.max_rows)
+                some = spread(len(valid[0]), at_most)
                 Z, labels = (
                     np.concatenate([Z, valid[0][some]]),
                     np.concatenate([labels, valid[1][some]]),
@@ -165,33 +171,35 @@ class SVM(RowClassifier):
     def rows_used(self, n_rows: int, n_valid: int = 0) -> tuple[int, list[str]]:
         """Return the number of train rows that were learnt from, and notes about the others."""
         notes = []
-        cap = f"max_rows={self.max_rows}"
         if self.alone_ is not None:
             by_passes = [one for one in self.alone_ if one.drawn_ is not None]
             if by_passes:
                 notes.append(
-                    f"the svm of {len(by_passes)} labels: {by_passes[0]._way()}; settings were "
-                    f"chosen on rows drawn ({cap})"
+                    f"the svm of {len(by_passes)} labels was trained {by_passes[0]._way()}; its "
+                    "settings were chosen on rows drawn"
                 )
             return n_rows, notes
+        at_most = self.at_most_
+        cap = f"max_rows={self.max_rows}"
+        cap = cap if at_most == self.max_rows else "as many as fit in --memory"
         if self.drawn_ is not None:
-            notes.append(f"the svm of {n_rows} train rows: {self._way()}")
+            notes.append(f"the svm was trained on all {n_rows} train rows {self._way()}")
             if self.choice_:
                 notes.append(
                     f"settings were chosen on {self.drawn_} of {n_rows} train rows, drawn ({cap})"
                 )
-        if self.choice_ and n_valid > self.max_rows:
-            notes.append(f"settings were chosen on {self.max_rows} of {n_valid} valid rows ({cap})")
+        if self.choice_ and n_valid > at_most:
+            notes.append(f"settings were chosen on {at_most} of {n_valid} valid rows ({cap})")
         return n_rows, notes
 
     def _way(self) -> str:
         """Say how the machines were trained on more than `max_rows` rows."""
-        way = "squared hinge loss"
+        way = "by passes over them (squared hinge loss"
         if self.support_ is not None:
-            way += f", the {self.kernel} kernel with {len(self.support_)} landmarks"
-        return way if self.converged_ else f"{way}; stopped before it converged"
+            way += f", {self.kernel} kernel with {len(self.support_)} landmarks"
+        return f"{way})" if self.converged_ else f"{way}; stopped before it converged)"
 
-    def _check_settings(self, X: np.ndarray) -> None:
+    def _check_settings(self, X: np.ndarray | Rows) -> None:
         for name in ("C", "gamma"):
             value = getattr(self, name)
             if value not in (None, "scale") and not (np.isfinite(value) and value > 0):
@@ -204,6 +212,18 @@ class SVM(RowClassifier):
                 "histogram "
                 "pooler and scale=none"
             )
+
+    def bytes_in_memory(self, n_rows: int, n_dims: int, n_labels: int) -> int:
+        """Return an upper bound of the bytes that learning takes with all rows in memory."""
+        kernel = min(n_rows, 2 * self.max_rows)  # train and valid rows
+        return super().bytes_in_memory(n_rows, n_dims, n_labels) + _KERNEL_BYTES * kernel**2
+
+    def _kernel_rows(self, X: np.ndarray | Rows, valid: Valid | None) -> int:
+        """Return how many rows the kernel matrix may have, besides as many valid rows."""
+        if not isinstance(X, Rows):
+            return self.max_rows
+        whole = min(isqrt(X.memory // 2 // _KERNEL_BYTES), X.memory // (64 * X.shape[1]))
+        return max(2, min(self.max_rows, whole if valid is None else whole // 2))
 
     def _drawn(self, Y: np.ndarray, at_most: int) -> np.ndarray:
         """Return the rows for a kernel matrix, with at least one of every label."""
@@ -219,7 +239,7 @@ class SVM(RowClassifier):
             base = _inverse(np.mean(np.sum(Z**2, axis=1)))
             gammas, costs = [1.0], [C * base for C in C_GRID]
         else:
-            some = Z[_spread(len(Z), 1000)]
+            some = Z[spread(len(Z), 1000)]
             typical = (
                 np.mean(self._distances(some, some))
                 if self.kernel == "chi2"
@@ -286,12 +306,12 @@ class SVM(RowClassifier):
         )
 
     def _fit_by_passes(
-        self, X: np.ndarray, Y: np.ndarray, weights: np.ndarray | None, sample: np.ndarray
+        self, X: np.ndarray | Rows, Y: np.ndarray, weights: np.ndarray | None, sample: np.ndarray
     ) -> None:
         """Train on all rows, with the kernel of landmarks if it is not linear."""
         landmarks = None
         if self.kernel != "linear":
-            rows = X[self._drawn(Y, min(self.n_landmarks, self.max_rows))]
+            rows = X[self._drawn(Y, min(self.n_landmarks, len(sample)))]
             landmarks = LandmarkKernel(
                 rows, lambda A, B: self._kernel(self._distances(A, B), self.gamma_)
             )
@@ -303,7 +323,7 @@ class SVM(RowClassifier):
             weights=weights,
             sample=sample,
             landmarks=landmarks,
-            hold=8 * self.max_rows**2,
+            memory=X.memory if isinstance(X, Rows) else _KERNEL_BYTES * self.max_rows**2,
             tolerance=1e-7 if landmarks is None else 1e-3,
         )
         self.coef_, self.intercept_ = found.coef, found.intercept
@@ -328,11 +348,6 @@ def _machines(
         coef[label, machine.support_] = machine.dual_coef_[0]
         intercept[label] = machine.intercept_[0]
     return coef, intercept
-
-
-def _spread(n: int, at_most: int) -> np.ndarray:
-    """Return up to `at_most` evenly spaced indices below `n`."""
-    return np.unique(np.linspace(0, n - 1, min(n, at_most)).astype(int))
 
 
 def _inverse(value: float) -> float:

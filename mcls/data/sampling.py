@@ -1,8 +1,8 @@
 """Sampling of the rows from which a dictionary is learnt.
 
 Every track contributes the same number of rows where possible, drawn at random from all its rows
-or from its onsets. Rows are read in batches, and kept in memory only if they fit into `HELD_BYTES`;
-memory use is therefore bounded.
+or from its onsets. Rows are read in batches, and kept in memory only if they fit there; memory use
+is therefore bounded.
 """
 
 from collections.abc import Iterator
@@ -19,8 +19,6 @@ from mcls.stores.store import StoredRows
 #: Sampling methods.
 SAMPLINGS = ("random", "onset")
 
-#: Bytes of preprocessed rows that are kept in memory; more are read again in every pass.
-HELD_BYTES = 1 << 29
 #: Values that are read from the store at once.
 _READ = 1 << 21
 #: Rows per batch.
@@ -45,6 +43,8 @@ class Sample:
         Number of successive frames that are joined to one row.
     seed : int
         Random seed.
+    hold : int
+        Bytes of preprocessed rows to keep in memory; more are read again at each call.
     onsets : Onsets or None
         The onsets to which rows are restricted; None draws from all rows.
     """
@@ -57,12 +57,14 @@ class Sample:
         n_rows: int | None,
         context: int,
         seed: int,
+        hold: int = 1 << 29,
         onsets: Onsets | None = None,
         progress: Progress | None = None,
     ) -> None:
         self.stored = stored
         self.context = context
         self.seed = seed
+        self.hold = hold
         self.progress = progress
         self.preprocessing: Preprocessing | None = None
         self._held: np.ndarray | None = None
@@ -97,7 +99,7 @@ class Sample:
             n_dims = self.stored.n_dims * self.context
             if preprocessing.components_ is not None:
                 n_dims = preprocessing.components_.shape[1]
-            if 4 * self._n * n_dims > HELD_BYTES:
+            if 4 * self._n * n_dims > self.hold:
                 return batches
             held, done = np.empty((self._n, n_dims), np.float32), 0
             for batch in batches:

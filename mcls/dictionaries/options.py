@@ -42,6 +42,12 @@ class Learning:
         min=1,
         none="all",
     )
+    memory: str | None = option(
+        None,
+        "Memory for learning, as 4GB (default: half of the machine's).",
+        section="Rows",
+        metavar="SIZE",
+    )
     sampling: Literal["random", "onset"] = option(
         "random", "Draw rows at random, or at the strongest onset per segment.", section="Rows"
     )

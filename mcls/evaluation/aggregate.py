@@ -81,6 +81,7 @@ def score_tracks(
     n_labels: int,
     how: str = "mean",
     block_rows: int = 16_384,
+    block_bytes: int = 1 << 32,
 ) -> Iterator[np.ndarray]:
     """Score tracks with a classifier or a net, including labels it has not seen.
 
@@ -98,6 +99,8 @@ def score_tracks(
         As in `aggregate`; ``rows`` keeps the scores of the rows.
     block_rows : int
         Approximate number of rows that are scored at once, in whole tracks.
+    block_bytes : int
+        Bytes that these rows may take at most, unless one track takes more.
 
     Yields
     ------
@@ -107,7 +110,9 @@ def score_tracks(
     waiting: list[np.ndarray] = []
     for track in tracks:
         waiting.append(track)
-        if sum(map(len, waiting)) >= block_rows:
+        there = sum(map(len, waiting))
+        # as they are, together, float64, and standardised
+        if there >= block_rows or 24 * (there + len(track)) * track.shape[1] > block_bytes:
             yield from tracks_of_segments(model, model.scores_of(waiting), n_labels, how)
             waiting = []
     if waiting:

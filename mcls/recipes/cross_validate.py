@@ -104,10 +104,10 @@ def cross_validate(
     run : path
         The folder to make. The same command again computes only the missing folds.
     folds : Folds
-        As keywords: ``split``, ``labels``, ``group``, ``valid``, ``settings``, ``seed`` and
-        ``seeds``. A seed draws all that is random: the valid part, initial weights, batches. With a
-        part column in place of a fold column the recipe is run once. With ``valid=0`` settings are
-        chosen by inner folds of the train part.
+        As keywords: ``split``, ``labels``, ``group``, ``valid``, ``settings``, ``seed``,
+        ``memory`` and ``seeds``. A seed draws all that is random: the valid part, initial weights,
+        batches. With a part column in place of a fold column the recipe is run once. With
+        ``valid=0`` settings are chosen by inner folds of the train part.
     overwrite : bool
         Replace a cross-validation with other settings.
     progress : callable or None
@@ -157,7 +157,7 @@ def cross_validate(
         group=folds.group or last.arguments.get("group", "group"),
         seed=folds.seed,
     )
-    nodes = [*before, last.without(FIXED)]
+    nodes = [node.within(folds.memory) for node in (*before, last.without(FIXED))]
     names = _folds(opened, split.split)
     _refuse_findings(opened, split.split)
     for fold in names:  # a split that leaks is refused before any fold is computed
@@ -181,7 +181,7 @@ def cross_validate(
                 one = replace(split, fold=fold)
                 choose = None if tuner is None or not space else partial(tuner, tables)
                 with Workspace(folder, key) as fold_work:
-                    _run_fold(opened, fold_work, nodes, one, choose, origins, tell)
+                    _run_fold(opened, fold_work, nodes, one, choose, origins, tell, folds.memory)
                 computed += 1
             if progress is not None:
                 progress((i + 1) * opened.n_tracks, len(names) * opened.n_tracks, 0.0)
@@ -275,13 +275,14 @@ def _run_fold(
     choose: Callable[[Path, Split, Path], Recipe] | None,
     origins: Mapping[str, str] | None,
     progress: Progress | None,
+    memory: str | None,
 ) -> None:
     """Run the recipe on a fold, or the one that is chosen inside its train and valid part."""
     beside = []
     if choose is not None:
         beside = [work.pieces / "tune"]
         *before, last = nodes_of(choose(store.path, split, beside[0]))
-        nodes = [*before, last.without(FIXED)]
+        nodes = [node.within(memory) for node in (*before, last.without(FIXED))]
     run_recipe(store, work, nodes, split, origins=origins, progress=progress, beside=beside)
 
 

@@ -67,6 +67,12 @@ class RecipeNode:
         kept = {key: value for key, value in self.arguments.items() if key not in keys}
         return replace(self, arguments=kept)
 
+    def within(self, memory: str | None) -> "RecipeNode":
+        """Return the node with the memory to learn in, unless its table says another."""
+        if memory is None or self.command == "encode":
+            return self
+        return replace(self, arguments={"memory": memory, **self.arguments})
+
     def logging_apart(self, name: str) -> "RecipeNode":
         """Return the node with its TensorBoard logs in the folder ``name/out`` of their folder."""
         changed = dict(self.arguments)

@@ -24,6 +24,7 @@ from mcls.disk.outputs import check_suffix
 from mcls.disk.workspace import Workspace
 from mcls.errors import ConfigError, DataError
 from mcls.options import takes_options
+from mcls.parallel.memory import memory_budget
 from mcls.parallel.processes import differing, from_first, lead, n_joined
 from mcls.parallel.progress import Progress
 from mcls.registry import Entry, entries, find
@@ -176,6 +177,9 @@ def _plan(store: Store, learning: Learning, split: Split) -> _Plan:
         "valid": [store.track_ids[i] for i in plan.watched],
         "audio": None if audio is None else [audio[i] for i in [*train, *plan.watched]],
     }
+    if learning.memory is not None:
+        decides["memory"] = learning.memory  # rows that do not fit come in another order
+    memory_budget(learning.memory)
     if plan.labels is not None:
         decides["labels"] = [plan.labels.names, plan.labels.targets.argmax(axis=1).tolist()]
     return replace(plan, key=digest([learning.method, decides]))
@@ -190,6 +194,7 @@ def _learn(
 ) -> tuple[Chain, dict[str, Any]]:
     """Learn the dictionary; return the chain that ends with it, and the report."""
     learning, train = plan.learning, plan.parts.of("train")
+    memory = memory_budget(learning.memory)
 
     def draw(tracks: np.ndarray) -> Sample:
         return Sample(
@@ -198,6 +203,7 @@ def _learn(
             n_rows=learning.rows,
             context=learning.context,
             seed=plan.seed,
+            hold=memory // (4 if len(plan.watched) else 2),
             onsets=plan.onsets,
             progress=progress,
         )

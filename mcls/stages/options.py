@@ -26,6 +26,13 @@ class Model:
     aggregate: Literal["mean", "vote", "max"] = option(
         "mean", "Combine the scores of rows or segments to the track's score.", section="Model"
     )
+    memory: str | None = option(
+        None,
+        "Memory for a classifier to learn in, as 4GB (default: half of the machine's).",
+        section="Model",
+        metavar="SIZE",
+        in_key=False,
+    )
 
 
 @dataclass(frozen=True)
@@ -47,4 +54,7 @@ class Folds:
         metavar="KEY=VALUE",
     )
     seed: int = option(0, "Random seed.")
+    memory: str | None = option(
+        None, "Memory for learning, as 4GB (default: half of the machine's).", metavar="SIZE"
+    )
     seeds: int = option(1, "Train each fold with this many seeds, from --seed on.", min=1)

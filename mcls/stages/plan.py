@@ -18,6 +18,7 @@ from mcls.data.parts import Parts, resolve_parts
 from mcls.disk.chain import Chain, Step, chain_digest
 from mcls.errors import ConfigError, DataError
 from mcls.options import as_settings, options_of, takes_options
+from mcls.parallel.memory import memory_budget
 from mcls.registry import entries, find_in
 from mcls.settings import digest, parse_pairs, resolve, spell_setting
 from mcls.stages.event_tracks import event_tracks
@@ -149,6 +150,9 @@ def plan_run(
         for only in (False, True)
     )
     content = [store_digest, chain_digest(chain), parts.id, table.names, table.texts()]
+    if how is None and model.memory is not None:
+        content += [model.memory]  # it decides which rows are drawn, if not all fit
+    memory_budget(model.memory)
     content += [store.times] if isinstance(store, EventStore) else []
     content += [chain_digest((step,)) for step in ((init,) if init else inherited)]
     said_by = {_KEYS.get(name, name): origin for name, origin in (origins or {}).items()}

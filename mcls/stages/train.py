@@ -28,6 +28,7 @@ from mcls.evaluation import evaluate
 from mcls.evaluation.aggregate import score_tracks
 from mcls.evaluation.thresholds import best_thresholds
 from mcls.options import takes_options
+from mcls.parallel.memory import memory_budget
 from mcls.parallel.progress import Progress
 from mcls.registry import find
 from mcls.remote.functions import takes_urls
@@ -207,7 +208,8 @@ def fill_run(
         return encoded_track(stored, plan.chain, i)
 
     if plan.training is None:
-        fitted = fit_classifier(plan, encoded, progress)
+        same = stored.get(len(plan.chain) - 1)
+        fitted = fit_classifier(plan, encoded, progress, stored=same, folder=pieces)
         rows, n_rows, held_out = fitted.rows, fitted.n_rows, fitted.held_out
         model, notes, more = plan.model, fitted.notes, {}
     else:
@@ -301,8 +303,10 @@ def _with_thresholds(about: dict[str, Any], predictions: Predictions) -> dict[st
 
 
 def _score(plan: Plan, model: Any, rows: Iterable[np.ndarray]) -> list[np.ndarray]:
-    how = plan.settings["aggregate"]
-    return list(score_tracks(model, rows, n_labels=len(plan.table.names), how=how))
+    how, memory = plan.settings["aggregate"], memory_budget(plan.settings["memory"])
+    return list(
+        score_tracks(model, rows, n_labels=len(plan.table.names), how=how, block_bytes=memory // 2)
+    )
 
 
 def _originals(plan: Plan) -> np.ndarray:
