@@ -6,8 +6,12 @@ first has the higher score; a tie counts as half. Equal to ``sklearn.metrics.roc
 
 import numpy as np
 
-from mcls.evaluation.metric import MetricValues, blocks, flat, ratio
+from mcls.evaluation.metric import MetricValues, blocks, flat, ratio, ties
+from mcls.evaluation.weightings import Exceptions, Weights, exceptions
 from mcls.registry import register
+
+#: Exceptions that are looked at together.
+_TOGETHER = 1 << 22
 
 
 @register(
@@ -17,7 +21,7 @@ from mcls.registry import register
     ranks_tracks=True,
     default_for=["single-label", "multi-label"],
 )
-def auc(truth: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> MetricValues:
+def auc(truth: np.ndarray, scores: np.ndarray, weights: Weights) -> MetricValues:
     """Area under the ROC curve: probability that a track with the label outranks one without.
 
     Parameters
@@ -35,28 +39,57 @@ def auc(truth: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> MetricVal
     .. [1] J. A. Hanley, B. J. McNeil, "The meaning and use of the area under a receiver operating
        characteristic (ROC) curve", Radiology 143, 1982.
     """
-    n_labels = truth.shape[1]
-    tracks = np.arange(len(truth))
-    columns = [_one(truth[:, j], scores[:, j], tracks, weights) for j in range(n_labels)]
+    columns = [_one(truth[:, j], scores[:, j], weights) for j in range(truth.shape[1])]
     amount, of = (np.stack(pieces, axis=1) for pieces in zip(*columns, strict=True))
-    return MetricValues(ratio(amount, of), ratio(*_one(*flat(truth, scores), weights)))
+    return MetricValues(ratio(amount, of), ratio(*_one(*flat(truth, scores, weights))))
 
 
-def _one(
-    truth: np.ndarray, scores: np.ndarray, tracks: np.ndarray, weights: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the weight of the correctly ordered pairs and of all pairs, per weighting."""
-    with_it, without = np.flatnonzero(truth), np.flatnonzero(~truth)
-    without = without[np.argsort(scores[without])]
-    below = np.searchsorted(scores[without], scores[with_it], "left")
-    not_above = np.searchsorted(scores[without], scores[with_it], "right")
-    won, pairs = np.zeros(len(weights)), np.zeros(len(weights))
-    for block in blocks(weights, len(truth)):
-        some = weights[block]
-        up_to = np.zeros((len(some), len(without) + 1), dtype=np.int32)
-        np.cumsum(np.take(some, tracks[without], axis=1), axis=1, out=up_to[:, 1:], dtype=np.int32)
-        beaten = np.take(up_to, below, axis=1) + np.take(up_to, not_above, axis=1)
-        counts = np.take(some, tracks[with_it], axis=1)
-        won[block] = np.einsum("bi,bi->b", counts, beaten, dtype=np.float64) / 2
-        pairs[block] = counts.sum(axis=1, dtype=np.float64) * up_to[:, -1]
-    return won, pairs
+def _one(truth: np.ndarray, scores: np.ndarray, weights: Weights) -> tuple[np.ndarray, np.ndarray]:
+    """Return the weight of the correctly ordered pairs and of all pairs, per weighting.
+
+    All pairs are counted once. What a weighting changes are the pairs of the tracks whose weight is
+    not 1: those of each with all others, and those among themselves.
+    """
+    order = np.argsort(scores)
+    twice = np.empty(len(truth), np.int64)
+    twice[order] = _twice_won(truth[order], scores[order])
+    odd, n_rows, n_having = exceptions(weights, order), len(weights), truth.sum()
+    del order
+    with_it = truth[odd.line]
+    won = twice.sum(where=truth) + np.bincount(odd.row, odd.more * twice[odd.line], n_rows)
+    del twice
+    won = won + _among_exceptions(odd, with_it, scores, n_rows)
+    having = n_having + np.bincount(odd.row, odd.more * with_it, n_rows)
+    lacking = len(truth) - n_having + np.bincount(odd.row, odd.more * ~with_it, n_rows)
+    return won / 2, having * lacking
+
+
+def _twice_won(truth: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Return twice the correctly ordered pairs that each track is in; a tie counts as half.
+
+    Tracks are in the order of their scores.
+    """
+    starts, ends = ties(scores)
+    lacking = np.concatenate([[0], np.cumsum(~truth)])
+    below = lacking[starts] + lacking[ends]
+    above = 2 * truth.sum() - (starts + ends - below)
+    return np.where(truth, np.repeat(below, ends - starts), np.repeat(above, ends - starts))
+
+
+def _among_exceptions(
+    odd: Exceptions, truth: np.ndarray, scores: np.ndarray, n_rows: int
+) -> np.ndarray:
+    """Return twice the weight of the correctly ordered pairs of two exceptions, per weighting.
+
+    Exceptions of a weighting are in the order of their scores; `truth` is theirs.
+    """
+    found = np.zeros(n_rows)
+    for rows in blocks(n_rows, -(-len(odd.row) // n_rows), _TOGETHER):
+        some, with_it = odd.of_rows(rows), truth[odd.part(rows)]
+        first, last = ties(some.row)
+        starts, ends = ties(scores[some.line], also=some.row[1:] != some.row[:-1])
+        lacking = np.concatenate([[0], np.cumsum(some.more * ~with_it)])
+        below = np.repeat(lacking[starts] + lacking[ends], ends - starts)
+        below -= 2 * np.repeat(lacking[first], last - first)
+        found[rows] = np.bincount(some.row, some.more * with_it * below, rows.stop - rows.start)
+    return found

@@ -7,13 +7,14 @@ multi-label data every label whose score reaches the threshold is predicted.
 import numpy as np
 
 from mcls.evaluation.metric import MetricValues, ratio
+from mcls.evaluation.weightings import Weights
 from mcls.registry import register
 
 
 @register(
     "metrics", "accuracy", headline="micro", default_for=["single-label"], single_label_only=True
 )
-def accuracy(truth: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> MetricValues:
+def accuracy(truth: np.ndarray, scores: np.ndarray, weights: Weights) -> MetricValues:
     """Accuracy: fraction of correctly predicted tracks; macro is the balanced accuracy.
 
     Parameters
@@ -26,7 +27,7 @@ def accuracy(truth: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> Metr
 
 
 @register("metrics", "balanced-accuracy", headline="macro", default_for=[], single_label_only=True)
-def balanced_accuracy(truth: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> MetricValues:
+def balanced_accuracy(truth: np.ndarray, scores: np.ndarray, weights: Weights) -> MetricValues:
     """Balanced accuracy: mean over the labels of the fraction of their tracks that is correct.
 
     Parameters
@@ -46,7 +47,7 @@ def balanced_accuracy(truth: np.ndarray, scores: np.ndarray, weights: np.ndarray
 def precision(
     truth: np.ndarray,
     scores: np.ndarray,
-    weights: np.ndarray,
+    weights: Weights,
     *,
     threshold: float | None = None,
 ) -> MetricValues:
@@ -69,7 +70,7 @@ def precision(
 def recall(
     truth: np.ndarray,
     scores: np.ndarray,
-    weights: np.ndarray,
+    weights: Weights,
     *,
     threshold: float | None = None,
 ) -> MetricValues:
@@ -90,7 +91,7 @@ def recall(
 def f1(
     truth: np.ndarray,
     scores: np.ndarray,
-    weights: np.ndarray,
+    weights: Weights,
     *,
     threshold: float | None = None,
 ) -> MetricValues:
@@ -138,11 +139,8 @@ def confusion_matrix(truth: np.ndarray, scores: np.ndarray) -> np.ndarray:
 
 
 def _count(
-    truth: np.ndarray, predicted: np.ndarray, weights: np.ndarray
+    truth: np.ndarray, predicted: np.ndarray, weights: Weights
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Count hits, predictions and tracks with the label, each ``(n_weightings, n_labels)``."""
-    counts = weights.astype(np.float64)
-    hits, predictions, actual = (
-        counts @ which.astype(np.float64) for which in (truth & predicted, predicted, truth)
-    )
+    hits, predictions, actual = (weights @ which for which in (truth & predicted, predicted, truth))
     return hits, predictions, actual

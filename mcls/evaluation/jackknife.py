@@ -72,22 +72,7 @@ def units_of(names: Sequence[str]) -> np.ndarray:
     [0, 1, 0]
     """
     place = {name: i for i, name in enumerate(dict.fromkeys(names))}
-    return np.array([place[name] % MAX_UNITS for name in names])
-
-
-def leave_out(units: np.ndarray) -> np.ndarray:
-    """Return the weights of all lines with each unit left out in turn.
-
-    Returns
-    -------
-    np.ndarray, shape (n_units, n_lines), int32
-
-    Examples
-    --------
-    >>> leave_out(np.array([0, 1, 0])).tolist()
-    [[0, 1, 0], [1, 0, 1]]
-    """
-    return (np.arange(units.max() + 1)[:, None] != units).astype(np.int32)
+    return np.array([place[name] % MAX_UNITS for name in names], dtype=np.int16)
 
 
 def influence(left: np.ma.MaskedArray, value: float | np.ma.MaskedArray) -> np.ndarray:

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from mcls.evaluation.metric import MetricValues, blocks
+from mcls.evaluation.metric import MetricValues
+from mcls.evaluation.weightings import Weights
 
 Metric = Callable[..., MetricValues]
 
@@ -18,7 +19,7 @@ def of_known_pairs(
     metric: Metric,
     truth: np.ndarray,
     scores: np.ndarray,
-    weights: np.ndarray,
+    weights: Weights,
     known: np.ndarray,
     settings: Mapping[str, Any],
 ) -> MetricValues:
@@ -43,13 +44,16 @@ def of_known_pairs(
     threshold = settings.get("threshold")
     limits = None if threshold is None else np.broadcast_to(threshold, known.shape[1])
 
-    def of_pairs(tracks: np.ndarray, labels: np.ndarray, some: np.ndarray) -> MetricValues:
+    def of_pairs(tracks: np.ndarray, labels: np.ndarray, some: Weights) -> MetricValues:
         own = dict(settings) if limits is None else {**settings, "threshold": limits[labels, None]}
         return metric(
-            truth[tracks, labels, None], scores[tracks, labels, None], some[:, tracks], **own
+            truth[tracks, labels, None],
+            scores[tracks, labels, None],
+            some.take(tracks, axis=1),
+            **own,
         )
 
-    per_label = np.ma.masked_all(weights.shape[:1] + known.shape[1:])
+    per_label = np.ma.masked_all((len(weights), known.shape[1]))
     labelled = False
     for label in np.flatnonzero(known.any(axis=0)):
         tracks = np.flatnonzero(known[:, label])
@@ -59,6 +63,5 @@ def of_known_pairs(
     tracks, labels = np.nonzero(known)
     micro = np.ma.masked_all(len(weights))
     if len(tracks):
-        for block in blocks(weights, len(tracks)):
-            micro[block] = of_pairs(tracks, labels, weights[block]).micro
+        micro = of_pairs(tracks, labels, weights).micro
     return MetricValues(per_label if labelled else None, micro)

@@ -4,10 +4,11 @@ from typing import Any
 
 import numpy as np
 
-from mcls.evaluation.jackknife import influence, influence_of_known, leave_out
+from mcls.evaluation.jackknife import influence, influence_of_known
 from mcls.evaluation.known_pairs import of_known_pairs
 from mcls.evaluation.measured import Measured
 from mcls.evaluation.metric import MetricValues
+from mcls.evaluation.weightings import LeftOut, Weights
 from mcls.registry import Entry
 from mcls.tables.predictions import Predictions
 
@@ -39,10 +40,11 @@ def measure(
     if entry.facts.get("probabilities") and predictions.probabilities is not None:
         scores = predictions.probabilities
     once = np.ones((1, len(truth)), dtype=np.int32)
-    weights = None if units is None or units.max() == 0 else leave_out(units)
+    n_units = 0 if units is None else int(units.max()) + 1
+    weights = None if units is None or n_units == 1 else LeftOut(units, n_units)
     known = known_labels(predictions)
 
-    def values(some: np.ndarray) -> MetricValues:
+    def values(some: Weights) -> MetricValues:
         if predictions.unknown is None:
             found: MetricValues = metric(truth, scores, some, **settings)
             return found
@@ -104,9 +106,8 @@ def known_labels(predictions: Predictions) -> np.ndarray:
 
 def _of_units(lines: np.ndarray, units: np.ndarray, n_units: int) -> np.ndarray:
     """Return what is true of some line of each unit, ``(n_units, n_labels)``."""
-    found = np.zeros((n_units, lines.shape[1]), dtype=bool)
-    np.logical_or.at(found, units, lines)
-    return found
+    times = [np.bincount(units[column], minlength=n_units) for column in lines.T]
+    return np.stack(times, axis=1) > 0 if times else np.zeros((n_units, 0), dtype=bool)
 
 
 def _with_label(predictions: Predictions) -> np.ndarray:
@@ -128,14 +129,14 @@ def _tracks_behind(entry: Entry, having: np.ndarray, known: np.ndarray) -> tuple
 
 
 def _with_both_classes(
-    per_label: np.ma.MaskedArray, predictions: Predictions, weights: np.ndarray
+    per_label: np.ma.MaskedArray, predictions: Predictions, weights: Weights
 ) -> np.ma.MaskedArray:
     """Mask the labels that all tracks of a weighting have, or no track."""
     if predictions.regression:
         return per_label
-    having = weights.astype(np.float64) @ predictions.truth.astype(np.float64)
-    every = weights.sum(axis=1, keepdims=True)
+    having = weights @ predictions.truth
+    every = weights.sum(axis=1)[:, None]
     if predictions.unknown is not None:
-        every = weights.astype(np.float64) @ ~predictions.unknown
+        every = weights @ ~predictions.unknown
     one_class = (having == 0) | (having == every)
     return np.ma.array(per_label.data, mask=np.ma.getmaskarray(per_label) | one_class)

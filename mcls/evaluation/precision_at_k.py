@@ -4,12 +4,13 @@ import numpy as np
 
 from mcls.errors import ConfigError
 from mcls.evaluation.metric import MetricValues, ratio
+from mcls.evaluation.weightings import Weights
 from mcls.registry import register
 
 
 @register("metrics", "precision-at-k", headline="micro", default_for=[], whole_tracks=True)
 def precision_at_k(
-    truth: np.ndarray, scores: np.ndarray, weights: np.ndarray, *, k: int = 3
+    truth: np.ndarray, scores: np.ndarray, weights: Weights, *, k: int = 3
 ) -> MetricValues:
     """Precision at k: fraction of correct labels among the k highest scores of a track.
 
@@ -30,5 +31,4 @@ def precision_at_k(
         raise ConfigError(f"precision-at-k: k is {k}; expected 1 to {truth.shape[1]} (the labels)")
     best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
     share = np.take_along_axis(truth, best, axis=1).mean(axis=1)
-    counts = weights * truth.any(axis=1)
-    return MetricValues(None, ratio(counts @ share, counts.sum(axis=1)))
+    return MetricValues(None, ratio(weights @ share, weights @ np.any(truth, axis=1)))

@@ -8,6 +8,7 @@ import numpy as np
 
 from mcls.evaluation.metric import MetricValues, ratio
 from mcls.evaluation.reliability import bin_of, pooled
+from mcls.evaluation.weightings import Weights
 from mcls.registry import register
 
 #: Probabilities are kept this far from 0 and 1 before their logarithm.
@@ -23,7 +24,7 @@ _CLIP = 1e-15
     unbounded=True,
     lower_is_better=True,
 )
-def log_loss(truth: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> MetricValues:
+def log_loss(truth: np.ndarray, scores: np.ndarray, weights: Weights) -> MetricValues:
     """Log loss: mean negative log probability of the true label; lower is better.
 
     With several labels per track it is the mean binary cross-entropy of the labels.
@@ -54,7 +55,7 @@ def log_loss(truth: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> Metr
     unbounded=True,
     lower_is_better=True,
 )
-def brier(truth: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> MetricValues:
+def brier(truth: np.ndarray, scores: np.ndarray, weights: Weights) -> MetricValues:
     """Brier score: squared error of the probabilities; lower is better.
 
     Parameters
@@ -81,7 +82,7 @@ def brier(truth: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> MetricV
     "metrics", "ece", headline="micro", default_for=[], probabilities=True, lower_is_better=True
 )
 def expected_calibration_error(
-    truth: np.ndarray, scores: np.ndarray, weights: np.ndarray, *, bins: int = 15
+    truth: np.ndarray, scores: np.ndarray, weights: Weights, *, bins: int = 15
 ) -> MetricValues:
     """Expected calibration error: mean distance of probability and accuracy; lower is better.
 
@@ -105,19 +106,17 @@ def expected_calibration_error(
     truth, scores = pooled(truth, scores)
     place = bin_of(scores, bins)
     gaps = np.zeros(len(weights))
-    counts = weights.astype(np.float64)
     for one in range(bins):
-        gaps += np.abs(counts @ np.where(place == one, scores - truth, 0.0).sum(axis=1))
-    return MetricValues(None, ratio(gaps, counts.sum(axis=1) * truth.shape[1]))
+        gaps += np.abs(weights @ np.where(place == one, scores - truth, 0.0).sum(axis=1))
+    return MetricValues(None, ratio(gaps, weights.sum(axis=1) * truth.shape[1]))
 
 
 def _one_label(truth: np.ndarray) -> bool:
     return bool((truth.sum(axis=1) == 1).all())
 
 
-def _of_labels(each: np.ndarray, track: np.ndarray, weights: np.ndarray) -> MetricValues:
+def _of_labels(each: np.ndarray, track: np.ndarray, weights: Weights) -> MetricValues:
     """Return the weighted means of the losses of labels, and of tracks."""
-    counts = weights.astype(np.float64)
-    total = counts.sum(axis=1)
-    per_label = ratio(counts @ each, np.repeat(total[:, None], each.shape[1], axis=1))
-    return MetricValues(per_label, ratio(counts @ track, total))
+    total = weights.sum(axis=1)
+    per_label = ratio(weights @ each, np.repeat(total[:, None], each.shape[1], axis=1))
+    return MetricValues(per_label, ratio(weights @ track, total))

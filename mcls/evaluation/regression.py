@@ -9,6 +9,7 @@ minus the value, and ``correlation`` Fisher's z.
 import numpy as np
 
 from mcls.evaluation.metric import MetricValues, blocks
+from mcls.evaluation.weightings import Weights, row_blocks
 from mcls.registry import register
 
 
@@ -21,7 +22,7 @@ from mcls.registry import register
     interval="ratio",
     lower_is_better=True,
 )
-def mse(truth: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> MetricValues:
+def mse(truth: np.ndarray, scores: np.ndarray, weights: Weights) -> MetricValues:
     """Mean squared error of predicted numbers, in the squared unit of the target.
 
     Parameters
@@ -34,8 +35,7 @@ def mse(truth: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> MetricVal
     MetricValues
         0 or more; 0 is perfect. Equal to ``sklearn.metrics.mean_squared_error``.
     """
-    shares = weights / weights.sum(axis=1, keepdims=True)
-    return _of_targets(shares @ (truth - scores) ** 2)
+    return _of_targets(_means((truth - scores) ** 2, weights))
 
 
 @register(
@@ -46,7 +46,7 @@ def mse(truth: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> MetricVal
     regression=True,
     interval="unexplained",
 )
-def r2(truth: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> MetricValues:
+def r2(truth: np.ndarray, scores: np.ndarray, weights: Weights) -> MetricValues:
     """Share of the variance of a target that is explained (coefficient of determination R²).
 
     Parameters
@@ -60,11 +60,10 @@ def r2(truth: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> MetricValu
         Up to 1; 0 for predicting the mean of these tracks, below 0 if worse. Masked if all tracks
         have the same value. Equal to ``sklearn.metrics.r2_score``.
     """
-    shares = weights / weights.sum(axis=1, keepdims=True)
     centred = truth - truth.mean(axis=0)  # so that the difference of squares loses no digits
-    variance = shares @ centred**2 - (shares @ centred) ** 2
+    variance = _means(centred**2, weights) - _means(centred, weights) ** 2
     constant = variance <= 1e-12 * (centred**2).mean(axis=0)
-    errors = shares @ (truth - scores) ** 2
+    errors = _means((truth - scores) ** 2, weights)
     values = 1 - np.divide(errors, variance, out=np.zeros_like(errors), where=~constant)
     return _of_targets(values, constant)
 
@@ -77,7 +76,7 @@ def r2(truth: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> MetricValu
     regression=True,
     interval="correlation",
 )
-def spearman(truth: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> MetricValues:
+def spearman(truth: np.ndarray, scores: np.ndarray, weights: Weights) -> MetricValues:
     """Spearman's rank correlation of true and predicted numbers.
 
     Parameters
@@ -96,10 +95,16 @@ def spearman(truth: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> Metr
     return _of_targets(np.nan_to_num(values), np.isnan(values))
 
 
-def _rank_correlation(one: np.ndarray, other: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def _means(table: np.ndarray, weights: Weights) -> np.ndarray:
+    """Return the weighted means of the columns for each weighting."""
+    shares = (some / some.sum(axis=1, keepdims=True) for some in row_blocks(weights))
+    return np.concatenate([some @ table for some in shares])
+
+
+def _rank_correlation(one: np.ndarray, other: np.ndarray, weights: Weights) -> np.ndarray:
     """Return the correlation of ranks for each weighting; NaN where a side is constant."""
     found = np.empty(len(weights))
-    for block in blocks(weights, len(one)):
+    for block in blocks(len(weights), len(one)):
         some = weights[block].astype(np.float64)
         total = some.sum(axis=1, keepdims=True)
         a, b = (_centred_ranks(values, some, total) for values in (one, other))
