@@ -1,6 +1,7 @@
 """predictions.csv: there and back to the last bit, and what a stranger may write into one."""
 
 import re
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -266,3 +267,25 @@ def test_a_single_tag_says_neither_yes_nor_no(tmp_path: Path) -> None:
     path = text(tmp_path, "track_id,labels,score:vocal", "a,maybe,0.9")
     with pytest.raises(FormatError, match="no score for label 'maybe'"):
         read_predictions(path)
+
+
+def test_infinite_scores_and_escaped_cells_are_read(tmp_path: Path) -> None:
+    path = text(tmp_path, "track_id,labels,score:a,score:b", "'=x,a,inf,-inf", "y,b,'-1,1e3")
+    read = read_predictions(path)
+    assert read.track_ids == ["=x", "y"]
+    assert read.scores.tolist() == [[np.inf, -np.inf], [-1, 1000]]
+
+
+def test_reading_keeps_numbers_and_not_their_text(tmp_path: Path, rng) -> None:
+    truth = rng.random((2000, 40)) < 0.1
+    some = [str(i) for i in range(2000)]
+    names = [f"tag {i}" for i in range(40)]
+    scores = rng.normal(size=truth.shape)
+    table = Predictions(some, ["test"] * 2000, [""] * 2000, names, truth, scores, multi_label=True)
+    write_predictions(tmp_path / "p.csv", table)
+    tracemalloc.start()
+    read = read_predictions(tmp_path / "p.csv")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_array_equal(read.scores, scores)
+    assert peak < 40 * scores.size  # as text each number takes 70 bytes

@@ -5,7 +5,7 @@ programs may name them otherwise: a column is taken by its usual names, and a no
 of scores need not begin with ``score:`` if each has the name of a true label.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,7 +57,7 @@ class PredictionColumns:
 
 
 def prediction_columns(
-    path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]
+    path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]
 ) -> PredictionColumns:
     """Return which column is what.
 
@@ -117,7 +117,7 @@ def _known(at: Mapping[str, int]) -> tuple[dict[str, int], list[str]]:
 
 
 def _unmarked(
-    path: Path, at: Mapping[str, int], place: Mapping[str, int], rows: Sequence[Sequence[str]]
+    path: Path, at: Mapping[str, int], place: Mapping[str, int], rows: Iterable[Sequence[str]]
 ) -> tuple[dict[str, int], str]:
     """Return the columns of scores whose names do not say that they are."""
     others = {name: i for name, i in at.items() if i not in place.values()}

@@ -19,9 +19,9 @@ other delimiters, decimal commas and names of columns (`mcls.tables.prediction_c
 """
 
 import csv
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ from mcls.errors import DataError, FormatError, suggest
 from mcls.remote.places import kept
 from mcls.tables.csv_cells import csv_line, other_kind, read_cell
 from mcls.tables.labels import LabelTable, label_cells, label_of, parse_labels, split_items
-from mcls.tables.number_cells import decimal_comma, read_number
+from mcls.tables.number_cells import NumberColumns
 from mcls.tables.prediction_columns import (
     DELIMITERS,
     NO,
@@ -134,6 +134,8 @@ class Predictions(Tabular):
             for i in range(len(self))
             if part in (None, self.parts[i]) and fold in (None, self.folds[i])
         ]
+        if len(keep) == len(self):
+            return self
         if not keep:
             wanted = [
                 f"part {part!r}" if part is not None else "",
@@ -219,10 +221,11 @@ def write_predictions(path: Path | str, predictions: Predictions) -> None:
             else [[cell] for cell in label_cells(names, predictions.truth, predictions.unknown)]
         )
         for i, (track_id, true) in enumerate(zip(predictions.track_ids, true_cells, strict=True)):
-            scores = [repr(score) for score in predictions.scores[i].tolist()]
             part, fold = predictions.parts[i], predictions.folds[i]
             when = [] if predictions.times is None else [predictions.times[i]]
-            file.write(csv_line([track_id, part, fold, *when, *true, *scores]))
+            named = csv_line([track_id, part, fold, *when, *true]).removesuffix("\n")
+            numbers = ",".join(map(repr, predictions.scores[i].tolist()))
+            file.write(f"{named},{numbers}\n")
 
 
 def read_predictions(path: Path | str) -> Predictions:
@@ -256,54 +259,52 @@ def read_predictions(path: Path | str) -> Predictions:
     if kind:
         raise FormatError(f"{path} is {kind}; expected a run folder, or a CSV of predictions")
     delimiter = _delimiter(path)
-    lines = list(_rows(path, delimiter))
-    header, rows = (lines[0][1], lines[1:]) if lines else ([], [])
-    columns = prediction_columns(path, header, [row for _, row in rows])
+    lines = _rows(path, delimiter)
+    header = [read_cell(cell) for cell in next(lines, (1, []))[1]]
+    columns = prediction_columns(path, header, _cells_below(path, delimiter))
     regression = bool(columns.true)
     names = list(columns.scores)
-    numbers = [*columns.true.values(), *columns.scores.values()]
-    notes = [*columns.notes, *_commas(path, lines[1:], numbers, delimiter)]
-    read: dict[tuple[str, str, str, str], int] = {}
-    true_numbers, true_cells, scores = [], [], []
-    for line, row in rows:
-        where = f"{path}:{line}"
+    numbers = NumberColumns(path, delimiter, [*columns.true.items(), *columns.scores.items()])
+    keys: dict[str, list[str]] = {name: [] for name in ("track_id", "part", "fold", "time")}
+    known: dict[str, str] = {}  # so that a cell that occurs often is held once
+    true_cells, where = [], []
+    for line, row in lines:
         if len(row) != len(header):
             more = len(row) == len(header) + len(numbers) and delimiter == ","
             raise FormatError(
-                f"{where}: {len(row)} cells, expected {len(header)} as in the header"
+                f"{path}:{line}: {len(row)} cells, expected {len(header)} as in the header"
                 + ("; if these are decimal commas, separate the cells by ; or tab" if more else "")
             )
-        cells = {name: row[i].strip() for name, i in columns.place.items()}
-        part, fold, time = (cells.get(name, "") for name in ("part", "fold", "time"))
-        key = cells["track_id"], part, fold, time
-        if not key[0]:
-            raise FormatError(f"{where}: the track_id is empty")
-        if key in read:
-            raise FormatError(f"{where}: track {key[0]!r} is already in line {read[key]}")
-        read[key] = line
-        if regression:
-            true_numbers.append([_score(where, name, row[columns.true[name]]) for name in names])
-        else:
-            true_cells.append(_true_cell(where, cells["labels"], names))
-        scores.append([_score(where, name, row[i]) for name, i in columns.scores.items()])
-    if not read:
+        cells = {name: read_cell(row[i]).strip() for name, i in columns.place.items()}
+        if not cells["track_id"]:
+            raise FormatError(f"{path}:{line}: the track_id is empty")
+        for name, column in keys.items():
+            cell = cells.get(name, "")
+            column.append(known.setdefault(cell, cell))
+        where.append(line)
+        if not regression:
+            cell = _true_cell(cells["labels"], names)
+            true_cells.append(known.setdefault(cell, cell))
+        numbers.add(line, row)
+    if not where:
         raise FormatError(f"{path}: expected at least one track below the header")
-    truth, unknown = np.array(true_numbers, dtype=np.float64), None
+    _check_once(path, where, keys)
+    table, unknown = numbers.table(), None
+    truth, scores = table[:, : len(columns.true)].copy(), table[:, len(columns.true) :]
     if not regression:
-        where_each = [f"{path}:{line}" for line in read.values()]
-        table = _table(true_cells, names, where_each)
-        truth, unknown = table.matrix, table.unknown
+        labels = _table(true_cells, names, [f"{path}:{line}" for line in where])
+        truth, unknown = labels.matrix, labels.unknown
     return Predictions(
-        [track_id for track_id, *_ in read],
-        [part for _, part, *_ in read],
-        [fold for _, _, fold, _ in read],
+        keys["track_id"],
+        keys["part"],
+        keys["fold"],
         names,
         truth,
-        np.array(scores, dtype=np.float64),
+        np.ascontiguousarray(scores),
         not regression
         and (len(names) == 1 or unknown is not None or bool((truth.sum(axis=1) != 1).any())),
-        times=[time for *_, time in read] if "time" in columns.place else None,
-        notes=tuple(notes),
+        times=keys["time"] if "time" in columns.place else None,
+        notes=(*columns.notes, *numbers.notes()),
         unknown=unknown,
     )
 
@@ -315,15 +316,22 @@ def _delimiter(path: Path) -> str:
     return max(DELIMITERS, key=lambda one: len(next(csv.reader([header], delimiter=one), [])))
 
 
-def _commas(
-    path: Path, rows: Sequence[tuple[int, list[str]]], places: Sequence[int], delimiter: str
-) -> list[str]:
-    """Return what is to be said of decimal commas; refuse those that cannot be read."""
-    cells = [(row[i], line) for line, row in rows for i in places if i < len(row)]
-    example, problem = decimal_comma([cell for cell, _ in cells], delimiter)
-    if problem:
-        raise FormatError(f"{path}:{dict(reversed(cells))[example]}: {problem}")
-    return [f"numbers such as {example} were read with a decimal comma"] if example else []
+def _cells_below(path: Path, delimiter: str) -> Iterator[list[str]]:
+    """Yield the cells of each row below the header."""
+    for _, row in islice(_rows(path, delimiter), 1, None):
+        yield [read_cell(cell) for cell in row]
+
+
+def _check_once(path: Path, lines: Sequence[int], keys: Mapping[str, Sequence[str]]) -> None:
+    """Refuse a track that occurs twice in a part and fold."""
+    if len(set(keys["track_id"])) == len(lines):
+        return
+    first: dict[tuple[str, ...], int] = {}
+    for line, *key in zip(lines, *keys.values(), strict=True):
+        if first.setdefault(tuple(key), line) != line:
+            raise FormatError(
+                f"{path}:{line}: track {key[0]!r} is already in line {first[tuple(key)]}"
+            )
 
 
 def _rows(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
@@ -335,20 +343,17 @@ def _rows(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
             for row in reader:
                 line = reader.line_num
                 if row:
-                    yield line, [read_cell(cell) for cell in row]
+                    yield line, row
     except UnicodeDecodeError as error:
         raise FormatError(f"{path}: not UTF-8 after line {line} ({error.reason})") from error
     except csv.Error as error:
         raise FormatError(f"{path}:{line + 1}: {error}") from error
 
 
-def _true_cell(where: str, cell: str, names: Sequence[str]) -> str:
+def _true_cell(cell: str, names: Sequence[str]) -> str:
     """Return a cell of true labels; of a single tag yes and no are its name and nothing."""
     if len(names) == 1 and cell != names[0] and cell.lower() in (*YES, *NO):
         return names[0] if cell.lower() in YES else ""
-    for item in split_items(cell):
-        if item not in names and label_of(item) not in names:
-            raise FormatError(f"{where}: no score for label {item!r}; {suggest(item, names)}")
     return cell
 
 
@@ -356,11 +361,9 @@ def _table(cells: Sequence[str], names: Sequence[str], where: Sequence[str]) -> 
     try:
         return parse_labels(cells, names=names, allow_empty=True, unknown=True, where=where)
     except DataError as error:
+        for place, cell in zip(where, cells, strict=True):
+            for item in split_items(cell):
+                if item not in names and label_of(item) not in names:
+                    hint = suggest(item, names)
+                    raise FormatError(f"{place}: no score for label {item!r}; {hint}") from None
         raise FormatError(str(error)) from error
-
-
-def _score(where: str, name: str, cell: str) -> float:
-    score = read_number(cell)
-    if score is None or math.isnan(score):
-        raise FormatError(f"{where}: score of {name!r} is {cell!r}, not a number")
-    return score
