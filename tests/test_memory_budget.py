@@ -196,7 +196,7 @@ LEARNERS = {
     "gmm": ["train", "--model", "gmm", "-p", "n_components=2"],
     "kmeans": ["learn-dict", "--size", "16", "--rows", "all"],
     "sparse-coding": ["learn-dict", "--method", "sparse-coding", "--size", "16", "--rows", "all"],
-    "rbm": ["learn-dict", "--method", "rbm", "--size", "16", "--rows", "all", "-p", "epochs=1"],
+    "rbm": ["learn-dict", "--method", "rbm", "--size", "16", "--rows", "all", "-p", "n_epochs=1"],
 }
 
 

@@ -9,7 +9,7 @@ from weakref import finalize
 import numpy as np
 
 from mcls.classifiers.rows import Rows
-from mcls.stores.mapped_files import MappedFiles
+from mcls.stores.joined_files import JoinedFiles
 from mcls.stores.stored_rows import StoredRows
 
 #: Says whether so many rows of so many dimensions fit in memory.
@@ -41,7 +41,7 @@ class KeptRows(Mapping[int, np.ndarray]):
         self._spans: dict[int, tuple[int, int]] = {}
         self._shape = (0, 0)
         self._file: IO[bytes] | None = None
-        self._matrix: np.ndarray | MappedFiles | None = None
+        self._matrix: np.ndarray | JoinedFiles | None = None
 
     def __len__(self) -> int:
         return len(self._spans)
@@ -94,7 +94,7 @@ class KeptRows(Mapping[int, np.ndarray]):
             finalize(self, self._file.close)
         self._file.write(np.ascontiguousarray(rows, dtype=np.float32).data)
 
-    def _all(self) -> np.ndarray | MappedFiles:
+    def _all(self) -> np.ndarray | JoinedFiles:
         """Return all rows on the disk as a memory map."""
         if self._matrix is None:
             if self._stored is not None:

@@ -135,7 +135,9 @@ class _TrainRows:
         lengths = [self.length(i) for i in tracks]
         X: Any
         if self.drawn is not None:
-            X = np.concatenate([self.rows[i][self.drawn[i]] for i in tracks])
+            X = np.empty((sum(lengths), self.rows.shape[1]), np.float32)
+            for i, end in zip(tracks, np.cumsum(lengths), strict=True):  # one track at a time
+                X[end - self.length(i) : end] = self.rows[i][self.drawn[i]]
         elif self.rows.on_disk:
             X = self.rows.of_tracks(tracks, self.memory)
         else:
