@@ -22,6 +22,7 @@ import mcls
 from mcls.audio.digests import file_sha1
 from mcls.audio.write import write_wav
 from mcls.cli.main import cli
+from mcls.cli.options import OUT
 from mcls.disk.audit_file import read_findings
 from mcls.disk.workspace import Workspace
 from mcls.errors import ConfigError, DataError
@@ -499,3 +500,15 @@ def test_no_command_takes_a_url_for_a_local_path(
     assert result.output.strip()
     assert not list((tmp_path / "here").iterdir())
     assert memory.find("/none") == []
+
+
+def test_only_the_first_process_of_torchrun_makes_an_output(
+    memory: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with click.Context(cli) as ctx:
+        monkeypatch.setenv("RANK", "0")
+        first = OUT.convert("memory://b/x.h5", None, ctx)
+        monkeypatch.setenv("RANK", "1")
+        second = OUT.convert("memory://b/x.h5", None, ctx)
+    assert first.is_absolute()
+    assert second == Path("memory://b/x.h5")  # which a workspace refuses
