@@ -90,3 +90,13 @@ def test_nets_of_all_kinds_train_compiled(name, settings, n_frames, n_dims, tmp_
         )
         losses.append([row["train_loss"] for row in state.history])
     np.testing.assert_allclose(*losses, atol=1e-4)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_on_cuda_the_notes_say_what_was_done(train, monkeypatch):
+    monkeypatch.setattr(compiling, "_PAYS", 1)
+    said = " | ".join(notes(train("run", device="cuda", epochs=2, augment=["mixup", "roll"])))
+    assert "compiled with torch.compile, which pays" in said
+    assert "in IEEE float32 (TF32 is off" in said
+    assert "the rows of the train part are in its memory" in said

@@ -73,6 +73,15 @@ def test_packed_tracks_have_the_logits_of_each_alone(tracks, net, at_once, monke
     assert len(sizes) == {1: 15, 4: 4, 7: 3, 100: 1}[at_once]
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_packed_tracks_have_the_logits_of_each_alone_on_cuda(tracks):
+    model = make().to("cuda")
+    alone = [model.logits(rows) for rows in tracks]
+    for expected, found in zip(alone, packed_logits(model, tracks), strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+
+
 def test_scores_are_the_mean_over_the_grid_of_what_torch_computes(tracks):
     model = make()
     rows = tracks[3]  # 95 rows: segments at 0, 30, 60 and 65

@@ -310,7 +310,7 @@ def test_a_compiled_net_learns(train):
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-@pytest.mark.parametrize("precision", ["32", "bf16", "16"])
+@pytest.mark.parametrize("precision", ["32", "tf32", "bf16", "16"])
 def test_cuda_trains_and_the_cpu_scores_alike(train, store, precision):
     net = {"model": "fcn3", "settings": ["width=0.02"], "frames": 20}
     run = train("run", device="cuda", precision=precision, epochs=10, **net)
