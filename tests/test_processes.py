@@ -1,12 +1,12 @@
 """Several processes that learn one dictionary together."""
 
-import os
-import socket
-import subprocess
-import sys
+import signal
+import time
 
 import numpy as np
 import pytest
+from test_dbn_resume import make_store
+from together import GO_ON, ended, start_all
 
 from mcls.dictionaries import (
     PSD,
@@ -73,32 +73,14 @@ sys.exit(7)
 """
 
 
-def start(program, *words, rank, n, port, **more):
-    where = {"MASTER_ADDR": "localhost", "MASTER_PORT": str(port), "WORLD_SIZE": str(n)}
-    here = {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1", "RANK": str(rank)}
-    return subprocess.Popen(
-        [sys.executable, *program, *map(str, words)],
-        env={**os.environ, **where, **here},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        **more,
-    )
-
-
-def free_port() -> int:
-    with socket.create_server(("localhost", 0)) as free:
-        return free.getsockname()[1]
-
-
 @pytest.mark.parametrize("n", [2, pytest.param(4, marks=pytest.mark.slow)])
 def test_processes_learn_the_bytes_of_one(tmp_path, n):
-    port, out = free_port(), tmp_path / "found.npz"
-    started = [start(["-c", PROGRAM], out, rank=rank, n=n, port=port) for rank in range(n)]
+    out = tmp_path / "found.npz"
+    started = start_all(n, out, program=("-c", PROGRAM))
     expected = learn_all()
-    said = [process.communicate(timeout=120) for process in started]
-    assert [process.returncode for process in started] == [7] * n, said
-    assert said[0][0] == "process 1: ValueError: no luck\n"
+    codes, printed, said = ended(started)
+    assert codes == [7] * n, said
+    assert printed[0] == "process 1: ValueError: no luck\n"
     for theirs, ours in zip(np.load(out, allow_pickle=True)["found"], expected, strict=True):
         assert theirs.keys() == ours.keys()
         for name, array in ours.items():
@@ -111,3 +93,47 @@ def test_one_process_needs_no_others():
     assert processes.lead(max, 3, 4) == 4
     assert processes.from_first("a") == "a"
     assert processes.differing("a") == []
+
+
+@pytest.mark.slow
+def test_learn_dict_is_shared_killed_and_goes_on_to_the_bytes_of_one(tmp_path):
+    store = make_store(tmp_path / "music", seconds=30)
+    words = ["--method", "dbn", "-p", "layers=24x16x8", "-p", "n_epochs=20", "--whiten", "0.95"]
+    words += ["-p", "batch_size=200"]
+    codes, _, said = ended(start_all(1, "learn-dict", store, tmp_path / "one.h5", *words))
+    assert codes == [0], said
+    for layer, victim in ((1, 1), (2, 0)):
+        processes = start_all(2, "learn-dict", store, tmp_path / "two.h5", *words)
+        while (
+            not [*tmp_path.glob(f".two.h5.work/*/layer-{layer}.h5")] and processes[0].poll() is None
+        ):
+            time.sleep(0.02)
+        processes[victim].send_signal(signal.SIGKILL)
+        codes, _, said = ended(processes)
+        assert all(codes), (codes, said)
+        assert "Traceback" not in "".join(said), said
+        if victim:
+            assert said[0].count("error: ") == said[0].count(GO_ON) == 1, said
+        assert not (tmp_path / "two.h5").exists()
+    codes, printed, said = ended(start_all(2, "learn-dict", store, tmp_path / "two.h5", *words))
+    assert codes == [0, 0], said
+    assert (printed[1], said[1]) == ("", "")
+    assert (tmp_path / "one.h5").read_bytes() == (tmp_path / "two.h5").read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["music", "one.h5", "two.h5"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--method", "nmf"], "nmf learns in one process; run it without torchrun, or choose"),
+        (["--method", "dbn", "-p", "up_down=2", "-p", "layers=4x4"], "up_down learns in one"),
+        (["--method", "psd", "--device", "cuda"], "under torchrun, dictionaries are learnt on CPU"),
+    ],
+)
+def test_what_processes_cannot_share_is_refused(tmp_path, words, message):
+    store = make_store(tmp_path / "music")
+    codes, _, said = ended(start_all(2, "learn-dict", store, tmp_path / "d.h5", *words))
+    assert codes == [2, 2]
+    assert said[0].count(message) == 1
+    assert said[1] == ""

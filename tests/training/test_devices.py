@@ -1,16 +1,13 @@
 """A training shared by several processes: the weights of one, whatever is killed on the way."""
 
-import os
 import random
 import signal
-import socket
-import subprocess
-import sys
 import time
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
+from together import GO_ON, ended, start_all
 
 from mcls.training.segments import Batches, Tracks
 
@@ -34,7 +31,6 @@ WORDS = [
     "--patience",
     "100",
 ]
-GO_ON = "run the same command again to continue"
 
 
 @pytest.mark.slow
@@ -69,52 +65,31 @@ def test_weighted_losses_of_shares_are_the_loss_of_the_batch(rng, unknown):
     assert np.mean(shares) == pytest.approx(whole, rel=1e-6)
 
 
-def start_all(n, *words):
-    """Start the processes of a command as torchrun does, without anyone who looks after them."""
-    with socket.create_server(("localhost", 0)) as free:
-        where = {"MASTER_ADDR": "localhost", "MASTER_PORT": str(free.getsockname()[1])}
-    where |= {"WORLD_SIZE": str(n), "OMP_NUM_THREADS": "1"}
-    return [
-        subprocess.Popen(
-            [sys.executable, "-m", "mcls", *map(str, words)],
-            env={**os.environ, **where, "RANK": str(rank)},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(n)
-    ]
-
-
-def ended(processes):
-    """Wait for the ends of processes; return their exit codes and what they said."""
-    said = [process.communicate(timeout=300)[1] for process in processes]
-    return [process.returncode for process in processes], said
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("n", [2, 4])
 def test_killed_processes_leave_a_training_that_goes_on_to_the_same_bytes(store, tmp_path, n):
     words = ["train", store, tmp_path / "run", *WORDS]
-    codes, said = ended(start_all(n, "train", store, tmp_path / "whole", *WORDS))
+    codes, _, said = ended(start_all(n, "train", store, tmp_path / "whole", *WORDS))
     assert codes == [0] * n, said
     chance = random.Random(n)
     for victims in ([n - 1], [0], range(n)):
         processes = start_all(n, *words)
-        checkpoints = {*tmp_path.glob(".run.work/*/*.safetensors")}
-        while not checkpoints and all(process.poll() is None for process in processes):
-            checkpoints = {*tmp_path.glob(".run.work/*/*.safetensors")}
+        began = time.time()
+        while not any(
+            path.stat().st_mtime > began for path in tmp_path.glob(".run.work/*/*.safetensors")
+        ):
+            assert processes[0].poll() is None
             time.sleep(0.02)
         time.sleep(chance.uniform(0, 0.5))
         for rank in victims:
             processes[rank].send_signal(signal.SIGKILL)
-        codes, said = ended(processes)
+        codes, _, said = ended(processes)
         assert all(codes), (codes, said)
         if 0 not in victims:
             assert said[0].count("error: ") == said[0].count(GO_ON) == 1, said
         assert not any("Traceback" in text for text in said), said
         assert not (tmp_path / "run").exists()
-    codes, said = ended(start_all(n, *words))
+    codes, _, said = ended(start_all(n, *words))
     assert codes == [0] * n, said
     for name in ("model.safetensors", "predictions.csv"):
         assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), (

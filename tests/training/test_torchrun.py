@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -90,3 +91,19 @@ def test_a_machine_without_the_store_ends_all_with_one_error(store, tmp_path):
     assert said == [f"error: process 1: {store.name} can no longer be read\n", ""]
     assert [process.returncode for process in processes] == [1, 1]
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_two_launchers_as_on_two_machines_train_one_net(store, tmp_path):
+    with socket.create_server(("localhost", 0)) as free:
+        port = free.getsockname()[1]
+    launcher = ["-m", "torch.distributed.run", "--nnodes", "2", "--nproc-per-node", "1"]
+    launcher += ["--rdzv-backend", "c10d", "--rdzv-endpoint", f"localhost:{port}"]
+    with ThreadPoolExecutor(2) as pool:
+        run = tmp_path / "nodes"
+        nodes = [*pool.map(lambda _: start(launcher, store, run), range(2))]
+    one = start([], store, tmp_path / "devices", "--devices", "2")
+    assert [node.returncode for node in (*nodes, one)] == [0, 0, 0], nodes
+    assert sorted(node.stdout.count("epoch") for node in nodes)[0] == 0  # one prints, not both
+    for name in ("model.safetensors", "predictions.csv"):
+        assert (run / name).read_bytes() == (tmp_path / "devices" / name).read_bytes(), name
