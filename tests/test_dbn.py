@@ -48,7 +48,7 @@ def test_settings_are_written_as_lists():
     entry = find("dictionaries", "dbn")
     assert entry.load() is DBN
     facts = {"encoder": "dbn", "watches_valid": True, "resumes": True, "labels_if": "up_down"}
-    assert entry.facts == facts
+    assert entry.facts == facts | {"distributed": True}
     assert all(setting.doc for setting in entry.settings.values())
     said = resolve(entry, {"layers": "1024x512", "learning_rate": "0.01x0.4", "n_epochs": "7"})
     assert (said["layers"], said["learning_rate"], said["n_epochs"]) == (

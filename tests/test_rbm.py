@@ -40,7 +40,8 @@ def test_scikit_learns_contract(method):
 def test_registered_with_its_natural_encoder(patches, name, method, hidden):
     entry = find("dictionaries", name)
     assert entry.load() is method
-    assert entry.facts == {"encoder": "feed-forward", "watches_valid": True}
+    facts = {"encoder": "feed-forward", "watches_valid": True, "distributed": True}
+    assert entry.facts == facts
     assert all(setting.doc for setting in entry.settings.values())
     learnt = method(n_atoms=16, n_epochs=1, hidden=hidden, random_state=0).fit(patches)
     codes = feed_forward(patches, learnt.arrays(), **learnt.encoder_settings())
