@@ -82,6 +82,7 @@ def fit_classifier(
         If the labels of the train part cannot be learnt.
     """
     learnt = plan.parts.of("train", "valid")
+    n_tracks = len(plan.parts.of("train", "valid", "test"))
     memory = memory_budget(plan.settings["memory"])
 
     def fits(n_rows: int, n_dims: int) -> bool:
@@ -91,7 +92,7 @@ def fit_classifier(
     for done, i in enumerate(map(int, learnt), start=1):
         rows.add(i, encoded(i)[0])
         if progress is not None:
-            progress(done, len(plan.parts.of("train", "valid", "test")), 0.0)
+            progress(done, n_tracks, 0.0)
     data = _TrainRows(plan, rows, memory, fits)
     n_rows, notes = _fit(plan, data)
     held_out = None
