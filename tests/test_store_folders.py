@@ -351,6 +351,34 @@ def test_extract_again_is_up_to_date_and_computes_only_what_is_new(data, tmp_pat
     assert len({*before.values()} - after) == 1
 
 
+def test_an_interrupted_folder_costs_no_track(data, tmp_path, monkeypatch):
+    """Interrupted at the third shard; then on a file system where a file has one name only."""
+    links, real = [], os.link
+
+    def link(old, new):
+        links.append(new)
+        if len(links) == 3:
+            raise KeyboardInterrupt
+        real(old, new)
+
+    asked = {"features": ["mel:n_mels=16"], "sr": SR}
+    monkeypatch.setattr("os.link", link)
+    with pytest.raises(KeyboardInterrupt):
+        mcls.extract(data / "tracks.csv", tmp_path / "mel.store", pack=False, **asked)
+    assert not (tmp_path / "mel.store").exists()
+
+    def no_link(old, new):
+        raise PermissionError
+
+    monkeypatch.setattr("os.link", no_link)
+    done = mcls.extract(data / "tracks.csv", tmp_path / "mel.store", pack=False, **asked)
+    assert (done.n_tracks, done.n_computed) == (12, 0)
+    pack_store(tmp_path / "mel.store", tmp_path / "packed.h5")
+    mcls.extract(data / "tracks.csv", tmp_path / "mel.h5", **asked)
+    assert (tmp_path / "packed.h5").read_bytes() == (tmp_path / "mel.h5").read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mel.h5", "mel.store", "packed.h5"]
+
+
 @pytest.mark.parametrize("name", ["mel.h5", "mel.csv", "mel.wav"])
 def test_a_folder_has_the_name_of_no_file(data, tmp_path, name):
     with pytest.raises(ConfigError, match=r"must not be called .*; use a name that ends in .store"):
