@@ -1,6 +1,8 @@
 """The kinds of steps: what each makes of rows, and a new kind as one new file."""
 
+import gc
 import importlib
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -148,3 +150,16 @@ def test_axes_through_windows() -> None:
     assert axes_of(pooled((MEL,))).hop is None
     assert axes_of((replace(MEL, settings={**MEL.settings, "sr": None}),)).hop is None
     assert axes_of((replace(MEL, settings={**MEL.settings, "sr": None}),), 22050).hop == rows.hop
+
+
+def test_rows_of_a_track_go_as_soon_as_they_are_used() -> None:
+    """Not only when the garbage collector looks for circles, which may be many tracks later."""
+    rows = np.ones((4, 4), np.float32)
+    gone = weakref.ref(rows)
+    gc.disable()
+    try:
+        apply_chain(pooled((MEL,)), {0: (rows, RATE)})
+        del rows
+        assert gone() is None
+    finally:
+        gc.enable()

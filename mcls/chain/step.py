@@ -164,14 +164,15 @@ def apply_chain(chain: Chain, known: RowsByStep) -> RowsAndRate:
     DataError
         If the rows of a feature step are missing, or inputs of a step do not fit together.
     """
-    done: dict[int, RowsAndRate] = dict(known)
+    return _result(chain, len(chain) - 1, dict(known))
 
-    def result(i: int) -> RowsAndRate:
-        if i not in done:
-            done[i] = kind_of(chain[i]).apply(chain[i], [result(j) for j in chain[i].inputs])
-        return done[i]
 
-    return result(len(chain) - 1)
+def _result(chain: Chain, i: int, done: dict[int, RowsAndRate]) -> RowsAndRate:
+    """Return the result of a step; what is computed for it is added to `done`."""
+    if i not in done:
+        inputs = [_result(chain, j, done) for j in chain[i].inputs]
+        done[i] = kind_of(chain[i]).apply(chain[i], inputs)
+    return done[i]
 
 
 def axes_of(chain: Chain, sr: int | None = None, n_dims: int | None = None) -> RowAxes:
