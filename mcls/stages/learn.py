@@ -100,8 +100,6 @@ def learn_dict(
     out = Path(out)
     check_suffix(out, "a dictionary")
     plan = _plan(Store(store), learning, split)
-    if n_joined() > 1:
-        _check_distributed(plan)
     work = Workspace(out, plan.key)
     there = _there(out, plan.key, overwrite=overwrite)
     if there is not None and not work.is_there:
@@ -162,6 +160,8 @@ def _plan(store: Store, learning: Learning, split: Split) -> _Plan:
         labels=None,
         key="",
     )
+    if n_joined() > 1:
+        _check_distributed(plan)
     wanted = entry.facts.get("labels_if")
     if wanted and plan.method_settings[wanted]:
         plan = replace(plan, labels=labels_of_tracks(store, parts, split))
