@@ -22,7 +22,7 @@ from figures import Figure, alone, clock
 import mcls
 
 MCLS = [sys.executable, "-m", "mcls"]
-SKOPS = "from mcls.disk.skops_import import skops_io; import sklearn.svm; skops_io()"
+SKOPS = "import skops.io; import sklearn.svm"
 
 
 def make_tones(folder: Path) -> Path:

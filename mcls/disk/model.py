@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from mcls.disk.skops_import import skops_io
 from mcls.errors import FormatError
 from mcls.registry import entries
 
@@ -36,7 +35,9 @@ _PIECES = {
 
 def write_model(path: Path, model: Any) -> None:
     """Write a classifier with skops."""
-    skops_io().dump(model, path)
+    from skops.io import dump
+
+    dump(model, path)
 
 
 def read_model(path: Path) -> Any:
@@ -63,6 +64,8 @@ def model_of(content: bytes, where: Path | str) -> Any:
     where : path or str
         The origin of the content, for messages.
     """
+    from skops.io import loads
+
     own = {f"{entry.module}.{entry.attribute}" for entry in entries("classifiers").values()}
     trusted = own | _PIECES
     try:
@@ -77,7 +80,7 @@ def model_of(content: bytes, where: Path | str) -> Any:
             )
         if sum(sizes[name] for name in _named_files(schema)) > len(content):
             raise FormatError(f"{where}: refused, as its arrays are larger than the file")
-        model = skops_io().loads(content, trusted=sorted(trusted))
+        model = loads(content, trusted=sorted(trusted))
     except FormatError:
         raise
     except Exception as error:  # skops and numpy raise many kinds of exceptions for corrupt files
