@@ -85,7 +85,7 @@ SEVERAL = ("learn-dict", "encode", "train")
 COMMANDS = (
     *("data", "extract", "import", "store", "learn-dict", "encode", "train", "cv", "tune"),
     *("predict", "serve", "eval", "compare", "report", "export", "info", "plot", "explain"),
-    *("list", "recipe", "demo"),
+    *("list", "recipe", "demo", "bench"),
 )
 
 #: Keys that name the input and the output of such a table, for `mcls cv`.
