@@ -8,8 +8,7 @@ import numpy as np
 
 from mcls.errors import ConfigError, missing_extra
 from mcls.features.local_model import LocalModel, Stamp
-from mcls.features.torch_device import device_of
-from mcls.parallel.threads import one_torch_thread
+from mcls.features.torch_device import device_of, exact_inference
 from mcls.registry import register
 
 #: Files of a folder, beside the weights, that say how to read audio.
@@ -105,12 +104,10 @@ class HfModel(LocalModel):
 
     def run(self, audio: np.ndarray) -> np.ndarray:
         """Return the layer or output that was asked for."""
-        import torch
-
         model, extractor = self._model()
         given = extractor(list(audio), sampling_rate=self.sr, return_tensors="pt")
         x = given[model.main_input_name]
-        with torch.inference_mode(), one_torch_thread():
+        with exact_inference():
             found = model(x.to(self.device), output_hidden_states=True, return_dict=True)
         return self._chosen(found).float().cpu().numpy()
 

@@ -12,8 +12,7 @@ from mcls.errors import ConfigError
 from mcls.features.feature import check
 from mcls.features.local_model import LocalModel, Stamp
 from mcls.features.torch_archive import check_archive
-from mcls.features.torch_device import device_of
-from mcls.parallel.threads import one_torch_thread
+from mcls.features.torch_device import device_of, exact_inference
 from mcls.registry import register
 
 
@@ -89,7 +88,7 @@ class TorchModel(LocalModel):
         import torch
 
         model, about, _ = self._model()
-        with torch.inference_mode(), one_torch_thread():
+        with exact_inference():
             result = model(torch.from_numpy(audio).to(self.device))
         return self._chosen(result, about).float().cpu().numpy()
 
