@@ -61,13 +61,13 @@ def test_torchrun_ends_with_an_error_of_the_training(store, tmp_path, options, m
 
 WITHOUT_STORE = """
 from mcls.cli.main import main
-from mcls.stores.stored_rows import StoredRows
+from mcls.stores.store_file import StoreFile
 from mcls.errors import DataError
 
 def missing(self):
     raise DataError(f"{self.path.name} can no longer be read")
 
-StoredRows._open = missing
+StoreFile.open = missing
 main()
 """
 
