@@ -87,7 +87,7 @@ of = $(word $(1),$(subst =, ,$(2)))
 $(foreach d,$(DATASETS),$(eval $(call on_dataset,$(call of,1,$(d)),$(call of,1,$(d)),$(call of,2,$(d)),labels)))
 $(eval $(call on_dataset,philharmonia-tags,philharmonia,split,tags))
 
-bench: install ## Print the speed beside peers on one page (a quarter of an hour)
+bench: install ## Print the speed beside peers on one page (some minutes)
 	$(BIN)/python -m pip install --quiet faiss-cpu spams-bin
 	$(BIN)/python benchmarks/page.py
 

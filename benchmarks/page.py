@@ -101,11 +101,11 @@ def duration(seconds: float) -> str:
 
     Examples
     --------
-    >>> duration(0.01234), duration(3.14159)
-    ('12.3 ms', '3.14 s')
+    >>> duration(0.01234), duration(0.9996), duration(3.14159)
+    ('12.3 ms', '1 s', '3.14 s')
     """
     units = (("s", 1.0), ("ms", 1e3), ("µs", 1e6))
-    unit, scale = next((one for one in units if seconds * one[1] >= 1), units[-1])
+    unit, scale = next((one for one in units if seconds * one[1] >= 0.9995), units[-1])
     return f"{seconds * scale:.3g} {unit}"
 
 
