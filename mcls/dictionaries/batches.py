@@ -107,17 +107,21 @@ def shuffled(batches: RowBatches, size: int, rng: np.random.RandomState) -> Iter
     Some thousand rows that follow one another are put in a random order together; so a source
     should not yield all rows of one recording, or of one class, together.
     """
-    pool = size * -(-_POOL // size)
-    for rows in regroup(batches, pool):
+    for rows in regroup(batches, _pool_of(size)):
         yield from reordered(rows, size, rng)
 
 
 def shuffled_order(n_rows: int, size: int, rng: np.random.RandomState) -> np.ndarray:
     """Return the indices of rows in the order in which `shuffled` yields them."""
-    pool = size * -(-_POOL // size)
+    pool = _pool_of(size)
     starts = range(0, n_rows, pool)
     order = [start + rng.permutation(min(pool, n_rows - start)) for start in starts]
     return np.concatenate(order) if order else np.arange(0)
+
+
+def _pool_of(size: int) -> int:
+    """Return how many rows are put in a new order together: whole minibatches."""
+    return size * -(-_POOL // size)
 
 
 def reordered(rows: np.ndarray, size: int, rng: np.random.RandomState) -> Iterator[np.ndarray]:
